@@ -1,0 +1,1 @@
+"""Compositions of recurrent layers over any cell."""

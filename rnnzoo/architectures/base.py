@@ -1,0 +1,166 @@
+"""What every architecture is and returns, and the stack of layers that most of them are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from rnnzoo import limits, registry
+from rnnzoo.cells.base import CellLike, State, make_cell
+from rnnzoo.engine.layout import Sequences
+from rnnzoo.engine.recurrence import Recurrence
+
+ArchitectureLike = Annotated[Any, registry.Part("architectures")]  # a name, {"name": ...}, or a class
+Merge = Literal["concat", "sum", "mean", "product"]
+MERGES = {
+    "concat": lambda forward, backward: torch.cat([forward, backward], -1),
+    "sum": torch.add,
+    "mean": lambda forward, backward: (forward + backward) / 2,
+    "product": torch.mul,
+}
+ONE, EACH, CAUSAL, SEQUENCE = "many_to_one", "many_to_many", "causal", "sequence_to_sequence"
+
+
+class Encoded:
+    """What an architecture knows of a batch.
+
+    sequences: the outputs of the top layer with their layout. last: (batch, output_size), the last output of each
+    direction (at a sequence's end, and for a backward direction at its start), merged as the outputs are; zeros for an
+    empty sequence. state: one tuple of (batch, *shape) tensors per layer and direction, or None if not asked for.
+    """
+
+    def __init__(self, sequences: Sequences, last: Tensor, state: list[State] | None) -> None:
+        self.sequences, self.last, self.state = sequences, last, state
+
+    @property
+    def outputs(self) -> Tensor:
+        """(batch, time, output_size), zeros past the ends."""
+        return self.sequences.padded
+
+
+class Architecture(nn.Module):
+    """Recurrent layers over any cell: (batch, time, input_size) in, (batch, time, output_size) out.
+
+    `answers` declares which shapes of answer the architecture can give, from its parameters alone: "many_to_one",
+    "many_to_many" (one a step, with sight of the whole sequence or not), "causal" (one a step, from this step and
+    those before alone) and "sequence_to_sequence".
+    """
+
+    input_size: int
+    output_size: int
+
+    @classmethod
+    def answers(cls, **parameters: Any) -> frozenset[str]:
+        """The shapes of answer that this architecture gives, built with these parameters."""
+        raise TypeError(f"{cls.__name__} must define answers(**parameters)")
+
+    def forward(
+        self, x: Tensor | Sequences, lengths: Tensor | None = None, state: list[State] | None = None,
+        need_state: bool = True,
+    ) -> Encoded:  # fmt: skip
+        """x: (batch, time, input_size); lengths: (batch,), all of time if None; state: one from an earlier call.
+
+        Raises: ValueError if x's features or the lengths do not fit.
+        """
+        sequences = x if isinstance(x, Sequences) else Sequences.of(x, lengths)
+        if sequences.features != self.input_size:
+            raise ValueError(
+                f"{type(self).__name__} expected x with input_size={self.input_size} features, "
+                f"got {sequences.features}"
+            )
+        return self.encode(sequences, state, need_state)
+
+    def encode(self, x: Sequences, state: list[State] | None, need_state: bool) -> Encoded:
+        """As `forward`, on sequences that are known to fit."""
+        raise TypeError(f"{type(self).__name__} must define encode(x, state, need_state)")
+
+
+class LayerStack(Architecture):
+    """Layers of one cell, in one direction or both: each layer reads the (merged) outputs of the one below.
+
+    residual: from the second layer on, a layer's input is added to its output. dropout: between layers.
+    """
+
+    def __init__(
+        self, input_size: int, cell: CellLike, hidden_size: int, num_layers: int = 1, bidirectional: bool = False,
+        merge: Merge = "concat", dropout: float = 0.0, residual: bool = False,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        limits.check(input_size=input_size, hidden_size=hidden_size, num_layers=num_layers, dropout=dropout)
+        self.input_size, self.num_layers, self.bidirectional = input_size, num_layers, bidirectional
+        self.merge, self.residual = merge, residual
+        self.dropout = nn.Dropout(dropout)
+        self.layers = nn.ModuleList()
+        size = input_size
+        for _ in range(num_layers):
+            for reverse in (False, True)[: 1 + bidirectional]:
+                self.layers.append(Recurrence(make_cell(cell, size, hidden_size), reverse))
+            size = self.layers[-1].cell.output_size * (2 if bidirectional and merge == "concat" else 1)
+        self.output_size = size
+
+    @classmethod
+    def answers(cls, bidirectional: bool = False, **parameters: Any) -> frozenset[str]:
+        return frozenset({ONE, EACH} if bidirectional else {ONE, EACH, CAUSAL})
+
+    def encode(self, x: Sequences, state: list[State] | None, need_state: bool) -> Encoded:
+        directions = 1 + self.bidirectional
+        merge = MERGES[self.merge]
+        last_state: list[State] = []
+        last = None
+        for depth in range(self.num_layers):
+            below = x.map(self.dropout) if depth and self.dropout.p else x
+            runs = []
+            for k in range(depth * directions, (depth + 1) * directions):
+                outputs, end = self.layers[k](below, None if state is None else state[k], need_state)
+                runs.append(outputs)
+                last_state += [end] if need_state else []
+            x = runs[0].map(merge, runs[1]) if self.bidirectional else runs[0]
+            if depth + 1 == self.num_layers:
+                last = merge(runs[0].at_ends(), runs[1].at_starts()) if self.bidirectional else runs[0].at_ends()
+            if self.residual and depth:
+                x = x.map(torch.add, below)
+                if depth + 1 == self.num_layers:
+                    last = last + self._skipped(below)
+        return Encoded(x, last, last_state if need_state else None)
+
+    def _skipped(self, below: Sequences) -> Tensor:
+        """What a residual connection adds to `last`: each half of the features at its own direction's last step."""
+        if not self.bidirectional:
+            return below.at_ends()
+        if self.merge != "concat":
+            return (below.at_ends() + below.at_starts()) / 2
+        half = self.output_size // 2
+        return torch.cat([below.at_ends()[:, :half], below.at_starts()[:, half:]], -1)
+
+    @torch.no_grad()
+    def load_torch(self, rnn: nn.RNNBase) -> None:
+        """Copy the weights of an nn.LSTM, nn.GRU or nn.RNN of the same sizes.
+
+        Raises: ValueError if the sizes, the number of layers or the directions differ.
+        """
+        suffixes = [f"_l{k}{d}" for k in range(rnn.num_layers) for d in ("", "_reverse")[: 1 + rnn.bidirectional]]
+        if len(suffixes) != len(self.layers) or not rnn.bias or rnn.proj_size:
+            raise ValueError(f"expected {len(self.layers)} layers x directions with biases, got {rnn}")
+        for layer, suffix in zip(self.layers, suffixes, strict=True):
+            layer.cell.load_state_dict(
+                {name: getattr(rnn, name + suffix) for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")}
+            )
+
+
+def make_architecture(architecture: ArchitectureLike, input_size: int, **defaults: Any) -> Architecture:
+    """Build an architecture from a name, a mapping with the name and parameters, or a class.
+
+    `defaults` hold where the mapping is silent and the architecture has such a parameter.
+    Raises: UnknownName, PluginError; TypeError for anything that is not an architecture.
+    """
+    parameters: dict[str, Any] = {}
+    if isinstance(architecture, Mapping):
+        parameters = {key: value for key, value in architecture.items() if key != "name"}
+        architecture = architecture["name"]
+    build = registry.load("architectures", architecture) if isinstance(architecture, str) else architecture
+    if not (isinstance(build, type) and issubclass(build, Architecture)):
+        raise TypeError(f"an architecture must be given as a class or a name, got {build!r}")
+    return build(input_size, **(defaults | parameters))

@@ -1,0 +1,26 @@
+"""Both directions, merged after every layer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rnnzoo.architectures.base import LayerStack, Merge
+from rnnzoo.cells.base import CellLike
+
+
+class Bidirectional(LayerStack):
+    """One cell from the first step to the last and another from the last to the first, their outputs merged.
+
+    Source: Schuster, Paliwal, "Bidirectional recurrent neural networks", doi:10.1109/78.650093.
+    merge: concat (output_size = 2 * hidden_size), sum, mean or product.
+    """
+
+    def __init__(
+        self, input_size: int, cell: CellLike = "lstm", hidden_size: int = 128, num_layers: int = 1,
+        merge: Merge = "concat", dropout: float = 0.0,
+    ) -> None:  # fmt: skip
+        super().__init__(input_size, cell, hidden_size, num_layers, True, merge, dropout)
+
+    @classmethod
+    def answers(cls, **parameters: Any) -> frozenset[str]:
+        return LayerStack.answers(bidirectional=True)

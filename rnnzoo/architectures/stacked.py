@@ -1,0 +1,20 @@
+"""Layer upon layer."""
+
+from __future__ import annotations
+
+from rnnzoo.architectures.base import LayerStack
+from rnnzoo.cells.base import CellLike
+
+
+class Stacked(LayerStack):
+    """Several layers, each reading the outputs of the one below; in one direction or, concatenated, in both.
+
+    Source: Graves, Mohamed, Hinton, arXiv:1303.5778. dropout: between layers, a probability in [0, 1).
+    residual: add a layer's input to its output, from the second layer on.
+    """
+
+    def __init__(
+        self, input_size: int, cell: CellLike = "lstm", hidden_size: int = 128, num_layers: int = 2,
+        bidirectional: bool = False, dropout: float = 0.0, residual: bool = False,
+    ) -> None:  # fmt: skip
+        super().__init__(input_size, cell, hidden_size, num_layers, bidirectional, "concat", dropout, residual)

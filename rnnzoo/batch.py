@@ -1,0 +1,94 @@
+"""What data hands to models and tasks: one batch of sequences, and the plain description of the data it is from."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+PAD, UNK, BOS, EOS = range(4)
+SPECIALS = ("<pad>", "<unk>", "<bos>", "<eos>")  # the first ids of every vocabulary
+IGNORE = -100  # a target that no loss and no metric counts
+
+
+@dataclass(frozen=True)
+class Field:
+    """One input or target: what it holds, and what its numbers mean.
+
+    kind: "tokens" (names = the vocabulary, in id order), "label" or "tags" (names = the labels), "values"
+    (size = features a step). options: JSON settings of the encoder that made the ids, so that it can be made again.
+    """
+
+    kind: str
+    names: tuple[str, ...] = ()
+    size: int = 0
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.names:
+            object.__setattr__(self, "size", len(self.names))
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """The data as a model sees it: the form of an example, its named inputs and its target. Plain JSON."""
+
+    form: str
+    inputs: dict[str, Field]
+    target: Field
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The names of the target's classes."""
+        return self.target.names
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> DataSpec:
+        def make(item: dict[str, Any]) -> Field:
+            return Field(item["kind"], tuple(item["names"]), item["size"], item["options"])
+
+        return cls(data["form"], {name: make(item) for name, item in data["inputs"].items()}, make(data["target"]))
+
+
+@dataclass
+class Batch:
+    """Sequences of one batch, padded at the end.
+
+    inputs: by name, "tokens" (batch, time) int64 or "values" (batch, time, features).
+    lengths: (batch,) int64, on the CPU whatever the device of the rest; 0 <= length <= time.
+    target: what the task asks for, (batch,) or (batch, time) int64, IGNORE where nothing is asked.
+    target_lengths: (batch,) int64 on the CPU, where the target is a sequence of its own.
+    index: (batch,) int64 on the CPU, the examples' row numbers.
+    fresh: False if every row goes on where the same row of the batch before ended (carried state).
+    """
+
+    inputs: dict[str, Tensor]
+    lengths: Tensor
+    target: Tensor | None = None
+    target_lengths: Tensor | None = None
+    index: Tensor | None = None
+    fresh: bool = True
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    @property
+    def tokens(self) -> int:
+        """Steps that are not padding."""
+        return int(self.lengths.sum())
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
+        """The batch with its tensors on `device`; lengths and row numbers stay on the CPU."""
+        return Batch(
+            {name: tensor.to(device, non_blocking=non_blocking) for name, tensor in self.inputs.items()},
+            self.lengths,
+            None if self.target is None else self.target.to(device, non_blocking=non_blocking),
+            self.target_lengths,
+            self.index,
+            self.fresh,
+        )

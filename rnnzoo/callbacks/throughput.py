@@ -1,0 +1,78 @@
+"""How fast a run trains: examples and tokens per second of wall time and of processor time."""
+
+import time
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+
+class Throughput(Callback):
+    """Measures training batches only, with their data loading, logging and progress bar; not validation or saving.
+
+    The first two batches of a run are left out: they compile, allocate and warm caches. Counting goes from the end of
+    the second, in later epochs from their start, to the end of the epoch's last batch. Processor time is this
+    process's, all its threads. Under DDP examples, tokens and processor time are totals, wall time the ranks' mean.
+    Batches have a length (examples) and, if they are sequences, `.tokens`.
+    """
+
+    WARM_UP = 2  # batches
+
+    def __init__(self) -> None:
+        self._reset()
+
+    def _reset(self) -> None:
+        self._batches = 0
+        self._mark: tuple[float, float] | None = None
+        self._examples = self._tokens = 0
+        self._wall = self._cpu = 0.0  # seconds
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        # Last, so that the work of other callbacks falls on the right side. A new list: the old one is being walked.
+        others = [c for c in trainer.callbacks if c is not self]  # type: ignore[attr-defined]
+        trainer.callbacks = [*others, self]  # type: ignore[attr-defined]
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._reset()
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._start()
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._start()
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self._batches += 1
+        if pl_module.device.type == "cuda" and (self._batches == self.WARM_UP or trainer.is_last_batch):
+            torch.cuda.synchronize()
+        if self._mark is not None:
+            wall, cpu = self._mark
+            self._wall += time.perf_counter() - wall
+            self._cpu += time.process_time() - cpu
+            self._examples += len(batch)
+            self._tokens += getattr(batch, "tokens", 0)
+        self._start()
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.world_size > 1:
+            counts = torch.tensor([self._examples, self._tokens, self._cpu, self._wall], dtype=torch.float64)
+            examples, tokens, cpu, wall = trainer.strategy.reduce(counts.to(pl_module.device), reduce_op="sum").tolist()
+            self._examples, self._tokens, self._cpu = int(examples), int(tokens), cpu
+            self._wall = wall / trainer.world_size
+
+    def summary(self) -> dict[str, float | None]:
+        """The four rates, per second; None where nothing was measured."""
+        counts = {"examples": self._examples, "tokens": self._tokens}
+        clocks = {"second": self._wall, "cpu_second": self._cpu}
+        return {
+            f"{what}_per_{clock}": count / seconds if count and seconds else None
+            for clock, seconds in clocks.items()
+            for what, count in counts.items()
+        }
+
+    def _start(self) -> None:
+        """Run the clock from here on, once the run is warm."""
+        if self._batches >= self.WARM_UP:
+            self._mark = time.perf_counter(), time.process_time()

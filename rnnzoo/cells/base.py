@@ -1,0 +1,243 @@
+"""The contract of a recurrent cell: what one step computes, and nothing of time, direction, lengths or speed.
+
+    gx     = project(x)           what of a step needs only the input: run over all live steps at once
+    state' = step(gx, state)      one step: the truth for every faster path
+    y      = readout(gx, state')  the output: run over all live steps at once
+
+Three kinds of author: a `PointwiseCell` writes `update`, a `LinearCell` writes `coefficients`, any other `Cell` writes
+`step`. The engine runs all of them forwards and backwards over ragged batches, with carried state.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from rnnzoo import limits, registry
+
+State = tuple[Tensor, ...]  # one tensor (batch, *shape) per spec, h first
+CellLike = Annotated[Any, registry.Part("cells")]  # "lstm", {"name": "lstm", ...}, or a Cell class
+Init = Literal["uniform", "orthogonal"]
+
+
+@dataclass(frozen=True)
+class StateSpec:
+    """One tensor of a state: (batch, *shape), filled with `initial` at the start; dtype None is the parameters' own."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: torch.dtype | None = None
+    initial: float = 0.0
+
+
+@dataclass(frozen=True)
+class NoiseSpec:
+    """One random mask of a step, drawn by the engine so that every path sees the same numbers.
+
+    In training each entry is 1 with probability 1 - rate, else 0; in evaluation every entry is the mean, 1 - rate.
+    per: "sequence" holds one mask (batch, *shape) through time, "step" draws one for every step.
+    """
+
+    shape: tuple[int, ...]
+    rate: float
+    per: Literal["sequence", "step"] = "step"
+
+
+class Cell(nn.Module):
+    """One step of a recurrent network.
+
+    states: a StateSpec, or a name for a vector of hidden_size, per state tensor. gates: if named, `project` is one
+    linear map from the input to len(gates) * hidden_size features, by `weight_ih` and `bias_ih`. noise: the masks
+    that `step` takes after the state.
+
+    Raises: ValueError for sizes that are not whole numbers >= 1.
+    """
+
+    states: tuple[StateSpec | str, ...] = ("h",)
+    gates: ClassVar[tuple[str, ...]] = ()
+    noise: tuple[NoiseSpec, ...] = ()
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__()
+        limits.check(input_size=input_size, hidden_size=hidden_size)
+        self.input_size, self.hidden_size = input_size, hidden_size
+        if self.gates:
+            self.weight_ih = nn.Parameter(torch.empty(len(self.gates) * hidden_size, input_size))
+            self.make_recurrent()
+            self.bias_ih = nn.Parameter(torch.empty(len(self.gates) * hidden_size))
+            self.make_recurrent_bias()
+            self.reset_parameters()
+
+    def make_recurrent(self) -> None:
+        """Register the weights that stand between `weight_ih` and `bias_ih` (torch.nn's order); none by default."""
+
+    def make_recurrent_bias(self) -> None:
+        """Register the biases that follow `bias_ih`; none by default."""
+
+    def reset_parameters(self) -> None:
+        """Uniform in +-1 / sqrt(hidden_size), as in torch.nn."""
+        bound = 1 / math.sqrt(self.hidden_size)
+        with torch.no_grad():
+            for parameter in self.parameters():
+                parameter.uniform_(-bound, bound)
+
+    @property
+    def output_size(self) -> int:
+        """Features of the output; hidden_size unless `readout` says otherwise."""
+        return self.hidden_size
+
+    def state_specs(self) -> tuple[StateSpec, ...]:
+        """`states` with every name made a spec."""
+        return tuple(s if isinstance(s, StateSpec) else StateSpec(s, (self.hidden_size,)) for s in self.states)
+
+    def initial_state(self, batch: int, like: Tensor) -> State:
+        """The state before the first step, on the device (and, unless a spec has its own, of the dtype) of `like`."""
+        return tuple(
+            torch.full((batch, *s.shape), s.initial, dtype=s.dtype or like.dtype, device=like.device)
+            for s in self.state_specs()
+        )
+
+    def project(self, x: Tensor) -> Any:
+        """x: (..., input_size). Returns gx, (..., features): a tensor, or a tuple of tensors."""
+        return F.linear(x, self.weight_ih, self.bias_ih) if self.gates else x
+
+    def step(self, *args: Any, **kwargs: Any) -> State:
+        """`step(gx, state, *noise)`, and without the masks for a cell that declares no noise.
+
+        gx: (batch, features) of one step; state: (batch, *shape) each. Returns the new state. Changes no input.
+        """
+        raise TypeError(f"{type(self).__name__} must define step(gx, state)")
+
+    def readout(self, gx: Any, state: State) -> Tensor:
+        """The output (..., output_size) after a step; by default the first state."""
+        return state[0]
+
+    def forward(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """One step for (batch, input_size): the output and the new state. For streams and one's own loops.
+
+        Masks of `noise` are at their mean here; the engine draws them when it trains.
+        """
+        if x.shape[-1] != self.input_size:
+            raise ValueError(
+                f"{type(self).__name__} expected x with input_size={self.input_size} features, "
+                f"got {x.shape[-1]} in {tuple(x.shape)}"
+            )
+        gx = self.project(x)
+        state = self.initial_state(len(x), x) if state is None else state
+        masks = [x.new_full((len(x), *spec.shape), 1 - spec.rate) for spec in self.noise]
+        state = self.step(gx, state, *masks)
+        return self.readout(gx, state), state
+
+    def extra_repr(self) -> str:
+        return f"{self.input_size}, {self.hidden_size}"
+
+
+class PointwiseCell(Cell):
+    """A cell whose step is elementwise once both products are there: gx from the input, gh from the last output.
+
+    recurrent: the product that makes gh from h, "dense" (gates * hidden_size, hidden_size), "block" (the same with
+    `blocks` blocks on the diagonal), "diagonal" (a vector per gate), or None (gh is empty). params: names of
+    per-channel parameters of hidden_size, as peepholes are; `update` reads them from self.
+
+    init: "uniform" as in torch.nn, or "orthogonal": Glorot-uniform input weights, orthogonal recurrent weights per
+    gate (Saxe et al., arXiv:1312.6120), zero biases but 1 for the forget gate (Jozefowicz et al., ICML 2015).
+    """
+
+    recurrent: ClassVar[Literal["dense", "block", "diagonal"] | None] = "dense"
+    blocks: ClassVar[int] = 1
+    params: ClassVar[tuple[str, ...]] = ()
+    forget_gate: ClassVar[str | None] = None  # the gate that keeps memory when it is open
+
+    def __init__(self, input_size: int, hidden_size: int, init: Init = "uniform") -> None:
+        self.init = init
+        super().__init__(input_size, hidden_size)
+
+    def make_recurrent(self) -> None:
+        gates, size, block = len(self.gates), self.hidden_size, self.hidden_size // self.blocks
+        if self.recurrent == "block" and size % self.blocks:
+            raise ValueError(f"{type(self).__name__} needs a hidden_size that {self.blocks} divides, got {size}")
+        shapes = {"dense": (gates * size, size), "block": (gates, self.blocks, block, block), "diagonal": (gates, size)}
+        if self.recurrent is not None:
+            self.weight_hh = nn.Parameter(torch.empty(shapes[self.recurrent]))
+
+    def make_recurrent_bias(self) -> None:
+        if self.recurrent is not None:
+            self.bias_hh = nn.Parameter(torch.empty(len(self.gates) * self.hidden_size))
+        for name in self.params:
+            self.register_parameter(name, nn.Parameter(torch.empty(self.hidden_size)))
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        super().reset_parameters()
+        if self.init == "uniform":
+            return
+        for gate in self.weight_ih.chunk(len(self.gates)):
+            nn.init.xavier_uniform_(gate)
+        if self.recurrent == "dense":
+            for gate in self.weight_hh.chunk(len(self.gates)):
+                nn.init.orthogonal_(gate)
+            self.bias_hh.zero_()
+        self.bias_ih.zero_()
+        if self.forget_gate is not None:
+            self.bias_ih.chunk(len(self.gates))[self.gates.index(self.forget_gate)].fill_(1)
+
+    def recur(self, h: Tensor) -> tuple[Tensor, ...]:
+        """h: (batch, hidden_size). Returns gh, one (batch, hidden_size) tensor per gate."""
+        gates = len(self.gates)
+        if self.recurrent is None:
+            return ()
+        if self.recurrent == "dense":
+            return F.linear(h, self.weight_hh, self.bias_hh).chunk(gates, -1)
+        biases = self.bias_hh.chunk(gates)
+        if self.recurrent == "diagonal":
+            return tuple(h * u + c for u, c in zip(self.weight_hh, biases, strict=True))
+        blocks = h.unflatten(-1, (self.blocks, -1))
+        products = torch.einsum("bki,gkoi->gbko", blocks, self.weight_hh).flatten(-2)
+        return tuple(product + c for product, c in zip(products, biases, strict=True))
+
+    def step(self, gx: Tensor, state: State, *noise: Tensor) -> State:  # the engine may run it in other ways
+        return self.update(gx.chunk(len(self.gates), -1), self.recur(state[0]), state, *noise)
+
+    def update(self, *args: Any, **kwargs: Any) -> State:
+        """`update(gx, gh, state, *noise)`, elementwise, and without the masks for a cell that declares no noise.
+
+        gx, gh: one (..., hidden_size) tensor per gate; state: (..., hidden_size) each. Returns the new state.
+        """
+        raise TypeError(f"{type(self).__name__} must define update(gx, gh, state)")
+
+
+class LinearCell(Cell):
+    """A cell that is linear in its state: h' = a * h + b, with a and b from the input alone."""
+
+    def step(self, gx: Tensor, state: State, *noise: Tensor) -> State:
+        a, b = self.coefficients(gx.chunk(len(self.gates), -1) if self.gates else gx)
+        return (a * state[0] + b,)
+
+    def coefficients(self, gx: Any) -> tuple[Tensor, Tensor]:
+        """gx: one (..., hidden_size) tensor per gate. Returns a and b, of the state's shape."""
+        raise TypeError(f"{type(self).__name__} must define coefficients(gx)")
+
+
+def make_cell(cell: CellLike, input_size: int, hidden_size: int) -> Cell:
+    """Build a cell from a name, a mapping with the name and parameters, or a class (or any callable that gives one).
+
+    Raises: UnknownName, PluginError; TypeError for anything that is not a cell.
+    """
+    if isinstance(cell, nn.Module):
+        raise TypeError(f"a cell must be given as a class or a name, got an instance of {type(cell).__name__}")
+    parameters: dict[str, Any] = {}
+    build: Callable[..., Any]
+    if isinstance(cell, Mapping):
+        parameters = {key: value for key, value in cell.items() if key != "name"}
+        cell = cell["name"]
+    build = registry.load("cells", cell) if isinstance(cell, str) else cell
+    built = build(input_size, hidden_size, **parameters)
+    if not isinstance(built, Cell):
+        raise TypeError(f"{cell!r} gave a {type(built).__name__}, not a rnnzoo.Cell")
+    return built

@@ -1,0 +1,35 @@
+"""Long short-term memory."""
+
+import torch
+from torch import Tensor
+
+from rnnzoo.cells.base import PointwiseCell, State
+
+
+class LSTMCell(PointwiseCell):
+    """One step of a long short-term memory.
+
+        i  = sigmoid(gx_i + gh_i)       input gate
+        f  = sigmoid(gx_f + gh_f)       forget gate
+        g  = tanh(gx_g + gh_g)          candidate
+        o  = sigmoid(gx_o + gh_o)       output gate
+        c' = f * c + i * g
+        h' = o * tanh(c')
+
+    where gx = W x + b and gh = U h + c. Sources: Hochreiter, Schmidhuber, doi:10.1162/neco.1997.9.8.1735; the forget
+    gate: Gers et al., doi:10.1162/089976600300015015. Differs: no peepholes, two biases, as in `torch.nn.LSTM`.
+    """
+
+    gates = ("i", "f", "g", "o")
+    states = ("h", "c")
+    forget_gate = "f"
+
+    def update(self, gx: tuple[Tensor, ...], gh: tuple[Tensor, ...], state: State) -> State:
+        """gx, gh: one (..., hidden_size) tensor per gate; state: (h, c). Returns (h', c')."""
+        _, c = state
+        i = torch.sigmoid(gx[0] + gh[0])
+        f = torch.sigmoid(gx[1] + gh[1])
+        g = torch.tanh(gx[2] + gh[2])
+        o = torch.sigmoid(gx[3] + gh[3])
+        c = f * c + i * g
+        return o * torch.tanh(c), c

@@ -1,0 +1,351 @@
+"""A trained model as a folder: tensors in safetensors, the rest in JSON, a manifest last; nothing in it names code.
+
+    checkpoints/best, checkpoints/last      one line of text each: the name of a folder beside them
+    checkpoints/step-000001200/
+        weights.safetensors                 every tensor once
+        meta.json, spec.json                how the model is built; the data it was trained on
+        MANIFEST.json                       written last: size and sha256 of each file
+
+A checkpoint is written into a temporary folder beside its place and renamed when complete, so a crash leaves the one
+before or the new one, never half of one. Importing this module does not import torch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rnnzoo.errors import RunError
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+FORMAT_VERSION = 1
+WEIGHTS, META, SPEC, MANIFEST = "weights.safetensors", "meta.json", "spec.json", "MANIFEST.json"
+TEMPORARY = ".tmp-"  # what a crash may leave behind: nothing reads it, `sweep` deletes it
+POINTERS = ("best", "last")
+JSON_LIMIT = 64 * 2**20  # bytes
+
+
+class Checkpoint(NamedTuple):
+    """What a checkpoint folder holds. Tied tensors are one tensor under several names."""
+
+    weights: dict[str, Tensor]
+    meta: dict[str, Any]
+    spec: dict[str, Any]
+
+
+# -- writing --------------------------------------------------------------------------------------------------------
+
+
+def save(folder: Path, weights: dict[str, Tensor], meta: dict[str, Any], spec: dict[str, Any]) -> None:
+    """Write a new checkpoint folder, complete or not at all. Its parents are made.
+
+    weights: tensors on any device; those that share storage are stored once, with the other names in meta's "tied".
+    meta, spec: JSON values; "tied" is a reserved key of meta.
+    Raises: RunError if the folder exists or cannot be written; what was there before stays.
+    """
+    if "tied" in meta:
+        raise ValueError("'tied' is a reserved key of a checkpoint's meta")
+    tensors, tied = _untie(weights)
+    texts = {META: _dumps(meta | {"tied": tied}), SPEC: _dumps(spec)}
+    if folder.exists():
+        raise RunError(f"cannot save a checkpoint as {folder}: it exists.\n  A checkpoint is never written over.")
+    temporary = folder.with_name(f"{TEMPORARY}{folder.name}-{secrets.token_hex(4)}")
+    try:
+        temporary.mkdir(parents=True)
+        _save_tensors(tensors, temporary / WEIGHTS)
+        for name, text in texts.items():
+            _write_through(temporary / name, text)
+        written = {name: temporary / name for name in (WEIGHTS, META, SPEC)}
+        files = {name: {"size": path.stat().st_size, "sha256": _sha256(path)} for name, path in written.items()}
+        _write_through(temporary / MANIFEST, _dumps({"format_version": FORMAT_VERSION, "files": files}))
+        _sync_folder(temporary)
+        os.replace(temporary, folder)
+        _sync_folder(folder.parent)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)  # gone already where all went well
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace a small text file at once: readers see the old text or the new. Raises: RunError."""
+    temporary = path.with_name(f"{TEMPORARY}{path.name}-{secrets.token_hex(4)}")
+    try:
+        _write_through(temporary, text)
+        os.replace(temporary, path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def point(pointer: Path, target: str) -> None:
+    """Make `pointer` (checkpoints/best, checkpoints/last) name the folder `target` beside it, at once.
+
+    Raises: RunError if the target is not a checkpoint beside the pointer, or the pointer cannot be written.
+    """
+    _beside(pointer, target)
+    write_text(pointer, target + "\n")
+
+
+def remove(folder: Path) -> None:
+    """Delete a checkpoint: it is a whole one until it is none."""
+    doomed = folder.with_name(f"{TEMPORARY}{folder.name}-{secrets.token_hex(4)}")
+    with contextlib.suppress(OSError):  # a checkpoint too many is no reason to end a training
+        os.replace(folder, doomed)
+    shutil.rmtree(doomed, ignore_errors=True)
+
+
+def sweep(checkpoints: Path) -> None:
+    """Delete what a crash left half written in a checkpoints folder."""
+    for litter in checkpoints.glob(f"{TEMPORARY}*"):
+        if litter.is_dir() and not litter.is_symlink():
+            shutil.rmtree(litter, ignore_errors=True)
+        else:
+            litter.unlink(missing_ok=True)
+
+
+def _untie(weights: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The distinct tensors, contiguous on the CPU, and for each further name the name that holds its tensor."""
+    import torch
+
+    first: dict[Any, str] = {}
+    tensors, tied = {}, {}
+    for name, tensor in weights.items():
+        if not isinstance(tensor, torch.Tensor):
+            raise TypeError(f"weights must be tensors, got {type(tensor).__name__} for '{name}'")
+        place = (tensor.device, tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype)
+        holder = first.setdefault(place, name) if tensor.numel() else name
+        if holder != name:
+            tied[name] = holder
+            continue
+        tensor = tensor.detach()
+        whole = tensor.is_contiguous() and tensor.untyped_storage().nbytes() == tensor.numel() * tensor.element_size()
+        tensors[name] = tensor.cpu() if whole or tensor.device.type != "cpu" else tensor.clone()
+        tensors[name] = tensors[name].contiguous()
+    return tensors, tied
+
+
+def _save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    try:
+        save_file(tensors, path)
+    except SafetensorError as error:
+        raise OSError(f"{error}") from error  # safetensors hides the system's error in its text
+    with open(path, "rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _write_through(path: Path, text: str) -> None:
+    with open(path, "x", encoding="utf-8", newline="\n") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make renames in a folder survive a power cut, where the system can."""
+    if hasattr(os, "O_DIRECTORY"):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _dumps(value: dict[str, Any]) -> str:
+    return json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while chunk := file.read(2**20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _unwritable(path: Path, error: OSError) -> RunError:
+    reason = error.strerror or str(error)
+    return RunError(
+        f"cannot write {path}: {reason}.\n"
+        "  What was there before is untouched.\n"
+        "  Free some space or permit writing there, or choose another place with --run_dir."
+    )
+
+
+# -- reading --------------------------------------------------------------------------------------------------------
+
+
+def load(folder: Path) -> Checkpoint:
+    """Read a checkpoint folder after checking each file against the manifest. Reads no pickle, runs no code.
+
+    Raises: RunError naming the path and what is wrong with it.
+    """
+    for name, entry in _manifest(folder).items():
+        size = _regular(folder, name).st_size
+        if size != entry["size"]:
+            how = "truncated" if size < entry["size"] else "corrupt"
+            raise _bad(folder, f"{name} is {how}", f"It has {size} bytes, its manifest says {entry['size']}.")
+        found = _sha256(folder / name)
+        if found != entry["sha256"]:
+            told = f"Its sha256 is {found[:12]}..., its manifest says {entry['sha256'][:12]}..."
+            raise _bad(folder, f"{name} is corrupt", told)
+    meta, spec = _read_json(folder, META), _read_json(folder, SPEC)
+    tied = meta.pop("tied", {})
+    weights = _load_tensors(folder)
+    if not isinstance(tied, dict) or any(not isinstance(t, str) or t not in weights for t in tied.values()):
+        raise _bad(folder, f"{META} is corrupt", "Its map of tied tensors names tensors that are not there.")
+    return Checkpoint(weights | {name: weights[holder] for name, holder in tied.items()}, meta, spec)
+
+
+def apply(model: nn.Module, checkpoint: Checkpoint) -> None:
+    """Load the weights into a model that has exactly these tensors. Raises: RunError telling both sides."""
+    own, given = model.state_dict(), checkpoint.weights
+    shapes = {name: (tuple(given[name].shape), tuple(own[name].shape)) for name in own if name in given}
+    wrong = {
+        "Only in the checkpoint": sorted(set(given) - set(own)),
+        "Only in the model": sorted(set(own) - set(given)),
+        "Other shapes": [
+            f"{name} {a} in the checkpoint, {b} in the model" for name, (a, b) in shapes.items() if a != b
+        ],
+    }
+    if any(wrong.values()):
+        raise RunError(
+            "the checkpoint's weights do not fit this model.\n"
+            + "".join(f"  {what}: {_some(items)}.\n" for what, items in wrong.items() if items)
+            + "  Build the model with the settings that the checkpoint was trained with."
+        )
+    model.load_state_dict(given, strict=True)
+
+
+def follow(pointer: Path) -> Path:
+    """The checkpoint folder that `pointer` names. Raises: RunError."""
+    try:
+        if not stat.S_ISREG(pointer.lstat().st_mode) or pointer.stat().st_size > 4096:
+            raise RunError(f"{pointer} is not a pointer to a checkpoint.\n  It must be a file of one short line.")
+        target = pointer.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        raise RunError(f"there is no {pointer}.\n  No checkpoint was saved there as '{pointer.name}'.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise RunError(f"cannot read {pointer}: {error}.") from error
+    return _beside(pointer, target)
+
+
+def locate(path: Path) -> Path:
+    """The checkpoint folder that a path means: itself, or a run's best one, or its last where none is best.
+
+    path: a checkpoint folder, a run's folder, its checkpoints folder, or a pointer in it. Raises: RunError.
+    """
+    if path.is_file() and path.name in POINTERS:
+        return follow(path)
+    if (path / MANIFEST).exists():
+        return path
+    for folder in (path / "checkpoints", path):
+        for name in POINTERS:
+            if (folder / name).exists():
+                return follow(folder / name)
+    raise _none_at(path)
+
+
+def _beside(pointer: Path, target: str) -> Path:
+    """The folder `target` in the pointer's folder, and nowhere else."""
+    folder = pointer.parent / target
+    plain = target == Path(target).name and target not in ("", ".", "..") and not set(target) & {"\\", "\0"}
+    if not plain or len(target.encode()) > 255 or folder.is_symlink():
+        raise RunError(f"{pointer} must name a folder beside it, got {target[:80]!r}.\n  A path is not accepted there.")
+    if not folder.is_dir():
+        raise RunError(f"{pointer} names {target!r}, and no such checkpoint is there.")
+    return folder
+
+
+def _manifest(folder: Path) -> dict[str, dict[str, Any]]:
+    """Size and sha256 by file name, checked in form."""
+    if not folder.is_dir():
+        raise _none_at(folder)
+    if not (folder / MANIFEST).exists():
+        raise _bad(folder, "it is not an rnnzoo checkpoint", f"It has no {MANIFEST}, which is written last.")
+    manifest = _read_json(folder, MANIFEST)
+    version, files = manifest.get("format_version"), manifest.get("files")
+    if isinstance(version, int) and version > FORMAT_VERSION:
+        told = f"It has format {version}, this rnnzoo reads up to {FORMAT_VERSION}."
+        raise _bad(folder, "a newer rnnzoo wrote it", told, "Upgrade: pip install --upgrade rnnzoo.")
+    well_formed = (
+        version == FORMAT_VERSION
+        and isinstance(files, dict)
+        and set(files) == {WEIGHTS, META, SPEC}
+        and all(
+            isinstance(entry, dict) and type(entry.get("size")) is int and isinstance(entry.get("sha256"), str)
+            for entry in files.values()
+        )
+    )
+    if not well_formed:
+        raise _bad(folder, "it is not an rnnzoo checkpoint", f"Its {MANIFEST} does not list the files of one.")
+    return dict(files or {})
+
+
+def _regular(folder: Path, name: str) -> os.stat_result:
+    """The status of a file that is neither missing nor a link, a folder, a pipe or a device."""
+    try:
+        status = (folder / name).lstat()
+    except OSError:
+        raise _bad(folder, f"{name} is missing", "It is not complete.") from None
+    if not stat.S_ISREG(status.st_mode):
+        raise _bad(folder, f"{name} is not a regular file", "Links, pipes and devices are not followed.")
+    return status
+
+
+def _read_json(folder: Path, name: str) -> dict[str, Any]:
+    def refuse(constant: str) -> None:
+        raise ValueError(f"{constant} is not JSON")
+
+    if _regular(folder, name).st_size > JSON_LIMIT:
+        raise _bad(folder, f"{name} is too large", f"It may have {JSON_LIMIT} bytes.")
+    try:
+        value = json.loads((folder / name).read_text(encoding="utf-8"), parse_constant=refuse)
+    except (OSError, ValueError, RecursionError) as error:
+        raise _bad(folder, f"{name} is corrupt", f"{type(error).__name__}: {str(error)[:120]}") from error
+    if not isinstance(value, dict):
+        raise _bad(folder, f"{name} is corrupt", f"It holds a {type(value).__name__} where a mapping belongs.")
+    return value
+
+
+def _load_tensors(folder: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(folder / WEIGHTS)
+    except (SafetensorError, OSError, ValueError, KeyError) as error:
+        raise _bad(folder, f"{WEIGHTS} is corrupt", f"safetensors: {str(error)[:120]}") from error
+
+
+def _none_at(path: Path) -> RunError:
+    why = "there is no such path" if not path.exists() else "it is a file" if path.is_file() else "none is in it"
+    return RunError(
+        f"no checkpoint at {path}: {why}.\n"
+        f"  A checkpoint is a folder that holds {MANIFEST}; a run keeps its own in checkpoints/."
+    )
+
+
+RECOPY = "Use another checkpoint of the run, or copy it again."
+
+
+def _bad(folder: Path, what: str, why: str, remedy: str = RECOPY) -> RunError:
+    return RunError(f"cannot load the checkpoint {folder}: {what}.\n  {why}\n  {remedy}")
+
+
+def _some(items: list[str]) -> str:
+    return "; ".join(items[:3]) + (f"; and {len(items) - 3} more" if len(items) > 3 else "")

@@ -1,0 +1,171 @@
+"""What every data set is made of: a source of raw columns, and the form that turns them into batches."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+
+from rnnzoo.batch import Batch, DataSpec
+from rnnzoo.errors import DataError
+
+Columns = dict[str, list]  # column name -> one value per row
+PARTS = ("train", "dev", "test")
+
+
+class Source(ABC):
+    """Where examples come from: files, the Hub, or the code itself. A plugin's data set is one of these.
+
+    form: the kind of examples, a name in `rnnzoo.data.forms.FORMS`, which also fixes the columns:
+
+        labelled_text   text: list[str]           label: list[str]
+        tagged_text     words: list[list[str]]    tags: list[list[str]], one tag a word
+        text_stream     text: list[str], the lines in order
+        text_pairs      source: list[str]         target: list[str]
+    """
+
+    form: ClassVar[str]
+
+    @abstractmethod
+    def read(self) -> dict[str, Columns]:
+        """The raw rows of "train" and "dev", and of "test" if there is one. Raises: DataError."""
+
+    def identity(self) -> dict[str, str | None]:
+        """Which data this was: an id and a revision, None where unknown. Asked after `read`; never fails."""
+        return {"id": type(self).__name__, "revision": None}
+
+
+class Examples(ABC):
+    """Encoded rows, as flat arrays. `examples[window]` is a batch, for a window that the form's batches name.
+
+    truncated: how many rows were cut to the form's `max_length`.
+    """
+
+    truncated: int = 0
+
+    @property
+    @abstractmethod
+    def lengths(self) -> np.ndarray:
+        """(rows,) int64, the steps of each row."""
+
+    @property
+    def widths(self) -> np.ndarray:
+        """(rows,) int64, the steps that a row takes in a batch."""
+        return self.lengths
+
+    @abstractmethod
+    def arrays(self) -> list[np.ndarray]:
+        """Everything the examples are made of, ids first."""
+
+    @abstractmethod
+    def collate(self, window: Any) -> Batch:
+        """The batch of one window: of row numbers, unless the form says otherwise."""
+
+    @property
+    @abstractmethod
+    def unknown_share(self) -> float:
+        """The share of input tokens that are not in the vocabulary, 0 to 1."""
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __getitem__(self, window: Any) -> Batch:
+        return self.collate(window)
+
+
+class Batches(Protocol):
+    """The windows of one epoch, in an order that depends on the seed and the epoch only, not on the number of ranks."""
+
+    def __iter__(self) -> Iterator[Any]: ...
+
+    def __len__(self) -> int: ...
+
+    def set_epoch(self, epoch: int) -> None: ...
+
+
+class Form(ABC):
+    """A kind of examples: makes the vocabulary, encodes rows, and cuts them into batches.
+
+    name: the form's name. columns: what it reads. target: the one column of these that prediction does without.
+    """
+
+    name: ClassVar[str]
+    columns: ClassVar[tuple[str, ...]]
+    target: ClassVar[str | None] = None
+
+    @abstractmethod
+    def fit(self, train: Columns) -> DataSpec:
+        """The vocabulary and the labels of the training rows, and the settings to encode others alike."""
+
+    @abstractmethod
+    def encode(self, columns: Columns, spec: DataSpec) -> Examples:
+        """Rows as ids; without a target if its column is missing. Raises: DataError, naming the row."""
+
+    @abstractmethod
+    def batches(
+        self, examples: Examples, *, training: bool, seed: int = 0, rank: int = 0, world_size: int = 1
+    ) -> Batches:
+        """How to walk through `examples`: shuffled each epoch for training, each row once for evaluation."""
+
+    @abstractmethod
+    def ask(self, texts: Sequence[str], spec: DataSpec) -> Examples:
+        """Typed texts as rows to predict for: one row each, without a target."""
+
+    @classmethod
+    def from_spec(cls, spec: DataSpec) -> Form:
+        """The form as it was when it made `spec`, as far as encoding goes."""
+        return cls(**spec.inputs["tokens"].options)
+
+    def rows(self, columns: Columns, *, need_target: bool = False) -> int:
+        """The number of rows. Raises: DataError for missing columns, or columns of unequal length."""
+        need = [name for name in self.columns if need_target or name != self.target]
+        missing = [name for name in need if name not in columns]
+        if missing:
+            raise DataError(
+                f"column '{missing[0]}' is missing.\n"
+                f"  Expected: {', '.join(self.columns)} ({self.name}).\n"
+                f"  Found: {', '.join(columns) or 'none'}."
+            )
+        counts = {name: len(columns[name]) for name in self.columns if name in columns}
+        if len(set(counts.values())) > 1:
+            found = ", ".join(f"{name} {count}" for name, count in counts.items())
+            raise DataError(
+                f"the columns have unequal numbers of rows: {found}.\n  Give each row a value in each column."
+            )
+        return counts[need[0]]
+
+
+def check_type(column: str, values: Iterable[Any], kind: type, called: str) -> None:
+    """Raises: DataError for the first value that is not a `kind`, with its row, counted from 1."""
+    for row, value in enumerate(values, start=1):
+        if not isinstance(value, kind):
+            raise DataError(f"column '{column}', row {row}: expected {called}, got {value!r:.80}.")
+
+
+def label_ids(column: str, values: Iterable[Any], names: tuple[str, ...], row_of: Any = None) -> np.ndarray:
+    """int64 label numbers. Raises: DataError for a label that is not among `names`, with its row, counted from 1."""
+    ids = {name: number for number, name in enumerate(names)}
+    values = list(values)
+    found = [ids.get(value, -1) for value in values]
+    if -1 in found:
+        place = found.index(-1)
+        row = place + 1 if row_of is None else row_of(place)
+        many = f", ... ({len(names)} in all)" if len(names) > 20 else ""
+        raise DataError(
+            f"column '{column}', row {row}: the training part has no label {values[place]!r}.\n"
+            f"  Known labels: {', '.join(names[:20])}{many}."
+        )
+    return np.array(found, dtype=np.int64)
+
+
+def named_labels(column: str, values: Iterable[Any]) -> tuple[str, ...]:
+    """The labels that occur, in alphabetical order. Raises: DataError for fewer than two."""
+    names = tuple(sorted(set(values)))
+    if len(names) < 2:
+        raise DataError(
+            f"column '{column}': the training part has one label only, {names[0]!r}.\n"
+            "  There is nothing to learn from it; give rows of at least two labels."
+        )
+    return names

@@ -1,0 +1,137 @@
+"""Which rows make a batch, in which order, on which rank."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from rnnzoo.errors import DataError
+
+
+class BucketBatches:
+    """Batches of rows of similar length, as lists of row numbers.
+
+    All rows are sorted by length, longest first. For training, rows of equal length are shuffled, neighbours are
+    shuffled within buckets of `bucket` batches, and at the end so are the batches. Every row is in every epoch exactly
+    once, and the number of batches is the same in every epoch. For evaluation nothing is shuffled.
+
+    batch_size: rows a batch. batch_tokens: steps a batch, padding included (longest row x rows); a row longer than
+    that is a batch of its own. The order is a function of (seed, epoch). One list of batches is dealt out rank by rank;
+    in training it starts again from the front until all ranks have the same number of steps, in evaluation it does not,
+    and batches are smaller where there are fewer of them than ranks.
+    """
+
+    def __init__(
+        self,
+        lengths: np.ndarray,
+        *,
+        batch_size: int,
+        batch_tokens: int | None = None,
+        training: bool = True,
+        seed: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+        bucket: int = 8,
+    ) -> None:
+        self.lengths = np.asarray(lengths)
+        self.training, self.seed, self.rank, self.world_size = training, seed, rank, world_size
+        self.epoch = 0
+        if not training:
+            batch_size = max(1, min(batch_size, len(self.lengths) // world_size))
+        self.buckets = self._cut(batch_size, batch_tokens, bucket if training else 1)
+        self.total = sum(-(-(stop - start) // rows) for start, stop, rows in self.buckets)  # batches, all ranks
+
+    def _cut(self, batch_size: int, batch_tokens: int | None, bucket: int) -> list[tuple[int, int, int]]:
+        """(start, stop, rows a batch) of each bucket, as places in the order of falling length."""
+        ordered = -np.sort(-self.lengths)
+        buckets, start = [], 0
+        while start < len(ordered):
+            rows = batch_size
+            if batch_tokens is not None:
+                rows = min(batch_size, max(1, batch_tokens // int(ordered[start])))
+            stop = min(start + rows * bucket, len(ordered))
+            buckets.append((start, stop, rows))
+            start = stop
+        return buckets
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def everything(self) -> list[list[int]]:
+        """The batches of all ranks, in order."""
+        rng = np.random.default_rng((self.seed, self.epoch))
+        ties = rng.random(len(self.lengths)) if self.training else np.arange(len(self.lengths))
+        order = np.lexsort((ties, -self.lengths))
+        batches = []
+        for start, stop, rows in self.buckets:
+            places = order[start:stop]
+            if self.training:
+                places = rng.permutation(places)
+            batches += [places[at : at + rows].tolist() for at in range(0, len(places), rows)]
+        if self.training:
+            batches = [batches[place] for place in rng.permutation(len(batches))]
+        return batches
+
+    def __iter__(self) -> Iterator[list[int]]:
+        batches = self.everything()
+        for step in range(len(self)):
+            yield batches[(self.rank + step * self.world_size) % len(batches)]
+
+    def __len__(self) -> int:
+        if self.training:
+            return -(-self.total // self.world_size)
+        return len(range(self.rank, self.total, self.world_size))
+
+
+class Window(NamedTuple):
+    """A stretch of some columns of a stream: column `columns[i]` from place `starts[i]`, `lengths[i]` steps on."""
+
+    columns: np.ndarray
+    starts: np.ndarray
+    lengths: np.ndarray
+    fresh: bool
+
+
+class StreamBatches:
+    """One long sequence cut into columns side by side, read in windows of `tbptt_steps`, each where the last one ended.
+
+    The `steps` steps of the sequence are dealt to the columns in order, so each is in exactly one window. Columns
+    differ in length by one at most, the longer ones first; the last window is as long as it takes, `tbptt_steps + 1` at
+    most, so that no row of it is empty. Every epoch is the same.
+
+    columns: side by side on each rank in training; on all ranks together in evaluation, whatever their number. A rank
+    has neighbouring columns, so 2 ranks of 4 columns read what 1 rank of 8 does.
+    """
+
+    def __init__(
+        self, steps: int, *, columns: int, tbptt_steps: int, training: bool = True, rank: int = 0, world_size: int = 1
+    ) -> None:
+        total = columns * world_size if training else columns
+        if training and steps < total:
+            raise DataError(
+                f"the training text has {steps + 1} tokens, too few for {total} columns side by side.\n"
+                "  Lower batch_size."
+            )
+        total = max(1, min(total, steps))
+        shortest, longer = divmod(steps, total)
+        ends = np.cumsum([shortest + (column < longer) for column in range(total)])
+        own = np.array_split(np.arange(total), world_size)[rank]
+        self.columns, self.ends = own, ends[own]
+        self.starts = np.concatenate([[0], ends[:-1]])[own]
+        self.tbptt_steps = tbptt_steps
+        self.windows = -(-shortest // tbptt_steps) if len(own) else 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Every epoch is the same."""
+
+    def __iter__(self) -> Iterator[Window]:
+        for window in range(self.windows):
+            starts = self.starts + window * self.tbptt_steps
+            last = window == self.windows - 1
+            ends = self.ends if last else starts + self.tbptt_steps
+            yield Window(self.columns, starts, ends - starts, fresh=window == 0)
+
+    def __len__(self) -> int:
+        return self.windows

@@ -1,0 +1,124 @@
+"""ZooData: a source and a form, read and encoded once, as the loaders that a Trainer asks for."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cached_property
+from typing import Any
+
+from lightning.pytorch import LightningDataModule
+from torch.utils.data import DataLoader
+
+from rnnzoo.batch import DataSpec
+from rnnzoo.data.base import PARTS, Examples, Form, Source
+from rnnzoo.errors import DataError
+
+
+class ZooData(LightningDataModule):
+    """Batches of a source's examples, in the order that `seed` fixes, whatever the number of ranks.
+
+    spec: the vocabulary and settings of an earlier run, to encode alike; made from the training part if not given.
+    The loaders share the work out between ranks by themselves: the Trainer is to have `use_distributed_sampler=False`.
+    """
+
+    def __init__(self, source: Source, form: Form, seed: int = 1, spec: DataSpec | None = None) -> None:
+        super().__init__()
+        if source.form != form.name:
+            raise DataError(f"{type(source).__name__} gives {source.form}, not {form.name}.")
+        self.source, self.form, self.seed, self._spec = source, form, seed, spec
+        self.parts: dict[str, Examples] = {}
+
+    def prepare(self) -> None:
+        """Read, make the vocabulary from the training part, encode. A second call does nothing. Raises: DataError."""
+        if self.parts:
+            return
+        columns = self.source.read()
+        for part in PARTS:
+            if part not in columns and part != "test":
+                raise DataError(f"{type(self.source).__name__} gives no {part} part.\n  Found: {', '.join(columns)}.")
+        rows = {part: self._told(part, self.form.rows, columns[part]) for part in PARTS if part in columns}
+        empty = [part for part, count in rows.items() if not count]
+        if empty:
+            raise DataError(f"the {empty[0]} part of {self.identity['id']} is empty.\n  Give it at least one row.")
+        if self._spec is None:
+            self._spec = self._told("train", self.form.fit, columns["train"])
+        self.parts = {part: self._told(part, self.form.encode, columns[part], self._spec) for part in rows}
+
+    @staticmethod
+    def _told(part: str, function: Any, *args: Any) -> Any:
+        """The function's result; its errors say in which part of the data they are."""
+        try:
+            return function(*args)
+        except DataError as error:
+            raise DataError(*(f"{part} part: {message}" for message in error.messages)) from error
+
+    def setup(self, stage: str) -> None:
+        self.prepare()
+
+    @property
+    def spec(self) -> DataSpec:
+        self.prepare()
+        assert self._spec is not None
+        return self._spec
+
+    @cached_property
+    def identity(self) -> dict[str, str | None]:
+        """Which data this is: an id and a revision, None where unknown."""
+        return self.source.identity()
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Examples in each part."""
+        self.prepare()
+        return {part: len(examples) for part, examples in self.parts.items()}
+
+    @property
+    def truncated(self) -> dict[str, int]:
+        """Examples in each part that were cut to the form's `max_length`."""
+        self.prepare()
+        return {part: examples.truncated for part, examples in self.parts.items()}
+
+    @property
+    def unknown_share(self) -> dict[str, float]:
+        """The share of each part's input tokens that are not in the vocabulary, 0 to 1."""
+        self.prepare()
+        return {part: examples.unknown_share for part, examples in self.parts.items()}
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256, in hexadecimal, of every part's ids and targets: equal for equal examples in equal order."""
+        self.prepare()
+        digest = hashlib.sha256()
+        for part, examples in self.parts.items():
+            for array in examples.arrays():
+                digest.update(f"{part} {array.dtype.str} {array.shape} ".encode())
+                digest.update(array.tobytes())
+        return digest.hexdigest()
+
+    def _loader(self, part: str) -> DataLoader:
+        self.prepare()
+        if part not in self.parts:
+            raise DataError(f"{self.identity['id']} has no {part} part.\n  Found: {', '.join(self.parts)}.")
+        examples = self.parts[part]
+        rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+
+        def batches_of(rank: int) -> Any:
+            training = part == "train"
+            return self.form.batches(examples, training=training, seed=self.seed, rank=rank, world_size=world_size)
+
+        if not len(batches_of(world_size - 1)):  # asked on every rank, so that all of them stop, not one
+            raise DataError(
+                f"the {part} part has {len(examples)} examples, too few to give each of {world_size} ranks some.\n"
+                "  Use fewer devices; for a stream of text, raise eval_batch_size."
+            )
+        # As the sampler of a loader that does no batching of its own, they are told of each epoch by the Trainer.
+        return DataLoader(examples, batch_size=None, sampler=batches_of(rank))  # type: ignore[arg-type]
+
+    def train_dataloader(self) -> DataLoader:
+        return self._loader("train")
+
+    def val_dataloader(self) -> DataLoader:
+        return self._loader("dev")
+
+    def test_dataloader(self) -> DataLoader:
+        return self._loader("test")

@@ -1,0 +1,316 @@
+"""Where examples come from: the Hub, and the user's own files."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import re
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from rnnzoo.data.base import Columns, Source
+from rnnzoo.errors import DataError, nearest
+from rnnzoo.limits import check
+
+
+def held_out(labels: Sequence[Any], fraction: float, gap: int = 0) -> tuple[list[int], list[int]]:
+    """The rows to train on, and the rows held out: the last `fraction` of each label's rows, at least one of two.
+
+    gap: rows of each label before the held-out ones that belong to neither, so that neighbours are not split.
+    """
+    rows = defaultdict(list)
+    for row, label in enumerate(labels):
+        rows[label].append(row)
+    train, dev = [], []
+    for own in rows.values():
+        count = min(max(1, round(len(own) * fraction)), len(own) - 1)
+        train += own[: max(1, len(own) - count - gap)]
+        dev += own[len(own) - count :]
+    return sorted(train), sorted(dev)
+
+
+def taken(columns: Columns, rows: Sequence[int]) -> Columns:
+    """The given rows of each column."""
+    return {name: [values[row] for row in rows] for name, values in columns.items()}
+
+
+class Imdb(Source):
+    """50,000 film reviews, half of them positive: 25,000 for training, 25,000 for testing.
+
+    Source: Maas et al., "Learning Word Vectors for Sentiment Analysis", ACL 2011; `stanfordnlp/imdb` on the Hub.
+    The dev part is the end of the training part, after a gap: reviews of one film stand together, and a dev part drawn
+    at random, which shares films with the training part, reads about three points of accuracy high.
+
+    revision: the Hub's commit, branch or tag; the newest if not given. dev_fraction: of the training part.
+    """
+
+    form = "labelled_text"
+    hub_id = "stanfordnlp/imdb"
+    gap = 30  # reviews of each label; no film has more
+
+    def __init__(self, revision: str | None = None, dev_fraction: float = 0.1) -> None:
+        check(dev_fraction=dev_fraction)
+        self.revision, self.dev_fraction = revision, dev_fraction
+        self._commit: str | None = None
+
+    def read(self) -> dict[str, Columns]:
+        parts = self._load()
+        train, test = (self._columns(parts[name]) for name in ("train", "test"))
+        kept, dev = held_out(train["label"], self.dev_fraction, self.gap)
+        return {"train": taken(train, kept), "dev": taken(train, dev), "test": test}
+
+    def _load(self) -> Any:
+        from datasets import disable_progress_bars, load_dataset
+
+        disable_progress_bars()
+        try:
+            parts = load_dataset(self.hub_id, revision=self.revision)
+        except Exception as cause:  # the Hub's clients raise of many kinds: no network, no such revision, no disk space
+            asked = f"{self.hub_id}, revision {self.revision or 'main'}"
+            first = (str(cause).splitlines() or [""])[0]
+            raise DataError(
+                f"cannot read the data set '{asked}' from the Hub: {type(cause).__name__}: {first}\n"
+                "  Check the network and the revision; HF_HOME is where earlier downloads are kept.\n"
+                "  Without a network: name: text_files reads your own files, and `rnnzoo fit quickstart` needs none."
+            ) from cause
+        self._commit = commit_of(parts["train"])
+        return parts
+
+    @staticmethod
+    def _columns(rows: Any) -> Columns:
+        names = rows.features["label"].names
+        table = rows.data
+        return {
+            "text": [text.replace("<br />", " ") for text in table.column("text").to_pylist()],
+            "label": [names[label] for label in table.column("label").to_pylist()],
+        }
+
+    def identity(self) -> dict[str, str | None]:
+        return {"id": self.hub_id, "revision": self._commit or self.revision}
+
+
+def commit_of(rows: Any) -> str | None:
+    """The Hub's commit that a loaded `datasets.Dataset` is from, as its cache folder is named; None if it is not."""
+    for file in rows.cache_files:
+        name = Path(file["filename"]).parent.name
+        if re.fullmatch(r"[0-9a-f]{40}", name):
+            return name
+    return None
+
+
+class TextFiles(Source):
+    """Your own labelled texts: CSV, TSV, JSON lines or Parquet, as each file's ending says.
+
+    CSV has a header, commas, and double quotes round what holds a comma, a quote or a line feed. TSV has a header,
+    tabs, and no quotes. JSON lines (.jsonl, .json) has one object a line. Lines end at a line feed only. Labels may be
+    numbers.
+
+    train, dev, test: paths. Without dev, the last `dev_fraction` of each label's training rows are held out; without
+    test, there is none. encoding: of CSV, TSV and JSON lines.
+    """
+
+    form = "labelled_text"
+
+    def __init__(
+        self,
+        train: str,
+        dev: str | None = None,
+        test: str | None = None,
+        text_column: str = "text",
+        label_column: str = "label",
+        encoding: str = "utf-8",
+        dev_fraction: float = 0.1,
+    ) -> None:
+        check(dev_fraction=dev_fraction)
+        try:
+            io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+        except LookupError:
+            raise ValueError(f"encoding must be a text encoding that Python knows, got '{encoding}'") from None
+        self.paths = {name: Path(path) for name, path in {"train": train, "dev": dev, "test": test}.items() if path}
+        self.text_column, self.label_column = text_column, label_column
+        self.encoding, self.dev_fraction = encoding, dev_fraction
+        self._digest: str | None = None
+
+    def read(self) -> dict[str, Columns]:
+        wrong = [message for name, path in self.paths.items() if (message := unreadable(name, path))]
+        if wrong:
+            raise DataError(*wrong)
+        parts = {name: self._columns(path) for name, path in self.paths.items()}
+        self._digest = hashlib.sha256(b"".join(path.read_bytes() for path in self.paths.values())).hexdigest()
+        if "dev" not in parts:
+            kept, dev = held_out(parts["train"]["label"], self.dev_fraction)
+            if not dev:
+                raise DataError(
+                    f"{self.paths['train']} has no two rows of one label, so none can be held out.\n"
+                    "  Give more rows, or a dev file."
+                )
+            parts |= {"train": taken(parts["train"], kept), "dev": taken(parts["train"], dev)}
+        return parts
+
+    def _columns(self, path: Path) -> Columns:
+        try:
+            table = READERS[path.suffix.lower()](path, (self.text_column, self.label_column), self.encoding)
+        except OSError as cause:
+            raise DataError(f"cannot read {path}: {cause.strerror or cause}.") from cause
+        texts, labels = table[self.text_column], table[self.label_column]
+        for row, (text, label) in enumerate(zip(texts, labels, strict=True), start=1):
+            if not isinstance(text, str):
+                raise DataError(f"{path}, row {row}: '{self.text_column}' is {text!r:.80}, not text.")
+            if label is None or isinstance(label, (list, dict, bytes)):
+                raise DataError(f"{path}, row {row}: '{self.label_column}' is {label!r:.80}, not a label.")
+        return {"text": texts, "label": [label if isinstance(label, str) else json.dumps(label) for label in labels]}
+
+    def identity(self) -> dict[str, str | None]:
+        """The file names, and the SHA-256 of their contents."""
+        return {"id": ", ".join(path.name for path in self.paths.values()), "revision": self._digest}
+
+
+def unreadable(name: str, path: Path) -> str | None:
+    """What keeps `path`, the value of the option `name`, from being read; None if nothing does."""
+    if not path.is_file():
+        if path.exists():
+            return f"data.{name}: '{path}' is not a file."
+        near = nearest(path.name, [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else [])
+        hint = f"\n  Did you mean '{path.parent / near}'?" if near else ""
+        return f"data.{name}: there is no file '{path}'.{hint}\n  Looked in {path.parent.resolve()}."
+    if path.suffix.lower() not in READERS:
+        return f"data.{name}: cannot tell the format of '{path}' by its ending.\n  Known endings: {', '.join(READERS)}."
+    return None
+
+
+def decoded(path: Path, encoding: str) -> str:
+    """The file's text, without a byte order mark. Raises: DataError, naming line and byte, if it is not `encoding`."""
+    data = path.read_bytes()
+    try:
+        text = data.decode(encoding).removeprefix("\ufeff")
+    except UnicodeDecodeError as cause:
+        line = data.count(b"\n", 0, cause.start) + 1
+        raise DataError(
+            f"{path}, line {line}: byte {cause.start} (0x{data[cause.start]:02x}) is not {encoding}: {cause.reason}.\n"
+            "  Name the file's encoding, as in `encoding: latin-1`, or save it as UTF-8."
+        ) from cause
+    if not text.strip():
+        raise DataError(f"{path} is empty.")
+    return text
+
+
+def places(path: Path, header: Sequence[str], columns: Sequence[str]) -> list[int]:
+    """Where each of `columns` stands in the header. Raises: DataError for a column that is not there, or is twice."""
+    for column in columns:
+        if header.count(column) != 1:
+            wrong = f"no column '{column}'" if column not in header else f"more than one column '{column}'"
+            near = nearest(column, set(header) - {column})
+            raise DataError(
+                f"{path} has {wrong}."
+                + (f"\n  Did you mean '{near}'?" if near else "")
+                + f"\n  Found: {', '.join(header) or 'none'}.\n  text_column and label_column name the two to read."
+            )
+    return [list(header).index(column) for column in columns]
+
+
+def filled_in(path: Path, columns: Sequence[str], rows: list[Any]) -> Columns:
+    """Rows, one value a column, as columns. Raises: DataError if there are none."""
+    if not rows:
+        raise DataError(f"{path} has a header and no rows.")
+    return {name: list(values) for name, values in zip(columns, zip(*rows, strict=True), strict=True)}
+
+
+def read_table(path: Path, columns: Sequence[str], lines: Iterator[tuple[int, list[str]]]) -> Columns:
+    """The columns of a table, given line numbers and values of its header and its rows."""
+    _, header = next(lines)
+    where = places(path, header, columns)
+    rows: list[list[str]] = []
+    for line, values in lines:
+        if len(values) != len(header):
+            row = len(rows) + 1
+            raise DataError(
+                f"{path}, row {row} (line {line}): {len(values)} values, where the header has {len(header)}.\n"
+                f"  Header: {', '.join(header)}.\n"
+                "  In CSV, quote a text that holds a comma; in TSV, a text cannot hold a tab."
+            )
+        rows.append([values[place] for place in where])
+    return filled_in(path, columns, rows)
+
+
+def without_nul(path: Path, text: str) -> str:
+    """The text. Raises: DataError for a NUL, which no table has but a file of another kind does."""
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise DataError(
+            f"{path}, line {line}: a NUL character.\n"
+            "  Is the file of another kind, or UTF-16 (`encoding: utf-16`)? If the text needs it, use JSON lines."
+        )
+    return text
+
+
+def csv_lines(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
+    limit = csv.field_size_limit(sys.maxsize)  # csv's own, 128 KiB a field, is too little for a book
+    reader = csv.reader(io.StringIO(text, newline="\n"), strict=True)
+    try:
+        for values in reader:
+            if values:
+                yield reader.line_num, values
+    except csv.Error as cause:
+        raise DataError(
+            f"{path}, line {reader.line_num}: not CSV: {cause}.\n"
+            '  A text that holds a comma, a quote or a line feed stands in double quotes, its own quotes doubled ("").'
+        ) from cause
+    finally:
+        csv.field_size_limit(limit)
+
+
+def read_csv(path: Path, columns: Sequence[str], encoding: str) -> Columns:
+    return read_table(path, columns, csv_lines(path, without_nul(path, decoded(path, encoding))))
+
+
+def read_tsv(path: Path, columns: Sequence[str], encoding: str) -> Columns:
+    lines = enumerate(without_nul(path, decoded(path, encoding)).split("\n"), start=1)
+    return read_table(
+        path, columns, ((n, line.removesuffix("\r").split("\t")) for n, line in lines if line.strip("\r"))
+    )
+
+
+def read_json_lines(path: Path, columns: Sequence[str], encoding: str) -> Columns:
+    rows = []
+    for number, line in enumerate(decoded(path, encoding).split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            values = json.loads(line)
+        except (ValueError, RecursionError) as cause:
+            raise DataError(f"{path}, line {number}: not JSON: {cause}.\n  Each line is one object.") from cause
+        if not isinstance(values, dict):
+            raise DataError(f"{path}, line {number}: not an object but {line.strip():.40}.\n  Each line is one object.")
+        if not all(column in values for column in columns):
+            places(Path(f"{path}, line {number},"), list(values), columns)
+        rows.append([values[column] for column in columns])
+    return filled_in(path, columns, rows)
+
+
+def read_parquet(path: Path, columns: Sequence[str], encoding: str) -> Columns:
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        with pyarrow.parquet.ParquetFile(path) as file:
+            places(path, file.schema_arrow.names, columns)
+            table = file.read(columns=list(columns))
+    except pyarrow.ArrowException as cause:
+        raise DataError(f"{path}: not Parquet: {str(cause).splitlines()[0]}") from cause
+    if not table.num_rows:
+        raise DataError(f"{path} has columns and no rows.")
+    return {column: table.column(column).to_pylist() for column in columns}
+
+
+READERS: dict[str, Callable[[Path, Sequence[str], str], Columns]] = {
+    ".csv": read_csv,
+    ".tsv": read_tsv,
+    ".jsonl": read_json_lines,
+    ".json": read_json_lines,
+    ".parquet": read_parquet,
+}

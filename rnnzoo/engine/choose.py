@@ -1,0 +1,58 @@
+"""Which path runs a cell, here and now, and why. Fastest first; the reference loop, which runs everything, is last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rnnzoo.cells.base import Cell
+from rnnzoo.engine.fused import Fused
+from rnnzoo.engine.layout import Sequences
+from rnnzoo.engine.reference import Reference
+from rnnzoo.errors import ZooError, unknown
+
+Path = Fused | Reference
+PATHS: dict[str, Path] = {path.name: path for path in (Fused(), Reference())}
+_forced: str | None = None
+
+
+def force(path: str) -> None:
+    """Run every cell on one path from now on; "auto" lets the engine choose again. Raises: ZooError."""
+    global _forced
+    if path not in ("auto", *PATHS):
+        raise ZooError(unknown("no engine path is named", path, ("auto", *PATHS)))
+    _forced = None if path == "auto" else path
+
+
+@contextmanager
+def forced(path: str) -> Iterator[None]:
+    """`force` for the length of a with block."""
+    before = _forced or "auto"
+    force(path)
+    try:
+        yield
+    finally:
+        force(before)
+
+
+def choose(cell: Cell, x: Sequences) -> tuple[Path, str]:
+    """The path for this cell on these sequences, and the reason for it.
+
+    Raises: ZooError if a forced path cannot run the cell.
+    """
+    if _forced is not None:
+        path = PATHS[_forced]
+        refusal = path.refuses(cell, x)
+        if refusal:
+            raise ZooError(
+                f"engine path '{_forced}' cannot run {type(cell).__name__}: {refusal}.\n"
+                f"  Use 'auto', which takes the fastest path that can."
+            )
+        return path, "forced"
+    refusals = []
+    for path in PATHS.values():
+        refusal = path.refuses(cell, x)
+        if refusal is None:
+            return path, "; ".join(refusals) or "fastest path that runs this cell"
+        refusals.append(f"not {path.name}: {refusal}")
+    raise AssertionError("the reference loop refused a cell")

@@ -1,0 +1,181 @@
+"""Where the steps of a ragged batch lie: padded for layers that want rectangles, packed for loops that skip padding.
+
+A `Layout` knows the lengths; `Sequences` are features with a layout, in whichever of the two forms was made, the other
+made when asked for. Packed rows stand as in a PackedSequence: all sequences' step 0, longest first, then all step 1, ...
+so that a loop over time touches only sequences that are still alive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+
+class Layout:
+    """The lengths of a batch and the index arithmetic that follows from them. Made once a batch, shared by all layers.
+
+    lengths: (batch,) whole numbers; time: the padded length, at least the longest.
+    Raises: ValueError if a length is negative or beyond `time`.
+    """
+
+    def __init__(self, lengths: Tensor, time: int, device: torch.device) -> None:
+        self.lengths = lengths.to("cpu", torch.int64)
+        self.batch, self.time, self.device = len(lengths), time, device
+        longest = int(self.lengths.max()) if self.batch else 0
+        if longest > time or (self.batch and int(self.lengths.min()) < 0):
+            raise ValueError(f"lengths must lie in 0..{time}, the number of steps, got {self.lengths.tolist()}")
+        self.longest = longest
+
+    @cached_property
+    def equal(self) -> bool:
+        """Whether every sequence fills all the time there is."""
+        return bool((self.lengths == self.time).all())
+
+    @cached_property
+    def mask(self) -> Tensor:
+        """(batch, time) bool, True where a step is real."""
+        return torch.arange(self.time, device=self.device) < self.lengths.to(self.device)[:, None]
+
+    @cached_property
+    def order(self) -> Tensor:
+        """(batch,) the sequences, longest first, on the CPU."""
+        return self.lengths.argsort(descending=True, stable=True)
+
+    @cached_property
+    def _sorted(self) -> tuple[Tensor, Tensor] | None:
+        """`order` and its inverse on the device; None where the batch is sorted as it stands."""
+        if bool((self.lengths[1:] <= self.lengths[:-1]).all()):
+            return None
+        order = self.order.to(self.device)
+        return order, order.argsort()
+
+    def sort(self, x: Tensor) -> Tensor:
+        """(batch, ...) to longest first."""
+        return x if self._sorted is None else x.index_select(0, self._sorted[0])
+
+    def unsort(self, x: Tensor) -> Tensor:
+        """(batch, ...) from longest first to the batch's own order."""
+        return x if self._sorted is None else x.index_select(0, self._sorted[1])
+
+    @cached_property
+    def alive(self) -> Tensor:
+        """(longest,) how many sequences have a step t, on the CPU: `batch_sizes` of a PackedSequence."""
+        steps = torch.arange(self.longest)
+        return self.batch - torch.searchsorted(self.lengths.sort().values, steps, right=True)
+
+    @cached_property
+    def index(self) -> Tensor:
+        """(rows,) for each packed row, its place in the flattened (batch * time)."""
+        t, b = (torch.arange(self.longest)[:, None] < self.lengths[self.order]).nonzero(as_tuple=True)
+        return (self.order[b] * self.time + t).to(self.device)
+
+    @cached_property
+    def mirror(self) -> Tensor:
+        """(batch * time,) gathers a padded batch with every sequence reversed within its length; its own inverse."""
+        t = torch.arange(self.time)
+        lengths = self.lengths[:, None]
+        place = torch.where(t < lengths, lengths - 1 - t, t)
+        return (place + torch.arange(self.batch)[:, None] * self.time).flatten().to(self.device)
+
+    @cached_property
+    def row_mirror(self) -> Tensor:
+        """(rows,) the same for packed rows; its own inverse."""
+        place = torch.empty(self.batch * self.time, dtype=torch.int64, device=self.device)
+        place[self.index] = torch.arange(len(self.index), device=self.device)
+        return place[self.mirror[self.index]]
+
+    @cached_property
+    def ends(self) -> Tensor:
+        """(batch,) each sequence's last step in the flattened (batch * time); an empty sequence's first place."""
+        return ((self.lengths - 1).clamp(min=0) + torch.arange(self.batch) * self.time).to(self.device)
+
+    @cached_property
+    def empty(self) -> Tensor | None:
+        """(batch, 1) bool, True for sequences of length 0; None if there are none."""
+        return (self.lengths == 0)[:, None].to(self.device) if int(self.lengths.min()) == 0 else None
+
+
+class Sequences:
+    """Features (batch, time, features) of a ragged batch, held padded or as packed rows (rows, features).
+
+    `loose` may hold anything finite past a sequence's end; `padded` holds zeros there.
+    """
+
+    def __init__(
+        self, layout: Layout, *, padded: Tensor | None = None, loose: Tensor | None = None, rows: Tensor | None = None
+    ) -> None:
+        self.layout = layout
+        self._padded, self._loose, self._rows = padded, padded if loose is None else loose, rows
+
+    @classmethod
+    def of(cls, x: Tensor, lengths: Tensor | None = None) -> Sequences:
+        """From (batch, time, features), whatever stands in the padding; all of x without lengths."""
+        if x.dim() != 3:
+            raise ValueError(f"expected (batch, time, features), got {tuple(x.shape)}")
+        if lengths is None:
+            lengths = torch.full((x.shape[0],), x.shape[1])
+        elif len(lengths) != len(x):
+            raise ValueError(f"expected one length for each of {len(x)} sequences, got {len(lengths)}")
+        layout = Layout(lengths, x.shape[1], x.device)
+        if not layout.equal:
+            x = x.masked_fill(~layout.mask.unsqueeze(-1), 0)
+        return cls(layout, padded=x)
+
+    @property
+    def padded(self) -> Tensor:
+        """(batch, time, features), zeros past the ends."""
+        if self._padded is None:
+            layout = self.layout
+            if self._loose is not None:
+                zeroed = self._loose.masked_fill(~layout.mask.unsqueeze(-1), 0)
+                self._padded = self._loose if layout.equal else zeroed
+            else:
+                rows = self.rows
+                flat = rows.new_zeros(layout.batch * layout.time, rows.shape[-1]).index_copy(0, layout.index, rows)
+                self._padded = flat.unflatten(0, (layout.batch, layout.time))
+            self._loose = self._padded
+        return self._padded
+
+    @property
+    def loose(self) -> Tensor:
+        """(batch, time, features), anything finite past the ends."""
+        return self.padded if self._loose is None else self._loose
+
+    @property
+    def rows(self) -> Tensor:
+        """(rows, features) packed: step 0 of all sequences, longest first, then step 1, ..."""
+        if self._rows is None:
+            self._rows = self.loose.flatten(0, 1).index_select(0, self.layout.index)
+        return self._rows
+
+    @property
+    def features(self) -> int:
+        """Features of a step."""
+        held = self._rows if self._rows is not None else self._loose
+        assert held is not None
+        return held.shape[-1]
+
+    def map(self, function: Callable[..., Tensor], *others: Sequences) -> Sequences:
+        """Apply a function of single steps (dropout, a sum, a concatenation of features) in the form at hand."""
+        parts = (self, *others)
+        if all(part._rows is not None and part._loose is None for part in parts):
+            return Sequences(self.layout, rows=function(*(part.rows for part in parts)))
+        return Sequences(self.layout, loose=function(*(part.loose for part in parts)))
+
+    def at_ends(self) -> Tensor:
+        """(batch, features) of each sequence's last step; zeros for an empty sequence."""
+        return self._pick(self.layout.ends)
+
+    def at_starts(self) -> Tensor:
+        """(batch, features) of each sequence's first step; zeros for an empty sequence."""
+        starts = torch.arange(self.layout.batch, device=self.layout.device) * self.layout.time
+        return self._pick(starts)
+
+    def _pick(self, places: Tensor) -> Tensor:
+        if self.layout.time == 0:
+            return self.loose.new_zeros(self.layout.batch, self.loose.shape[-1])
+        picked = self.loose.flatten(0, 1).index_select(0, places)
+        return picked if self.layout.empty is None else picked.masked_fill(self.layout.empty, 0)

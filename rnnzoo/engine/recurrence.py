@@ -1,0 +1,77 @@
+"""A cell over time, in one direction: what every architecture is made of."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from torch import Tensor, nn
+
+from rnnzoo.cells.base import Cell, State
+from rnnzoo.engine.choose import choose
+from rnnzoo.engine.layout import Sequences
+
+
+class Recurrence(nn.Module):
+    """Run a cell over ragged sequences, forwards or, with `reverse`, from each sequence's end to its start.
+
+    `ran` counts the calls by engine path, `why` holds the reason of the last choice.
+    Raises: ValueError, naming the cell and both sides, if the cell's output or state is not of the declared shape.
+    """
+
+    def __init__(self, cell: Cell, reverse: bool = False) -> None:
+        super().__init__()
+        self.cell, self.reverse = cell, reverse
+        self.ran: Counter[str] = Counter()
+        self.why = ""
+        self._checked = False
+
+    def forward(
+        self, x: Sequences, state: State | None = None, need_state: bool = True
+    ) -> tuple[Sequences, State | None]:
+        """x: features input_size. Returns the outputs, features output_size, and the last state (None if not needed)."""
+        path, self.why = choose(self.cell, x)
+        outputs, last = path.run(self.cell, x, state, self.reverse, need_state)
+        self.ran[path.name] += 1
+        if not self._checked:
+            self._check(x, outputs, last)
+            self._checked = True
+        return outputs, last
+
+    def _check(self, x: Sequences, outputs: Sequences, last: State | None) -> None:
+        name, specs = type(self.cell).__name__, self.cell.state_specs()
+        if last is not None and len(last) != len(specs):
+            raise ValueError(f"{name} returned {len(last)} states, declared {len(specs)}: {[s.name for s in specs]}")
+        for spec, tensor in zip(specs, last or (), strict=last is not None):
+            declared = (x.layout.batch, *spec.shape)
+            if tuple(tensor.shape) != declared:
+                raise ValueError(f"{name} returned state '{spec.name}' of shape {tuple(tensor.shape)}, declared {declared}")
+        if outputs.features != self.cell.output_size:
+            raise ValueError(
+                f"{name} gave {outputs.features} output features, declared output_size={self.cell.output_size}"
+            )
+
+
+def report(model: nn.Module) -> list[dict[str, object]]:
+    """For each recurrent layer of a model: its place, its cell, the paths that ran it and how often, and why."""
+    return [
+        {
+            "layer": name,
+            "cell": type(layer.cell).__name__,
+            "direction": "backward" if layer.reverse else "forward",
+            "path": layer.ran.most_common(1)[0][0] if layer.ran else None,
+            "calls": dict(layer.ran),
+            "why": layer.why,
+        }
+        for name, layer in model.named_modules()
+        if isinstance(layer, Recurrence)
+    ]
+
+
+def detach(state: list[State]) -> list[State]:
+    """The state of an architecture, cut from the graph that made it: truncated backpropagation through time."""
+    return [tuple(s.detach() for s in layer) for layer in state]
+
+
+def select(state: list[State], index: Tensor) -> list[State]:
+    """The states of the chosen sequences of a batch, in the order of `index`: for beam search and reordering."""
+    return [tuple(s.index_select(0, index) for s in layer) for layer in state]

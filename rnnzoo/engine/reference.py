@@ -1,0 +1,78 @@
+"""The plain loop over time: any cell, any lengths, either direction. The truth that every faster path must equal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rnnzoo.cells.base import Cell, State
+from rnnzoo.engine.layout import Layout, Sequences
+
+
+class Reference:
+    """Step by step over packed rows: a step touches only the sequences that are still alive."""
+
+    name = "reference"
+
+    def refuses(self, cell: Cell, x: Sequences) -> str | None:
+        """None: this path runs every cell."""
+        return None
+
+    def run(
+        self, cell: Cell, x: Sequences, state: State | None, reverse: bool, need_state: bool
+    ) -> tuple[Sequences, State | None]:
+        """state: (batch, *shape) each, or None. Returns the outputs and the last state, in the batch's order."""
+        layout = x.layout
+        gx = cell.project(x.rows)
+        first = cell.initial_state(layout.batch, x.rows) if state is None else state
+        now = tuple(layout.sort(s) for s in first)
+        noise = draw(cell, layout, x.rows)
+        alive = layout.alive.tolist()
+        starts = [0]
+        for count in alive:
+            starts.append(starts[-1] + count)
+
+        waiting = now  # reversed sequences begin one after the other, each with its own first state
+        done: list[State] = []  # forward sequences that have ended, shortest first
+        steps: list[State] = []
+        count = alive[-1] if alive and reverse else layout.batch
+        now = tuple(s[:count] for s in now)
+        for t in reversed(range(len(alive))) if reverse else range(len(alive)):
+            if alive[t] > count:
+                now = tuple(torch.cat([s, w[count : alive[t]].to(s.dtype)]) for s, w in zip(now, waiting, strict=True))
+            elif alive[t] < count:
+                done.append(tuple(s[alive[t] :] for s in now))
+                now = tuple(s[: alive[t]] for s in now)
+            count, rows = alive[t], slice(starts[t], starts[t] + alive[t])
+            now = cell.step(select(gx, rows), now, *(mask(rows, count) for mask in noise))
+            steps.append(now)
+        if reverse:
+            steps.reverse()
+            done.append(tuple(w[count:] for w in waiting))
+        last = tuple(
+            layout.unsort(torch.cat([n, *(d.to(n.dtype) for d in ended)]))
+            for n, *ended in zip(now, *reversed(done), strict=True)
+        )
+        over_time = tuple(torch.cat(s) for s in zip(*steps, strict=True)) if steps else tuple(s[:0] for s in first)
+        return Sequences(layout, rows=cell.readout(gx, over_time)), last
+
+
+def select(gx: Any, rows: slice) -> Any:
+    """The rows of gx, a tensor or a tuple of tensors."""
+    return gx[rows] if isinstance(gx, Tensor) else tuple(part[rows] for part in gx)
+
+
+def draw(cell: Cell, layout: Layout, like: Tensor) -> list:
+    """For each NoiseSpec of the cell a function (rows, count) that gives the mask of one step."""
+
+    def maker(spec):
+        per_step = spec.per == "step"
+        mask = like.new_full((len(layout.index) if per_step else layout.batch, *spec.shape), 1 - spec.rate)
+        if cell.training:
+            mask = torch.bernoulli(mask)
+        mask = mask if per_step else layout.sort(mask)
+        return (lambda rows, count: mask[rows]) if per_step else (lambda rows, count: mask[:count])
+
+    return [maker(spec) for spec in cell.noise]

@@ -1,0 +1,49 @@
+"""What a user can get wrong, told in a few lines: what was asked, what exists, how to fix it."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class ZooError(Exception):
+    """One or more mistakes of the caller. The command line prints the messages, without a traceback, and exits with 2.
+
+    Each message's first line stands alone; the lines after it are indented and at most four.
+    """
+
+    def __init__(self, *messages: str) -> None:
+        super().__init__("\n".join(messages))
+        self.messages = messages
+
+
+class UnknownName(ZooError):
+    """A name that is not in the registry, or is there twice."""
+
+
+class PluginError(ZooError):
+    """A part that is registered and cannot be imported or built."""
+
+
+class RecipeError(ZooError):
+    """A recipe, or an override on the command line, that cannot be run."""
+
+
+class DataError(ZooError):
+    """Data that is missing or not what it should be."""
+
+
+class RunError(ZooError):
+    """A run's folder that cannot be written or read."""
+
+
+def nearest(word: str, options: Iterable[str]) -> str | None:
+    """The option closest in spelling to `word`, if one is close."""
+    matches = difflib.get_close_matches(word, list(options), n=1, cutoff=0.6)
+    return matches[0] if matches else None
+
+
+def unknown(what: str, word: str, options: Iterable[str]) -> str:
+    """The message for a word that is not one of `options`: with the nearest and all of them."""
+    options = sorted(options)
+    match = nearest(word, options)
+    hint = f"\n  Did you mean '{match}'?" if match else ""
+    return f"{what} '{word}'.{hint}\n  Known: {', '.join(options) or 'none'}."

@@ -1,0 +1,279 @@
+"""From a resolved recipe to its data, its module and its run."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import platform
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.callbacks import Callback, TQDMProgressBar
+
+from rnnzoo import __version__, checkpoint, registry, runs, tracking
+from rnnzoo import recipe as recipes
+from rnnzoo.batch import DataSpec
+from rnnzoo.callbacks.checkpoints import Checkpoints
+from rnnzoo.callbacks.finite import Finite
+from rnnzoo.callbacks.throughput import Throughput
+from rnnzoo.data.datamodule import ZooData
+from rnnzoo.data.forms import FORMS
+from rnnzoo.engine import choose
+from rnnzoo.engine.recurrence import report
+from rnnzoo.errors import RecipeError
+from rnnzoo.model import SequenceModel
+from rnnzoo.module import ZooModule
+from rnnzoo.options import CALLBACKS
+
+BAR_REFRESH = 10  # steps
+
+
+# -- parts ----------------------------------------------------------------------------------------------------------
+
+
+def parameters(component: Mapping[str, Any]) -> dict[str, Any]:
+    """A component's parameters, without its name."""
+    return {key: value for key, value in component.items() if key != "name"}
+
+
+def make_data(recipe: Mapping[str, Any], spec: DataSpec | None = None) -> ZooData:
+    """The data of a resolved recipe; encoded as `spec` says, if it comes from an earlier run."""
+    source_class = registry.load("datasets", recipe["data"]["name"])
+    form_class = FORMS[source_class.form]
+    own = set(recipes.signature(source_class))
+    given = parameters(recipe["data"])
+    source = source_class(**{key: value for key, value in given.items() if key in own})
+    form = form_class(**{key: value for key, value in given.items() if key not in own})
+    return ZooData(source, form, recipe["seed"], spec)
+
+
+def make_module(recipe: Mapping[str, Any], spec: DataSpec) -> ZooModule:
+    """The LightningModule of a resolved recipe, its weights drawn from torch's generator.
+
+    Raises: RecipeError if the parts do not fit each other.
+    """
+    try:
+        task = registry.load("tasks", recipe["task"]["name"])(spec, **parameters(recipe["task"]))
+        model = SequenceModel(spec, task, **recipe["model"])
+    except (ValueError, TypeError) as error:
+        raise RecipeError(f"{recipe['name']}: the model cannot be built: {error}") from error
+    return ZooModule(model, task, recipe["optimizer"], recipe["schedule"])
+
+
+def from_recipe(recipe: str | Path, *overrides: str) -> tuple[ZooModule, ZooData]:
+    """The module and the data of a recipe (a path or a shipped name), for one's own `lightning.Trainer`.
+
+    overrides: as on the command line, "--model.dropout=0.3". The trainer should have use_distributed_sampler=False.
+    Raises: RecipeError, DataError.
+    """
+    resolved = recipes.resolve(recipes.read(recipe, overrides))
+    choose.force(resolved["engine"])
+    data = make_data(resolved)
+    seed_everything(resolved["seed"])
+    return make_module(resolved, data.spec), data
+
+
+def make_trainer(recipe: Mapping[str, Any], **arguments: Any) -> pl.Trainer:
+    """A Trainer with the recipe's options; `arguments` go before them."""
+    options = {"use_distributed_sampler": False, "enable_checkpointing": False, "enable_model_summary": False}
+    options |= {"num_sanity_val_steps": 0, "logger": False}
+    try:
+        return pl.Trainer(**(options | recipe["trainer"] | arguments))
+    except (ValueError, TypeError, RuntimeError, pl.utilities.exceptions.MisconfigurationException) as error:
+        raise RecipeError(f"{recipe['name']}: Lightning refuses trainer: {str(error).splitlines()[0]}") from error
+
+
+def seed_everything(seed: int, *purpose: int) -> None:
+    """Seed Python, numpy and torch from the recipe's seed and, if given, what for."""
+    if purpose:
+        seed = int.from_bytes(hashlib.sha256(repr((seed, *purpose)).encode()).digest()[:4], "big")
+    pl.seed_everything(seed, verbose=False)
+
+
+# -- a run ----------------------------------------------------------------------------------------------------------
+
+
+def fit(recipe: dict[str, Any], run_dir: Path | None = None) -> tuple[dict[str, Any], runs.Run]:
+    """Train, test the checkpoint that was best on dev once, and leave everything in the run's folder.
+
+    Returns the run's summary and the run. Raises: RecipeError, DataError, RunError; nothing is written before the
+    recipe is known to be sound and its data to be there. KeyboardInterrupt leaves what was saved so far.
+    """
+    runs.refuse_used(run_dir)
+    choose.force(recipe["engine"])
+    data = make_data(recipe)
+    data.prepare()
+    seed_everything(recipe["seed"])
+    module = make_module(recipe, data.spec)
+    run = runs.create(recipe["name"], run_dir, recipe["seed"])
+    run.write_config(recipes.dump(runs.redact(recipe)))
+    loggers = tracking.make_loggers(recipe["tracking"], run, recipe)
+    status = "failed"
+    try:
+        with quiet():
+            facts = _train(recipe, run, module, data, loggers)
+        status = "finished"
+    except KeyboardInterrupt:
+        status = "interrupted"
+        raise
+    finally:
+        place = tracking.where(loggers)
+        tracking.finish(loggers, ok=status == "finished")
+        summary = _facts(recipe, module, data) | {"wandb": place}
+        summary |= (facts if status == "finished" else {}) | {"status": status}
+        run.write_summary(summary)
+    return summary, run
+
+
+def _train(
+    recipe: dict[str, Any], run: runs.Run, module: ZooModule, data: ZooData, loggers: list[Any]
+) -> dict[str, Any]:
+    monitor, mode = module.monitor
+    meta = {"recipe": recipe, "parts": used_parts(recipe), "versions": versions(recipe)}
+    checkpoints = Checkpoints(run.checkpoints, meta, data.spec.to_json(), monitor, mode)  # type: ignore[arg-type]
+    throughput = Throughput()
+    callbacks: list[Callback] = [checkpoints, throughput, Finite()]
+    callbacks += [CALLBACKS[name](monitor, mode, **given) for name, given in recipe["callbacks"].items()]
+    if recipe["trainer"]["enable_progress_bar"]:
+        callbacks.append(TQDMProgressBar(refresh_rate=BAR_REFRESH, leave=False))
+    trainer = make_trainer(recipe, callbacks=callbacks, logger=loggers, default_root_dir=run.path)
+    seed_everything(recipe["seed"], 1, trainer.global_rank)  # each rank draws its own dropout masks
+    began = time.perf_counter()
+    _go_on(trainer, lambda: trainer.fit(module, data))
+    seconds = time.perf_counter() - began
+    trained = report(module)
+    metrics: dict[str, float] = {}
+    best: dict[str, Any] = {"monitor": monitor, "score": checkpoints.best_score, "epoch": None}
+    if checkpoints.best_path is not None:
+        kept = checkpoint.load(checkpoints.best_path)
+        checkpoint.apply(module.model, kept)
+        metrics |= kept.meta["metrics"]
+        best["epoch"] = kept.meta["epoch"]
+    if "test" in data.sizes:
+        _go_on(trainer, lambda: trainer.test(module, data, verbose=False))
+        metrics |= {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("test/")}
+    return {
+        "metrics": {name: value for name, value in sorted(metrics.items()) if not name.endswith("_step")},
+        "best": best,
+        "train_seconds": round(seconds, 3),
+        "cpu_seconds": round(_cpu_seconds(trainer), 3),
+        "steps": trainer.global_step,
+        "engine": trained,
+        "throughput": throughput.summary(),
+        "processes": trainer.world_size,
+        "threads": torch.get_num_threads(),
+    }
+
+
+def evaluate(run: str | Path, part: str, overrides: Mapping[str, Any] | None = None) -> dict[str, float]:
+    """The loss and metrics of a run's best checkpoint on the "dev" or "test" part of its data.
+
+    overrides: keys of the recipe's `trainer` and `data` to set otherwise. Raises: RunError, DataError.
+    """
+    kept = checkpoint.load(checkpoint.locate(runs.find(run)))
+    recipe = kept.meta["recipe"]
+    recipe = recipe | {key: recipe[key] | dict(given) for key, given in (overrides or {}).items()}
+    recipe = recipes.resolve(recipes.of(recipe, recipe["name"]))
+    choose.force(recipe["engine"])
+    spec = DataSpec.from_json(kept.spec)
+    data = make_data(recipe, spec)
+    module = make_module(recipe, spec)
+    checkpoint.apply(module.model, kept)
+    with quiet():
+        bar = [TQDMProgressBar(refresh_rate=BAR_REFRESH, leave=False)] if recipe["trainer"]["enable_progress_bar"] else []
+        trainer = make_trainer(recipe, callbacks=bar)
+        look = trainer.test if part == "test" else trainer.validate
+        _go_on(trainer, lambda: look(module, data, verbose=False))
+    return {name: float(value) for name, value in sorted(trainer.callback_metrics.items())}
+
+
+def _go_on(trainer: pl.Trainer, work: Any) -> None:
+    """Do a part of the run; Ctrl-C, which Lightning turns into an exit, is KeyboardInterrupt again."""
+    try:
+        work()
+    except SystemExit:
+        if trainer.interrupted:
+            raise KeyboardInterrupt from None
+        raise
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without Lightning's remarks on devices and loaders; its warnings of real trouble stay."""
+    logger = logging.getLogger("lightning.pytorch")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        for message in ("The .*dataloader.* does not have many workers", ".*sync_dist=True.*", ".*LeafSpec.*"):
+            warnings.filterwarnings("ignore", message)
+        try:
+            yield
+        finally:
+            logger.setLevel(level)
+
+
+# -- facts ----------------------------------------------------------------------------------------------------------
+
+
+def used_parts(recipe: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Every registered part that a recipe names: kind, name, distribution and version."""
+    found = {("datasets", recipe["data"]["name"]), ("tasks", recipe["task"]["name"])}
+
+    def walk(component: Any, kind: str) -> None:
+        name = component if isinstance(component, str) else component["name"]
+        found.add((kind, name))
+        cls = registry.load(kind, name)
+        for key, parameter in recipes.signature(cls).items():
+            inner = recipes.part_kind(parameter.annotated)
+            value = parameter.default if isinstance(component, str) else component.get(key)
+            if inner and value is not None:
+                walk(value, inner)
+
+    walk(recipe["model"]["architecture"], "architectures")
+    return [registry.find(kind, name)._asdict() | {"name": name} for kind, name in sorted(found)]
+
+
+def versions(recipe: Mapping[str, Any]) -> dict[str, str]:
+    """Of python, torch, lightning, rnnzoo, and of each plugin that the recipe uses."""
+    plugins = {part["distribution"]: part["version"] for part in used_parts(recipe)}
+    return plugins | {
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "lightning": pl.__version__,
+        "rnnzoo": __version__,
+    }
+
+
+def _facts(recipe: Mapping[str, Any], module: ZooModule, data: ZooData) -> dict[str, Any]:
+    """What is known of a run however it ends."""
+    return {
+        "recipe": recipe["name"],
+        "seed": recipe["seed"],
+        "digest": recipes.digest(recipe),
+        "parameters": sum(p.numel() for p in module.model.parameters()),
+        "versions": versions(recipe),
+        "data": {
+            **data.identity,
+            "fingerprint": data.fingerprint,
+            "sizes": data.sizes,
+            "truncated": data.truncated,
+            "unknown_share": {part: round(share, 6) for part, share in data.unknown_share.items()},
+        },
+    }
+
+
+def _cpu_seconds(trainer: pl.Trainer) -> float:
+    """CPU time of all processes of the run so far."""
+    times = os.times()
+    own = times.user + times.system + times.children_user + times.children_system
+    if trainer.world_size == 1:
+        return own
+    return float(trainer.strategy.reduce(torch.tensor(own, device=trainer.strategy.root_device), reduce_op="sum"))
+

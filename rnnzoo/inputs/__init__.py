@@ -1,0 +1,1 @@
+"""What turns a batch into features (batch, time, features)."""

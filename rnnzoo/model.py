@@ -1,0 +1,106 @@
+"""SequenceModel: inputs, an architecture, pooling where one answer is wanted, and the task's head."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from rnnzoo import limits
+from rnnzoo.architectures.base import ONE, ArchitectureLike, Encoded, make_architecture
+from rnnzoo.architectures.encoder_decoder import EncoderDecoder, Memory
+from rnnzoo.batch import Batch, DataSpec
+from rnnzoo.cells.base import State
+from rnnzoo.engine.layout import Sequences
+from rnnzoo.inputs.tokens import TokenEmbedding
+from rnnzoo.inputs.values import Values
+from rnnzoo.pooling import Pool, Pooling
+
+if TYPE_CHECKING:
+    from rnnzoo.tasks.base import Task
+
+INPUTS = {"tokens": TokenEmbedding, "values": Values}
+
+
+class Decoding(NamedTuple):
+    """One call of a decoder: logits (batch, time, classes), the state after it, attention (batch, time, steps)."""
+
+    logits: Tensor
+    state: list[State]
+    attention: Tensor | None
+
+
+class SequenceModel(nn.Module):
+    """From a batch to logits.
+
+    embedding_size: features of a token's vector. pooling: see `Pool`; used where the task wants one answer.
+    dropout: before the head. embedding_dropout, word_dropout: see `TokenEmbedding`. tie_weights: the head's weights
+    are the (target) embedding's (Press, Wolf, arXiv:1608.05859); the sizes must agree.
+
+    Raises: ValueError for a size or probability out of range, or weights that cannot be tied.
+    """
+
+    def __init__(
+        self, spec: DataSpec, task: Task, architecture: ArchitectureLike = "bidirectional", embedding_size: int = 128,
+        pooling: Pooling = "last", dropout: float = 0.0, embedding_dropout: float = 0.0, word_dropout: float = 0.0,
+        tie_weights: bool = False,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        limits.check(dropout=dropout)
+        settings = {
+            "embedding_size": embedding_size,
+            "embedding_dropout": embedding_dropout,
+            "word_dropout": word_dropout,
+        }
+        self.inputs = nn.ModuleDict({n: INPUTS[field.kind](field, **settings) for n, field in spec.inputs.items()})
+        self.architecture = make_architecture(architecture, sum(part.output_size for part in self.inputs.values()))
+        features = self.architecture.output_size
+        if task.needs == ONE:
+            self.pool = Pool(pooling, features)
+            features = self.pool.output_size
+        if isinstance(self.architecture, EncoderDecoder):
+            self.target_inputs = TokenEmbedding(spec.target, **settings)
+        self.dropout = nn.Dropout(dropout)
+        self.head = task.head(features)
+        if tie_weights:
+            self._tie()
+
+    def _tie(self) -> None:
+        source = getattr(self, "target_inputs", None) or self.inputs["tokens"]
+        if not isinstance(self.head, nn.Linear) or self.head.weight.shape != source.embedding.weight.shape:
+            head = tuple(self.head.weight.shape) if isinstance(self.head, nn.Linear) else type(self.head).__name__
+            raise ValueError(
+                f"tie_weights needs a head of the embedding's shape {tuple(source.embedding.weight.shape)}, got {head}; "
+                "set embedding_size to the architecture's output size"
+            )
+        self.head.weight = source.embedding.weight
+
+    def encode(self, batch: Batch, state: list[State] | None = None, need_state: bool = False) -> Encoded:
+        """What the architecture makes of the batch's inputs, side by side."""
+        x = [part(batch.inputs[name]) for name, part in self.inputs.items()]
+        sequences = Sequences.of(x[0] if len(x) == 1 else torch.cat(x, -1), batch.lengths)
+        return self.architecture(sequences, state=state, need_state=need_state)
+
+    def pooled(self, batch: Batch) -> Tensor:
+        """One answer for each sequence: logits (batch, classes)."""
+        return self.head(self.dropout(self.pool(self.encode(batch))))
+
+    def each(
+        self, batch: Batch, state: list[State] | None = None, need_state: bool = False
+    ) -> tuple[Tensor, list[State] | None]:
+        """One answer for each step: logits (batch, time, classes), and the last state if asked for."""
+        encoded = self.encode(batch, state, need_state)
+        return self.head(self.dropout(encoded.outputs)), encoded.state
+
+    def read(self, batch: Batch) -> tuple[Memory, list[State]]:
+        """What an encoder-decoder's decoder starts from: the memory and its first state."""
+        encoded = self.encode(batch, need_state=True)
+        assert isinstance(self.architecture, EncoderDecoder) and encoded.state is not None
+        return self.architecture.remember(encoded), encoded.state
+
+    def write(self, tokens: Tensor, memory: Memory, state: list[State], lengths: Tensor | None = None) -> Decoding:
+        """tokens: (batch, time), the previous targets. The decoder's answer to each."""
+        assert isinstance(self.architecture, EncoderDecoder)
+        features, state, attention = self.architecture.decode(self.target_inputs(tokens), memory, state, lengths)
+        return Decoding(self.head(self.dropout(features)), state, attention)

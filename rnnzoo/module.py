@@ -1,0 +1,126 @@
+"""The one LightningModule: it asks the task, logs what comes back, and returns the loss."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor, nn
+from torchmetrics import MetricCollection
+from torchmetrics.aggregation import MeanMetric
+
+from rnnzoo.batch import Batch
+from rnnzoo.cells.base import State
+from rnnzoo.engine.recurrence import detach
+from rnnzoo.model import SequenceModel
+from rnnzoo.optim import OPTIMIZERS, SCHEDULES
+from rnnzoo.tasks.base import Output, Task
+
+STAGES = ("train", "val", "test")
+
+
+class ZooModule(pl.LightningModule):
+    """A task and its model, under any `lightning.Trainer`.
+
+    Losses and metrics are summed over a whole part of the data and divided once, so that they are the same for every
+    batch size and number of processes. optimizer, schedule: {"name": ..., parameters}, see `rnnzoo.optim`.
+    """
+
+    def __init__(
+        self, model: SequenceModel, task: Task, optimizer: Mapping[str, Any], schedule: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__()
+        self.model, self.task = model, task
+        self.optimizer, self.schedule = optimizer, schedule or {"name": "constant"}
+        self.losses = nn.ModuleList(MeanMetric() for _ in STAGES)
+        self.measures = nn.ModuleList(MetricCollection({}) if stage == "train" else task.metrics() for stage in STAGES)
+        self._carried: dict[str, list[State]] = {}
+
+    @property
+    def monitor(self) -> tuple[str, str]:
+        """The dev metric that chooses a checkpoint, as it is logged, and whether "max" or "min" is better."""
+        name, mode = self.task.monitor
+        return f"val/{name}", mode
+
+    def forward(self, batch: Batch, state: list[State] | None = None) -> Output:
+        return self.task.forward(self.model, batch, state, self.global_step)
+
+    def _answer(self, stage: str, batch: Batch) -> Output:
+        """The model's answer, with the state of the stage's stream carried on from the batch before, and cut there."""
+        output = self(batch, None if batch.fresh else self._carried.get(stage))
+        if output.state is not None:
+            self._carried[stage] = detach(output.state)
+        return output
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        loss = self.task.loss(self._answer("train", batch), batch)
+        count = self.task.count(batch)
+        self._metrics("train")[0].update(loss.detach(), weight=count)
+        if self.global_step % self.trainer.log_every_n_steps == 0:
+            self.log("train/loss_step", loss.detach(), prog_bar=True, batch_size=len(batch))
+        return loss * self._share(count)
+
+    def _metrics(self, stage: str) -> tuple[Any, Any]:
+        """The mean loss and the task's metrics of one stage; training has the loss alone."""
+        place = STAGES.index(stage)
+        return self.losses[place], self.measures[place]
+
+    def _share(self, count: int) -> float:
+        """What turns this process's mean into its part of the mean over all processes, whose counts may differ."""
+        world = self.trainer.world_size
+        if world == 1:
+            return 1.0
+        total = self.all_gather(torch.tensor(float(count), device=self.device)).sum()
+        return float(world * count / total.clamp(min=1))
+
+    def _evaluate(self, stage: str, batch: Batch) -> None:
+        output = self._answer(stage, batch)
+        loss = self.task.loss(output, batch)
+        mean_loss, measures = self._metrics(stage)
+        mean_loss.update(loss, weight=self.task.count(batch))
+        self.task.update(measures, output, batch, loss, self.model)
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        self._evaluate("val", batch)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        self._evaluate("test", batch)
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> list[dict[str, Any]]:
+        """One JSON object for each sequence of the batch."""
+        return self.task.predictions(self.model, batch)
+
+    def _report(self, stage: str) -> None:
+        """Log what a whole part of the data gave; the metric objects have summed over all processes."""
+        mean_loss, measures = self._metrics(stage)
+        values = {"loss": mean_loss.compute(), **measures.compute()}
+        mean_loss.reset()
+        measures.reset()
+        shown = self.task.monitor[0] if stage == "val" else None
+        for name, value in values.items():
+            self.log(f"{stage}/{name}", value, prog_bar=name == shown, rank_zero_only=False)
+
+    def on_train_epoch_end(self) -> None:
+        self._report("train")
+
+    def on_validation_epoch_end(self) -> None:
+        self._report("val")
+
+    def on_test_epoch_end(self) -> None:
+        self._report("test")
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        monitor, mode = self.monitor
+        parameters = [p for p in self.model.parameters() if p.requires_grad]
+        optimizer = OPTIMIZERS[self.optimizer["name"]](parameters, **_own(self.optimizer))
+        steps = int(self.trainer.estimated_stepping_batches)
+        scheduler, interval = SCHEDULES[self.schedule["name"]](optimizer, steps, mode, **_own(self.schedule))
+        config = {"scheduler": scheduler, "interval": "step" if interval == "step" else "epoch"}
+        return {"optimizer": optimizer, "lr_scheduler": config | ({"monitor": monitor} if interval == "plateau" else {})}
+
+
+def _own(component: Mapping[str, Any]) -> dict[str, Any]:
+    """A component's parameters, without its name."""
+    return {key: value for key, value in component.items() if key != "name"}

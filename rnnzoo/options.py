@@ -1,0 +1,104 @@
+"""The parts of a recipe that are Lightning's and the tracker's business: how to run it, what to watch, what to tell.
+
+Each signature here is the schema of a section: its parameters with their types, ranges and defaults.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from rnnzoo.limits import COUNT, Limit
+
+if TYPE_CHECKING:
+    from lightning.pytorch import Callback
+
+Share = Annotated[float, Limit(False, 0, 1)]
+Count = Annotated[int, COUNT]
+Devices = Annotated[int, COUNT] | Literal[-1, "auto"] | list[Annotated[int, Limit(True, 0)]]
+Batches = Annotated[int, Limit(True, 0)] | Share  # so many batches, or a share of them: 1 is not 1.0
+
+
+@dataclass(frozen=True)
+class TrainerOptions:
+    """Arguments of `lightning.Trainer`, by its names.
+
+    devices: how many, -1 for all, "auto" for all of an accelerator (one process on the CPU), or a list of indices.
+    limit_*_batches, overfit_batches: a whole number of batches, or a share of them as a float; None is all.
+    gradient_clip_val: the largest norm, or the largest value, of the gradient.
+    """
+
+    max_epochs: int = 5
+    max_steps: Annotated[int, Limit(True, -1)] = -1
+    accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps", "tpu"] = "auto"
+    devices: Devices = 1
+    num_nodes: Count = 1
+    strategy: Literal["auto", "ddp", "ddp_spawn", "ddp_notebook", "ddp_find_unused_parameters_true", "fsdp"] = "auto"
+    precision: Literal["32-true", "16-mixed", "bf16-mixed", "16-true", "bf16-true", "64-true"] = "32-true"
+    gradient_clip_val: float | None = None
+    gradient_clip_algorithm: Literal["norm", "value"] = "norm"
+    accumulate_grad_batches: int = 1
+    limit_train_batches: Batches | None = None
+    limit_val_batches: Batches | None = None
+    limit_test_batches: Batches | None = None
+    overfit_batches: Batches = 0.0
+    val_check_interval: Count | Annotated[float, Limit(False, 0, 1, open_low=True)] | None = None
+    check_val_every_n_epoch: Count = 1
+    log_every_n_steps: int = 50
+    deterministic: bool = False
+    detect_anomaly: bool = False
+    fast_dev_run: bool | Count = False
+    enable_progress_bar: bool = True
+
+
+@dataclass(frozen=True)
+class TrackingOptions:
+    """What Weights & Biases is told, if anything; a run's own files are written in any case.
+
+    mode: "auto" is online where a key is configured and offline where none is.
+    """
+
+    mode: Literal["auto", "online", "offline", "disabled"] = "auto"
+    project: str = "rnnzoo"
+    group: str | None = None
+    run_name: str | None = None
+    tags: list[str] = field(default_factory=list)
+    entity: str | None = None
+
+
+# Callbacks: the keyword-only parameters are what a recipe may set; Lightning is imported when one is built.
+
+
+def early_stopping(
+    monitor: str, mode: str, *, patience: int = 3, min_delta: Annotated[float, Limit(False, 0)] = 0.0
+) -> "Callback":
+    """Stop after `patience` evaluations in a row of which none is better by more than `min_delta`."""
+    from lightning.pytorch.callbacks import EarlyStopping
+
+    return EarlyStopping(monitor=monitor, mode=mode, patience=patience, min_delta=min_delta)
+
+
+def ema(monitor: str, mode: str, *, decay: Annotated[float, Limit(False, 0, 1, open_high=True)] = 0.999) -> "Callback":
+    """Validate and keep an exponential moving average of the weights; see `rnnzoo.callbacks.ema`."""
+    from rnnzoo.callbacks.ema import EMA
+
+    return EMA(decay)
+
+
+def swa(monitor: str, mode: str, *, lr: float, start: Share = 0.8, annealing_epochs: Count = 10) -> "Callback":
+    """The mean of the weights over the epochs after the share `start`, trained at `lr`. Source: arXiv:1803.05407."""
+    from lightning.pytorch.callbacks import StochasticWeightAveraging
+
+    return StochasticWeightAveraging(swa_lrs=lr, swa_epoch_start=start, annealing_epochs=annealing_epochs)
+
+
+def lr_monitor(monitor: str, mode: str, *, interval: Literal["step", "epoch"] = "step") -> "Callback":
+    """Log the learning rate."""
+    from lightning.pytorch.callbacks import LearningRateMonitor
+
+    return LearningRateMonitor(logging_interval=interval)
+
+
+RUNTIME = frozenset({"monitor", "mode"})  # arguments that the run gives, not the recipe
+CALLBACKS: "dict[str, Callable[..., Callback]]" = {
+    function.__name__: function for function in (early_stopping, ema, lr_monitor, swa)
+}

@@ -1,0 +1,161 @@
+"""The phone book: names of cells, architectures, tasks and data sets, and where each lives.
+
+Names come from the entry points of installed distributions, rnnzoo's own parts included. Listing reads metadata only;
+nothing is imported until `load`. Where two distributions claim one name, `distribution:name` picks one.
+
+    RNNZOO_PLUGINS=none              only rnnzoo's own parts are seen
+    RNNZOO_PLUGINS=rnnzoo-lru,other  rnnzoo's and these distributions' parts are seen
+"""
+
+import importlib
+import os
+import re
+from importlib.metadata import entry_points
+from typing import Any, NamedTuple
+
+from rnnzoo.errors import PluginError, UnknownName, nearest
+
+KINDS = {
+    "cells": "rnnzoo.cells",
+    "architectures": "rnnzoo.architectures",
+    "tasks": "rnnzoo.tasks",
+    "datasets": "rnnzoo.datasets",
+}
+SINGULAR = {kind: kind.removesuffix("s") for kind in KINDS}
+HOUSE = "rnnzoo"
+IN_PROCESS = "this process"
+
+
+class Entry(NamedTuple):
+    """One registered name: `value` is `module:attribute`, `distribution` the package that brought it."""
+
+    kind: str
+    name: str
+    distribution: str
+    version: str
+    value: str
+
+
+class Part(NamedTuple):
+    """Marks a parameter that takes a registered part: `cell: Annotated[Any, Part("cells")]`."""
+
+    kind: str
+
+
+_in_process: dict[tuple[str, str], type] = {}
+
+
+def normal(distribution: str) -> str:
+    """A distribution's name in the one spelling that package indexes compare."""
+    return re.sub(r"[-_.]+", "-", distribution).lower()
+
+
+def kind_of(word: str) -> str:
+    """The kind that `word` names, in the singular or the plural. Raises: UnknownName."""
+    for kind, singular in SINGULAR.items():
+        if word in (kind, singular):
+            return kind
+    raise UnknownName(f"no kind of part is named '{word}'.\n  Known kinds: {', '.join(KINDS)}.")
+
+
+def _seen(distribution: str) -> bool:
+    wanted = os.environ.get("RNNZOO_PLUGINS")
+    if wanted is None or distribution == HOUSE:
+        return True
+    return distribution in {normal(part.strip()) for part in wanted.split(",")}
+
+
+def entries(kind: str) -> list[Entry]:
+    """All registered names of one kind, sorted, as the environment stands now. Imports nothing."""
+    kind = kind_of(kind)
+    found = set()
+    for point in entry_points(group=KINDS[kind]):
+        if point.dist is None:
+            continue
+        distribution = normal(point.dist.name)
+        if _seen(distribution):  # a set: an editable install can be listed twice
+            found.add(Entry(kind, point.name, distribution, point.dist.version, point.value))
+    for (own_kind, name), cls in _in_process.items():
+        if own_kind == kind:
+            found.add(Entry(kind, name, IN_PROCESS, "", f"{cls.__module__}:{cls.__qualname__}"))
+    return sorted(found)
+
+
+def register(kind: str, name: str, cls: type) -> type:
+    """Name a class for this process only: in a notebook or a test. A second call replaces the first.
+
+    Raises: UnknownName for an unknown kind; PluginError for anything but a class, or a name that a package holds.
+    """
+    kind = kind_of(kind)
+    if not isinstance(cls, type):
+        raise PluginError(f"{SINGULAR[kind]} '{name}' must be a class, got {cls!r}.\n  Register the class, not an instance.")
+    for entry in entries(kind):
+        if entry.name == name and entry.distribution != IN_PROCESS:
+            raise PluginError(f"{SINGULAR[kind]} '{name}' is {entry.distribution}'s already.\n  Choose another name.")
+    _in_process[kind, name] = cls
+    return cls
+
+
+def unregister(kind: str, name: str) -> None:
+    """Forget a class that `register` named."""
+    _in_process.pop((kind_of(kind), name), None)
+
+
+def known(kind: str) -> str:
+    """The names of one kind and whose they are: 'gru, lstm (rnnzoo); mingru (rnnzoo-mingru)'."""
+    groups: dict[str, list[str]] = {}
+    for entry in entries(kind):
+        groups.setdefault(entry.distribution, []).append(entry.name)
+    return "; ".join(f"{', '.join(names)} ({owner})" for owner, names in sorted(groups.items())) or "none"
+
+
+def find(kind: str, name: str) -> Entry:
+    """The entry of `name` or `distribution:name`.
+
+    Raises: UnknownName, with the nearest name and all known ones, or with both owners of an ambiguous one.
+    """
+    kind = kind_of(kind)
+    owner, _, bare = name.rpartition(":")
+    matches = [e for e in entries(kind) if e.name == bare and (not owner or e.distribution == normal(owner))]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        owners = sorted({entry.distribution for entry in matches})
+        choices = " or ".join(f"'{owner}:{bare}'" for owner in owners)
+        raise UnknownName(
+            f"the {SINGULAR[kind]} name '{name}' is claimed by {' and '.join(owners)}.\n  Say which: {choices}."
+        )
+    match = nearest(bare, {entry.name for entry in entries(kind)})
+    raise UnknownName(
+        f"no {SINGULAR[kind]} is named '{name}'.\n"
+        + (f"  Did you mean '{match}'?\n" if match else "")
+        + f"  Known {kind}: {known(kind)}.\n"
+        + f"  A {SINGULAR[kind]} from another package appears in `rnnzoo list {kind}` once that package is installed."
+    )
+
+
+def load(kind: str, name: str) -> Any:
+    """Import and return the class of a registered name.
+
+    Raises: UnknownName; PluginError, naming the distribution and the cause, if importing it fails in any way.
+    """
+    entry = find(kind, name)
+    if entry.distribution == IN_PROCESS:
+        return _in_process[entry.kind, entry.name]
+    module, _, attribute = entry.value.partition(":")
+    where = f"{SINGULAR[entry.kind]} '{name}' of {entry.distribution} {entry.version} ({entry.value})"
+    try:
+        found: Any = importlib.import_module(module)
+        for part in attribute.split("."):
+            found = getattr(found, part)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as cause:  # a plugin may raise anything, SystemExit included
+        remedy = f"pip install --force-reinstall {entry.distribution}, or pip uninstall {entry.distribution}"
+        raise PluginError(
+            f"cannot import {where}: {type(cause).__name__}: {str(cause).splitlines()[0] if str(cause) else ''}\n"
+            f"  Other parts still work. To repair it: {remedy}."
+        ) from cause
+    if not isinstance(found, type):
+        raise PluginError(f"{where} is {found!r}, not a class.\n  Its entry point must name a class.")
+    return found

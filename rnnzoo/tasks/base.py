@@ -1,0 +1,72 @@
+"""The questions that every task answers. The LightningModule asks them and knows nothing else of a task."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+from torch import Tensor, nn
+from torchmetrics import MetricCollection
+
+from rnnzoo.batch import Batch, DataSpec
+from rnnzoo.cells.base import State
+from rnnzoo.model import SequenceModel
+
+
+@dataclass
+class Output:
+    """logits: (batch, classes), or (batch, time, classes). state: what the next batch of a stream goes on from.
+
+    extras: what a loss, a prediction or a picture needs besides, by name.
+    """
+
+    logits: Tensor
+    state: list[State] | None = None
+    extras: dict[str, Any] = field(default_factory=dict)
+
+
+class Task:
+    """One kind of question about sequences. A subclass is one file.
+
+    form: the form of data that it takes. needs: the shape of answer (see `Architecture.answers`); an architecture that
+    cannot give it is refused at once, with `needs_reason`. monitor: the dev metric that chooses the checkpoint.
+    """
+
+    form: ClassVar[str]
+    needs: ClassVar[str]
+    needs_reason: ClassVar[str] = ""
+    monitor: ClassVar[tuple[str, Literal["max", "min"]]] = ("loss", "min")
+    carries_state: ClassVar[bool] = False
+
+    def __init__(self, spec: DataSpec) -> None:
+        self.spec = spec
+
+    def head(self, features: int) -> nn.Module:
+        """The layer from features to logits."""
+        return nn.Linear(features, self.spec.target.size)
+
+    def forward(
+        self, model: SequenceModel, batch: Batch, state: list[State] | None = None, step: int | None = None
+    ) -> Output:
+        """The model's answer. state: carried from the batch before; step: training steps so far, for schedules."""
+        raise NotImplementedError
+
+    def loss(self, output: Output, batch: Batch) -> Tensor:
+        """What training lowers: nats, the mean over `count(batch)` answers; 0 where there are none."""
+        raise NotImplementedError
+
+    def count(self, batch: Batch) -> int:
+        """How many answers the batch asks for: what losses are weighted by, over batches and over processes."""
+        return len(batch)
+
+    def metrics(self) -> MetricCollection:
+        """Metric objects, summed over a whole part of the data before anything is divided."""
+        return MetricCollection({})
+
+    def update(self, metrics: MetricCollection, output: Output, batch: Batch, loss: Tensor, model: SequenceModel) -> None:
+        """Count one batch."""
+        metrics.update(output.logits, batch.target)
+
+    def predictions(self, model: SequenceModel, batch: Batch) -> list[dict[str, Any]]:
+        """One JSON object for each sequence, in the batch's order; runs the model, without a target."""
+        raise NotImplementedError

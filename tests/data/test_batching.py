@@ -1,0 +1,183 @@
+from collections import Counter
+from itertools import chain
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rnnzoo.data.batching import BucketBatches, StreamBatches
+from rnnzoo.errors import DataError
+
+LENGTHS = st.lists(st.integers(1, 50), min_size=1, max_size=101)
+WORLD = st.integers(1, 4)
+
+
+def batches(lengths, epoch=0, **options):
+    made = BucketBatches(np.array(lengths), **{"batch_size": 3, **options})
+    made.set_epoch(epoch)
+    return made
+
+
+def ranks(lengths, world_size, **options):
+    return [list(batches(lengths, rank=rank, world_size=world_size, **options)) for rank in range(world_size)]
+
+
+def woven(per_rank):
+    """First batches of all ranks, then second ones, and so on."""
+    steps = max(map(len, per_rank))
+    return [steps_of[step] for step in range(steps) for steps_of in per_rank if step < len(steps_of)]
+
+
+@given(LENGTHS, st.integers(1, 9), st.one_of(st.none(), st.integers(1, 120)), st.booleans(), st.integers(0, 5))
+def test_every_row_is_in_every_epoch_exactly_once(lengths, batch_size, batch_tokens, training, epoch):
+    made = batches(lengths, epoch, batch_size=batch_size, batch_tokens=batch_tokens, training=training)
+    assert sorted(chain(*made)) == list(range(len(lengths)))
+
+
+@given(LENGTHS, st.integers(1, 9), st.integers(1, 120), st.booleans(), st.integers(0, 3))
+def test_no_batch_is_larger_than_it_may_be(lengths, batch_size, batch_tokens, training, epoch):
+    for rows in batches(lengths, epoch, batch_size=batch_size, batch_tokens=batch_tokens, training=training):
+        assert len(rows) <= batch_size
+        assert len(rows) == 1 or len(rows) * max(lengths[row] for row in rows) <= batch_tokens
+
+
+@given(LENGTHS, st.one_of(st.none(), st.integers(1, 120)), WORLD)
+def test_the_number_of_batches_is_the_same_in_every_epoch_and_on_every_rank(lengths, batch_tokens, world_size):
+    counts = {
+        len(list(batches(lengths, epoch, batch_tokens=batch_tokens, rank=rank, world_size=world_size)))
+        for epoch in range(3)
+        for rank in range(world_size)
+    }
+    assert counts == {len(batches(lengths, batch_tokens=batch_tokens, world_size=world_size))}
+
+
+@given(LENGTHS, st.integers(1, 9))
+def test_without_a_token_cap_all_batches_but_one_are_full(lengths, batch_size):
+    sizes = Counter(len(rows) for rows in batches(lengths, batch_size=batch_size))
+    full, rest = divmod(len(lengths), batch_size)
+    assert sizes == Counter({batch_size: full}) + Counter({rest: int(rest > 0)})
+
+
+@given(LENGTHS, WORLD, st.integers(0, 3))
+def test_training_ranks_together_walk_the_one_process_list_and_wrap(lengths, world_size, seed):
+    alone = list(batches(lengths, seed=seed))
+    together = woven(ranks(lengths, world_size, seed=seed))
+    assert together[: len(alone)] == alone
+    repeated = together[len(alone) :]
+    assert len(repeated) < world_size
+    assert all(rows == alone[place % len(alone)] for place, rows in enumerate(repeated))
+
+
+@given(LENGTHS, WORLD)
+def test_evaluation_ranks_together_see_each_row_once_longest_first(lengths, world_size):
+    per_rank = ranks(lengths, world_size, training=False)
+    assert [len(batches(lengths, rank=r, world_size=world_size, training=False)) for r in range(world_size)] == [
+        len(own) for own in per_rank
+    ]
+    rows = list(chain(*woven(per_rank)))
+    assert rows == sorted(range(len(lengths)), key=lambda row: (-lengths[row], row))
+
+
+@given(LENGTHS, WORLD)
+def test_no_rank_is_idle_in_evaluation_while_there_are_rows(lengths, world_size):
+    counts = [len(own) for own in ranks(lengths, world_size, batch_size=64, training=False)]
+    assert min(counts) == int(len(lengths) >= world_size)
+
+
+@given(LENGTHS, st.integers(0, 2**32 - 1), st.integers(0, 3))
+def test_the_order_is_a_function_of_seed_and_epoch(lengths, seed, epoch):
+    assert list(batches(lengths, epoch, seed=seed)) == list(batches(lengths, epoch, seed=seed))
+
+
+def test_epochs_and_seeds_differ():
+    lengths = np.arange(1, 101)
+    orders = {str(list(batches(lengths, epoch, seed=seed))) for seed, epoch in [(0, 0), (0, 1), (1, 0), (1, 1), (0, 2)]}
+    assert len(orders) == 5
+
+
+def test_epochs_differ_in_what_shares_a_batch_and_not_only_in_order():
+    lengths = np.arange(1, 101)
+    first, second = ({frozenset(rows) for rows in batches(lengths, epoch)} for epoch in (0, 1))
+    assert len(first & second) < len(first) / 2
+
+
+def test_rows_of_a_batch_are_of_similar_length():
+    lengths = np.random.default_rng(0).integers(1, 400, size=20_000)
+    real = padded = 0
+    for rows in batches(lengths, batch_size=32):
+        real += lengths[rows].sum()
+        padded += lengths[rows].max() * len(rows)
+    shuffled = sum(lengths[start : start + 32].max() * 32 for start in range(0, 20_000, 32))
+    assert padded < 1.05 * real < shuffled
+
+
+STREAM = {"steps": st.integers(1, 200), "columns": st.integers(1, 9), "tbptt_steps": st.integers(1, 12)}
+
+
+def visited(windows):
+    """The places each window covers, by column."""
+    for window in windows:
+        for column, start, length in zip(window.columns, window.starts, window.lengths, strict=True):
+            yield int(column), list(range(start, start + length))
+
+
+@given(**STREAM, world_size=WORLD, training=st.booleans())
+@settings(max_examples=200)
+def test_every_step_of_a_stream_is_in_exactly_one_window(steps, columns, tbptt_steps, world_size, training):
+    if training and steps < columns * world_size:
+        return
+    places = []
+    for rank in range(world_size):
+        made = StreamBatches(
+            steps, columns=columns, tbptt_steps=tbptt_steps, training=training, rank=rank, world_size=world_size
+        )
+        windows = list(made)
+        assert len(windows) == len(made)
+        assert all(1 <= length <= tbptt_steps + 1 for window in windows for length in window.lengths)
+        places += chain.from_iterable(covered for _, covered in visited(windows))
+    assert sorted(places) == list(range(steps))
+
+
+@given(**STREAM)
+def test_each_window_goes_on_where_the_last_one_ended(steps, columns, tbptt_steps):
+    ends = {}
+    windows = list(StreamBatches(steps, columns=columns, tbptt_steps=tbptt_steps, training=False))
+    for column, covered in visited(windows):
+        assert covered[0] == ends.get(column, covered[0])
+        ends[column] = covered[-1] + 1
+    assert [window.fresh for window in windows] == [True] + [False] * (len(windows) - 1)
+
+
+@given(**STREAM, world_size=WORLD)
+def test_the_ranks_of_a_stream_read_what_one_process_does(steps, columns, tbptt_steps, world_size):
+    def read(training, width, world):
+        return sorted(
+            (column, covered)
+            for rank in range(world)
+            for column, covered in visited(
+                StreamBatches(
+                    steps, columns=width, tbptt_steps=tbptt_steps, training=training, rank=rank, world_size=world
+                )
+            )
+        )
+
+    assert read(False, columns, world_size) == read(False, columns, 1)
+    if steps >= columns * world_size:
+        assert read(True, columns, world_size) == read(True, columns * world_size, 1)
+
+
+@given(st.integers(40, 200), st.integers(1, 12), WORLD)
+def test_all_ranks_of_a_training_stream_take_the_same_number_of_steps(steps, tbptt_steps, world_size):
+    counts = {
+        len(StreamBatches(steps, columns=9, tbptt_steps=tbptt_steps, rank=rank, world_size=world_size))
+        for rank in range(world_size)
+    }
+    assert len(counts) == 1
+
+
+def test_a_text_shorter_than_its_columns_is_refused_for_training_and_read_in_evaluation():
+    with pytest.raises(DataError, match="8 tokens, too few for 20 columns"):
+        StreamBatches(7, columns=20, tbptt_steps=5)
+    (window,) = StreamBatches(7, columns=20, tbptt_steps=5, training=False)
+    assert window.lengths.tolist() == [1] * 7

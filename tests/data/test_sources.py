@@ -1,0 +1,218 @@
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pyarrow
+import pyarrow.parquet
+import pytest
+
+from rnnzoo.data.forms import LabelledText
+from rnnzoo.data.sources import Imdb, TextFiles, held_out
+from rnnzoo.errors import DataError
+
+HUB = Path(__file__).parents[2].parent / "shared" / "hub"
+ROWS = [("good", "pos"), ("bad", "neg"), ('says "no", twice', "neg"), ("fine\u2028really 😀", "pos")]
+
+
+def write(path, content):
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return str(path)
+
+
+def saved(folder, ending):
+    path = folder / f"reviews.{ending}"
+    if ending == "csv":
+        return write(path, "text,label\n" + "".join('"{}",{}\n'.format(t.replace('"', '""'), y) for t, y in ROWS))
+    if ending == "tsv":
+        return write(path, "label\ttext\n" + "".join(f"{label}\t{text}\n" for text, label in ROWS))
+    if ending == "parquet":
+        pyarrow.parquet.write_table(pyarrow.table({"text": [t for t, _ in ROWS], "label": [y for _, y in ROWS]}), path)
+        return str(path)
+    return write(path, "".join(json.dumps({"text": text, "label": label, "stars": 3}) + "\n" for text, label in ROWS))
+
+
+def columns(path, **options):
+    return TextFiles(path, dev=path, **options).read()["train"]
+
+
+def refused(path, **options):
+    with pytest.raises(DataError) as error:
+        columns(path, **options)
+    assert all(len(message.splitlines()) <= 5 for message in error.value.messages)
+    return str(error.value)
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl", "json", "parquet"])
+def test_every_format_gives_the_same_rows(tmp_path, ending):
+    assert columns(saved(tmp_path, ending)) == {"text": [t for t, _ in ROWS], "label": [y for _, y in ROWS]}
+
+
+def test_columns_are_found_by_name_and_labels_may_be_numbers(tmp_path):
+    path = write(tmp_path / "a.csv", "stars,id,review\n5,1,great\n1,2,awful\n")
+    assert columns(path, text_column="review", label_column="stars") == {
+        "text": ["great", "awful"],
+        "label": ["5", "1"],
+    }
+    path = write(tmp_path / "a.jsonl", '{"text": "a", "label": 1}\n{"text": "b", "label": true}\n')
+    assert columns(path)["label"] == ["1", "true"]
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv"])
+def test_carriage_returns_a_byte_order_mark_and_blank_lines_are_no_part_of_the_text(tmp_path, ending):
+    between = {"csv": ",", "tsv": "\t"}[ending]
+    lines = ["text", "label"], ["a b", "x"], ["c", "y"]
+    content = "\ufeff" + "\r\n".join(between.join(values) for values in lines) + "\r\n\r\n"
+    assert columns(write(tmp_path / f"a.{ending}", content)) == {"text": ["a b", "c"], "label": ["x", "y"]}
+
+
+def test_quoted_text_may_hold_line_feeds_and_be_a_book(tmp_path):
+    book = "word, " * 100_000
+    path = write(tmp_path / "a.csv", f'text,label\n"one\ntwo",x\n"{book}",y\n')
+    assert columns(path)["text"] == ["one\ntwo", book]
+
+
+def test_nul_stays_in_json_text_and_is_refused_in_a_table(tmp_path):
+    assert columns(write(tmp_path / "a.jsonl", '{"text": "a\\u0000b", "label": "x"}\n'))["text"] == ["a\0b"]
+    for ending, between in {"csv": ",", "tsv": "\t"}.items():
+        path = write(tmp_path / f"a.{ending}", f"text{between}label\ngood{between}x\nb\0d{between}y\n")
+        assert "line 3: a NUL" in refused(path)
+
+
+def test_another_encoding_is_read_when_named_and_told_with_its_place_when_not(tmp_path):
+    path = write(tmp_path / "a.csv", "text,label\nok,x\ncaf\u00e9,y\n".encode("latin-1"))
+    assert columns(path, encoding="latin-1")["text"] == ["ok", "café"]
+    message = refused(path)
+    assert "line 3: byte 19 (0xe9) is not utf-8" in message and "encoding: latin-1" in message
+    with pytest.raises(ValueError, match="got 'utf-88'"):
+        TextFiles(path, encoding="utf-88")
+
+
+def test_a_missing_file_is_told_with_its_nearest_neighbour(tmp_path):
+    write(tmp_path / "reviews.csv", "text,label\n")
+    message = refused(str(tmp_path / "review.csv"))
+    assert message.startswith("data.train: there is no file") and "reviews.csv'?" in message
+
+
+def test_all_unreadable_paths_are_told_at_once(tmp_path):
+    write(tmp_path / "a.xls", "")
+    source = TextFiles(str(tmp_path / "a.xls"), dev=str(tmp_path), test=str(tmp_path / "none.csv"))
+    with pytest.raises(DataError) as error:
+        source.read()
+    assert [message.split(":")[0] for message in error.value.messages] == ["data.train", "data.dev", "data.test"]
+    assert ".csv, .tsv, .jsonl, .json, .parquet" in error.value.messages[0]
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl", "parquet"])
+def test_a_missing_column_is_told_with_those_found(tmp_path, ending):
+    message = refused(saved(tmp_path, ending), label_column="lable")
+    assert "no column 'lable'" in message and "Did you mean 'label'?" in message and "text" in message
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("a.csv", "", "is empty"),
+        ("a.jsonl", "\n\n", "is empty"),
+        ("a.csv", "text,label\n", "a header and no rows"),
+        ("a.tsv", "text\tlabel\n", "a header and no rows"),
+        ("a.csv", "text,label,text\na,b,c\n", "more than one column 'text'"),
+        ("a.csv", "text,label\na,x\nb\n", "row 2 (line 3): 1 values, where the header has 2"),
+        ("a.csv", 'text,label\n"a\nb",x\nc,y,z\n', "row 2 (line 4): 3 values, where the header has 2"),
+        ("a.tsv", "text\tlabel\na\tx\nb\ty\tz\n", "row 2 (line 3): 3 values, where the header has 2"),
+        ("a.csv", 'text,label\n"a,x\n', "not CSV"),
+        ("a.jsonl", '{"text": "a", "label": "x"}\n\n{"text": \n', "line 3: not JSON"),
+        ("a.jsonl", "[" * 100_000 + "\n", "line 1: not JSON"),
+        ("a.jsonl", '["a", "x"]\n', "line 1: not an object"),
+        ("a.jsonl", '{"text": "a", "label": "x"}\n{"text": "b"}\n', "line 2, has no column 'label'"),
+        ("a.jsonl", '{"text": "a", "label": "x"}\n{"text": null, "label": "x"}\n', "row 2: 'text' is None, not text"),
+        ("a.jsonl", '{"text": "a", "label": null}\n', "row 1: 'label' is None, not a label"),
+        ("a.parquet", "text,label\n", "not Parquet"),
+    ],
+)
+def test_a_broken_file_is_told_with_the_place(tmp_path, name, content, told):
+    message = refused(write(tmp_path / name, content))
+    assert told in message and name in message
+
+
+def test_held_out_rows_are_the_end_of_each_label_after_a_gap():
+    labels = ["a"] * 10 + ["b"] * 20
+    train, dev = held_out(labels, 0.2, gap=3)
+    assert dev == [8, 9, 26, 27, 28, 29]
+    assert train == [*range(0, 5), *range(10, 23)]
+
+
+def test_a_label_with_one_row_is_trained_on():
+    assert held_out(["a", "b", "b"], 0.5) == ([0, 1], [2])
+
+
+def test_without_a_dev_file_rows_are_held_out_and_without_a_test_file_there_is_no_test(tmp_path):
+    path = write(tmp_path / "a.csv", "text,label\n" + "".join(f"t{row},{'xy'[row % 2]}\n" for row in range(20)))
+    parts = TextFiles(path, dev_fraction=0.2).read()
+    assert set(parts) == {"train", "dev"}
+    assert parts["dev"]["text"] == ["t16", "t17", "t18", "t19"]
+    assert not set(parts["dev"]["text"]) & set(parts["train"]["text"])
+    assert Counter(parts["train"]["label"]) == {"x": 8, "y": 8}
+
+
+def test_the_identity_of_files_is_their_contents(tmp_path):
+    source = TextFiles(saved(tmp_path, "csv"), test=saved(tmp_path, "jsonl"))
+    assert source.identity() == {"id": "reviews.csv, reviews.jsonl", "revision": None}
+    source.read()
+    before = source.identity()["revision"]
+    write(tmp_path / "reviews.csv", "text,label\na,x\nb,y\nc,x\n")
+    source.read()
+    assert len(before) == 64 and source.identity()["revision"] != before
+
+
+def python(code, *launcher, **environment):
+    return subprocess.run(
+        [*launcher, sys.executable, "-c", code],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_without_a_network_the_hub_is_told_with_what_works_instead(tmp_path):
+    code = (
+        "from rnnzoo.data.sources import Imdb\n"
+        "from rnnzoo.errors import DataError\n"
+        "try: Imdb(revision='main').read()\n"
+        "except DataError as error: print(error)"
+    )
+    result = python(code, HF_HUB_OFFLINE="1", HF_HOME=str(tmp_path))
+    assert result.stdout.startswith("cannot read the data set 'stanfordnlp/imdb, revision main' from the Hub")
+    assert "text_files" in result.stdout and "quickstart" in result.stdout
+    assert len(result.stdout.splitlines()) <= 5
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not HUB.is_dir(), reason="needs the folder ../shared/hub beside the repository")
+def test_imdb_keeps_its_films_together_and_its_halves_balanced():
+    code = (
+        "import json\n"
+        "from collections import Counter\n"
+        "from rnnzoo.data.sources import Imdb\n"
+        "source = Imdb()\n"
+        "parts = source.read()\n"
+        "breaks = sum('<br />' in text for columns in parts.values() for text in columns['text'])\n"
+        "counts = {name: Counter(columns['label']) for name, columns in parts.items()}\n"
+        "print(json.dumps([counts, breaks, source.identity()]))"
+    )
+    result = python(code, sys.executable, str(HUB / "serve_hub.py"), "--")
+    counts, breaks, identity = json.loads(result.stdout.splitlines()[-1])
+    assert counts == {
+        "train": {"neg": 11_220, "pos": 11_220},  # 12,500 less a tenth less the gap
+        "dev": {"neg": 1250, "pos": 1250},
+        "test": {"neg": 12_500, "pos": 12_500},
+    }
+    assert breaks == 0
+    assert identity["id"] == "stanfordnlp/imdb" and len(identity["revision"]) == 40
+
+
+def test_both_sources_give_labelled_text():
+    assert Imdb.form == TextFiles.form == LabelledText.name
