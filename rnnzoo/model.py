@@ -53,8 +53,9 @@ class SequenceModel(nn.Module):
             "embedding_dropout": embedding_dropout,
             "word_dropout": word_dropout,
         }
-        self.inputs = nn.ModuleDict({n: INPUTS[field.kind](field, **settings) for n, field in spec.inputs.items()})
-        self.architecture = make_architecture(architecture, sum(part.output_size for part in self.inputs.values()))
+        self.input_names = tuple(spec.inputs)
+        self.inputs = nn.ModuleList(INPUTS[field.kind](field, **settings) for field in spec.inputs.values())
+        self.architecture = make_architecture(architecture, sum(part.output_size for part in self.inputs))
         features = self.architecture.output_size
         if task.needs == ONE:
             self.pool = Pool(pooling, features)
@@ -67,7 +68,7 @@ class SequenceModel(nn.Module):
             self._tie()
 
     def _tie(self) -> None:
-        source = getattr(self, "target_inputs", None) or self.inputs["tokens"]
+        source = getattr(self, "target_inputs", self.inputs[0])
         if not isinstance(self.head, nn.Linear) or self.head.weight.shape != source.embedding.weight.shape:
             head = tuple(self.head.weight.shape) if isinstance(self.head, nn.Linear) else type(self.head).__name__
             raise ValueError(
@@ -78,7 +79,7 @@ class SequenceModel(nn.Module):
 
     def encode(self, batch: Batch, state: list[State] | None = None, need_state: bool = False) -> Encoded:
         """What the architecture makes of the batch's inputs, side by side."""
-        x = [part(batch.inputs[name]) for name, part in self.inputs.items()]
+        x = [part(batch.inputs[name]) for name, part in zip(self.input_names, self.inputs, strict=True)]
         sequences = Sequences.of(x[0] if len(x) == 1 else torch.cat(x, -1), batch.lengths)
         return self.architecture(sequences, state=state, need_state=need_state)
 

@@ -168,9 +168,8 @@ def _wandb_logger(options: TrackingOptions, run: Run, config: dict[str, Any]) ->
         if mode != "offline":
             try:
                 if _reachable(wandb.setup().settings):
-                    return _open(
-                        "online", ASKED_INIT_SECONDS if mode == "online" else INIT_SECONDS, options, run, config
-                    )
+                    seconds = ASKED_INIT_SECONDS if mode == "online" else INIT_SECONDS
+                    return _open("online", seconds, options, run, config)
                 if mode == "online":
                     log.warning("W&B: there is no API key (`wandb login` stores one). Logging offline.")
             except Exception as error:

@@ -166,6 +166,27 @@ def test_when_any_system_call_fails_the_previous_or_the_new_checkpoint_loads(cal
     pytest.fail("the function is called without end")
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs the names of open files")
+def test_all_bytes_are_on_the_disk_before_the_folder_has_its_name(tmp_path, monkeypatch):
+    events, fsync, replace = [], os.fsync, os.replace
+
+    def noted_fsync(descriptor):
+        events.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")).name)
+        fsync(descriptor)
+
+    def noted_replace(source, target):
+        events.append(f"named {Path(target).name}")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", noted_fsync)
+    monkeypatch.setattr(os, "replace", noted_replace)
+    checkpoint.save(tmp_path / "run" / "step-1", weights(), {}, {})
+    *files, folder, named, parent = events
+    assert sorted(files) == sorted(FILES) and files[-1] == "MANIFEST.json"
+    assert folder.startswith(".tmp-")
+    assert (named, parent) == ("named step-1", "run")
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.parametrize("call", CALLS)
 def test_when_the_process_is_killed_at_any_call_the_previous_or_the_new_checkpoint_loads(call, tmp_path):

@@ -66,6 +66,16 @@ def test_a_folder_that_holds_anything_is_refused_and_left_as_it_is():
         runs.create("imdb", Path("notes/a.txt"))
 
 
+def test_a_used_folder_is_refused_ahead_of_any_work_by_the_first_process_only(monkeypatch):
+    runs.create("imdb", Path("mine"))
+    runs.refuse_used(None)
+    runs.refuse_used(Path("new"))
+    with pytest.raises(RunError, match="holds a run already"):
+        runs.refuse_used(Path("mine"))
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    runs.refuse_used(Path("mine"))
+
+
 def test_a_folder_that_cannot_be_made_is_told():
     Path("file").write_text("x")
     with pytest.raises(RunError, match="cannot make the run's folder"):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torchmetrics import MetricCollection
@@ -66,7 +65,7 @@ class NextWord(Task):
             rows.append(
                 {
                     "next": {vocabulary[i]: p for p, i in zip(best.values.tolist(), best.indices.tolist(), strict=True)},
-                    "perplexity": math.exp(-float(torch.mean(seen))) if length > 1 else None,
+                    "perplexity": math.exp(-seen.mean().item()) if length > 1 else None,
                 }
             )
         return rows

@@ -1,0 +1,155 @@
+"""What each task asks and counts, by hand arithmetic."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from rnnzoo.batch import BOS, EOS, IGNORE, PAD, Batch, DataSpec, Field
+from rnnzoo.model import SequenceModel
+from rnnzoo.tasks.base import Output
+from rnnzoo.tasks.next_word import NextWord
+from rnnzoo.tasks.sentiment import Sentiment
+from rnnzoo.tasks.tagging import Tagging
+from rnnzoo.tasks.translation import Translation
+
+WORDS = Field("tokens", ("<pad>", "<unk>", "<bos>", "<eos>", *"abcdef"))
+LABELLED = DataSpec("labelled_text", {"tokens": WORDS}, Field("label", ("bad", "good")))
+TAGGED = DataSpec("tagged_text", {"tokens": WORDS}, Field("tags", ("X", "Y", "Z")))
+STREAM = DataSpec("text_stream", {"tokens": WORDS}, WORDS)
+PAIRS = DataSpec("text_pairs", {"tokens": WORDS}, WORDS)
+
+
+def model_of(task, architecture="gru"):
+    torch.manual_seed(0)
+    return SequenceModel(task.spec, task, {"name": architecture, "hidden_size": 6}, 5).eval()
+
+
+def measured(task, *pairs):
+    metrics = task.metrics()
+    for output, batch in pairs:
+        task.update(metrics, output, batch, task.loss(output, batch), None)
+    return {name: float(value) for name, value in metrics.compute().items()}
+
+
+def test_sentiment_metrics_are_those_of_the_whole_set_not_means_of_batches():
+    task = Sentiment(LABELLED)
+    logits = torch.tensor([[2.0, 0.0], [0.0, 1.0], [0.0, 3.0], [1.0, 0.0], [0.0, 0.5]])
+    target = torch.tensor([0, 1, 0, 0, 1])
+
+    def part(rows):
+        output = Output(logits[rows], extras={"label_smoothing": 0.0})
+        return output, Batch({}, torch.ones(len(logits[rows]), dtype=torch.int64), target[rows])
+
+    found = measured(task, part(slice(0, 1)), part(slice(1, 5)))
+    assert found["accuracy"] == pytest.approx(4 / 5)
+    assert found["f1"] == pytest.approx((2 * 2 / 5 + 2 * 2 / 5) / 2, abs=1e-6)  # 2tp / (2tp + fp + fn): 4/5 for both
+    positive = torch.sigmoid(logits[:, 1] - logits[:, 0])
+    pairs = [(a, b) for a in positive[target == 1] for b in positive[target == 0]]
+    assert found["auroc"] == pytest.approx(sum(a > b for a, b in pairs) / len(pairs))
+
+
+def test_label_smoothing_is_a_matter_of_training_and_never_of_a_reported_loss():
+    task = Sentiment(LABELLED, label_smoothing=0.2)
+    model = model_of(task)
+    batch = Batch({"tokens": torch.tensor([[4, 5]])}, torch.tensor([2]), torch.tensor([1]))
+    logits = model.pooled(batch)
+    assert task.loss(task.forward(model, batch), batch).item() == pytest.approx(F.cross_entropy(logits, batch.target).item())
+    nll = -logits.log_softmax(-1)[0]
+    smoothed = 0.9 * nll[1] + 0.1 * nll[0]
+    assert task.loss(task.forward(model.train(), batch), batch).item() == pytest.approx(smoothed.item(), rel=1e-5)
+
+
+def test_a_sentiment_prediction_is_the_likeliest_label_and_its_probability():
+    task = Sentiment(LABELLED)
+    model = model_of(task)
+    (row,) = task.predictions(model, Batch({"tokens": torch.tensor([[4, 5]])}, torch.tensor([2])))
+    assert sum(row["probabilities"].values()) == pytest.approx(1)
+    assert row["confidence"] == row["probabilities"][row["label"]] == max(row["probabilities"].values())
+
+
+def test_tagging_counts_words_and_ignores_padding():
+    task = Tagging(TAGGED)
+    logits = torch.tensor([[[3.0, 0, 0], [0, 3, 0], [0, 0, 3]], [[0, 3, 0], [9, 9, 9], [9, 9, 9]]])
+    target = torch.tensor([[0, 1, 1], [1, IGNORE, IGNORE]])
+    batch = Batch({}, torch.tensor([3, 1]), target)
+    output = Output(logits)
+    assert measured(task, (output, batch))["accuracy"] == pytest.approx(3 / 4)
+    right, wrong = -math.log(math.exp(3) / (math.exp(3) + 2)), -math.log(1 / (math.exp(3) + 2))
+    assert task.loss(output, batch).item() == pytest.approx((3 * right + wrong) / 4)
+    assert task.count(batch) == 4
+
+
+def test_tags_are_predicted_for_each_word_and_for_no_padding():
+    task = Tagging(TAGGED)
+    rows = task.predictions(model_of(task), Batch({"tokens": torch.tensor([[4, 5, 6], [7, 0, 0]])}, torch.tensor([3, 1])))
+    assert [len(row["tags"]) for row in rows] == [3, 1]
+
+
+def test_perplexity_is_the_exponential_of_the_mean_over_all_tokens():
+    task = NextWord(STREAM)
+    logits = torch.randn(2, 3, 10)
+    target = torch.tensor([[4, 5, 6], [7, IGNORE, IGNORE]])
+    nll = -logits.log_softmax(-1)
+    total = sum(nll[b, t, target[b, t]] for b, t in ((0, 0), (0, 1), (0, 2), (1, 0)))
+    halves = [(Output(logits[b : b + 1]), Batch({}, torch.tensor([n]), target[b : b + 1])) for b, n in ((0, 3), (1, 1))]
+    assert measured(task, *halves)["perplexity"] == pytest.approx(math.exp(total / 4), rel=1e-5)
+
+
+def test_the_next_word_is_told_with_its_probability_and_the_text_with_its_perplexity():
+    task = NextWord(STREAM)
+    model = model_of(task)
+    tokens = torch.tensor([[4, 5, 6, 7], [8, 0, 0, 0]])
+    first, second = task.predictions(model, Batch({"tokens": tokens}, torch.tensor([4, 1])))
+    logits, _ = model.each(Batch({"tokens": tokens[:1]}, torch.tensor([4])))
+    nll = F.cross_entropy(logits[0, :3], tokens[0, 1:])
+    assert first["perplexity"] == pytest.approx(nll.exp().item(), rel=1e-5)
+    assert max(first["next"].values()) == pytest.approx(logits[0, 3].softmax(-1).max().item(), rel=1e-5)
+    assert second["perplexity"] is None and len(second["next"]) == 5
+
+
+def pairs_batch():
+    target = torch.tensor([[4, 5, EOS], [6, EOS, IGNORE]])
+    return Batch({"tokens": torch.tensor([[4, 5], [6, PAD]])}, torch.tensor([2, 1]), target, torch.tensor([3, 2]))
+
+
+def test_teacher_forcing_feeds_bos_and_then_the_true_tokens():
+    task = Translation(PAIRS)
+    model, batch = model_of(task, "encoder_decoder"), pairs_batch()
+    memory, state = model.read(batch)
+    wanted = model.write(torch.tensor([[BOS, 4, 5], [BOS, 6, PAD]]), memory, state).logits
+    found = task.forward(model, batch).logits
+    torch.testing.assert_close(found[0], wanted[0])
+    torch.testing.assert_close(found[1, :2], wanted[1, :2])
+    nll = F.cross_entropy(found.flatten(0, 1), batch.target.flatten(), ignore_index=IGNORE)
+    assert task.loss(task.forward(model, batch), batch).item() == pytest.approx(nll.item())
+    assert task.count(batch) == 5
+
+
+def test_greedy_decoding_is_the_same_for_any_batch_size_and_stops_at_eos():
+    task = Translation(PAIRS, max_steps=9)
+    model, batch = model_of(task, "encoder_decoder"), pairs_batch()
+    together = task.predictions(model, batch)
+    for row in range(2):
+        length = batch.lengths[row]
+        alone = Batch({"tokens": batch.inputs["tokens"][row : row + 1, :length]}, length[None])
+        assert task.predictions(model, alone) == [together[row]]
+    with torch.no_grad():
+        model.head.bias[EOS] = 1e4
+    assert task.generate(model, batch).tolist() == [[EOS], [EOS]]
+
+
+def test_exact_match_counts_sequences_that_are_right_from_beginning_to_end():
+    task = Translation(PAIRS)
+    batch = pairs_batch()
+
+    class Knows:
+        written = torch.tensor([[4, 5, EOS], [6, 6, EOS]])
+
+    task.generate = lambda model, batch, steps: model.written
+    metrics = task.metrics()
+    task.update(metrics, None, batch, None, Knows)
+    Knows.written = torch.tensor([[4, 5, EOS], [6, EOS, PAD]])
+    task.update(metrics, None, batch, None, Knows)
+    assert metrics.compute()["exact_match"].item() == pytest.approx(3 / 4)
