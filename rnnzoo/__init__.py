@@ -28,7 +28,7 @@ _PUBLIC = {
     "load": "rnnzoo.predictor",
     "register": "rnnzoo.registry",
 }
-__all__ = [*_PUBLIC, "__version__"]  # noqa: PLE0604
+__all__ = [*_PUBLIC, "__version__"]
 
 
 def __getattr__(name: str) -> Any:

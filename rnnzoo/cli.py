@@ -99,12 +99,16 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
         "rnnzoo fit imdb_bilstm --model.architecture.cell gru --seed 2 --trainer.max_epochs 3",
     )  # fmt: skip
     fit.usage = "rnnzoo fit RECIPE [--run_dir DIR] [--seed N] [--print_config] [--KEY.KEY VALUE ...]"
-    fit.add_argument("recipe", metavar="RECIPE", help="a YAML file, or the name of a shipped recipe (rnnzoo list recipes)")
+    fit.add_argument(
+        "recipe", metavar="RECIPE", help="a YAML file, or the name of a shipped recipe (rnnzoo list recipes)"
+    )
     fit.add_argument("--run_dir", type=Path, metavar="DIR", help="folder of the run (default: runs/RECIPE/ID)")
     fit.add_argument("--print_config", action="store_true", help="print the complete recipe and do nothing else")
     fit.add_argument("--KEY.KEY", metavar="VALUE", help="any key of the recipe, as --seed 2 or --model.dropout 0.3")
     for verb, part in ((_validate, "dev"), (_test, "test")):
-        command = add(verb, f"score a run's best checkpoint on its {part} data", f"rnnzoo {verb.__name__[1:]} runs/quickstart/ID")
+        command = add(
+            verb, f"score a run's best checkpoint on its {part} data", f"rnnzoo {verb.__name__[1:]} runs/quickstart/ID"
+        )
         command.usage = f"rnnzoo {verb.__name__[1:]} RUN [--json] [--trainer.KEY VALUE | --data.KEY VALUE ...]"
         command.add_argument("run", metavar="RUN", help="a run's folder, or its id")
         command.add_argument("--json", action="store_true", help="print one JSON object")
@@ -112,7 +116,9 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
     predict.add_argument("run", metavar="RUN", help="a run's folder, or its id")
     what = predict.add_mutually_exclusive_group(required=True)
     what.add_argument("--text", action="append", metavar="TEXT", help="a text; may be given several times")
-    what.add_argument("--file", metavar="FILE", help="texts, one a line or JSON lines with a 'text'; - is standard input")
+    what.add_argument(
+        "--file", metavar="FILE", help="texts, one a line or JSON lines with a 'text'; - is standard input"
+    )
     what.add_argument("--interactive", action="store_true", help="ask for texts until 'stop'")
     predict.add_argument("--json", action="store_true", help="print one JSON object a line")
     listing = add(_list, "list what is installed", "rnnzoo list cells")
@@ -188,7 +194,9 @@ def _score(given: argparse.Namespace, part: str) -> int:
 
     changes = recipes.overrides(given.overrides)
     if wrong := [key for key in changes if key not in ("trainer", "data")]:
-        raise RecipeError(f"command line: {wrong[0]}: cannot be changed after training.\n  Free to change: trainer, data.")
+        raise RecipeError(
+            f"command line: {wrong[0]}: cannot be changed after training.\n  Free to change: trainer, data."
+        )
     metrics = experiment.evaluate(given.run, part, changes)
     if runs.rank() > 0:
         return 0
@@ -213,7 +221,9 @@ def _predict(given: argparse.Namespace) -> int:
     for start in range(0, len(texts), 1024):
         some = texts[start : start + 1024]
         for text, answer in zip(some, model.predict(some), strict=True):
-            print(json.dumps({"text": text} | answer, ensure_ascii=False) if given.json else _answer(answer), flush=False)
+            print(
+                json.dumps({"text": text} | answer, ensure_ascii=False) if given.json else _answer(answer), flush=False
+            )
     return 0
 
 
@@ -235,14 +245,20 @@ def _read_texts(file: str) -> list[str]:
     try:
         data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
     except OSError as error:
-        raise DataError(f"cannot read {name}: {error.strerror}.\n  Give a file of texts, one a line, or - for standard input.") from error
+        raise DataError(
+            f"cannot read {name}: {error.strerror}.\n  Give a file of texts, one a line, or - for standard input."
+        ) from error
     texts = []
     for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").removesuffix(b"\n").split(b"\n"), start=1):
         try:
             text = line.decode("utf-8").removesuffix("\r")
         except UnicodeDecodeError as error:
-            raise DataError(f"{name}:{number}: byte {error.start + 1} is not UTF-8.\n  Convert the file to UTF-8.") from None
-        texts.append(_text_of(text, f"{name}:{number}") if file.endswith((".jsonl", ".json")) or text.startswith("{") else text)
+            raise DataError(
+                f"{name}:{number}: byte {error.start + 1} is not UTF-8.\n  Convert the file to UTF-8."
+            ) from None
+        texts.append(
+            _text_of(text, f"{name}:{number}") if file.endswith((".jsonl", ".json")) or text.startswith("{") else text
+        )
     return texts
 
 
@@ -256,7 +272,9 @@ def _text_of(line: str, where: str) -> str:
     text = row.get("text") if isinstance(row, dict) else row
     if not isinstance(text, str):
         found = ", ".join(row) if isinstance(row, dict) else type(row).__name__
-        raise DataError(f"{where}: expected an object with a 'text', found {found}.\n  As in {{\"text\": \"great movie\"}}.")
+        raise DataError(
+            f'{where}: expected an object with a \'text\', found {found}.\n  As in {{"text": "great movie"}}.'
+        )
     return text
 
 
@@ -327,7 +345,9 @@ def _recipe_rows() -> list[dict[str, str]]:
 
 def _show(given: argparse.Namespace) -> int:
     if len(given.what) > 2:
-        raise ZooError(f"show takes a kind and a name, or a run; got {' '.join(given.what)}.\n  Example: rnnzoo show cell lstm")
+        raise ZooError(
+            f"show takes a kind and a name, or a run; got {' '.join(given.what)}.\n  Example: rnnzoo show cell lstm"
+        )
     if len(given.what) == 1:
         return _show_run(given.what[0], given.json)
     kind, name = _kind(given.what[0]), given.what[1]
@@ -344,16 +364,21 @@ def _show_recipe(name: str) -> int:
 def _show_part(kind: str, name: str) -> int:
     import inspect
 
-    from rnnzoo import recipe as recipes
     from rnnzoo import registry
+    from rnnzoo.schema import described, signature
 
     entry = registry.find(kind, name)
     cls = registry.load(kind, name)
-    print(f"{registry.SINGULAR[kind]} {entry.name}: {entry.value}, {entry.distribution} {entry.version}".rstrip() + "\n")
+    print(
+        f"{registry.SINGULAR[kind]} {entry.name}: {entry.value}, {entry.distribution} {entry.version}".rstrip() + "\n"
+    )
     print(inspect.getdoc(cls) or "(no docstring)")
-    found = recipes.described(cls)
     print("\nParameters:")
-    _table("", found or [("none",)])
+    found = signature(cls).items()
+    _table(
+        "",
+        [(k, described(p.annotated), "required" if p.required else f"= {p.default}") for k, p in found] or [("none",)],
+    )
     print("\nSource:")
     try:
         print(inspect.getsource(cls), end="")
@@ -371,9 +396,16 @@ def _show_run(run: str, as_json: bool) -> int:
         return 0
     summary = told["summary"]
     lines = [("folder", told["path"]), ("status", str(summary.get("status", "unknown")))]
-    lines += [(key, str(summary[key])) for key in ("recipe", "seed", "started", "parameters", "train_seconds", "cpu_seconds") if key in summary]
+    lines += [
+        (key, str(summary[key]))
+        for key in ("recipe", "seed", "started", "parameters", "train_seconds", "cpu_seconds")
+        if key in summary
+    ]
     lines += [(name, f"{value:.4f}") for name, value in summary.get("metrics", {}).items() if value is not None]
-    lines += [(f"engine {layer['layer']}", f"{layer['cell']} {layer['direction']}: {layer['path']} ({layer['why']})") for layer in summary.get("engine", [])]
+    lines += [
+        (f"engine {layer['layer']}", f"{layer['cell']} {layer['direction']}: {layer['path']} ({layer['why']})")
+        for layer in summary.get("engine", [])
+    ]
     lines += [(f"version {name}", version) for name, version in summary.get("versions", {}).items()]
     lines += [(f"data {key}", str(value)) for key, value in summary.get("data", {}).items()]
     lines += [(key.replace("_", " "), f"{value:,.1f}") for key, value in summary.get("throughput", {}).items() if value]

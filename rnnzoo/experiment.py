@@ -31,6 +31,7 @@ from rnnzoo.errors import RecipeError
 from rnnzoo.model import SequenceModel
 from rnnzoo.module import ZooModule
 from rnnzoo.options import CALLBACKS
+from rnnzoo.schema import part_kind, signature
 
 BAR_REFRESH = 10  # steps
 
@@ -47,7 +48,7 @@ def make_data(recipe: Mapping[str, Any], spec: DataSpec | None = None) -> ZooDat
     """The data of a resolved recipe; encoded as `spec` says, if it comes from an earlier run."""
     source_class = registry.load("datasets", recipe["data"]["name"])
     form_class = FORMS[source_class.form]
-    own = set(recipes.signature(source_class))
+    own = set(signature(source_class))
     given = parameters(recipe["data"])
     source = source_class(**{key: value for key, value in given.items() if key in own})
     form = form_class(**{key: value for key, value in given.items() if key not in own})
@@ -187,7 +188,9 @@ def evaluate(run: str | Path, part: str, overrides: Mapping[str, Any] | None = N
     module = make_module(recipe, spec)
     checkpoint.apply(module.model, kept)
     with quiet():
-        bar = [TQDMProgressBar(refresh_rate=BAR_REFRESH, leave=False)] if recipe["trainer"]["enable_progress_bar"] else []
+        bar = (
+            [TQDMProgressBar(refresh_rate=BAR_REFRESH, leave=False)] if recipe["trainer"]["enable_progress_bar"] else []
+        )
         trainer = make_trainer(recipe, callbacks=bar)
         look = trainer.test if part == "test" else trainer.validate
         _go_on(trainer, lambda: look(module, data, verbose=False))
@@ -230,8 +233,8 @@ def used_parts(recipe: Mapping[str, Any]) -> list[dict[str, str]]:
         name = component if isinstance(component, str) else component["name"]
         found.add((kind, name))
         cls = registry.load(kind, name)
-        for key, parameter in recipes.signature(cls).items():
-            inner = recipes.part_kind(parameter.annotated)
+        for key, parameter in signature(cls).items():
+            inner = part_kind(parameter.annotated)
             value = parameter.default if isinstance(component, str) else component.get(key)
             if inner and value is not None:
                 walk(value, inner)
@@ -276,4 +279,3 @@ def _cpu_seconds(trainer: pl.Trainer) -> float:
     if trainer.world_size == 1:
         return own
     return float(trainer.strategy.reduce(torch.tensor(own, device=trainer.strategy.root_device), reduce_op="sum"))
-

@@ -118,7 +118,10 @@ class ZooModule(pl.LightningModule):
         steps = int(self.trainer.estimated_stepping_batches)
         scheduler, interval = SCHEDULES[self.schedule["name"]](optimizer, steps, mode, **_own(self.schedule))
         config = {"scheduler": scheduler, "interval": "step" if interval == "step" else "epoch"}
-        return {"optimizer": optimizer, "lr_scheduler": config | ({"monitor": monitor} if interval == "plateau" else {})}
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": config | ({"monitor": monitor} if interval == "plateau" else {}),
+        }
 
 
 def _own(component: Mapping[str, Any]) -> dict[str, Any]:

@@ -88,7 +88,9 @@ def register(kind: str, name: str, cls: type) -> type:
     """
     kind = kind_of(kind)
     if not isinstance(cls, type):
-        raise PluginError(f"{SINGULAR[kind]} '{name}' must be a class, got {cls!r}.\n  Register the class, not an instance.")
+        raise PluginError(
+            f"{SINGULAR[kind]} '{name}' must be a class, got {cls!r}.\n  Register the class, not an instance."
+        )
     for entry in entries(kind):
         if entry.name == name and entry.distribution != IN_PROCESS:
             raise PluginError(f"{SINGULAR[kind]} '{name}' is {entry.distribution}'s already.\n  Choose another name.")

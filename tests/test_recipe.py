@@ -15,7 +15,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnnzoo import recipe, registry
+from rnnzoo import recipe, registry, schema
 from rnnzoo.errors import RecipeError
 from rnnzoo.limits import Limit
 from rnnzoo.options import CALLBACKS
@@ -747,7 +747,7 @@ def test_the_digest_is_of_what_is_computed():
 
 def test_nothing_deprecated_of_jsonargparse_is_used(monkeypatch):
     monkeypatch.setenv("JSONARGPARSE_DEPRECATION_WARNINGS", "all")
-    recipe.signature.cache_clear()
+    schema.signature.cache_clear()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         resolved(model("{name: around, rate: 0.1, cell: forgetful}"))

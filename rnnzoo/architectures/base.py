@@ -68,8 +68,7 @@ class Architecture(nn.Module):
         sequences = x if isinstance(x, Sequences) else Sequences.of(x, lengths)
         if sequences.features != self.input_size:
             raise ValueError(
-                f"{type(self).__name__} expected x with input_size={self.input_size} features, "
-                f"got {sequences.features}"
+                f"{type(self).__name__} expected x with input_size={self.input_size} features, got {sequences.features}"
             )
         return self.encode(sequences, state, need_state)
 

@@ -12,8 +12,7 @@ from random import Random
 from typing import ClassVar, NamedTuple
 
 from rnnzoo.data.base import Columns, Source
-from rnnzoo.errors import unknown
-from rnnzoo.limits import Limit, check
+from rnnzoo.limits import check
 
 
 class Embedded(Source):

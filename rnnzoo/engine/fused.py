@@ -13,7 +13,7 @@ from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 import torch
-from torch import Tensor, _VF
+from torch import _VF, Tensor
 
 from rnnzoo.cells.base import Cell, PointwiseCell, State
 from rnnzoo.engine.layout import Layout, Sequences

@@ -44,7 +44,9 @@ class Recurrence(nn.Module):
         for spec, tensor in zip(specs, last or (), strict=last is not None):
             declared = (x.layout.batch, *spec.shape)
             if tuple(tensor.shape) != declared:
-                raise ValueError(f"{name} returned state '{spec.name}' of shape {tuple(tensor.shape)}, declared {declared}")
+                raise ValueError(
+                    f"{name} returned state '{spec.name}' of shape {tuple(tensor.shape)}, declared {declared}"
+                )
         if outputs.features != self.cell.output_size:
             raise ValueError(
                 f"{name} gave {outputs.features} output features, declared output_size={self.cell.output_size}"

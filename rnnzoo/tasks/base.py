@@ -63,7 +63,9 @@ class Task:
         """Metric objects, summed over a whole part of the data before anything is divided."""
         return MetricCollection({})
 
-    def update(self, metrics: MetricCollection, output: Output, batch: Batch, loss: Tensor, model: SequenceModel) -> None:
+    def update(
+        self, metrics: MetricCollection, output: Output, batch: Batch, loss: Tensor, model: SequenceModel
+    ) -> None:
         """Count one batch."""
         metrics.update(output.logits, batch.target)
 

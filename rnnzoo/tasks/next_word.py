@@ -51,7 +51,9 @@ class NextWord(Task):
     def metrics(self) -> MetricCollection:
         return MetricCollection({"perplexity": Perplexity()})
 
-    def update(self, metrics: MetricCollection, output: Output, batch: Batch, loss: Tensor, model: SequenceModel) -> None:
+    def update(
+        self, metrics: MetricCollection, output: Output, batch: Batch, loss: Tensor, model: SequenceModel
+    ) -> None:
         metrics.update(loss, weight=self.count(batch))
 
     def predictions(self, model: SequenceModel, batch: Batch) -> list[dict[str, Any]]:
@@ -64,7 +66,9 @@ class NextWord(Task):
             seen = row[: length - 1].gather(1, tokens[1:length, None])
             rows.append(
                 {
-                    "next": {vocabulary[i]: p for p, i in zip(best.values.tolist(), best.indices.tolist(), strict=True)},
+                    "next": {
+                        vocabulary[i]: p for p, i in zip(best.values.tolist(), best.indices.tolist(), strict=True)
+                    },
                     "perplexity": math.exp(-seen.mean().item()) if length > 1 else None,
                 }
             )

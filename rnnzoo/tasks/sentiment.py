@@ -48,7 +48,9 @@ class Sentiment(Task):
             }
         )
 
-    def update(self, metrics: MetricCollection, output: Output, batch: Batch, loss: Tensor, model: SequenceModel) -> None:
+    def update(
+        self, metrics: MetricCollection, output: Output, batch: Batch, loss: Tensor, model: SequenceModel
+    ) -> None:
         metrics.update(output.logits.float().softmax(-1), batch.target)
 
     def predictions(self, model: SequenceModel, batch: Batch) -> list[dict[str, Any]]:

@@ -42,7 +42,9 @@ class Tagging(Task):
         n = len(self.spec.labels)
         return MetricCollection({"accuracy": MulticlassAccuracy(n, average="micro", ignore_index=IGNORE)})
 
-    def update(self, metrics: MetricCollection, output: Output, batch: Batch, loss: Tensor, model: SequenceModel) -> None:
+    def update(
+        self, metrics: MetricCollection, output: Output, batch: Batch, loss: Tensor, model: SequenceModel
+    ) -> None:
         metrics.update(output.logits.flatten(0, 1), batch.target.flatten())
 
     def predictions(self, model: SequenceModel, batch: Batch) -> list[dict[str, Any]]:

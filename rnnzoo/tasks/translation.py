@@ -58,7 +58,9 @@ class Translation(Task):
     def metrics(self) -> MetricCollection:
         return MetricCollection({"exact_match": MeanMetric()})
 
-    def update(self, metrics: MetricCollection, output: Output, batch: Batch, loss: Tensor, model: SequenceModel) -> None:
+    def update(
+        self, metrics: MetricCollection, output: Output, batch: Batch, loss: Tensor, model: SequenceModel
+    ) -> None:
         target = batch.target.masked_fill(batch.target == IGNORE, PAD)
         written = self.generate(model, batch, steps=target.shape[1])
         written = F.pad(written, (0, target.shape[1] - written.shape[1]), value=PAD)

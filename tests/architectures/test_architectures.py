@@ -79,7 +79,12 @@ def test_a_batch_equals_its_sequences_one_by_one_in_outputs_last_and_state(build
 
 @pytest.mark.parametrize(
     ("merge", "combine"),
-    [("sum", torch.add), ("mean", lambda a, b: (a + b) / 2), ("product", torch.mul), ("concat", lambda a, b: torch.cat([a, b], -1))],
+    [
+        ("sum", torch.add),
+        ("mean", lambda a, b: (a + b) / 2),
+        ("product", torch.mul),
+        ("concat", lambda a, b: torch.cat([a, b], -1)),
+    ],
 )
 def test_both_directions_are_merged_as_named(merge, combine):
     ours = Bidirectional(5, "gru", 7, merge=merge)

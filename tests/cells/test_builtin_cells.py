@@ -69,7 +69,9 @@ def test_a_step_with_torchs_weights_gives_torchs_state(ours, theirs):
 
 @pytest.mark.parametrize("size", [0, -3, 2.5, True, "8"])
 def test_a_size_that_is_no_positive_whole_number_is_refused(size):
-    with pytest.raises(ValueError, match="hidden_size must be a whole number >= 1|hidden_size must be a whole number in"):
+    with pytest.raises(
+        ValueError, match="hidden_size must be a whole number >= 1|hidden_size must be a whole number in"
+    ):
         LSTMCell(4, size)
     with pytest.raises(ValueError, match="input_size"):
         GRUCell(size, 4)

@@ -215,7 +215,10 @@ def test_a_cell_is_taken_by_the_fused_layers_for_what_it_computes_not_for_its_na
 
 def test_a_forced_path_that_cannot_run_a_cell_says_why():
     layer = Recurrence(Weighted(5, 7))
-    with forced("fused"), pytest.raises(ZooError, match="'fused' cannot run Weighted: no fused layer computes this cell"):
+    with (
+        forced("fused"),
+        pytest.raises(ZooError, match="'fused' cannot run Weighted: no fused layer computes this cell"),
+    ):
         layer(Sequences.of(torch.zeros(1, 2, 5)))
     with pytest.raises(ZooError, match="no engine path is named 'fusd'"), forced("fusd"):
         pass

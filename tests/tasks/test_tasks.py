@@ -55,7 +55,9 @@ def test_label_smoothing_is_a_matter_of_training_and_never_of_a_reported_loss():
     model = model_of(task)
     batch = Batch({"tokens": torch.tensor([[4, 5]])}, torch.tensor([2]), torch.tensor([1]))
     logits = model.pooled(batch)
-    assert task.loss(task.forward(model, batch), batch).item() == pytest.approx(F.cross_entropy(logits, batch.target).item())
+    assert task.loss(task.forward(model, batch), batch).item() == pytest.approx(
+        F.cross_entropy(logits, batch.target).item()
+    )
     nll = -logits.log_softmax(-1)[0]
     smoothed = 0.9 * nll[1] + 0.1 * nll[0]
     assert task.loss(task.forward(model.train(), batch), batch).item() == pytest.approx(smoothed.item(), rel=1e-5)
@@ -83,7 +85,9 @@ def test_tagging_counts_words_and_ignores_padding():
 
 def test_tags_are_predicted_for_each_word_and_for_no_padding():
     task = Tagging(TAGGED)
-    rows = task.predictions(model_of(task), Batch({"tokens": torch.tensor([[4, 5, 6], [7, 0, 0]])}, torch.tensor([3, 1])))
+    rows = task.predictions(
+        model_of(task), Batch({"tokens": torch.tensor([[4, 5, 6], [7, 0, 0]])}, torch.tensor([3, 1]))
+    )
     assert [len(row["tags"]) for row in rows] == [3, 1]
 
 
