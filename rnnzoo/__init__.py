@@ -28,14 +28,18 @@ _PUBLIC = {
     "load": "rnnzoo.predictor",
     "register": "rnnzoo.registry",
 }
-__all__ = [*_PUBLIC, "__version__"]
-
-
-def __getattr__(name: str) -> Any:
-    if name in _PUBLIC:
-        return getattr(import_module(_PUBLIC[name]), name)
-    raise AttributeError(f"module 'rnnzoo' has no attribute '{name}'")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__all__ = [
+    "Architecture",
+    "Cell",
+    "LinearCell",
+    "NoiseSpec",
+    "PointwiseCell",
+    "StateSpec",
+    "Task",
+    "ZooError",
+    "__version__",
+    "create_model",
+    "from_recipe",
+    "load",
+    "register",
+]

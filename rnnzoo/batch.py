@@ -69,8 +69,8 @@ class Batch:
 
     inputs: dict[str, Tensor]
     lengths: Tensor
-    target: Tensor | None = None
-    target_lengths: Tensor | None = None
+    target: Tensor = None  # type: ignore[assignment]  # None where nothing is asked: in prediction
+    target_lengths: Tensor = None  # type: ignore[assignment]
     index: Tensor | None = None
     fresh: bool = True
 
@@ -87,7 +87,7 @@ class Batch:
         return Batch(
             {name: tensor.to(device, non_blocking=non_blocking) for name, tensor in self.inputs.items()},
             self.lengths,
-            None if self.target is None else self.target.to(device, non_blocking=non_blocking),
+            self.target if self.target is None else self.target.to(device, non_blocking=non_blocking),
             self.target_lengths,
             self.index,
             self.fresh,

@@ -83,7 +83,11 @@ def from_recipe(recipe: str | Path, *overrides: str) -> tuple[ZooModule, ZooData
 
 def make_trainer(recipe: Mapping[str, Any], **arguments: Any) -> pl.Trainer:
     """A Trainer with the recipe's options; `arguments` go before them."""
-    options = {"use_distributed_sampler": False, "enable_checkpointing": False, "enable_model_summary": False}
+    options: dict[str, Any] = {
+        "use_distributed_sampler": False,
+        "enable_checkpointing": False,
+        "enable_model_summary": False,
+    }
     options |= {"num_sanity_val_steps": 0, "logger": False}
     try:
         return pl.Trainer(**(options | recipe["trainer"] | arguments))

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 
 class Limit(NamedTuple):
-    """Numbers of one kind between `low` and `high`; `open_high` leaves `high` itself out, `open_low` leaves out `low`."""
+    """Numbers from `low` to `high`; `open_low` leaves out `low` itself, `open_high` leaves out `high`."""
 
     whole: bool
     low: float
@@ -20,8 +20,8 @@ class Limit(NamedTuple):
     def __str__(self) -> str:
         kind = "a whole number" if self.whole else "a number"
         if self.high == math.inf:
-            return f"{kind} {'>' if self.open_low else '>='} {self.low:g}"
-        return f"{kind} in {'(' if self.open_low else '['}{self.low:g}, {self.high:g}{')' if self.open_high else ']'}"
+            return f"{kind} {'>' if self.open_low else '>='} {self.low}"
+        return f"{kind} in {'(' if self.open_low else '['}{self.low}, {self.high}{')' if self.open_high else ']'}"
 
     def holds(self, value: Any) -> bool:
         if isinstance(value, bool) or not isinstance(value, int if self.whole else (int, float)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -48,14 +48,15 @@ class SequenceModel(nn.Module):
     ) -> None:  # fmt: skip
         super().__init__()
         limits.check(dropout=dropout)
-        settings = {
+        settings: dict[str, Any] = {
             "embedding_size": embedding_size,
             "embedding_dropout": embedding_dropout,
             "word_dropout": word_dropout,
         }
         self.input_names = tuple(spec.inputs)
-        self.inputs = nn.ModuleList(INPUTS[field.kind](field, **settings) for field in spec.inputs.values())
-        self.architecture = make_architecture(architecture, sum(part.output_size for part in self.inputs))
+        parts = [INPUTS[field.kind](field, **settings) for field in spec.inputs.values()]
+        self.inputs = nn.ModuleList(parts)
+        self.architecture = make_architecture(architecture, sum(part.output_size for part in parts))
         features = self.architecture.output_size
         if task.needs == ONE:
             self.pool = Pool(pooling, features)
@@ -68,12 +69,12 @@ class SequenceModel(nn.Module):
             self._tie()
 
     def _tie(self) -> None:
-        source = getattr(self, "target_inputs", self.inputs[0])
+        source: Any = getattr(self, "target_inputs", self.inputs[0])
         if not isinstance(self.head, nn.Linear) or self.head.weight.shape != source.embedding.weight.shape:
             head = tuple(self.head.weight.shape) if isinstance(self.head, nn.Linear) else type(self.head).__name__
             raise ValueError(
-                f"tie_weights needs a head of the embedding's shape {tuple(source.embedding.weight.shape)}, got {head}; "
-                "set embedding_size to the architecture's output size"
+                f"tie_weights needs a head of the embedding's shape {tuple(source.embedding.weight.shape)}, "
+                f"got {head}: embedding_size must be the architecture's output size"
             )
         self.head.weight = source.embedding.weight
 

@@ -58,7 +58,7 @@ class ZooModule(pl.LightningModule):
         loss = self.task.loss(self._answer("train", batch), batch)
         count = self.task.count(batch)
         self._metrics("train")[0].update(loss.detach(), weight=count)
-        if self.global_step % self.trainer.log_every_n_steps == 0:
+        if self.global_step % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
             self.log("train/loss_step", loss.detach(), prog_bar=True, batch_size=len(batch))
         return loss * self._share(count)
 
@@ -72,8 +72,8 @@ class ZooModule(pl.LightningModule):
         world = self.trainer.world_size
         if world == 1:
             return 1.0
-        total = self.all_gather(torch.tensor(float(count), device=self.device)).sum()
-        return float(world * count / total.clamp(min=1))
+        total: Any = self.all_gather(torch.tensor(float(count), device=self.device))
+        return world * count / max(1.0, float(total.sum()))
 
     def _evaluate(self, stage: str, batch: Batch) -> None:
         output = self._answer(stage, batch)
@@ -111,7 +111,7 @@ class ZooModule(pl.LightningModule):
     def on_test_epoch_end(self) -> None:
         self._report("test")
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> Any:
         monitor, mode = self.monitor
         parameters = [p for p in self.model.parameters() if p.requires_grad]
         optimizer = OPTIMIZERS[self.optimizer["name"]](parameters, **_own(self.optimizer))

@@ -1,4 +1,4 @@
-"""The second phase of a recipe: its parts imported, every key checked against their signatures, every default filled in.
+"""The second phase of a recipe: its parts imported, every key checked against their signatures, defaults filled in.
 
 It goes on after a mistake and raises all of them at the end. Parts are named as they are registered; an import path
 means nothing here, so that a stranger's recipe runs no code of its own.

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from rnnzoo import limits, registry
-from rnnzoo.cells.base import CellLike, State, make_cell
+from rnnzoo.cells.base import Cell, CellLike, State, make_cell
 from rnnzoo.engine.layout import Sequences
 from rnnzoo.engine.recurrence import Recurrence
 
 ArchitectureLike = Annotated[Any, registry.Part("architectures")]  # a name, {"name": ...}, or a class
 Merge = Literal["concat", "sum", "mean", "product"]
-MERGES = {
+MERGES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "concat": lambda forward, backward: torch.cat([forward, backward], -1),
     "sum": torch.add,
     "mean": lambda forward, backward: (forward + backward) / 2,
@@ -97,8 +97,13 @@ class LayerStack(Architecture):
         for _ in range(num_layers):
             for reverse in (False, True)[: 1 + bidirectional]:
                 self.layers.append(Recurrence(make_cell(cell, size, hidden_size), reverse))
-            size = self.layers[-1].cell.output_size * (2 if bidirectional and merge == "concat" else 1)
+            size = self.cells[-1].output_size * (2 if bidirectional and merge == "concat" else 1)
         self.output_size = size
+
+    @property
+    def cells(self) -> list[Cell]:
+        """The cell of each layer and direction, the first layer's first."""
+        return [layer.cell for layer in self.layers if isinstance(layer, Recurrence)]
 
     @classmethod
     def answers(cls, bidirectional: bool = False, **parameters: Any) -> frozenset[str]:
@@ -108,7 +113,7 @@ class LayerStack(Architecture):
         directions = 1 + self.bidirectional
         merge = MERGES[self.merge]
         last_state: list[State] = []
-        last = None
+        last = x.at_ends()
         for depth in range(self.num_layers):
             below = x.map(self.dropout) if depth and self.dropout.p else x
             runs = []
@@ -143,8 +148,8 @@ class LayerStack(Architecture):
         suffixes = [f"_l{k}{d}" for k in range(rnn.num_layers) for d in ("", "_reverse")[: 1 + rnn.bidirectional]]
         if len(suffixes) != len(self.layers) or not rnn.bias or rnn.proj_size:
             raise ValueError(f"expected {len(self.layers)} layers x directions with biases, got {rnn}")
-        for layer, suffix in zip(self.layers, suffixes, strict=True):
-            layer.cell.load_state_dict(
+        for own, suffix in zip(self.cells, suffixes, strict=True):
+            own.load_state_dict(
                 {name: getattr(rnn, name + suffix) for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")}
             )
 

@@ -22,5 +22,5 @@ class Bidirectional(LayerStack):
         super().__init__(input_size, cell, hidden_size, num_layers, True, merge, dropout)
 
     @classmethod
-    def answers(cls, **parameters: Any) -> frozenset[str]:
+    def answers(cls, bidirectional: bool = True, **parameters: Any) -> frozenset[str]:
         return LayerStack.answers(bidirectional=True)

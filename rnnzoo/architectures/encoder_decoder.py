@@ -62,7 +62,7 @@ class EncoderDecoder(Architecture):
         return frozenset({SEQUENCE})
 
     def _specs(self) -> list:
-        return [spec for layer in self.decoder.layers for spec in layer.cell.state_specs()]
+        return [spec for cell in self.decoder.cells for spec in cell.state_specs()]
 
     def encode(self, x: Sequences, state: list[State] | None, need_state: bool) -> Encoded:
         """The encoder's answer; its state is the decoder's first one."""
@@ -72,7 +72,7 @@ class EncoderDecoder(Architecture):
     def start(self, encoded: Encoded) -> list[State]:
         """The decoder's first state: each real state vector bridged from the encoder's last output."""
         like = encoded.last
-        state = [layer.cell.initial_state(len(like), like) for layer in self.decoder.layers]
+        state = [cell.initial_state(len(like), like) for cell in self.decoder.cells]
         if self.bridge is None:
             return state
         specs = self._specs()

@@ -62,6 +62,8 @@ class Cell(nn.Module):
     states: tuple[StateSpec | str, ...] = ("h",)
     gates: ClassVar[tuple[str, ...]] = ()
     noise: tuple[NoiseSpec, ...] = ()
+    weight_ih: nn.Parameter
+    bias_ih: nn.Parameter
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()
@@ -153,6 +155,8 @@ class PointwiseCell(Cell):
     blocks: ClassVar[int] = 1
     params: ClassVar[tuple[str, ...]] = ()
     forget_gate: ClassVar[str | None] = None  # the gate that keeps memory when it is open
+    weight_hh: nn.Parameter
+    bias_hh: nn.Parameter
 
     def __init__(self, input_size: int, hidden_size: int, init: Init = "uniform") -> None:
         self.init = init

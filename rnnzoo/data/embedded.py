@@ -9,10 +9,14 @@ import json
 import math
 from collections.abc import Iterable, Iterator
 from random import Random
-from typing import ClassVar, NamedTuple
+from string import ascii_lowercase
+from typing import ClassVar, Literal, NamedTuple, get_args
 
 from rnnzoo.data.base import Columns, Source
-from rnnzoo.limits import check
+from rnnzoo.errors import unknown
+from rnnzoo.limits import Limit, check
+
+Operation = Literal["copy", "reverse"]
 
 
 class Embedded(Source):
@@ -176,7 +180,7 @@ class ToyReviews(Embedded):
     examples: reviews of the training part; every part is rounded up to whole twins, which stand next to each other.
     """
 
-    form: ClassVar[str] = "labelled_text"
+    form = "labelled_text"
 
     def read(self) -> dict[str, Columns]:
         templates: dict[tuple[str, str], list[tuple[int, ...]]] = {}
@@ -200,9 +204,8 @@ def _twins(random: Random, kind: str, template: tuple[int, ...]) -> tuple[str, s
     texts = {}  # by whether the review is positive
     if kind == "contrast":
         joint, first, second = CONTRASTS[template[0]], FRAMES[template[1]], FRAMES[template[2]]
-        denied = random.random() < 0.5, random.random() < 0.5
-        a = _claim(random, first, not positive, denied[0], bare=0.7, at_all=0.15).text()
-        b = _claim(random, second, positive, denied[1], bare=0.7, at_all=0.15).text()
+        a = _claim(random, first, not positive, random.random() < 0.5, bare=0.7, at_all=0.15).text()
+        b = _claim(random, second, positive, random.random() < 0.5, bare=0.7, at_all=0.15).text()
         texts = {positive: joint.format(A=a, B=b), not positive: joint.format(A=b, B=a)}
     elif kind == "agreement":
         joint, first, second = JOINTS[template[0]], FRAMES[template[1]], FRAMES[template[2]]
@@ -261,38 +264,277 @@ def _slots(random: Random, polar: Polar, bare: float) -> dict[str, str]:
 
 
 class Arc(NamedTuple):
-    """One word that may come next, its probability, the state after it, and its tag."""
+    """One word that may come next: its probability, the state that it leads to, and its tag."""
 
     probability: float
     state: str
-    tag: str
+    tag: str = ""
 
 
-Grammar = dict[str, dict[str, Arc]]  # state -> word -> arc: a word leads to one state, so a text has one reading
+Grammar = dict[str, dict[str, Arc]]  # state -> word -> arc; a word leads to one state, so the words so far tell it
+END = "<eos>"  # ends every line, as the form of a text stream has it
 
 
-def arcs(*groups: tuple[float, Iterable[str], str] | tuple[float, Iterable[str], str, str]) -> dict[str, Arc]:
-    """(weight, words, next state, tag): the weight is shared evenly by the words, all weights are scaled to one."""
-    found: dict[str, Arc] = {}
-    total = sum(group[0] for group in groups)
-    for weight, group_words, state, *tag in groups:
-        options = tuple(group_words)
-        for word in options:
-            assert word not in found, word
-            found[word] = Arc(weight / total / len(options), state, *(tag or ("",)))
-    return found
-
-
-END = "<eos>"
+def arcs(*groups: tuple) -> dict[str, Arc]:
+    """The arcs of one state, from groups (weight, words, next state, tag): the words of a group share its weight."""
+    total = sum(weight for weight, *_ in groups)
+    return {word: Arc(weight / total / len(options), *rest) for weight, options, *rest in groups for word in options}
 
 
 def sentence(grammar: Grammar, random: Random) -> list[tuple[str, str]]:
-    """A sentence as its (word, tag) pairs, the end not among them."""
-    state, found = "start", []
+    """A sentence drawn from the grammar: its words and their tags."""
+    state = "start"
+    found: list[tuple[str, str]] = []
     while True:
         options = grammar[state]
-        word = random.choices(list(options), [arc.probability for arc in options.values()])[0]
+        (word,) = random.choices(list(options), [arc.probability for arc in options.values()])
         if word == END:
             return found
         found.append((word, options[word].tag))
         state = options[word].state
+
+
+# ---- tags
+
+
+def _tag_grammar() -> Grammar:
+    """Sentences in which a word's part of speech depends on the words before it, and on nothing after it."""
+    dets, prons = words("the my our"), words("they we you i")
+    adjs, verb_adjs = words("old small"), words("clean dry open warm cool empty")
+    plural, things = words("men women children dogs"), words("boat river")
+    noun_verbs, noun_moves = words("cook drink watch help guard paint water book"), words("fish walk play dance")
+    auxes, preps = words("can will might"), words("near in behind with")
+    singular = things + noun_verbs + noun_moves + auxes + ("well",)
+    before_verb = words("often never really still")
+
+    def verbs(weight: float, *extra: str) -> list[tuple]:
+        return [
+            (weight * 0.6, noun_verbs + verb_adjs + ("like",) + extra, "object", "VERB"),
+            (weight * 0.3, noun_moves, "after", "VERB"),
+            (weight * 0.1, words("want hope try"), "to", "VERB"),
+        ]
+
+    def phrase(name: str, *nouns: tuple) -> Grammar:
+        """What follows a determiner: adjectives if any, then one of `nouns`, groups as `arcs` takes them."""
+        adjective = (adjs + verb_adjs, f"{name} adjective", "ADJ")
+        return {
+            name: arcs((0.25, *adjective), (0.15, ["really"], f"{name} really", "ADV"), *nouns),
+            f"{name} really": arcs((1, *adjective)),
+            f"{name} adjective": arcs(*nouns),
+        }
+
+    grammar = {
+        "start": arcs((0.5, dets, "subject", "DET"), (0.5, prons, "pronoun", "PRON")),
+        **phrase("subject", (0.4, singular, "singular", "NOUN"), (0.25, plural, "plural", "NOUN")),
+        "pronoun": arcs((0.35, auxes, "aux", "AUX"), (0.15, before_verb, "verb", "ADV"), *verbs(0.5)),
+        "aux": arcs((0.15, words("not often never really still"), "verb can", "ADV"), *verbs(0.85, "can")),
+        "verb": arcs(*verbs(1)),
+        "verb can": arcs(*verbs(1, "can")),
+        "to": arcs((1, ["to"], "aim", "PART")),
+        "aim": arcs((0.1, ["really"], "verb can", "ADV"), *verbs(0.9, "can")),
+        "object": arcs((0.75, dets, "object noun", "DET"), (0.25, words("fish water paint help"), "after", "NOUN")),
+        **phrase("object noun", (0.65, singular + plural, "after", "NOUN")),
+        "after": arcs(
+            (0.35, [END], "start"),
+            (0.3, (*preps, "like"), "place", "ADP"),
+            (0.2, words("well often"), "last", "ADV"),
+            (0.15, ["to"], "aim", "PART"),
+        ),
+        "place": arcs((1, dets, "place noun", "DET")),
+        **phrase("place noun", (0.65, singular + plural, "last", "NOUN")),
+        "last": arcs((0.8, [END], "start"), (0.2, ["to"], "aim", "PART")),
+    }
+    for number in ("singular", "plural"):
+        finite = [(0.6, auxes, "aux", "AUX")]
+        if number == "plural":
+            finite += [(0.15, before_verb, "verb", "ADV"), *verbs(0.6)]
+        grammar[number] = arcs((0.2, preps, f"{number} place", "ADP"), *finite)
+        grammar[f"{number} place"] = arcs((1, dets, f"{number} place noun", "DET"))
+        grammar |= phrase(f"{number} place noun", (0.65, singular + plural, f"{number} placed", "NOUN"))
+        grammar[f"{number} placed"] = arcs(*finite)
+    return grammar
+
+
+class ToyTags(Embedded):
+    """Sentences of 4 to 15 words with their parts of speech, of which many words have two or three: the can, they can.
+
+    The words before a word tell its tag for certain, the word alone does not: "the" makes "fish" a noun, "they" or "the
+    men in the boat" a verb. Nothing depends on words that follow, so one direction is enough. No sentence occurs twice.
+    Tags: DET PRON NOUN VERB AUX ADJ ADV ADP PART.
+    """
+
+    form = "tagged_text"
+    grammar: ClassVar[Grammar] = _tag_grammar()
+
+    def read(self) -> dict[str, Columns]:
+        seen: set[tuple[str, ...]] = set()
+        parts: dict[str, Columns] = {}
+        for part, size in self.sizes().items():
+            random = self.random(part)
+            parts[part] = {"words": [], "tags": []}
+            while len(parts[part]["words"]) < size:
+                found, tags = zip(*sentence(self.grammar, random), strict=True)
+                if 4 <= len(found) <= 15 and found not in seen:
+                    seen.add(found)
+                    parts[part]["words"].append(list(found))
+                    parts[part]["tags"].append(list(tags))
+        return parts
+
+
+# ---- text
+
+
+def _text_grammar() -> Grammar:
+    """Lines in which the subject, one of two kinds and two numbers, decides the verb, however far away it is."""
+    adjs, preps = words("young small big tired"), words("near behind beside under")
+    places = words("house tree river park")
+    nouns = {
+        "person one": words("singer teacher painter sailor"),
+        "person many": words("singers teachers painters sailors"),
+        "animal one": words("dog cat horse bird"),
+        "animal many": words("dogs cats horses birds"),
+    }
+    verbs = {
+        "person one": words("sings reads laughs writes"),
+        "person many": words("sing read laugh write"),
+        "animal one": words("sleeps runs eats hides"),
+        "animal many": words("sleep run eat hide"),
+    }
+    takes_object = {"one": words("sees likes follows"), "many": words("see like follow")}
+
+    def subjects(*numbers: str) -> list[tuple]:
+        return [(0.7, nouns[kind], f"{kind} noun") for kind in nouns if kind.split()[1] in numbers]
+
+    grammar = {
+        "start": arcs((0.6, ["the"], "the"), (0.2, ["a"], "a"), (0.2, ["some"], "some")),
+        "the": arcs((0.8, adjs, "the"), *subjects("one", "many")),
+        "a": arcs((0.4, adjs, "a"), *subjects("one")),
+        "some": arcs((0.4, adjs, "some"), *subjects("many")),
+        "there": arcs((1, ["the"], "there the")),
+        "there the": arcs((0.3, adjs, "there the"), (0.7, places, "done")),
+        "done": arcs((1, [END], "start")),
+    }
+    for kind in nouns:
+
+        def verb(weight: float, kind: str = kind) -> list[tuple]:
+            adverbs = words("often never always")
+            return [(0.3 * weight, adverbs, f"{kind} adverb"), (0.7 * weight, verbs[kind], f"{kind} verb")]
+
+        number = kind.split()[1]
+        grammar |= {
+            f"{kind} noun": arcs((0.35, preps, f"{kind} at"), (0.25, ["that"], f"{kind} that"), *verb(0.4)),
+            f"{kind} that": arcs((1, takes_object[number], f"{kind} at")),
+            f"{kind} at": arcs((1, ["the"], f"{kind} at the")),
+            f"{kind} at the": arcs(
+                (0.3, adjs, f"{kind} at the"), (0.7, (*places, *sum(nouns.values(), ())), f"{kind} placed")
+            ),
+            f"{kind} placed": arcs((0.2, preps, f"{kind} at"), *verb(0.8)),
+            f"{kind} adverb": arcs((1, verbs[kind], f"{kind} verb")),
+            f"{kind} verb": arcs(
+                (0.45, [END], "start"),
+                (0.25, ["and"], f"{kind} and"),
+                (0.15, words("today quietly"), "done"),
+                (0.15, preps, "there"),
+            ),
+            f"{kind} and": arcs(*verb(1)),
+        }
+    return grammar
+
+
+class ToyText(Embedded):
+    """Lines of text whose verbs agree with a subject some words back: "the dogs near the old house often sleep".
+
+    The lines are drawn from a grammar that tells the probability of each next word, so the best perplexity that a model
+    can reach is known. A model of neighbouring words cannot come near it, as other nouns stand between.
+
+    examples: lines of the training part.
+    """
+
+    form = "text_stream"
+    grammar: ClassVar[Grammar] = _text_grammar()
+
+    def read(self) -> dict[str, Columns]:
+        parts = {}
+        for part, size in self.sizes().items():
+            random = self.random(part)
+            lines = [" ".join(word for word, _ in sentence(self.grammar, random)) for _ in range(size)]
+            parts[part] = {"text": lines}
+        return parts
+
+    def next_words(self, text: str = "") -> dict[str, float]:
+        """The probability of each word that can follow `text`, the beginning of a line; "<eos>" ends the line.
+
+        Raises: ValueError if no line begins with `text`.
+        """
+        state = "start"
+        for word in text.split():
+            if word == END or word not in self.grammar[state]:
+                raise ValueError(f"no line of ToyText begins with '{text}': '{word}' cannot stand there")
+            state = self.grammar[state][word].state
+        return {word: arc.probability for word, arc in self.grammar[state].items()}
+
+    def ideal_perplexity(self, lines: Iterable[str]) -> float:
+        """The perplexity of the grammar itself on `lines`, <eos> counted: no model does better but by luck.
+
+        exp(-sum log p(word | the words before it in the line) / number of words), each line's <eos> being a word.
+        """
+        nats, count = 0.0, 0
+        for line in lines:
+            state = "start"
+            for word in (*line.split(), END):
+                arc = self.grammar[state][word]
+                nats, count, state = nats - math.log(arc.probability), count + 1, arc.state
+        return math.exp(nats / count)
+
+
+# ---- pairs
+
+
+class ToyPairs(Embedded):
+    """Strings of letters and their copies or reverses: "c a b" and "b a c". No string is there twice.
+
+    operation: what the target is. longest: letters of the longest source; the shortest has 2, all lengths are alike
+    frequent until the short strings are used up. letters: size of the alphabet.
+    """
+
+    form = "text_pairs"
+
+    def __init__(
+        self,
+        operation: Operation = "reverse",
+        longest: int = 8,
+        letters: int = 10,
+        examples: int = 4000,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(examples, seed)
+        for name, value, limit in (
+            ("longest", longest, Limit(True, 2, 1000)),
+            ("letters", letters, Limit(True, 2, len(ascii_lowercase))),
+        ):
+            if not limit.holds(value):
+                raise ValueError(f"{name} must be {limit}, got {value!r}")
+        if operation not in get_args(Operation):
+            raise ValueError(unknown("no operation is named", operation, get_args(Operation)))
+        wanted, most = sum(self.sizes().values()), letters**longest // 2
+        if wanted > most:
+            raise ValueError(
+                f"{letters} letters in strings of up to {longest} give too few strings for examples={examples}.\n"
+                f"  Wanted for the three parts: {wanted}; to be had: {most}. Raise letters or longest."
+            )
+        self.operation, self.longest, self.letters = operation, longest, letters
+
+    def read(self) -> dict[str, Columns]:
+        random, sizes = self.random("strings"), self.sizes()
+        strings: dict[str, None] = {}  # a set in order
+        while len(strings) < sum(sizes.values()):
+            length = random.randint(2, self.longest)
+            strings[" ".join(random.choices(ascii_lowercase[: self.letters], k=length))] = None
+        drawn = list(strings)
+        random.shuffle(drawn)  # short strings, used up early, come in all parts
+        parts = {}
+        for part, size in sizes.items():
+            sources, drawn = drawn[:size], drawn[size:]
+            reverse = self.operation == "reverse"
+            parts[part] = {"source": sources, "target": [text[::-1] if reverse else text for text in sources]}
+        return parts

@@ -11,7 +11,6 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from rnnzoo.batch import EOS, IGNORE, UNK, Batch, DataSpec, Field
 from rnnzoo.data.base import Columns, Examples, Form, check_type, label_ids, named_labels
@@ -60,8 +59,8 @@ class RowExamples(Examples):
     def collate(self, window: Sequence[int]) -> Batch:
         """The batch of the given rows, the longest first; `Batch.index` says which is where."""
         rows = longest_first(self.lengths, window)
-        target: Tensor | None = None
-        target_lengths: Tensor | None = None
+        target: Any = None
+        target_lengths: Any = None
         if isinstance(self.target, Ragged):
             target = torch.from_numpy(self.target.padded(rows, IGNORE))
             if self.sequence_target:

@@ -49,7 +49,7 @@ def choose(cell: Cell, x: Sequences) -> tuple[Path, str]:
                 f"  Use 'auto', which takes the fastest path that can."
             )
         return path, "forced"
-    refusals = []
+    refusals: list[str] = []
     for path in PATHS.values():
         refusal = path.refuses(cell, x)
         if refusal is None:

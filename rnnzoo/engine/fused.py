@@ -105,6 +105,7 @@ class Fused:
 
 
 def _weights(cell: Cell) -> list[Tensor]:
+    assert isinstance(cell, PointwiseCell)
     return [cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh]
 
 

@@ -1,8 +1,8 @@
 """Where the steps of a ragged batch lie: padded for layers that want rectangles, packed for loops that skip padding.
 
 A `Layout` knows the lengths; `Sequences` are features with a layout, in whichever of the two forms was made, the other
-made when asked for. Packed rows stand as in a PackedSequence: all sequences' step 0, longest first, then all step 1, ...
-so that a loop over time touches only sequences that are still alive.
+made when asked for. Packed rows stand as in a PackedSequence: all sequences' step 0, longest first, then all step 1,
+and so on, so that a loop over time touches only sequences that are still alive.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ class Recurrence(nn.Module):
     def forward(
         self, x: Sequences, state: State | None = None, need_state: bool = True
     ) -> tuple[Sequences, State | None]:
-        """x: features input_size. Returns the outputs, features output_size, and the last state (None if not needed)."""
+        """x: input_size features. Returns the outputs, output_size features, and the last state, None if not needed."""
         path, self.why = choose(self.cell, x)
         outputs, last = path.run(self.cell, x, state, self.reverse, need_state)
         self.ran[path.name] += 1

@@ -69,9 +69,7 @@ def test_a_step_with_torchs_weights_gives_torchs_state(ours, theirs):
 
 @pytest.mark.parametrize("size", [0, -3, 2.5, True, "8"])
 def test_a_size_that_is_no_positive_whole_number_is_refused(size):
-    with pytest.raises(
-        ValueError, match="hidden_size must be a whole number >= 1|hidden_size must be a whole number in"
-    ):
+    with pytest.raises(ValueError, match="hidden_size must be a whole number in"):
         LSTMCell(4, size)
     with pytest.raises(ValueError, match="input_size"):
         GRUCell(size, 4)
@@ -162,5 +160,5 @@ def test_a_cell_is_made_from_a_name_a_mapping_or_a_class():
     assert isinstance(make_cell(LSTMCell, 2, 3), LSTMCell)
     with pytest.raises(TypeError, match="as a class or a name, got an instance of LSTMCell"):
         make_cell(LSTMCell(2, 3), 2, 3)
-    with pytest.raises(TypeError, match="not a rnnzoo.Cell"):
+    with pytest.raises(TypeError, match=r"not a rnnzoo\.Cell"):
         make_cell(nn.Linear, 2, 3)

@@ -235,27 +235,28 @@ def test_the_report_names_each_layers_cell_path_and_reason():
 
 
 def test_the_engine_draws_masks_per_sequence_and_per_step_in_training_and_their_mean_in_evaluation():
+    seen = []
+
     class Masked(Cell):
         noise = (NoiseSpec((7,), 0.5, per="sequence"), NoiseSpec((7,), 0.25))
-        seen: list = []
 
         def project(self, x):
             return x[..., :1].expand(*x.shape[:-1], 7)
 
         def step(self, gx, state, locked, fresh):
-            self.seen.append((locked, fresh))
+            seen.append((locked, fresh))
             return (state[0] + gx,)
 
     layer = Recurrence(Masked(5, 7))
     x = Sequences.of(torch.zeros(6, 9, 5))
     layer(x)
-    locked, fresh = zip(*Masked.seen, strict=True)
+    locked, fresh = zip(*seen, strict=True)
     assert all(torch.equal(mask, locked[0]) for mask in locked)
     assert not all(torch.equal(mask, fresh[0]) for mask in fresh)
     assert set(torch.stack(fresh).unique().tolist()) == {0.0, 1.0}
-    Masked.seen.clear()
+    seen.clear()
     layer.eval()(x)
-    assert all((a == 0.5).all() and (b == 0.75).all() for a, b in Masked.seen)
+    assert all((a == 0.5).all() and (b == 0.75).all() for a, b in seen)
 
 
 @pytest.mark.parametrize(
