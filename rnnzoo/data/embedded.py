@@ -91,6 +91,7 @@ TAILS = (
     *("for us", "for once", "this time", "that evening", "on monday", "on the whole", "in the end", "by and large"),
     *("as it turned out", "when we were there"),
 )
+LAST_TAILS = (*TAILS, "at all", "")
 GROUPS = ("", "there", "at our table", "in our group")
 OPENINGS = (
     *("well ,", "here is our view :", "we were there on monday with two friends .", "this was lunch for four ."),
@@ -146,21 +147,20 @@ CORRECTIONS = (  # A is what counts
 KINDS = {"contrast": 45, "agreement": 20, "aside": 25, "correction": 10}  # percent of the reviews
 
 
-def held_out(*template: int) -> str:
-    """The part of a combination, whichever way round its claims stand: 3/5 train, 1/5 dev, 1/5 test."""
-    return ("test", "dev", "train", "train", "train")[sum(template) % 5]
+def combinations() -> Iterator[tuple[str, int, int]]:
+    """What reviews are made of: a kind, and the two numbers of what it combines."""
+    for i, first in enumerate(FRAMES):
+        for j, second in enumerate(FRAMES):
+            yield "contrast", i, j
+            if first.polar is second.polar:  # the judging words can change places
+                yield "agreement", i, j
+        yield from (("aside", i, place) for place in (0, 1))
+    yield from (("correction", i, tail) for i in range(len(CORRECTIONS)) for tail in range(len(LAST_TAILS)))
 
 
-def combinations() -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Every template: its kind, and which joint, frames or tail it combines."""
-    frames = range(len(FRAMES))
-    for i in frames:
-        for j in frames:
-            yield from (("contrast", (joint, i, j)) for joint in range(len(CONTRASTS)))
-            if FRAMES[i].polar is FRAMES[j].polar:
-                yield from (("agreement", (joint, i, j)) for joint in range(len(JOINTS)))
-        yield from (("aside", (joint, i, place)) for joint in range(len(JOINTS)) for place in (0, 1))
-    yield from (("correction", (i, tail)) for i in range(len(CORRECTIONS)) for tail in range(len(TAILS) + 2))
+def held_out(kind: str, i: int, j: int) -> str:
+    """The part that a combination belongs to, whichever way round: two of five are kept from training."""
+    return ("test", "dev", "train", "train", "train")[(i + (2 * j if kind == "aside" else j)) % 5]
 
 
 class ToyReviews(Embedded):
@@ -175,7 +175,7 @@ class ToyReviews(Embedded):
         correction  A, not B                 the food was good , not bad at all
 
     The twin exchanges the two claims, the two judging words, or where the negation stands. The three parts share their
-    words; each has combinations of joint and frames of its own, so that dev and test ask for understanding, not memory.
+    words and phrases; which two of these stand in one review differs, so dev and test ask for composition, not memory.
 
     examples: reviews of the training part; every part is rounded up to whole twins, which stand next to each other.
     """
@@ -183,14 +183,14 @@ class ToyReviews(Embedded):
     form = "labelled_text"
 
     def read(self) -> dict[str, Columns]:
-        templates: dict[tuple[str, str], list[tuple[int, ...]]] = {}
-        for kind, template in combinations():
-            templates.setdefault((held_out(*template), kind), []).append(template)
+        templates: dict[tuple[str, str], list[tuple[str, int, int]]] = {}
+        for template in combinations():
+            templates.setdefault((held_out(*template), template[0]), []).append(template)
         parts = {}
         for part, size in self.sizes().items():
             random = self.random(part)
             kinds = random.choices(list(KINDS), list(KINDS.values()), k=math.ceil(size / 2))
-            twins = [_twins(random, kind, random.choice(templates[part, kind])) for kind in kinds]
+            twins = [_twins(random, *random.choice(templates[part, kind])) for kind in kinds]
             parts[part] = {
                 "text": [text for pair in twins for text in pair],
                 "label": [label for _ in twins for label in ("positive", "negative")],
@@ -198,37 +198,36 @@ class ToyReviews(Embedded):
         return parts
 
 
-def _twins(random: Random, kind: str, template: tuple[int, ...]) -> tuple[str, str]:
+def _twins(random: Random, kind: str, i: int, j: int) -> tuple[str, str]:
     """A positive and a negative review of the same words."""
     positive = random.random() < 0.5
     texts = {}  # by whether the review is positive
     if kind == "contrast":
-        joint, first, second = CONTRASTS[template[0]], FRAMES[template[1]], FRAMES[template[2]]
-        a = _claim(random, first, not positive, random.random() < 0.5, bare=0.7, at_all=0.15).text()
-        b = _claim(random, second, positive, random.random() < 0.5, bare=0.7, at_all=0.15).text()
+        joint = random.choice(CONTRASTS)
+        a = _claim(random, FRAMES[i], not positive, random.random() < 0.5, bare=0.7, at_all=0.15).text()
+        b = _claim(random, FRAMES[j], positive, random.random() < 0.5, bare=0.7, at_all=0.15).text()
         texts = {positive: joint.format(A=a, B=b), not positive: joint.format(A=b, B=a)}
     elif kind == "agreement":
-        joint, first, second = JOINTS[template[0]], FRAMES[template[1]], FRAMES[template[2]]
-        denied_first = random.random() < 0.5
-        one = _claim(random, first, True, denied_first, bare=0.1)
-        two = _claim(random, second, True, not denied_first, bare=0.1)
+        joint, denied = random.choice(JOINTS), random.random() < 0.5
+        one = _claim(random, FRAMES[i], True, denied, bare=0.1)
+        two = _claim(random, FRAMES[j], True, not denied, bare=0.1)
         texts[True] = joint.format(A=one.text(), B=two.text())
         texts[False] = joint.format(A=one.text(polar=two.slots["polar"]), B=two.text(polar=one.slots["polar"]))
     elif kind == "aside":
-        joint, frame, place = JOINTS[template[0]], FRAMES[template[1]], template[2]
-        affirmed, denied = random.choice(SWITCHES[frame.switch])
+        joint, frame = random.choice(JOINTS), FRAMES[i]
         claim = _claim(random, frame, positive, False, bare=0.1)
-        neutral, group = random.choice(NEUTRAL[frame.switch]), random.choice(GROUPS)
-        for label, on_claim, on_neutral in ((positive, affirmed, denied), (not positive, denied, affirmed)):
-            pair = [claim.text(switch=on_claim), neutral.format(switch=on_neutral, group=group)]
-            texts[label] = joint.format(A=pair[place], B=pair[1 - place])
+        aside, group = random.choice(NEUTRAL[frame.switch]), random.choice(GROUPS)
+        yes, no = random.choice(SWITCHES[frame.switch])
+        for label, on_claim, on_aside in ((positive, yes, no), (not positive, no, yes)):
+            pair = claim.text(switch=on_claim), aside.format(switch=on_aside, group=group)
+            texts[label] = joint.format(A=pair[j], B=pair[1 - j])
     else:
         good, bad = random.choice(ADJECTIVES.positive), random.choice(ADJECTIVES.negative)
         slots = _slots(random, ADJECTIVES, bare=0.3)
         slots["too"] = _slots(random, ADJECTIVES, bare=0.3)["very"]
-        slots["tail"] = (*TAILS, "at all", "")[template[1]]
-        texts[True] = CORRECTIONS[template[0]].format(A=good, B=bad, **slots)
-        texts[False] = CORRECTIONS[template[0]].format(A=bad, B=good, **slots)
+        slots["tail"] = LAST_TAILS[j]
+        texts[True] = CORRECTIONS[i].format(A=good, B=bad, **slots)
+        texts[False] = CORRECTIONS[i].format(A=bad, B=good, **slots)
     opening, closing = random.choice((("", ""), (random.choice(OPENINGS), ""), ("", ". " + random.choice(CLOSINGS))))
     stop = random.choice(("", "."))
     good, bad = (" ".join(f"{opening} {texts[label]} {closing} {stop}".split()) for label in (True, False))
