@@ -8,11 +8,13 @@ from contextlib import contextmanager
 from rnnzoo.cells.base import Cell
 from rnnzoo.engine.fused import Fused
 from rnnzoo.engine.layout import Sequences
+from rnnzoo.engine.native import Native
 from rnnzoo.engine.reference import Reference
 from rnnzoo.errors import ZooError, unknown
 
-Path = Fused | Reference
-PATHS: dict[str, Path] = {path.name: path for path in (Fused(), Reference())}
+Path = Fused | Native | Reference
+PATHS: dict[str, Path] = {path.name: path for path in (Fused(), Native(), Reference())}
+AUTO = ("fused", "reference")  # in the order in which they are tried; `native` runs where it is asked for
 _forced: str | None = None
 
 
@@ -50,7 +52,8 @@ def choose(cell: Cell, x: Sequences) -> tuple[Path, str]:
             )
         return path, "forced"
     refusals: list[str] = []
-    for path in PATHS.values():
+    for name in AUTO:
+        path = PATHS[name]
         refusal = path.refuses(cell, x)
         if refusal is None:
             return path, "; ".join(refusals) or "fastest path that runs this cell"

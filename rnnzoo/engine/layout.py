@@ -88,6 +88,32 @@ class Layout:
         return place[self.mirror[self.index]]
 
     @cached_property
+    def starts(self) -> Tensor:
+        """(longest + 1,) the packed row where each step begins, on the CPU; the last is the number of rows."""
+        return torch.cat([self.alive.new_zeros(1), self.alive.cumsum(0)])
+
+    def row_ends(self, reverse: bool, rows: int) -> Tensor:
+        """(batch,) for each sequence, longest first, the row of its last state in that direction.
+
+        An empty sequence has none: for it, and so for all of a buffer of states that ends in the first ones, slot b's
+        is row `rows + b`.
+        """
+        slots = torch.arange(self.batch)
+        lengths = self.lengths[self.order]
+        last = slots if reverse else self.starts[(lengths - 1).clamp(min=0)] + slots
+        return torch.where(lengths > 0, last, rows + slots).to(self.device)
+
+    def row_before(self, reverse: bool) -> Tensor:
+        """(rows,) for each packed row the row of the state before it; `rows + slot` for a first state."""
+        rows = int(self.starts[-1])
+        step = torch.repeat_interleave(torch.arange(self.longest), self.alive)
+        slot = torch.arange(rows) - self.starts[step]
+        if reverse:
+            later = torch.cat([self.alive[1:], self.alive.new_zeros(1)])[step]
+            return torch.where(slot < later, self.starts[step + 1] + slot, rows + slot).to(self.device)
+        return torch.where(step > 0, self.starts[(step - 1).clamp(min=0)] + slot, rows + slot).to(self.device)
+
+    @cached_property
     def ends(self) -> Tensor:
         """(batch,) each sequence's last step in the flattened (batch * time); an empty sequence's first place."""
         return ((self.lengths - 1).clamp(min=0) + torch.arange(self.batch) * self.time).to(self.device)
@@ -152,11 +178,19 @@ class Sequences:
         return self._rows
 
     @property
-    def features(self) -> int:
-        """Features of a step."""
+    def _held(self) -> Tensor:
         held = self._rows if self._rows is not None else self._loose
         assert held is not None
-        return held.shape[-1]
+        return held
+
+    @property
+    def features(self) -> int:
+        """Features of a step."""
+        return self._held.shape[-1]
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self._held.dtype
 
     def map(self, function: Callable[..., Tensor], *others: Sequences) -> Sequences:
         """Apply a function of single steps (dropout, a sum, a concatenation of features) in the form at hand."""

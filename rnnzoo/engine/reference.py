@@ -28,7 +28,7 @@ class Reference:
         gx = cell.project(x.rows)
         first = cell.initial_state(layout.batch, x.rows) if state is None else state
         now = tuple(layout.sort(s) for s in first)
-        noise = draw(cell, layout, x.rows)
+        noise = draw_masks(cell, layout, x.rows)
         alive = layout.alive.tolist()
         starts = [0]
         for count in alive:
@@ -46,7 +46,7 @@ class Reference:
                 done.append(tuple(s[alive[t] :] for s in now))
                 now = tuple(s[: alive[t]] for s in now)
             count, rows = alive[t], slice(starts[t], starts[t] + alive[t])
-            now = cell.step(select(gx, rows), now, *(mask(rows, count) for mask in noise))
+            now = cell.step(select(gx, rows), now, *(mask[rows] if by_row else mask[:count] for mask, by_row in noise))
             steps.append(now)
         if reverse:
             steps.reverse()
@@ -64,15 +64,12 @@ def select(gx: Any, rows: slice) -> Any:
     return gx[rows] if isinstance(gx, Tensor) else tuple(part[rows] for part in gx)
 
 
-def draw(cell: Cell, layout: Layout, like: Tensor) -> list:
-    """For each NoiseSpec of the cell a function (rows, count) that gives the mask of one step."""
-
-    def maker(spec):
-        per_step = spec.per == "step"
-        mask = like.new_full((len(layout.index) if per_step else layout.batch, *spec.shape), 1 - spec.rate)
-        if cell.training:
-            mask = torch.bernoulli(mask)
-        mask = mask if per_step else layout.sort(mask)
-        return (lambda rows, count: mask[rows]) if per_step else (lambda rows, count: mask[:count])
-
-    return [maker(spec) for spec in cell.noise]
+def draw_masks(cell: Cell, layout: Layout, like: Tensor) -> list[tuple[Tensor, bool]]:
+    """For each NoiseSpec its mask, and whether that has a row for each packed row; else for each slot."""
+    masks = []
+    for spec in cell.noise:
+        by_row = spec.per == "step"
+        mask = like.new_full((len(layout.index) if by_row else layout.batch, *spec.shape), 1 - spec.rate)
+        mask = torch.bernoulli(mask) if cell.training else mask
+        masks.append((mask if by_row else layout.sort(mask).contiguous(), by_row))
+    return masks
