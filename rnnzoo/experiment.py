@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import platform
+import signal
 import time
 import warnings
 from collections.abc import Iterator, Mapping
@@ -15,25 +15,32 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from lightning.pytorch.callbacks import Callback, TQDMProgressBar
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from rnnzoo import __version__, checkpoint, registry, runs, tracking
 from rnnzoo import recipe as recipes
 from rnnzoo.batch import DataSpec
 from rnnzoo.callbacks.checkpoints import Checkpoints
 from rnnzoo.callbacks.finite import Finite
+from rnnzoo.callbacks.progress import Progress
 from rnnzoo.callbacks.throughput import Throughput
 from rnnzoo.data.datamodule import ZooData
 from rnnzoo.data.forms import FORMS
 from rnnzoo.engine import choose
 from rnnzoo.engine.recurrence import report
-from rnnzoo.errors import RecipeError
+from rnnzoo.errors import RecipeError, RunError
 from rnnzoo.model import SequenceModel
 from rnnzoo.module import ZooModule
 from rnnzoo.options import CALLBACKS
 from rnnzoo.schema import part_kind, signature
 
-BAR_REFRESH = 10  # steps
+REMARKS = (  # of Lightning, that say nothing of a run of ours
+    "The .*dataloader.* does not have many workers",
+    "The number of training batches .* is smaller than the logging interval",
+    ".*sync_dist=True.*",
+    ".*LeafSpec.*",
+)
 
 
 # -- parts ----------------------------------------------------------------------------------------------------------
@@ -45,13 +52,19 @@ def parameters(component: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def make_data(recipe: Mapping[str, Any], spec: DataSpec | None = None) -> ZooData:
-    """The data of a resolved recipe; encoded as `spec` says, if it comes from an earlier run."""
+    """The data of a resolved recipe; encoded as `spec` says, if it comes from an earlier run.
+
+    Raises: RecipeError if its values do not fit each other.
+    """
     source_class = registry.load("datasets", recipe["data"]["name"])
     form_class = FORMS[source_class.form]
     own = set(signature(source_class))
     given = parameters(recipe["data"])
-    source = source_class(**{key: value for key, value in given.items() if key in own})
-    form = form_class(**{key: value for key, value in given.items() if key not in own})
+    try:
+        source = source_class(**{key: value for key, value in given.items() if key in own})
+        form = form_class(**{key: value for key, value in given.items() if key not in own})
+    except (ValueError, TypeError) as error:
+        raise RecipeError(f"{recipe['name']}: data: {error}.") from error
     return ZooData(source, form, recipe["seed"], spec)
 
 
@@ -63,8 +76,9 @@ def make_module(recipe: Mapping[str, Any], spec: DataSpec) -> ZooModule:
     try:
         task = registry.load("tasks", recipe["task"]["name"])(spec, **parameters(recipe["task"]))
         model = SequenceModel(spec, task, **recipe["model"])
-    except (ValueError, TypeError) as error:
-        raise RecipeError(f"{recipe['name']}: the model cannot be built: {error}") from error
+    except (ValueError, TypeError, RuntimeError, MemoryError) as error:  # torch's word for no memory is RuntimeError
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        raise RecipeError(f"{recipe['name']}: the model cannot be built: {first}") from error
     return ZooModule(model, task, recipe["optimizer"], recipe["schedule"])
 
 
@@ -91,7 +105,7 @@ def make_trainer(recipe: Mapping[str, Any], **arguments: Any) -> pl.Trainer:
     options |= {"num_sanity_val_steps": 0, "logger": False}
     try:
         return pl.Trainer(**(options | recipe["trainer"] | arguments))
-    except (ValueError, TypeError, RuntimeError, pl.utilities.exceptions.MisconfigurationException) as error:
+    except (ValueError, TypeError, RuntimeError, ImportError, MisconfigurationException) as error:
         raise RecipeError(f"{recipe['name']}: Lightning refuses trainer: {str(error).splitlines()[0]}") from error
 
 
@@ -112,17 +126,19 @@ def fit(recipe: dict[str, Any], run_dir: Path | None = None) -> tuple[dict[str, 
     recipe is known to be sound and its data to be there. KeyboardInterrupt leaves what was saved so far.
     """
     runs.refuse_used(run_dir)
-    choose.force(recipe["engine"])
+    with quiet():
+        make_trainer(recipe, enable_progress_bar=False)  # what Lightning refuses is told before anything is written
     data = make_data(recipe)
     data.prepare()
     seed_everything(recipe["seed"])
     module = make_module(recipe, data.spec)
     run = runs.create(recipe["name"], run_dir, recipe["seed"])
     run.write_config(recipes.dump(runs.redact(recipe)))
-    loggers = tracking.make_loggers(recipe["tracking"], run, recipe)
+    told = recipe["tracking"] | {"run_name": recipe["tracking"]["run_name"] or run_name(recipe)}
+    loggers = tracking.make_loggers(told, run, recipe)
     status = "failed"
     try:
-        with quiet():
+        with quiet(), choose.forced(recipe["engine"]):
             facts = _train(recipe, run, module, data, loggers)
         status = "finished"
     except KeyboardInterrupt:
@@ -147,28 +163,28 @@ def _train(
     callbacks: list[Callback] = [checkpoints, throughput, Finite()]
     callbacks += [CALLBACKS[name](monitor, mode, **given) for name, given in recipe["callbacks"].items()]
     if recipe["trainer"]["enable_progress_bar"]:
-        callbacks.append(TQDMProgressBar(refresh_rate=BAR_REFRESH, leave=False))
+        callbacks.append(Progress())
     trainer = make_trainer(recipe, callbacks=callbacks, logger=loggers, default_root_dir=run.path)
     seed_everything(recipe["seed"], 1, trainer.global_rank)  # each rank draws its own dropout masks
-    began = time.perf_counter()
+    began, cpu_began = time.perf_counter(), time.process_time()
     _go_on(trainer, lambda: trainer.fit(module, data))
-    seconds = time.perf_counter() - began
+    seconds, cpu_seconds = time.perf_counter() - began, _summed(trainer, time.process_time() - cpu_began)
     trained = report(module)
     metrics: dict[str, float] = {}
     best: dict[str, Any] = {"monitor": monitor, "score": checkpoints.best_score, "epoch": None}
     if checkpoints.best_path is not None:
         kept = checkpoint.load(checkpoints.best_path)
         checkpoint.apply(module.model, kept)
-        metrics |= kept.meta["metrics"]
+        metrics |= {name: value for name, value in kept.meta["metrics"].items() if name.startswith("val/")}
         best["epoch"] = kept.meta["epoch"]
     if "test" in data.sizes:
         _go_on(trainer, lambda: trainer.test(module, data, verbose=False))
         metrics |= {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("test/")}
     return {
-        "metrics": {name: value for name, value in sorted(metrics.items()) if not name.endswith("_step")},
+        "metrics": dict(sorted(metrics.items())),
         "best": best,
         "train_seconds": round(seconds, 3),
-        "cpu_seconds": round(_cpu_seconds(trainer), 3),
+        "cpu_seconds": round(cpu_seconds, 3),
         "steps": trainer.global_step,
         "engine": trained,
         "throughput": throughput.summary(),
@@ -183,30 +199,44 @@ def evaluate(run: str | Path, part: str, overrides: Mapping[str, Any] | None = N
     overrides: keys of the recipe's `trainer` and `data` to set otherwise. Raises: RunError, DataError.
     """
     kept = checkpoint.load(checkpoint.locate(runs.find(run)))
-    recipe = kept.meta["recipe"]
+    recipe, spec = origin(kept)
+    registry.require(kept.meta["parts"])
     recipe = recipe | {key: recipe[key] | dict(given) for key, given in (overrides or {}).items()}
     recipe = recipes.resolve(recipes.of(recipe, recipe["name"]))
-    choose.force(recipe["engine"])
-    spec = DataSpec.from_json(kept.spec)
     data = make_data(recipe, spec)
     module = make_module(recipe, spec)
     checkpoint.apply(module.model, kept)
-    with quiet():
-        bar = (
-            [TQDMProgressBar(refresh_rate=BAR_REFRESH, leave=False)] if recipe["trainer"]["enable_progress_bar"] else []
-        )
-        trainer = make_trainer(recipe, callbacks=bar)
+    with quiet(), choose.forced(recipe["engine"]):
+        trainer = make_trainer(recipe, callbacks=[Progress()] if recipe["trainer"]["enable_progress_bar"] else [])
         look = trainer.test if part == "test" else trainer.validate
         _go_on(trainer, lambda: look(module, data, verbose=False))
     return {name: float(value) for name, value in sorted(trainer.callback_metrics.items())}
 
 
+def origin(kept: checkpoint.Checkpoint) -> tuple[dict[str, Any], DataSpec]:
+    """The resolved recipe that a checkpoint is from, and its data as the model sees it. Raises: RunError."""
+    try:
+        recipe, spec = kept.meta["recipe"], DataSpec.from_json(kept.spec)
+        sections = [recipe[name] for name in ("data", "task", "model", "optimizer", "schedule", "trainer")]
+        parts = [part[key] for part in kept.meta["parts"] for key in ("kind", "name", "distribution", "version")]
+        if not all(isinstance(section, dict) for section in sections) or not all(isinstance(p, str) for p in parts):
+            raise TypeError("a section is not a mapping, or a part not named")
+        return recipe, spec
+    except (KeyError, TypeError, AttributeError) as error:
+        raise RunError(
+            f"the checkpoint does not say how its model is built: {type(error).__name__}: {error}.\n"
+            "  Its meta.json holds the recipe and its spec.json the data, where `rnnzoo fit` wrote them."
+        ) from error
+
+
 def _go_on(trainer: pl.Trainer, work: Any) -> None:
-    """Do a part of the run; Ctrl-C, which Lightning turns into an exit, is KeyboardInterrupt again."""
+    """Do a part of the run; Ctrl-C, which Lightning turns into an exit and then ignores, is KeyboardInterrupt again."""
+    handler = signal.getsignal(signal.SIGINT)
     try:
         work()
     except SystemExit:
         if trainer.interrupted:
+            signal.signal(signal.SIGINT, handler)
             raise KeyboardInterrupt from None
         raise
 
@@ -218,7 +248,7 @@ def quiet() -> Iterator[None]:
     level = logger.level
     logger.setLevel(logging.WARNING)
     with warnings.catch_warnings():
-        for message in ("The .*dataloader.* does not have many workers", ".*sync_dist=True.*", ".*LeafSpec.*"):
+        for message in REMARKS:
             warnings.filterwarnings("ignore", message)
         try:
             yield
@@ -227,6 +257,14 @@ def quiet() -> Iterator[None]:
 
 
 # -- facts ----------------------------------------------------------------------------------------------------------
+
+
+def run_name(recipe: Mapping[str, Any]) -> str:
+    """What tells a run from others in a list: "imdb_bilstm-bidirectional-gru-seed2"."""
+    architecture = recipe["model"]["architecture"]
+    cell = architecture.get("cell")
+    names = [recipe["name"], architecture["name"], cell.get("name") if isinstance(cell, dict) else None]
+    return "-".join(dict.fromkeys([*filter(None, names), f"seed{recipe['seed']}"]))
 
 
 def used_parts(recipe: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -276,10 +314,8 @@ def _facts(recipe: Mapping[str, Any], module: ZooModule, data: ZooData) -> dict[
     }
 
 
-def _cpu_seconds(trainer: pl.Trainer) -> float:
-    """CPU time of all processes of the run so far."""
-    times = os.times()
-    own = times.user + times.system + times.children_user + times.children_system
+def _summed(trainer: pl.Trainer, seconds: float) -> float:
+    """The total over all processes of the run."""
     if trainer.world_size == 1:
-        return own
-    return float(trainer.strategy.reduce(torch.tensor(own, device=trainer.strategy.root_device), reduce_op="sum"))
+        return seconds
+    return float(trainer.strategy.reduce(torch.tensor(seconds, device=trainer.strategy.root_device), reduce_op="sum"))

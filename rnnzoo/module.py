@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ from torchmetrics.aggregation import MeanMetric
 from rnnzoo.batch import Batch
 from rnnzoo.cells.base import State
 from rnnzoo.engine.recurrence import detach
+from rnnzoo.errors import RecipeError
 from rnnzoo.model import SequenceModel
 from rnnzoo.optim import OPTIMIZERS, SCHEDULES
 from rnnzoo.tasks.base import Output, Task
@@ -72,8 +74,8 @@ class ZooModule(pl.LightningModule):
         world = self.trainer.world_size
         if world == 1:
             return 1.0
-        total: Any = self.all_gather(torch.tensor(float(count), device=self.device))
-        return world * count / max(1.0, float(total.sum()))
+        total: Any = self.trainer.strategy.reduce(torch.tensor(float(count), device=self.device), reduce_op="sum")
+        return world * count / max(1.0, float(total))
 
     def _evaluate(self, stage: str, batch: Batch) -> None:
         output = self._answer(stage, batch)
@@ -115,8 +117,10 @@ class ZooModule(pl.LightningModule):
         monitor, mode = self.monitor
         parameters = [p for p in self.model.parameters() if p.requires_grad]
         optimizer = OPTIMIZERS[self.optimizer["name"]](parameters, **_own(self.optimizer))
-        steps = int(self.trainer.estimated_stepping_batches)
-        scheduler, interval = SCHEDULES[self.schedule["name"]](optimizer, steps, mode, **_own(self.schedule))
+        steps = self.trainer.estimated_stepping_batches
+        if math.isinf(steps):
+            raise RecipeError("a schedule needs to know the last step.\n  Give the Trainer max_epochs or max_steps.")
+        scheduler, interval = SCHEDULES[self.schedule["name"]](optimizer, int(steps), mode, **_own(self.schedule))
         config = {"scheduler": scheduler, "interval": "step" if interval == "step" else "epoch"}
         return {
             "optimizer": optimizer,

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from rnnzoo import checkpoint, registry, runs
-from rnnzoo.batch import DataSpec
+from rnnzoo.batch import UNK
+from rnnzoo.data.batching import BucketBatches
 from rnnzoo.data.forms import FORMS
-from rnnzoo.experiment import make_module
+from rnnzoo.errors import RunError, ZooError, unknown
+from rnnzoo.experiment import make_module, origin
+
+BATCH_TOKENS = 2**16  # tokens a batch, padding counted: one long text does not make room for 63 more
+AHEAD = 256  # texts of a stream that are read before the first of them is answered
+AHEAD_CHARACTERS = 2**20  # or so many characters
 
 
 class Predictor:
@@ -21,32 +27,57 @@ class Predictor:
     """
 
     def __init__(self, kept: checkpoint.Checkpoint, device: str | torch.device = "cpu") -> None:
-        self.recipe: dict[str, Any] = kept.meta["recipe"]
-        self.spec = DataSpec.from_json(kept.spec)
-        module = make_module(self.recipe, self.spec)
+        """Raises: RunError for a checkpoint of no model; PluginError if a part of the model is not installed."""
+        self.recipe, self.spec = origin(kept)
+        registry.require(part for part in kept.meta["parts"] if part["kind"] != "datasets")
+        if self.spec.form not in FORMS:
+            raise RunError(
+                unknown("the checkpoint's data have a form that this rnnzoo does not know:", self.spec.form, FORMS)
+            )
+        try:
+            module = make_module(self.recipe, self.spec)
+            self.form = FORMS[self.spec.form].from_spec(self.spec)
+        except (KeyError, AttributeError, IndexError, TypeError, ValueError) as error:  # JSON may hold anything
+            raise RunError(f"the checkpoint's model cannot be built: {type(error).__name__}: {error}.") from error
         checkpoint.apply(module.model, kept)
-        self.model, self.task = module.model.eval().to(device), module.task
-        self.device = device
-        self.form = FORMS[self.spec.form].from_spec(self.spec)
+        self.model, self.task, self.device = module.model.eval().to(device), module.task, device
 
     @torch.inference_mode()
     def predict(self, texts: Sequence[str], batch_size: int = 64) -> list[dict[str, Any]]:
         """One JSON object for each text, in order; what it holds is the task's (label and confidence, tags, ...).
 
-        A text without a known word gets an answer too. Raises: TypeError if `texts` is a single string.
+        unknown_share: of the text's tokens that the model does not know, 0 to 1. A text without a known word, or
+        without any, gets an answer too. Raises: TypeError if `texts` is a single string.
         """
         if isinstance(texts, str):
             raise TypeError("predict takes a list of texts, got a string; write predict([text])")
         examples = self.form.ask(texts, self.spec)
-        rows: list[dict[str, Any]] = [{}] * len(texts)
-        order = sorted(range(len(texts)), key=lambda row: -examples.lengths[row])
-        for start in range(0, len(order), batch_size):
-            batch = examples.collate(order[start : start + batch_size])
+        answers: list[dict[str, Any]] = [{}] * len(texts)
+        lengths = examples.lengths
+        for rows in BucketBatches(lengths, batch_size=batch_size, batch_tokens=BATCH_TOKENS, training=False):
+            batch = examples.collate(rows)
             assert batch.index is not None
-            answers = self.task.predictions(self.model, batch.to(self.device))
-            for row, answer in zip(batch.index.tolist(), answers, strict=True):
-                rows[row] = answer
-        return rows
+            shares = (batch.inputs["tokens"] == UNK).sum(1) / batch.lengths.clamp(min=1)
+            found = self.task.predictions(self.model, batch.to(self.device))
+            for row, answer, share in zip(batch.index.tolist(), found, shares.tolist(), strict=True):
+                answers[row] = {**answer, "unknown_share": share}
+        return answers
+
+    def stream(self, texts: Iterable[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Each text with its answer, in order, reading a bounded part of `texts` ahead."""
+        some: list[str] = []
+        size = 0
+        try:
+            for text in texts:
+                some.append(text)
+                size += len(text)
+                if len(some) >= AHEAD or size >= AHEAD_CHARACTERS:
+                    yield from zip(some, self.predict(some), strict=True)
+                    some, size = [], 0
+        except ZooError:  # a text that cannot be read: those before it are answered first
+            yield from zip(some, self.predict(some), strict=True)
+            raise
+        yield from zip(some, self.predict(some), strict=True)
 
 
 def load(run: str | Path, device: str | torch.device = "cpu") -> Predictor:

@@ -141,7 +141,8 @@ def locate(recipe: str | Path, folder: Path = Path()) -> Path:
             return path
         exists = path.exists()
     except (OSError, ValueError) as cause:
-        raise RecipeError(f"the recipe {str(recipe)[:80]!r} is not a path: {cause}.") from cause
+        why = getattr(cause, "strerror", None) or cause
+        raise RecipeError(f"the recipe {str(recipe)[:80]!r} is not a path: {why}.") from cause
     if exists:
         raise RecipeError(f"the recipe '{recipe}' is not a regular file.\n  Give the path of one YAML file.")
     if path.suffix not in (".yaml", ".yml"):

@@ -10,6 +10,7 @@ nothing is imported until `load`. Where two distributions claim one name, `distr
 import importlib
 import os
 import re
+from collections.abc import Iterable, Mapping
 from importlib.metadata import entry_points
 from typing import Any, NamedTuple
 
@@ -134,6 +135,28 @@ def find(kind: str, name: str) -> Entry:
         + f"  Known {kind}: {known(kind)}.\n"
         + f"  A {SINGULAR[kind]} from another package appears in `rnnzoo list {kind}` once that package is installed."
     )
+
+
+def require(parts: Iterable[Mapping[str, str]]) -> None:
+    """Check that a run's parts are here, as `entries` listed them when it was trained.
+
+    Raises: PluginError for all that are not, with what to install.
+    """
+    missing = []
+    for part in parts:
+        kind, name, owner, version = (part[key] for key in ("kind", "name", "distribution", "version"))
+        if any(entry.name == name.rpartition(":")[2] for entry in entries(kind)):
+            continue
+        whose, remedy = f"of {owner} {version}", f"pip install {owner}=={version}"
+        if owner == IN_PROCESS:
+            whose, remedy = "of a program's own", f"rnnzoo.register('{SINGULAR[kind_of(kind)]}', '{name}', ...)"
+        kept_out = os.environ.get("RNNZOO_PLUGINS")
+        missing.append(
+            f"the run was trained with {SINGULAR[kind_of(kind)]} '{name}' {whose}, which is not here.\n"
+            f"  Needed: {remedy}" + ("." if kept_out is None else f", or RNNZOO_PLUGINS without its '{kept_out}'.")
+        )
+    if missing:
+        raise PluginError(*missing)
 
 
 def load(kind: str, name: str) -> Any:

@@ -36,6 +36,10 @@ class Source(ABC):
         """Which data this was: an id and a revision, None where unknown. Asked after `read`; never fails."""
         return {"id": type(self).__name__, "revision": None}
 
+    def place(self, part: str) -> str:
+        """What a message calls a part: the file that it is from, where there is one."""
+        return f"{part} part"
+
 
 class Examples(ABC):
     """Encoded rows, as flat arrays. `examples[window]` is a batch, for a window that the form's batches name.

@@ -44,13 +44,12 @@ class ZooData(LightningDataModule):
             self._spec = self._told("train", self.form.fit, columns["train"])
         self.parts = {part: self._told(part, self.form.encode, columns[part], self._spec) for part in rows}
 
-    @staticmethod
-    def _told(part: str, function: Any, *args: Any) -> Any:
+    def _told(self, part: str, function: Any, *args: Any) -> Any:
         """The function's result; its errors say in which part of the data they are."""
         try:
             return function(*args)
         except DataError as error:
-            raise DataError(*(f"{part} part: {message}" for message in error.messages)) from error
+            raise DataError(*(f"{self.source.place(part)}: {message}" for message in error.messages)) from error
 
     def setup(self, stage: str) -> None:
         self.prepare()

@@ -91,7 +91,6 @@ TAILS = (
     *("for us", "for once", "this time", "that evening", "on monday", "on the whole", "in the end", "by and large"),
     *("as it turned out", "when we were there"),
 )
-LAST_TAILS = (*TAILS, "at all", "")
 GROUPS = ("", "there", "at our table", "in our group")
 OPENINGS = (
     *("well ,", "here is our view :", "we were there on monday with two friends .", "this was lunch for four ."),
@@ -132,35 +131,34 @@ FRAMES = (
     Frame("{we} {switch} {very} {polar} {thing} {tail}", "never", PAST),
     Frame("{we} {switch} {very} {polar} {thing} {tail}", "did", VERBS),
 )
-CONTRASTS = (  # B is what counts
-    *("{A} , but {B}", "{A} but {B}", "although {A} , {B}", "{A} . still , {B}"),
-    *("{B} , although {A}", "{B} even if {A}", "{B} , even though {A}", "{B} . true , {A}"),
+CONTRASTS = (  # B is what counts; a row's variants are alike
+    ("{A} , but {B}", "{A} but {B}"),
+    ("although {A} , {B}",),
+    ("{A} . still , {B}",),
+    ("{B} , although {A}", "{B} even if {A}", "{B} , even though {A}"),
+    ("{B} . true , {A}",),
 )
-JOINTS = ("{A} and {B}", "{A} , so {B}", "{A} . {B}", "{A} ; {B}", "{A} , and {B}")
-CORRECTIONS = (  # A is what counts
-    "{thing} was {very} {A} , not {too} {B} {tail}",
-    "{thing} was not {too} {B} {tail} , it was {very} {A}",
-    "{thing} was not {too} {B} {tail} but {very} {A}",
-    "{very} {A} {food} , not {too} {B} {tail}",
-    "{very} {A} , not {too} {B} {tail}",
-)
-KINDS = {"contrast": 45, "agreement": 20, "aside": 25, "correction": 10}  # percent of the reviews
+JOINTS = (("{A} and {B}", "{A} , and {B}"), ("{A} , so {B}",), ("{A} . {B}", "{A} ; {B}"))
+# A is what counts
+CORRECTIONS = ("{A} , not {very} {B} {tail}", "{A} and not {very} {B} {tail}", "not {very} {B} {tail} , {A}")
+KINDS = {"contrast": 45, "agreement": 15, "aside": 25, "correction": 15}  # percent of the reviews
 
 
-def combinations() -> Iterator[tuple[str, int, int]]:
-    """What reviews are made of: a kind, and the two numbers of what it combines."""
+def combinations() -> Iterator[tuple[str, int, int, int]]:
+    """Every template: kind, joint, frame, and the second claim's frame or the claim's place, where there is one."""
     for i, first in enumerate(FRAMES):
         for j, second in enumerate(FRAMES):
-            yield "contrast", i, j
+            yield from (("contrast", joint, i, j) for joint in range(len(CONTRASTS)))
             if first.polar is second.polar:  # the judging words can change places
-                yield "agreement", i, j
-        yield from (("aside", i, place) for place in (0, 1))
-    yield from (("correction", i, tail) for i in range(len(CORRECTIONS)) for tail in range(len(LAST_TAILS)))
+                yield from (("agreement", joint, i, j) for joint in range(len(JOINTS)))
+        yield from (("aside", joint, i, place) for joint in range(len(JOINTS)) for place in (0, 1))
+        if first.polar is ADJECTIVES:
+            yield from (("correction", joint, i, 0) for joint in range(len(CORRECTIONS)))
 
 
-def held_out(kind: str, i: int, j: int) -> str:
-    """The part that a combination belongs to, whichever way round: two of five are kept from training."""
-    return ("test", "dev", "train", "train", "train")[(i + (2 * j if kind == "aside" else j)) % 5]
+def held_out(kind: str, joint: int, i: int, j: int) -> str:
+    """The part that a template belongs to, the same whichever frame comes first: five of seven are for training."""
+    return {0: "test", 1: "dev"}.get((joint + i + (2 * j if kind == "aside" else j)) % 7, "train")
 
 
 class ToyReviews(Embedded):
@@ -175,7 +173,7 @@ class ToyReviews(Embedded):
         correction  A, not B                 the food was good , not bad at all
 
     The twin exchanges the two claims, the two judging words, or where the negation stands. The three parts share their
-    words and phrases; which two of these stand in one review differs, so dev and test ask for composition, not memory.
+    words and phrases; which of them stand together differs, so that dev and test ask for composition, not memory.
 
     examples: reviews of the training part; every part is rounded up to whole twins, which stand next to each other.
     """
@@ -183,7 +181,7 @@ class ToyReviews(Embedded):
     form = "labelled_text"
 
     def read(self) -> dict[str, Columns]:
-        templates: dict[tuple[str, str], list[tuple[str, int, int]]] = {}
+        templates: dict[tuple[str, str], list[tuple[str, int, int, int]]] = {}
         for template in combinations():
             templates.setdefault((held_out(*template), template[0]), []).append(template)
         parts = {}
@@ -198,40 +196,49 @@ class ToyReviews(Embedded):
         return parts
 
 
-def _twins(random: Random, kind: str, i: int, j: int) -> tuple[str, str]:
+def _twins(random: Random, kind: str, joint: int, i: int, j: int) -> tuple[str, str]:
     """A positive and a negative review of the same words."""
     positive = random.random() < 0.5
     texts = {}  # by whether the review is positive
     if kind == "contrast":
-        joint = random.choice(CONTRASTS)
+        text = random.choice(CONTRASTS[joint])
         a = _claim(random, FRAMES[i], not positive, random.random() < 0.5, bare=0.7, at_all=0.15).text()
         b = _claim(random, FRAMES[j], positive, random.random() < 0.5, bare=0.7, at_all=0.15).text()
-        texts = {positive: joint.format(A=a, B=b), not positive: joint.format(A=b, B=a)}
+        texts = {positive: text.format(A=a, B=b), not positive: text.format(A=b, B=a)}
     elif kind == "agreement":
-        joint, denied = random.choice(JOINTS), random.random() < 0.5
+        text, denied = random.choice(JOINTS[joint]), random.random() < 0.5
         one = _claim(random, FRAMES[i], True, denied, bare=0.1)
         two = _claim(random, FRAMES[j], True, not denied, bare=0.1)
-        texts[True] = joint.format(A=one.text(), B=two.text())
-        texts[False] = joint.format(A=one.text(polar=two.slots["polar"]), B=two.text(polar=one.slots["polar"]))
+        texts[True] = text.format(A=one.text(), B=two.text())
+        texts[False] = text.format(A=one.text(polar=two.slots["polar"]), B=two.text(polar=one.slots["polar"]))
     elif kind == "aside":
-        joint, frame = random.choice(JOINTS), FRAMES[i]
+        text, frame = random.choice(JOINTS[joint]), FRAMES[i]
         claim = _claim(random, frame, positive, False, bare=0.1)
         aside, group = random.choice(NEUTRAL[frame.switch]), random.choice(GROUPS)
         yes, no = random.choice(SWITCHES[frame.switch])
         for label, on_claim, on_aside in ((positive, yes, no), (not positive, no, yes)):
             pair = claim.text(switch=on_claim), aside.format(switch=on_aside, group=group)
-            texts[label] = joint.format(A=pair[j], B=pair[1 - j])
+            texts[label] = text.format(A=pair[j], B=pair[1 - j])
     else:
-        good, bad = random.choice(ADJECTIVES.positive), random.choice(ADJECTIVES.negative)
-        slots = _slots(random, ADJECTIVES, bare=0.3)
-        slots["too"] = _slots(random, ADJECTIVES, bare=0.3)["very"]
-        slots["tail"] = LAST_TAILS[j]
-        texts[True] = CORRECTIONS[i].format(A=good, B=bad, **slots)
-        texts[False] = CORRECTIONS[i].format(A=bad, B=good, **slots)
-    opening, closing = random.choice((("", ""), (random.choice(OPENINGS), ""), ("", ". " + random.choice(CLOSINGS))))
-    stop = random.choice(("", "."))
-    good, bad = (" ".join(f"{opening} {texts[label]} {closing} {stop}".split()) for label in (True, False))
-    return good, bad
+        claim = _claim(random, FRAMES[i], True, False, bare=0.5)
+        bad = random.choice(ADJECTIVES.negative)
+        after = _slots(random, ADJECTIVES, bare=0.5) | ({"tail": "at all"} if random.random() < 0.2 else {})
+        texts[True] = CORRECTIONS[joint].format(A=claim.text(), B=bad, **after)
+        texts[False] = CORRECTIONS[joint].format(A=claim.text(polar=bad), B=claim.slots["polar"], **after)
+    before, after, stop = _surroundings(random)
+    whole = {label: " ".join(f"{before} {text} {after} {stop}".split()) for label, text in texts.items()}
+    return whole[True], whole[False]
+
+
+def _surroundings(random: Random) -> tuple[str, str, str]:
+    """What may stand before a review and after it, and judges nothing, though it may deny; a full stop or none."""
+    switch = random.choice(list(NEUTRAL))
+    said = random.choice(random.choice(SWITCHES[switch]))
+    remark = random.choice(NEUTRAL[switch]).format(switch=said, group=random.choice(GROUPS))
+    before = random.choice(OPENINGS), f"{remark} ."
+    after = f". {random.choice(CLOSINGS)}", f". {remark}"
+    pairs = [("", ""), *((text, "") for text in before), *(("", text) for text in after)]
+    return *random.choice(pairs), random.choice(("", "."))
 
 
 def _claim(random: Random, frame: Frame, positive: bool, denied: bool, bare: float, at_all: float = 0) -> Claim:
@@ -463,27 +470,29 @@ class ToyText(Embedded):
     def next_words(self, text: str = "") -> dict[str, float]:
         """The probability of each word that can follow `text`, the beginning of a line; "<eos>" ends the line.
 
-        Raises: ValueError if no line begins with `text`.
+        Raises: ValueError if no line begins like that.
         """
-        state = "start"
-        for word in text.split():
-            if word == END or word not in self.grammar[state]:
-                raise ValueError(f"no line of ToyText begins with '{text}': '{word}' cannot stand there")
-            state = self.grammar[state][word].state
+        state = self._arcs(text)[-1].state if text.split() else "start"
         return {word: arc.probability for word, arc in self.grammar[state].items()}
 
     def ideal_perplexity(self, lines: Iterable[str]) -> float:
         """The perplexity of the grammar itself on `lines`, <eos> counted: no model does better but by luck.
 
         exp(-sum log p(word | the words before it in the line) / number of words), each line's <eos> being a word.
+        Raises: ValueError for a line that is not of this grammar.
         """
-        nats, count = 0.0, 0
-        for line in lines:
-            state = "start"
-            for word in (*line.split(), END):
-                arc = self.grammar[state][word]
-                nats, count, state = nats - math.log(arc.probability), count + 1, arc.state
-        return math.exp(nats / count)
+        logs = [math.log(arc.probability) for line in lines for arc in self._arcs(f"{line} {END}")]
+        return math.exp(-sum(logs) / len(logs))
+
+    def _arcs(self, text: str) -> list[Arc]:
+        """The arc that each word of `text` takes. Raises: ValueError."""
+        state, found = "start", []
+        for word in text.split():
+            if word not in self.grammar[state]:
+                raise ValueError(f"no line of ToyText begins with '{text}': '{word}' cannot stand there")
+            found.append(self.grammar[state][word])
+            state = found[-1].state
+        return found
 
 
 # ---- pairs
@@ -500,11 +509,11 @@ class ToyPairs(Embedded):
 
     def __init__(
         self,
+        examples: int = 4000,
+        seed: int = 0,
         operation: Operation = "reverse",
         longest: int = 8,
         letters: int = 10,
-        examples: int = 4000,
-        seed: int = 0,
     ) -> None:
         super().__init__(examples, seed)
         for name, value, limit in (
@@ -514,7 +523,7 @@ class ToyPairs(Embedded):
             if not limit.holds(value):
                 raise ValueError(f"{name} must be {limit}, got {value!r}")
         if operation not in get_args(Operation):
-            raise ValueError(unknown("no operation is named", operation, get_args(Operation)))
+            raise ValueError(unknown("no operation is named", str(operation), get_args(Operation)))
         wanted, most = sum(self.sizes().values()), letters**longest // 2
         if wanted > most:
             raise ValueError(

@@ -16,6 +16,7 @@ from typing import Any
 from rnnzoo.data.base import Columns, Source
 from rnnzoo.errors import DataError, nearest
 from rnnzoo.limits import check
+from rnnzoo.network import answers
 
 
 def held_out(labels: Sequence[Any], fraction: float, gap: int = 0) -> tuple[list[int], list[int]]:
@@ -59,27 +60,11 @@ class Imdb(Source):
         self._commit: str | None = None
 
     def read(self) -> dict[str, Columns]:
-        parts = self._load()
+        parts = load_hub(self.hub_id, self.revision)
+        self._commit = commit_of(parts["train"])
         train, test = (self._columns(parts[name]) for name in ("train", "test"))
         kept, dev = held_out(train["label"], self.dev_fraction, self.gap)
         return {"train": taken(train, kept), "dev": taken(train, dev), "test": test}
-
-    def _load(self) -> Any:
-        from datasets import disable_progress_bars, load_dataset
-
-        disable_progress_bars()
-        try:
-            parts = load_dataset(self.hub_id, revision=self.revision)
-        except Exception as cause:  # the Hub's clients raise of many kinds: no network, no such revision, no disk space
-            asked = f"{self.hub_id}, revision {self.revision or 'main'}"
-            first = (str(cause).splitlines() or [""])[0]
-            raise DataError(
-                f"cannot read the data set '{asked}' from the Hub: {type(cause).__name__}: {first}\n"
-                "  Check the network and the revision; HF_HOME is where earlier downloads are kept.\n"
-                "  Without a network: name: text_files reads your own files, and `rnnzoo fit quickstart` needs none."
-            ) from cause
-        self._commit = commit_of(parts["train"])
-        return parts
 
     @staticmethod
     def _columns(rows: Any) -> Columns:
@@ -92,6 +77,38 @@ class Imdb(Source):
 
     def identity(self) -> dict[str, str | None]:
         return {"id": self.hub_id, "revision": self._commit or self.revision}
+
+
+def load_hub(hub_id: str, revision: str | None = None) -> Any:
+    """The `datasets.DatasetDict` of a repository of the Hub; a Hub that does not answer is not waited for.
+
+    Raises: DataError if it can neither be fetched nor was fetched before.
+    """
+    from datasets import config, disable_progress_bars, load_dataset
+
+    disable_progress_bars()
+    was_offline = config.HF_HUB_OFFLINE
+    reached = was_offline or answers(config.HF_ENDPOINT)
+    try:
+        config.HF_HUB_OFFLINE = was_offline or not reached  # or its clients retry, each of them for half a minute
+        parts = load_dataset(hub_id, revision=revision)
+    except Exception as cause:  # the Hub's clients raise of many kinds: no network, no such revision, no disk space
+        first = f"{type(cause).__name__}: {(str(cause).splitlines() or [''])[0].rstrip('.'):.200}"
+        why = first if reached else f"{config.HF_ENDPOINT} does not answer"
+        raise DataError(
+            f"cannot read the data set '{hub_id}, revision {revision or 'main'}' from the Hub: {why}.\n"
+            f"  Check the network and the revision. Earlier downloads are kept in {config.HF_DATASETS_CACHE}.\n"
+            "  Without a network: `name: text_files` reads your own files, and `rnnzoo fit quickstart` needs none."
+        ) from cause
+    finally:
+        config.HF_HUB_OFFLINE = was_offline
+    found = commit_of(next(iter(parts.values())))
+    if not reached and re.fullmatch(r"[0-9a-f]{40}", revision or "") and found != revision:
+        raise DataError(
+            f"the data set '{hub_id}' was fetched before, but not in revision {revision}: found {found}.\n"
+            f"  {config.HF_ENDPOINT} does not answer; try again when it does, or leave the revision out."
+        )
+    return parts
 
 
 def commit_of(rows: Any) -> str | None:
@@ -164,6 +181,9 @@ class TextFiles(Source):
             if label is None or isinstance(label, (list, dict, bytes)):
                 raise DataError(f"{path}, row {row}: '{self.label_column}' is {label!r:.80}, not a label.")
         return {"text": texts, "label": [label if isinstance(label, str) else json.dumps(label) for label in labels]}
+
+    def place(self, part: str) -> str:
+        return str(self.paths[part]) if part in self.paths else super().place(part)
 
     def identity(self) -> dict[str, str | None]:
         """The file names, and the SHA-256 of their contents."""

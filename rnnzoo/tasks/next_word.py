@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torchmetrics import MetricCollection
@@ -15,6 +16,8 @@ from rnnzoo.batch import IGNORE, Batch
 from rnnzoo.cells.base import State
 from rnnzoo.model import SequenceModel
 from rnnzoo.tasks.base import Output, Task
+
+WINDOW = 1024  # steps of a text that are predicted at once
 
 
 class Perplexity(MeanMetric):
@@ -57,19 +60,33 @@ class NextWord(Task):
         metrics.update(loss, weight=self.count(batch))
 
     def predictions(self, model: SequenceModel, batch: Batch) -> list[dict[str, Any]]:
-        """next: the five likeliest tokens after the text, each with its probability; perplexity of the text itself."""
-        logits = self.forward(model, batch).logits.float().log_softmax(-1)
+        """next: the five likeliest tokens after the text, each with its probability; perplexity of the text itself.
+
+        A long text is read window by window, the state carried on, so that its logits never exist all at once.
+        """
+        tokens, lengths = batch.inputs["tokens"], batch.lengths
         vocabulary = self.spec.target.names
-        rows = []
-        for row, tokens, length in zip(logits, batch.inputs["tokens"], batch.lengths.tolist(), strict=True):
-            best = row[length - 1].exp().topk(min(5, len(vocabulary)))
-            seen = row[: length - 1].gather(1, tokens[1:length, None])
-            rows.append(
-                {
-                    "next": {
-                        vocabulary[i]: p for p, i in zip(best.values.tolist(), best.indices.tolist(), strict=True)
-                    },
-                    "perplexity": math.exp(-seen.mean().item()) if length > 1 else None,
-                }
+        told = torch.zeros(len(batch), device=tokens.device)  # (batch,) log-likelihood of each text so far, nats
+        ends = told.new_zeros(len(batch), len(vocabulary))  # the answer to each text's last token
+        state = None
+        for start in range(0, tokens.shape[1], WINDOW):
+            window = tokens[:, start : start + WINDOW]
+            steps = (lengths - start).clamp(0, window.shape[1])
+            logits, state = model.each(Batch({"tokens": window}, steps), state, need_state=True)
+            logits = logits.float().log_softmax(-1)
+            following = tokens[:, start + 1 : start + WINDOW + 1]
+            known = torch.arange(start + 1, start + 1 + following.shape[1]) < lengths[:, None]
+            likely = logits[:, : following.shape[1]].gather(2, following.unsqueeze(-1)).squeeze(-1)
+            told += likely.masked_fill(~known.to(likely.device), 0).sum(1)
+            rows = ((lengths > start) & (lengths <= start + WINDOW)).nonzero().squeeze(1)
+            ends[rows] = logits[rows, lengths[rows] - 1 - start]
+        best = ends.exp().topk(min(5, len(vocabulary)))
+        return [
+            {
+                "next": {vocabulary[i]: p for p, i in zip(*both, strict=True)},
+                "perplexity": math.exp(-log / (length - 1)) if length > 1 else None,
+            }
+            for *both, log, length in zip(
+                best.values.tolist(), best.indices.tolist(), told.tolist(), lengths.tolist(), strict=True
             )
-        return rows
+        ]

@@ -1,0 +1,176 @@
+"""What the command line prints of parts, recipes and runs. Listing imports no part; runs are read without torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rnnzoo import __version__, registry
+from rnnzoo.errors import UnknownName, nearest
+
+LISTS = (*registry.KINDS, "recipes")
+HEADER = ("KIND", "NAME", "DISTRIBUTION", "VERSION")
+TAIL = 3  # lines of metrics.jsonl
+
+
+def table(rows: Iterable[Sequence[Any]], title: str = "") -> None:
+    """Print columns side by side, under a title."""
+    lines = [[printable(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    if title:
+        print(title)
+    for line in lines:
+        print("  " + "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def printable(value: Any) -> str:
+    """A value in one line of a terminal, without control characters: what stands in a file moves no cursor."""
+    if isinstance(value, float):
+        return f"{value:.4f}" if 1e-3 <= abs(value) < 1000 or not value else f"{value:.4g}"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{printable(key)} {printable(item)}" for key, item in value.items())
+    text = str(value)
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def short(path: Path) -> Path:
+    """The path from the current directory, where it is below that."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+# -- parts and recipes ----------------------------------------------------------------------------------------------
+
+
+def kind_of(word: str) -> str:
+    """The list that a word names, in the singular or the plural. Raises: UnknownName."""
+    kinds = {kind.removesuffix("s"): kind for kind in LISTS} | {kind: kind for kind in LISTS}
+    if word in kinds:
+        return kinds[word]
+    match = nearest(word, kinds)
+    hint = f"\n  Did you mean '{match}'?" if match else ""
+    raise UnknownName(f"no kind of part is named '{word}'.{hint}\n  Kinds: {', '.join(LISTS)}.")
+
+
+def listed(kind: str) -> list[dict[str, str]]:
+    """The names of one kind, each with its kind, the distribution that brings it, its version and its place."""
+    if kind == "recipes":
+        from rnnzoo.recipe import shipped
+
+        house = {"kind": "recipe", "distribution": registry.HOUSE, "version": __version__}
+        return [{**house, "name": name, "value": str(short(path))} for name, path in shipped().items()]
+    return [entry._asdict() | {"kind": registry.SINGULAR[kind]} for entry in registry.entries(kind)]
+
+
+def show_recipe(name: str) -> None:
+    """Print a recipe's file. Raises: RecipeError."""
+    from rnnzoo import recipe
+
+    print(recipe.locate(name).read_text(encoding="utf-8"), end="")
+
+
+def show_part(kind: str, name: str) -> None:
+    """Print whose a part is, its docstring, its parameters and its source. Raises: UnknownName, PluginError."""
+    import inspect
+
+    entry = registry.find(kind, name)
+    cls = registry.load(kind, name)
+    whose = f"{entry.value}, {entry.distribution} {entry.version}".rstrip()
+    print(
+        f"{registry.SINGULAR[kind]} {entry.name}: {whose}\n\n{inspect.getdoc(cls) or '(no docstring)'}\n\nParameters:"
+    )
+    table(_parameters(kind, cls))
+    print("\nSource:")
+    try:
+        print(inspect.getsource(cls), end="")
+    except (OSError, TypeError):
+        print("  not available")
+
+
+def _parameters(kind: str, cls: Any) -> list[tuple[str, ...]]:
+    """Name, type and default of what a recipe may set of a part; for a data set, that of its form too."""
+    from rnnzoo.resolver import GIVEN_BY
+    from rnnzoo.schema import described, part_kind, signature
+
+    classes = [cls]
+    if kind == "datasets":
+        from rnnzoo.data.forms import FORMS
+
+        classes += [FORMS[cls.form]] if getattr(cls, "form", None) in FORMS else []
+    rows: list[tuple[str, ...]] = []
+    for owner in classes:
+        try:
+            found = signature(owner, GIVEN_BY[kind])
+        except ValueError as error:
+            return [(f"cannot be read: {error}",)]
+        for name, parameter in found.items():
+            inner = part_kind(parameter.annotated)
+            what = f"one of the {inner}" if inner else described(parameter.annotated)
+            rows.append((name, what, "required" if parameter.required else f"= {json.dumps(parameter.default)}"))
+    return rows or [("none",)]
+
+
+# -- runs -----------------------------------------------------------------------------------------------------------
+
+
+def show_result(summary: Mapping[str, Any], folder: Path) -> None:
+    """Print the one table of a run that has just finished."""
+    scores = [(name, value) for name, value in summary["metrics"].items() if isinstance(value, float)]
+    speed = summary["throughput"]["tokens_per_second"]
+    table(
+        [
+            *scores,
+            ("parameters", summary["parameters"]),
+            ("training", f"{summary['train_seconds']:.1f} s" + (f", {speed:,.0f} tokens/s" if speed else "")),
+            ("engine", "; ".join(sorted({f"{layer['cell']}: {layer['path']}" for layer in summary["engine"]}))),
+            ("W&B", _tracker(summary["wandb"], folder)),
+            ("run", short(folder)),
+        ],
+        f"{summary['recipe']}, seed {summary['seed']}",
+    )
+
+
+def show_run(told: Mapping[str, Any]) -> None:
+    """Print what a run's folder tells, as `runs.read` read it; what it does not know is left out."""
+    summary, folder = told["summary"], Path(told["path"])
+    rows: list[tuple[Any, Any]] = [("folder", short(folder)), ("status", summary.get("status", "unknown"))]
+    rows += [(key, summary[key]) for key in ("recipe", "started") if key in summary]
+    rows += [("seed", str(summary["seed"]))] if "seed" in summary else []
+    rows += [(key.replace("_", " "), summary[key]) for key in QUANTITIES if key in summary]
+    rows += list(_mapping(summary, "metrics").items())
+    for layer in summary["engine"] if isinstance(summary.get("engine"), list) else []:
+        if isinstance(layer, dict):
+            ran = "{cell} {direction}: {path} ({why})".format_map(_Known(layer))
+            rows.append((f"engine {layer.get('layer', '')}", ran))
+    for section in ("best", "throughput", "data", "versions"):
+        rows += [(f"{section} {key.replace('_', ' ')}", value) for key, value in _mapping(summary, section).items()]
+    rows += [(f"checkpoint {name}", target) for name, target in told["checkpoints"].items()]
+    rows += [("W&B", _tracker(_mapping(summary, "wandb"), folder))] if "wandb" in summary else []
+    table((name, value) for name, value in rows if value is not None)
+    if told["metrics"]:
+        print("\nlast of metrics.jsonl:")
+        for record in told["metrics"][-TAIL:]:
+            print("  " + json.dumps(record))
+
+
+QUANTITIES = ("parameters", "steps", "train_seconds", "cpu_seconds", "peak_memory_bytes")
+
+
+class _Known(dict):
+    def __missing__(self, key: str) -> str:
+        return "?"
+
+
+def _mapping(summary: Mapping[str, Any], key: str) -> dict[str, Any]:
+    value = summary.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def _tracker(place: Mapping[str, Any], folder: Path) -> Any:
+    """Where W&B has the run: its page, or its folder as a path from here."""
+    if place.get("url") or not place.get("path"):
+        return place.get("url") or place.get("mode", "unknown")
+    return short(folder / str(place["path"]))

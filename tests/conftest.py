@@ -1,0 +1,77 @@
+"""What all tests share: no network, no file of the user's, one thread; and a run to ask."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+OWN = Path(tempfile.mkdtemp(prefix="rnnzoo-tests-"))
+os.environ |= {
+    "OMP_NUM_THREADS": "1",  # read when torch is imported, here and in the processes that tests start
+    "WANDB_MODE": "offline",
+    "WANDB_SILENT": "true",
+    "HF_HUB_OFFLINE": "1",
+    "HF_HOME": str(OWN / "hf"),
+    "NETRC": str(OWN / "netrc"),
+    **{f"WANDB_{name}DIR": str(OWN / "wandb") for name in ("", "DATA_", "CACHE_", "CONFIG_")},
+}
+for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID", "WANDB_API_KEY", "RNNZOO_PLUGINS", "COLUMNS"):
+    os.environ.pop(name, None)
+(OWN / "wandb").mkdir()
+
+REVIEWS = """
+name: reviews
+seed: 1
+data: {name: text_files, train: train.csv, dev: dev.csv, test: dev.csv, max_length: null, batch_size: 8}
+task: {name: sentiment}
+model: {architecture: {name: bidirectional, hidden_size: 4}, embedding_size: 4}
+optimizer: {name: adam, lr: 0.1}
+trainer: {max_epochs: 10, enable_progress_bar: false}
+tracking: {mode: disabled}
+"""
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(OWN, ignore_errors=True)
+
+
+def write_reviews(folder: Path, train: int = 48) -> Path:
+    """A recipe in `folder` and its data: a review is positive if it says good, negative if it says bad."""
+    for name, rows in {"train.csv": train, "dev.csv": 8}.items():
+        pairs = [(f"a {word} film number {row}", label) for row in range(rows // 2) for word, label in WORDS.items()]
+        (folder / name).write_text("text,label\n" + "".join(f"{text},{label}\n" for text, label in pairs))
+    path = folder / "reviews.yaml"
+    path.write_text(REVIEWS)
+    return path
+
+
+WORDS = {"good": "positive", "bad": "negative"}
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory) -> Path:
+    """The folder of a run that knows good from bad; its recipe and its data are gone, and it was moved."""
+    from rnnzoo.cli import main
+
+    made = tmp_path_factory.mktemp("made")
+    before = Path.cwd()
+    os.chdir(made)
+    try:
+        assert main(["fit", str(write_reviews(made)), "--run_dir", "run"]) == 0
+    finally:
+        os.chdir(before)
+    moved = tmp_path_factory.mktemp("trained") / "run"
+    shutil.move(made / "run", moved)
+    shutil.rmtree(made)
+    return moved
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch) -> Path:
+    """An empty folder, which is the current one."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder

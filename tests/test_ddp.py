@@ -1,0 +1,122 @@
+"""Two processes give what one gives: real ones, over gloo, as a user starts them.
+
+Each process is the command line again, so what one test takes is mostly the start of Python and Lightning.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from rnnzoo import checkpoint, experiment, runs
+from rnnzoo import recipe as recipes
+
+pytestmark = pytest.mark.slow
+TWO = ("--trainer.accelerator", "cpu", "--trainer.devices", "2", "--trainer.strategy", "ddp")
+SMALL = ("--trainer.accelerator=cpu", "--trainer.max_epochs=1", "--trainer.enable_progress_bar=false")
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch, tmp_path):
+    """A folder of its own, and no rank or port of someone else's."""
+    for name in ("WORLD_SIZE", "NODE_RANK", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def rnnzoo(*arguments: object) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "rnnzoo", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+
+
+def ran(*arguments: object) -> str:
+    done = rnnzoo(*arguments)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+def resolved(name: str, *overrides: str) -> dict:
+    return recipes.resolve(recipes.read(name, (*SMALL, "--tracking.mode=disabled", *overrides)))
+
+
+COUNTED = ("test/accuracy", "test/f1", "test/exact_match")  # ratios of whole numbers
+
+
+def same(one: dict[str, float], two: dict[str, float]) -> None:
+    assert one.keys() == two.keys()
+    for name, value in one.items():
+        assert two[name] == (value if name in COUNTED else pytest.approx(value, rel=1e-6)), name
+
+
+def test_two_processes_train_test_report_and_log_one_run(tmp_path):
+    told = ran("fit", "quickstart", "--data.examples", 101, "--data.batch_size", 8, *SMALL, *TWO)
+    (folder,) = (tmp_path / "runs" / "quickstart").iterdir()
+    summary = runs.read(folder)["summary"]
+    assert told.count("quickstart, seed 1") == 1 and told.count(str(folder.relative_to(tmp_path))) >= 1
+    assert (summary["status"], summary["processes"], summary["steps"]) == ("finished", 2, 7)  # 13 batches for two
+    assert len(list(folder.glob("wandb/offline-run-*"))) == 1 and len(list(tmp_path.rglob("*.wandb"))) == 1
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert len([line for line in lines if "test/accuracy" in line]) == 1
+    assert summary["throughput"]["tokens_per_second"] > 0
+    for pointer in ("best", "last"):
+        checkpoint.load(checkpoint.follow(folder / "checkpoints" / pointer))
+
+    wanted = {name: value for name, value in summary["metrics"].items() if name.startswith("test/")}
+    two = json.loads(ran("test", folder, "--json"))
+    one = json.loads(ran("test", folder, "--json", "--trainer.devices", 1, "--trainer.strategy", "auto"))
+    same(two, wanted)
+    same(one, wanted)
+
+
+@pytest.mark.parametrize(
+    ("name", "overrides"),
+    [
+        ("toy_tags", ["--data.examples=50", "--data.eval_batch_size=3"]),  # 13 sentences
+        ("toy_text", ["--data.examples=30", "--data.eval_batch_size=3", "--data.batch_size=4"]),  # 3 columns for two
+        ("toy_reverse", ["--data.examples=37", "--data.eval_batch_size=4"]),  # 10 pairs
+    ],
+)
+def test_two_processes_measure_what_one_does(name, overrides):
+    summary, run = experiment.fit(resolved(name, *overrides))
+    one = {name: value for name, value in summary["metrics"].items() if name.startswith("test/")}
+    same(json.loads(ran("test", run.path, "--json", *TWO)), one)
+
+
+def test_a_step_of_two_batches_of_four_is_that_of_one_batch_of_eight(tmp_path):
+    """One step of plain gradient descent at a rate of 1 moves the weights by the gradient itself."""
+    once = ["--data.examples=8", "--trainer.limit_val_batches=0", "--optimizer.name=sgd", "--optimizer.lr=1.0"]
+    once += ["--schedule.name=constant", "--trainer.gradient_clip_val=null"]
+    whole = resolved("toy_tags", *once, "--data.batch_size=8")
+    halves = resolved("toy_tags", *once, "--data.batch_size=4")
+    data = experiment.make_data(halves)
+    data.prepare()
+    shares = [
+        next(iter(data.form.batches(data.parts["train"], training=True, seed=1, rank=rank, world_size=2)))
+        for rank in (0, 1)
+    ]
+    tokens = [data.parts["train"].collate(rows).tokens for rows in shares]
+    assert sorted([*shares[0], *shares[1]]) == list(range(8)) and tokens[0] != tokens[1]
+
+    experiment.fit(whole, tmp_path / "whole")
+    ran("fit", "toy_tags", *SMALL, *once, "--data.batch_size=4", *TWO, "--run_dir", tmp_path / "halves")
+    experiment.seed_everything(1)
+    begin = experiment.make_module(whole, data.spec).model.state_dict()
+    gradients = [
+        {name: begin[name] - weight for name, weight in last(tmp_path / place).items()} for place in ("whole", "halves")
+    ]
+    assert max(gradient.abs().max() for gradient in gradients[0].values()) > 0.01
+    for name, gradient in gradients[0].items():
+        torch.testing.assert_close(gradients[1][name], gradient, atol=1e-6, rtol=0)
+
+
+def last(run: Path) -> dict[str, torch.Tensor]:
+    return checkpoint.load(checkpoint.follow(run / "checkpoints" / "last")).weights
+
+
+def test_too_few_rows_for_two_processes_is_one_readable_mistake_and_ends_both():
+    done = rnnzoo("fit", "toy_tags", "--data.examples", 8, "--data.batch_size", 4, *SMALL, *TWO)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert "the dev part has 1 examples, too few to give each of 2 ranks some" in done.stderr

@@ -1,0 +1,324 @@
+"""A run from recipe to numbers: what it leaves, that it can be repeated, and that its numbers are true."""
+
+import json
+import math
+import os
+import signal
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+import yaml
+from lightning.pytorch import Trainer
+from test_tracking import records
+
+from rnnzoo import checkpoint, experiment, load, registry, runs
+from rnnzoo import recipe as recipes
+from rnnzoo.batch import Batch, DataSpec
+from rnnzoo.callbacks.throughput import Throughput
+from rnnzoo.data.embedded import ToyReviews
+from rnnzoo.engine import choose
+from rnnzoo.errors import RecipeError, RunError
+
+SMALL = (
+    *("--data.examples=96", "--data.batch_size=16", "--model.architecture.hidden_size=8", "--model.embedding_size=8"),
+    *("--trainer.max_epochs=2", "--trainer.accelerator=cpu", "--trainer.enable_progress_bar=false"),
+)
+UNTRACKED = (*SMALL, "--tracking.mode=disabled")
+SGD = ("--optimizer.name=sgd", "--schedule.name=constant", "--optimizer.momentum=0", "--trainer.gradient_clip_val=null")
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch, tmp_path):
+    """A folder of its own."""
+    monkeypatch.chdir(tmp_path)
+
+
+def resolved(*overrides: str, name: str = "quickstart", small: tuple[str, ...] = UNTRACKED) -> dict:
+    return recipes.resolve(recipes.read(name, (*small, *overrides)))
+
+
+def fit(*overrides: str, name: str = "quickstart") -> tuple[dict, runs.Run]:
+    return experiment.fit(resolved(*overrides, name=name))
+
+
+def last(run: runs.Run) -> dict[str, torch.Tensor]:
+    return checkpoint.load(checkpoint.follow(run.checkpoints / "last")).weights
+
+
+def equal(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    """One finished run, with its W&B log: (summary, run)."""
+    import wandb
+
+    wandb.teardown()  # a service of its own: what it holds is written when it goes
+    recipe = resolved("--tracking.mode=offline", "--tracking.tags=[fast]", small=SMALL)
+    yield experiment.fit(recipe, tmp_path_factory.mktemp("done") / "run")
+    wandb.teardown()
+
+
+# What a run leaves
+
+
+def test_a_run_folder_holds_its_recipe_its_numbers_its_summary_and_whole_checkpoints(done):
+    summary, run = done
+    written = json.loads(run.summary.read_text())
+    assert {key: written[key] for key in summary} == runs.plain(summary)
+    assert (written["status"], written["recipe"], written["seed"]) == ("finished", "quickstart", 1)
+    assert yaml.safe_load(run.config.read_text())["name"] == "quickstart"
+    for pointer in ("best", "last"):
+        kept = checkpoint.load(checkpoint.follow(run.checkpoints / pointer))  # checks every file's sha256
+        assert kept.meta["recipe"] == yaml.safe_load(run.config.read_text())
+        assert {part["name"] for part in kept.meta["parts"]} == {"toy_reviews", "sentiment", "bidirectional", "lstm"}
+    assert kept.meta["step"] == summary["steps"] == 2 * 96 / 16
+    assert not list(run.checkpoints.glob(".tmp-*"))
+
+
+def test_the_summary_tells_what_ran_where_on_what_and_how_fast(done):
+    summary, run = done
+    assert set(summary["metrics"]) == {
+        f"{part}/{name}" for part in ("val", "test") for name in ("accuracy", "auroc", "f1", "loss")
+    }
+    assert summary["parameters"] == sum(tensor.numel() for tensor in last(run).values())
+    assert [(layer["cell"], layer["direction"], layer["path"]) for layer in summary["engine"]] == [
+        ("LSTMCell", "forward", "fused"),
+        ("LSTMCell", "backward", "fused"),
+    ]
+    assert {"python", "torch", "lightning", "rnnzoo"} == summary["versions"].keys()
+    data = summary["data"]
+    assert data["sizes"] == {"train": 96, "dev": 12, "test": 24}
+    assert data["id"] == "rnnzoo/ToyReviews" and data["revision"] == ToyReviews(96).identity()["revision"]
+    assert len(data["fingerprint"]) == 64
+    speed = summary["throughput"]
+    assert all(
+        speed[f"{what}_per_{clock}"] > 0 for what in ("examples", "tokens") for clock in ("second", "cpu_second")
+    )
+    assert 0 < summary["train_seconds"] < json.loads(run.summary.read_text())["seconds"]
+    assert summary["cpu_seconds"] > 0 and json.loads(run.summary.read_text())["peak_memory_bytes"] > 10**7
+
+
+def test_the_metrics_file_has_each_epochs_dev_score_and_the_summary_that_of_the_best(done):
+    summary, run = done
+    lines = [json.loads(line) for line in run.metrics.read_text().splitlines()]
+    scores = [line["val/accuracy"] for line in lines if "val/accuracy" in line]
+    assert len(scores) == 2 and [line["epoch"] for line in lines if "train/loss" in line] == [0, 1]
+    assert summary["best"]["score"] == summary["metrics"]["val/accuracy"] == max(scores)
+    assert summary["best"]["epoch"] == scores.index(max(scores)) and summary["best"]["monitor"] == "val/accuracy"
+    assert [line["test/accuracy"] for line in lines if "test/accuracy" in line] == [summary["metrics"]["test/accuracy"]]
+
+
+def test_an_offline_run_of_wandb_has_the_nested_recipe_and_a_name_that_tells_it_from_others(done):
+    import wandb
+
+    summary, run = done
+    wandb.teardown()
+    (path,) = run.path.glob("wandb/offline-run-*/*.wandb")
+    (opened,) = [r.run for r in records(path) if r.WhichOneof("record_type") == "run"]
+    given = {item.key: json.loads(item.value_json) for item in opened.config.update}
+    recipe = yaml.safe_load(run.config.read_text())
+    assert {key: given[key] for key in recipe} == recipe and isinstance(given["model"]["architecture"], dict)
+    assert opened.display_name == "quickstart-bidirectional-lstm-seed1"
+    assert (opened.project, opened.run_group, list(opened.tags)) == ("rnnzoo", "toy", ["fast"])
+    assert summary["wandb"] == {"id": opened.run_id, "mode": "offline", "path": f"wandb/{path.parent.name}"}
+
+
+def test_a_runs_name_tells_its_recipe_architecture_cell_and_seed():
+    assert experiment.run_name(resolved("--model.architecture={name: gru}", "--seed=7")) == "quickstart-gru-seed7"
+    wrapped = {"name": "x", "seed": 1, "model": {"architecture": {"name": "odd", "cell": ["lstm"]}}}
+    assert experiment.run_name(wrapped) == "x-odd-seed1"
+
+
+def test_tracking_that_is_disabled_leaves_no_trace_of_wandb(tmp_path):
+    summary, run = fit("--trainer.max_epochs=1")
+    assert summary["wandb"] == {"mode": "disabled"} and not list(tmp_path.rglob("wandb*"))
+    assert run.metrics.read_text().count("\n") >= 3
+
+
+# The same again
+
+
+def test_a_runs_config_runs_again_to_the_same_weights_and_metrics(done):
+    summary, run = done
+    again = recipes.resolve(recipes.read(run.config, ["--tracking.mode=disabled"]))
+    second, other = experiment.fit(again)
+    assert second["metrics"] == summary["metrics"] and second["digest"] == summary["digest"]
+    assert equal(last(run), last(other))
+
+
+def test_another_seed_gives_other_weights_and_the_same_data(done):
+    summary, run = done
+    second, other = fit("--seed=2")
+    assert second["data"]["fingerprint"] == summary["data"]["fingerprint"] and second["digest"] != summary["digest"]
+    assert not any(torch.equal(a, b) for a, b in zip(last(run).values(), last(other).values(), strict=True))
+
+
+def test_dropout_is_drawn_from_the_seed_too():
+    dropping = ("--trainer.max_epochs=1", "--model.dropout=0.5", "--model.word_dropout=0.2")
+    first, second, third = (last(fit(*dropping, f"--seed={seed}")[1]) for seed in (3, 3, 4))
+    assert equal(first, second) and not equal(first, third)
+
+
+# The numbers are true
+
+
+def test_the_test_metrics_are_those_of_the_kept_weights_evaluated_again(done):
+    summary, run = done
+    for part, prefix in (("test", "test/"), ("dev", "val/")):
+        again = experiment.evaluate(run.path, part)
+        assert again == {name: value for name, value in summary["metrics"].items() if name.startswith(prefix)}
+
+
+def test_the_test_accuracy_is_the_share_of_predictions_that_are_right(done):
+    summary, run = done
+    test = ToyReviews(96).read()["test"]
+    model = load(run.path)
+    answers = model.predict(test["text"])
+    right = [answer["label"] == label for answer, label in zip(answers, test["label"], strict=True)]
+    assert summary["metrics"]["test/accuracy"] == pytest.approx(sum(right) / 24)
+    nll = [-math.log(a["probabilities"][label]) for a, label in zip(answers, test["label"], strict=True)]
+    assert summary["metrics"]["test/loss"] == pytest.approx(sum(nll) / 24, rel=1e-5)
+
+
+@pytest.mark.parametrize("columns", [1, 3])
+def test_the_perplexity_of_windows_with_carried_state_is_that_of_the_stream_run_at_once(columns):
+    small = ("--data.examples=40", "--data.tbptt_steps=7", f"--data.eval_batch_size={columns}")
+    summary, run = fit(*small, "--model.architecture.hidden_size=16", name="toy_text")
+    kept = checkpoint.load(checkpoint.follow(run.checkpoints / "best"))
+    spec = DataSpec.from_json(kept.spec)
+    module = experiment.make_module(kept.meta["recipe"], spec)
+    checkpoint.apply(module.model, kept)
+    data = experiment.make_data(kept.meta["recipe"], spec)
+    data.prepare()
+    ids = torch.from_numpy(data.parts["test"].ids).long()
+    total = 0.0
+    with torch.no_grad():
+        for places in np.array_split(np.arange(len(ids) - 1), columns):  # each column is one stretch of the stream
+            x, y = ids[places], ids[places + 1]
+            logits, _ = module.model.eval().each(Batch({"tokens": x[None]}, torch.tensor([len(x)])))
+            total += F.cross_entropy(logits[0], y, reduction="sum").item()
+    assert summary["metrics"]["test/perplexity"] == pytest.approx(math.exp(total / (len(ids) - 1)), rel=1e-5)
+
+
+# What a recipe asks for is what happens
+
+
+def test_a_forced_engine_is_the_one_that_ran_and_is_let_go_after_the_run(done):
+    summary, _ = fit("--engine=reference")
+    assert {layer["path"] for layer in summary["engine"]} == {"reference"}
+    assert {layer["why"] for layer in summary["engine"]} == {"forced"}
+    assert choose._forced is None
+    assert summary["metrics"]["test/loss"] == pytest.approx(done[0]["metrics"]["test/loss"], rel=1e-4)  # one truth
+
+
+def test_mixed_bfloat16_trains_to_finite_numbers():
+    summary, run = fit("--trainer.precision=bf16-mixed")
+    assert all(math.isfinite(value) for value in summary["metrics"].values())
+    assert all(tensor.dtype == torch.float32 and tensor.isfinite().all() for tensor in last(run).values())
+
+
+def test_two_accumulated_batches_of_four_are_one_of_eight():
+    one = ("--data.examples=8", "--trainer.max_epochs=1", "--optimizer.lr=1.0", *SGD)
+    whole, run = fit(*one, "--data.batch_size=8")
+    parts, other = fit(*one, "--data.batch_size=4", "--trainer.accumulate_grad_batches=2")
+    assert whole["steps"] == parts["steps"] == 1
+    for a, b in zip(last(run).values(), last(other).values(), strict=True):
+        torch.testing.assert_close(a, b, atol=1e-6, rtol=0)
+
+
+def test_no_step_is_longer_than_the_clipped_gradient():
+    recipe = resolved("--optimizer.lr=1.0", *SGD, "--trainer.gradient_clip_val=0.01", "--trainer.max_epochs=1")
+    summary, run = experiment.fit(recipe)
+    data = experiment.make_data(recipe)
+    experiment.seed_everything(recipe["seed"])
+    begin = experiment.make_module(recipe, data.spec).model.state_dict()
+    moved = math.sqrt(sum((tensor - begin[name]).square().sum().item() for name, tensor in last(run).items()))
+    assert 0 < moved <= 0.01 * summary["steps"] * (1 + 1e-4)
+
+
+def test_thirty_epochs_learn_thirty_two_reviews_by_heart():
+    _, run = fit("--data.examples=32", "--trainer.max_epochs=30", "--optimizer.lr=0.02", "--schedule.name=constant")
+    train = ToyReviews(32).read()["train"]
+    model = load(run.path)
+    model.model.load_state_dict(last(run))
+    answers = model.predict(train["text"])
+    right = sum(answer["label"] == label for answer, label in zip(answers, train["label"], strict=True))
+    assert right >= 30  # guessing gets 16, and 30 or more once in 8 million times
+
+
+# What goes wrong
+
+
+def test_a_training_that_breaks_is_failed_and_keeps_its_numbers():
+    recipe = resolved("--optimizer.lr=1e39", *SGD)
+    with pytest.raises(RunError, match="training broke at step"):
+        experiment.fit(recipe)
+    (path,) = (runs.ROOT / "quickstart").iterdir()
+    summary = runs.read(path)["summary"]
+    assert summary["status"] == "failed" and summary["parameters"] > 0 and summary["data"]["sizes"]["train"] == 96
+    assert "metrics" not in summary
+
+
+def test_ctrl_c_leaves_an_interrupted_run_and_works_again_afterwards(monkeypatch):
+    def press(self, trainer, pl_module, outputs, batch, batch_idx):
+        if trainer.current_epoch == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(Throughput, "on_train_batch_end", press)
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        experiment.fit(resolved())
+    assert signal.getsignal(signal.SIGINT) == before
+    (path,) = (runs.ROOT / "quickstart").iterdir()
+    assert runs.read(path)["summary"]["status"] == "interrupted"
+    assert checkpoint.load(checkpoint.locate(path)).meta["epoch"] == 0  # what was saved before still answers
+    assert load(path).predict(["good"])[0]["label"] in ("positive", "negative")
+
+
+def test_nothing_is_written_for_a_recipe_that_cannot_run(tmp_path):
+    with pytest.raises(RecipeError, match="the model cannot be built: tie_weights needs"):
+        experiment.fit(resolved("--model.tie_weights=true", "--model.embedding_size=5", name="toy_text"))
+    (tmp_path / "used").mkdir()
+    (tmp_path / "used" / "file").touch()
+    with pytest.raises(RunError, match="it is not empty"):
+        experiment.fit(resolved(), tmp_path / "used")
+    assert not (tmp_path / "runs").exists()
+
+
+# Under one's own Trainer
+
+
+def test_a_recipes_module_and_data_run_under_a_plain_trainer(done):
+    module, data = experiment.from_recipe("quickstart", *UNTRACKED)
+    trainer = Trainer(
+        max_epochs=2, gradient_clip_val=1.0, use_distributed_sampler=False, logger=False, enable_checkpointing=False,
+        enable_progress_bar=False, enable_model_summary=False, accelerator="cpu", num_sanity_val_steps=0,
+    )  # fmt: skip
+    trainer.fit(module, data)
+    assert trainer.callback_metrics["val/accuracy"].isfinite() and trainer.global_step == 12
+    (scores,) = trainer.test(module, data, verbose=False)
+    assert {"test/accuracy", "test/loss"} <= scores.keys()
+    answers = trainer.predict(module, data.test_dataloader())
+    assert sum(map(len, answers)) == 24
+
+
+def test_a_trainer_without_a_last_step_is_told_what_to_give():
+    module, data = experiment.from_recipe("quickstart", *UNTRACKED)
+    trainer = Trainer(max_epochs=-1, logger=False, enable_checkpointing=False, accelerator="cpu", barebones=False)
+    with pytest.raises(RecipeError, match="Give the Trainer max_epochs or max_steps"):
+        trainer.fit(module, data)
+
+
+def test_a_run_says_which_parts_it_needs_and_misses_them_by_name():
+    registry.register("architectures", "mine", type("Mine", (registry.load("architectures", "gru"),), {}))
+    try:
+        _, run = fit("--model.architecture={name: mine, hidden_size: 4}", "--trainer.max_epochs=1")
+        assert load(run.path).predict(["good"])
+    finally:
+        registry.unregister("architectures", "mine")
+    with pytest.raises(Exception, match="trained with architecture 'mine' registered by the program"):
+        load(run.path)

@@ -1,0 +1,249 @@
+"""A run's folder answers for texts, whatever they are."""
+
+import json
+import shutil
+from itertools import count, islice
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+import rnnzoo
+from rnnzoo import checkpoint, experiment, predictor, recipe
+from rnnzoo.batch import UNK
+from rnnzoo.data.text import Encoder
+from rnnzoo.errors import DataError, RunError
+from rnnzoo.tasks import next_word
+
+ODD = [
+    "",
+    " \t",
+    "good",
+    "zzz qqq",
+    "😀👍🏽 good",
+    "a\0b",
+    "\u202egood\u0301",
+    "\ud800",
+    "x" * 100_000,
+    "good\u2028bad",
+]
+
+
+@pytest.fixture(scope="module")
+def model(trained):
+    return rnnzoo.load(trained)
+
+
+def fitted(folder, name, *changes):
+    """The predictor of a shipped recipe, hardly trained."""
+    tiny = ("--data.examples=24", "--trainer.max_epochs=1", "--model.embedding_size=4", "--tracking.mode=disabled")
+    tiny += ("--model.architecture.hidden_size=4", "--trainer.enable_progress_bar=false")
+    resolved = recipe.resolve(recipe.read(name, (*tiny, *changes)))
+    experiment.fit(resolved, folder)
+    return rnnzoo.load(folder)
+
+
+# -- answers --------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_that_was_moved_answers_without_its_recipe_and_its_data(model):
+    good, bad = model.predict(["a good film", "a bad film"])
+    assert (good["label"], bad["label"]) == ("positive", "negative")
+    assert good["confidence"] == good["probabilities"]["positive"] > 0.9
+    assert isinstance(model.model, nn.Module) and not model.model.training
+
+
+def test_every_text_gets_an_answer_in_its_place(model):
+    answers = model.predict(ODD)
+    assert len(answers) == len(ODD)
+    for answer in answers:
+        assert sum(answer["probabilities"].values()) == pytest.approx(1)
+        assert answer["label"] == max(answer["probabilities"], key=answer["probabilities"].get)
+
+
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.text(st.characters(exclude_categories=())), max_size=5))
+def test_any_text_gets_an_answer(model, texts):
+    answers = model.predict(texts)
+    assert len(answers) == len(texts) and all(0.5 <= answer["confidence"] <= 1 for answer in answers)
+
+
+def test_an_answer_does_not_depend_on_the_texts_beside_it(model):
+    together = model.predict(ODD)
+    for text, answer in zip(ODD, together, strict=True):
+        (alone,) = model.predict([text])
+        assert alone["probabilities"] == pytest.approx(answer["probabilities"], abs=1e-5)
+
+
+def test_the_share_of_unknown_words_is_told(model):
+    shares = [answer["unknown_share"] for answer in model.predict(["good zzz", "good film", "", "zzz"])]
+    assert shares == [0.5, 0, 1, 1]
+
+
+def test_no_texts_get_no_answers_and_one_string_is_refused(model):
+    assert model.predict([]) == []
+    with pytest.raises(TypeError, match=r"write predict\(\[text\]\)"):
+        model.predict("good")
+
+
+def test_a_million_words_are_read_to_the_last(model):
+    long = "film " * 999_999
+    late_good, late_bad = model.predict([long + "good", long + "bad"])
+    assert late_good["probabilities"] != late_bad["probabilities"]
+
+
+def test_a_long_text_makes_no_room_for_short_ones_beside_it(model, monkeypatch):
+    monkeypatch.setattr(predictor, "BATCH_TOKENS", 100)
+    sizes = []
+    ask = model.task.predictions
+
+    def watch(asked, batch):
+        sizes.append(batch.inputs["tokens"].numel())
+        return ask(asked, batch)
+
+    monkeypatch.setattr(model.task, "predictions", watch)
+    assert len(model.predict(["film " * 150, *["good film"] * 200])) == 201
+    assert sizes[0] == 150 and max(sizes[1:]) == 100
+
+
+# -- streams --------------------------------------------------------------------------------------------------------
+
+
+def test_a_stream_that_never_ends_is_answered_as_it_comes(model):
+    read = []
+    texts = (read.append(number) or f"good {number}" for number in count())
+    answered = list(islice(model.stream(texts), 3))
+    assert [text for text, _ in answered] == ["good 0", "good 1", "good 2"]
+    assert len(read) == predictor.AHEAD
+    assert answered[0][1] == model.predict(["good 0"])[0]
+
+
+def test_few_long_texts_are_read_ahead(model):
+    read = []
+    texts = (read.append(number) or "x" * (predictor.AHEAD_CHARACTERS // 4) for number in count())
+    next(model.stream(texts))
+    assert len(read) == 4
+
+
+def test_texts_before_a_broken_one_are_answered(model):
+    def texts():
+        yield from ("good", "bad")
+        raise DataError("line 3 is broken")
+
+    stream = model.stream(texts())
+    assert [next(stream)[0], next(stream)[0]] == ["good", "bad"]
+    with pytest.raises(DataError, match="line 3"):
+        next(stream)
+
+
+# -- other tasks ----------------------------------------------------------------------------------------------------
+
+
+def test_tags_are_one_for_each_word(tmp_path):
+    tagger = fitted(tmp_path / "run", "toy_tags")
+    rows = tagger.predict(["the dog barks", "one", "a  b\tc d"])
+    assert [len(row["tags"]) for row in rows] == [3, 1, 4]
+    assert {tag for row in rows for tag in row["tags"]} <= set(tagger.spec.labels)
+
+
+def test_a_long_text_is_continued_as_if_it_were_read_at_once(tmp_path, monkeypatch):
+    reader = fitted(tmp_path / "run", "toy_text")
+    texts = ["", "the", "the painter that the singers know sleeps .", "the cat zzz sleeps"]
+    wanted = reader.predict(texts)
+    for window in (1, 2, 4):
+        monkeypatch.setattr(next_word, "WINDOW", window)
+        for found, whole in zip(reader.predict(texts), wanted, strict=True):
+            assert found["next"] == pytest.approx(whole["next"], abs=1e-6)
+            assert (found["perplexity"] or 0) == pytest.approx(whole["perplexity"] or 0, rel=1e-5)
+    assert [row["perplexity"] is None for row in wanted] == [True, True, False, False]
+
+
+def test_the_perplexity_of_a_text_is_that_of_its_words_given_those_before(tmp_path):
+    reader = fitted(tmp_path / "run", "toy_text")
+    text = "the painter that the singers"
+    ids = torch.tensor([Encoder.from_field(reader.spec.inputs["tokens"]).encode([text])[0][0].tolist()])
+    assert UNK not in ids
+    with torch.no_grad():
+        model = reader.model
+        encoded = model.architecture(model.inputs[0](ids), torch.tensor([ids.shape[1]]))
+        nll = nn.functional.cross_entropy(model.head(encoded.outputs)[0, :-1], ids[0, 1:])
+    assert reader.predict([text])[0]["perplexity"] == pytest.approx(nll.exp().item(), rel=1e-5)
+
+
+def test_translations_are_texts(tmp_path):
+    rows = fitted(tmp_path / "run", "toy_copy", "--task.max_steps=5").predict(["a b c", "", "zzz"])
+    assert all(len(row["text"].split()) <= 5 for row in rows)
+
+
+# -- refusals -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda meta, spec: meta.clear(),
+        lambda meta, spec: meta.update(recipe=[]),
+        lambda meta, spec: meta.update(parts=[{"kind": "cells"}]),
+        lambda meta, spec: meta["recipe"].update(model={}),
+        lambda meta, spec: meta["recipe"]["model"].update(architecture={}),
+        lambda meta, spec: meta["recipe"]["model"].update(architecture={"name": "os.system", "command": "true"}),
+        lambda meta, spec: meta["recipe"]["model"]["architecture"].update(hidden_size="wide"),
+        lambda meta, spec: meta["recipe"]["model"]["architecture"].update(hidden_size=8),
+        lambda meta, spec: meta["recipe"]["task"].update(name="nothing"),
+        lambda meta, spec: spec.clear(),
+        lambda meta, spec: spec.update(form="smoke_signals"),
+        lambda meta, spec: spec["inputs"]["tokens"]["options"].update(colour="red"),
+    ],
+)
+def test_a_checkpoint_whose_words_do_not_make_a_model_is_refused(trained, tmp_path, spoil):
+    run = shutil.copytree(trained, tmp_path / "run")
+    kept = checkpoint.load(checkpoint.locate(run))
+    spoil(kept.meta, kept.spec)
+    checkpoint.save(run / "checkpoints" / "spoilt", dict(kept.weights), kept.meta, kept.spec)
+    checkpoint.point(run / "checkpoints" / "best", "spoilt")
+    with pytest.raises(rnnzoo.ZooError) as told:
+        rnnzoo.load(run)
+    assert len(str(told.value).splitlines()) <= 5
+
+
+def test_a_run_without_a_checkpoint_is_told(trained, tmp_path):
+    run = shutil.copytree(trained, tmp_path / "run")
+    shutil.rmtree(run / "checkpoints")
+    with pytest.raises(RunError, match=f"no checkpoint at {run}"):
+        rnnzoo.load(run)
+
+
+def test_weights_are_the_checkpoints_to_the_last_bit(trained, model):
+    kept = checkpoint.load(checkpoint.locate(trained))
+    for name, tensor in model.model.state_dict().items():
+        assert torch.equal(tensor, kept.weights[name])
+    assert json.loads(json.dumps(model.recipe)) == kept.meta["recipe"]
+
+
+# -- models without a run -------------------------------------------------------------------------------------------
+
+
+def test_create_model_gives_a_plain_module():
+    model = rnnzoo.create_model("stacked", 5, cell="gru", hidden_size=3, num_layers=2)
+    assert isinstance(model, nn.Module)
+    encoded = model(torch.randn(2, 4, 5), torch.tensor([4, 2]))
+    assert encoded.outputs.shape == (2, 4, 3) and encoded.last.shape == (2, 3)
+    encoded.outputs.sum().backward()
+    assert all(p.grad is not None for p in model.parameters())
+
+
+def test_create_model_computes_what_torch_computes():
+    reference = nn.LSTM(5, 3, batch_first=True)
+    model = rnnzoo.create_model("lstm", 5, hidden_size=3)
+    model.load_torch(reference)
+    x = torch.randn(2, 4, 5)
+    torch.testing.assert_close(model(x).outputs, reference(x)[0])
+
+
+def test_create_model_refuses_what_is_not_there():
+    with pytest.raises(rnnzoo.ZooError, match="Did you mean 'stacked'"):
+        rnnzoo.create_model("staked", 5)
+    with pytest.raises(ValueError, match="hidden_size"):
+        rnnzoo.create_model("lstm", 5, hidden_size=0)
