@@ -54,7 +54,7 @@ def _told(arguments: list[str]) -> int:
 
 
 def _flush() -> None:
-    if sys.stdout is not None:  # it is, where the caller has closed it
+    if sys.stdout is not None:  # None is what a closed one becomes
         sys.stdout.flush()
 
 

@@ -28,6 +28,7 @@ from rnnzoo.callbacks.throughput import Throughput
 from rnnzoo.data.datamodule import ZooData
 from rnnzoo.data.forms import FORMS
 from rnnzoo.engine import choose
+from rnnzoo.engine.memory import keep_memory
 from rnnzoo.engine.recurrence import report
 from rnnzoo.errors import RecipeError, RunError
 from rnnzoo.model import SequenceModel
@@ -165,6 +166,7 @@ def _train(
     if recipe["trainer"]["enable_progress_bar"]:
         callbacks.append(Progress())
     trainer = make_trainer(recipe, callbacks=callbacks, logger=loggers, default_root_dir=run.path)
+    keep_memory()
     seed_everything(recipe["seed"], 1, trainer.global_rank)  # each rank draws its own dropout masks
     began, cpu_began = time.perf_counter(), time.process_time()
     _go_on(trainer, lambda: trainer.fit(module, data))

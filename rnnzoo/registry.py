@@ -149,7 +149,7 @@ def require(parts: Iterable[Mapping[str, str]]) -> None:
             continue
         whose, remedy = f"of {owner} {version}", f"pip install {owner}=={version}"
         if owner == IN_PROCESS:
-            whose, remedy = "of a program's own", f"rnnzoo.register('{SINGULAR[kind_of(kind)]}', '{name}', ...)"
+            whose, remedy = "registered by the program", f"rnnzoo.register('{SINGULAR[kind_of(kind)]}', '{name}', ...)"
         kept_out = os.environ.get("RNNZOO_PLUGINS")
         missing.append(
             f"the run was trained with {SINGULAR[kind_of(kind)]} '{name}' {whose}, which is not here.\n"

@@ -393,7 +393,7 @@ def test_a_run_of_a_cell_that_a_program_registered_is_told(told, here):
         registry.unregister("cells", "odd")
     (message,) = told("predict", "run", "--text", "good")
     assert message == (
-        "the run was trained with cell 'odd' of a program's own, which is not here.\n"
+        "the run was trained with cell 'odd' registered by the program, which is not here.\n"
         "  Needed: rnnzoo.register('cell', 'odd', ...)."
     )
 

@@ -172,8 +172,9 @@ class ToyReviews(Embedded):
         aside       not every no judges      we did not book a table and i did like the food
         correction  A, not B                 the food was good , not bad at all
 
-    The twin exchanges the two claims, the two judging words, or where the negation stands. The three parts share their
-    words and phrases; which of them stand together differs, so that dev and test ask for composition, not memory.
+    The twin exchanges the two claims, the two judging words, or where the negation stands. Remarks without a judgement
+    may stand around. The parts share words and phrases, and differ in which claims stand together and how they are
+    joined, so that dev and test ask for composition, not memory.
 
     examples: reviews of the training part; every part is rounded up to whole twins, which stand next to each other.
     """
@@ -222,9 +223,9 @@ def _twins(random: Random, kind: str, joint: int, i: int, j: int) -> tuple[str, 
     else:
         claim = _claim(random, FRAMES[i], True, False, bare=0.5)
         bad = random.choice(ADJECTIVES.negative)
-        after = _slots(random, ADJECTIVES, bare=0.5) | ({"tail": "at all"} if random.random() < 0.2 else {})
-        texts[True] = CORRECTIONS[joint].format(A=claim.text(), B=bad, **after)
-        texts[False] = CORRECTIONS[joint].format(A=claim.text(polar=bad), B=claim.slots["polar"], **after)
+        rest = _slots(random, ADJECTIVES, bare=0.5) | ({"tail": "at all"} if random.random() < 0.2 else {})
+        texts[True] = CORRECTIONS[joint].format(A=claim.text(), B=bad, **rest)
+        texts[False] = CORRECTIONS[joint].format(A=claim.text(polar=bad), B=claim.slots["polar"], **rest)
     before, after, stop = _surroundings(random)
     whole = {label: " ".join(f"{before} {text} {after} {stop}".split()) for label, text in texts.items()}
     return whole[True], whole[False]
