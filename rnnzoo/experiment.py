@@ -232,7 +232,10 @@ def origin(kept: checkpoint.Checkpoint) -> tuple[dict[str, Any], DataSpec]:
 
 
 def _go_on(trainer: pl.Trainer, work: Any) -> None:
-    """Do a part of the run; Ctrl-C, which Lightning turns into an exit and then ignores, is KeyboardInterrupt again."""
+    """Do a part of the run; Ctrl-C, which Lightning turns into an exit and then ignores, is KeyboardInterrupt again.
+
+    Raises: RunError if another process of the run is gone.
+    """
     handler = signal.getsignal(signal.SIGINT)
     try:
         work()
@@ -240,6 +243,11 @@ def _go_on(trainer: pl.Trainer, work: Any) -> None:
         if trainer.interrupted:
             signal.signal(signal.SIGINT, handler)
             raise KeyboardInterrupt from None
+        raise
+    except RuntimeError as error:
+        lost = isinstance(error, getattr(torch.distributed, "DistError", ())) or "gloo" in str(error)
+        if lost and trainer.world_size > 1:
+            raise RunError("another process of the run has stopped; what it said stands above.") from error
         raise
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from test_registry import distribution
 
 from rnnzoo import checkpoint, experiment, runs
 from rnnzoo import recipe as recipes
@@ -120,3 +121,39 @@ def test_too_few_rows_for_two_processes_is_one_readable_mistake_and_ends_both():
     done = rnnzoo("fit", "toy_tags", "--data.examples", 8, "--data.batch_size", 4, *SMALL, *TWO)
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert "the dev part has 1 examples, too few to give each of 2 ranks some" in done.stderr
+
+
+def test_each_process_draws_dropout_masks_of_its_own(tmp_path):
+    """There is one batch, so both processes train on it; with the same masks they would do what one process does."""
+    once = ["--data.examples=16", "--data.batch_size=16", "--model.dropout=0.5"]
+    _, alone = experiment.fit(resolved("quickstart", *once))
+    ran("fit", "quickstart", *SMALL, *once, *TWO, "--run_dir", tmp_path / "two")
+    one, two = last(alone.path), last(tmp_path / "two")
+    assert not any(torch.equal(two[name], weight) for name, weight in one.items() if name.startswith("head"))
+
+
+BAD_ROW = """
+import os
+from rnnzoo.data import forms
+from rnnzoo.data.embedded import ToyReviews
+from rnnzoo.errors import DataError
+
+
+class Half(ToyReviews):
+    def read(self):
+        if os.environ.get("LOCAL_RANK") == "1":
+            forms.RowExamples.collate = self.fail
+        return super().read()
+
+    def fail(self, *_):
+        raise DataError("this process has a bad row.")
+"""
+
+
+def test_a_mistake_of_one_process_is_told_once_and_ends_both(tmp_path, monkeypatch):
+    distribution(tmp_path / "site", "rnnzoo-half", "rnnzoo.datasets", "half = stranger_half:Half", BAD_ROW)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
+    done = rnnzoo("fit", "quickstart", "--data", "{name: half, examples: 64}", *SMALL, *TWO, "--run_dir", "run")
+    assert done.returncode != 0 and done.stderr.count("this process has a bad row.") == 1
+    assert "Traceback" not in done.stderr
+    assert runs.read("run")["summary"]["status"] in ("failed", "interrupted")

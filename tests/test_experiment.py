@@ -13,7 +13,7 @@ import yaml
 from lightning.pytorch import Trainer
 from test_tracking import records
 
-from rnnzoo import checkpoint, experiment, load, registry, runs
+from rnnzoo import checkpoint, experiment, load, runs
 from rnnzoo import recipe as recipes
 from rnnzoo.batch import Batch, DataSpec
 from rnnzoo.callbacks.throughput import Throughput
@@ -311,14 +311,3 @@ def test_a_trainer_without_a_last_step_is_told_what_to_give():
     trainer = Trainer(max_epochs=-1, logger=False, enable_checkpointing=False, accelerator="cpu", barebones=False)
     with pytest.raises(RecipeError, match="Give the Trainer max_epochs or max_steps"):
         trainer.fit(module, data)
-
-
-def test_a_run_says_which_parts_it_needs_and_misses_them_by_name():
-    registry.register("architectures", "mine", type("Mine", (registry.load("architectures", "gru"),), {}))
-    try:
-        _, run = fit("--model.architecture={name: mine, hidden_size: 4}", "--trainer.max_epochs=1")
-        assert load(run.path).predict(["good"])
-    finally:
-        registry.unregister("architectures", "mine")
-    with pytest.raises(Exception, match="trained with architecture 'mine' registered by the program"):
-        load(run.path)

@@ -34,7 +34,8 @@ def wheel(tmp_path_factory) -> Path:
 def test_the_wheel_holds_every_module_and_every_recipe_and_nothing_else(wheel):
     found = {path.relative_to(wheel).as_posix() for path in wheel.rglob("*") if path.is_file()}
     (info,) = {path.partition("/")[0] for path in found if ".dist-info/" in path}
-    modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "rnnzoo").rglob("*.py")}
+    sources = {path for path in (ROOT / "rnnzoo").rglob("*") if path.is_file() and path.parent.name != "__pycache__"}
+    modules = {path.relative_to(ROOT).as_posix() for path in sources}
     recipes = {f"rnnzoo/{path.relative_to(ROOT).as_posix()}" for path in (ROOT / "recipes").rglob("*.yaml")}
     shipped = {path for path in found if not path.startswith(info)}
     assert "rnnzoo/recipes/quickstart.yaml" in recipes and modules | recipes <= shipped

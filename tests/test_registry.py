@@ -47,9 +47,8 @@ class LeakyCell(Cell):
 
 
 @pytest.fixture(autouse=True)
-def clean(monkeypatch):
-    """No plugin of another test, imported or chosen, is left."""
-    monkeypatch.delenv("RNNZOO_PLUGINS", raising=False)
+def clean():
+    """No plugin of another test is left."""
     before = set(sys.modules)
     yield
     for name in set(sys.modules) - before:
@@ -57,20 +56,23 @@ def clean(monkeypatch):
             del sys.modules[name]
 
 
+def distribution(place: Path, name: str, group: str, line: str, source: str, version: str = "1.2") -> None:
+    """Install a distribution of one module into a folder: a group's entry-point line, and the module's source."""
+    info = place / f"{name.replace('-', '_')}-{version}.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+    (info / "entry_points.txt").write_text(f"[{group}]\n{line}\n")
+    module = line.partition("=")[2].partition(":")[0].strip()
+    (place / f"{module}.py").write_text(source)
+
+
 @pytest.fixture
 def install(tmp_path, monkeypatch):
-    """Install a distribution of one module: `install("rnnzoo-lru", "rnnzoo.cells", "lru = stranger:LRU", "...")`."""
+    """`install("rnnzoo-lru", "rnnzoo.cells", "lru = stranger:LRU", "...")`: a distribution where Python looks."""
 
-    def run(name: str, group: str, line: str, source: str, version: str = "1.2", folder: str = "") -> Path:
-        place = tmp_path / (folder or name)
-        info = place / f"{name.replace('-', '_')}-{version}.dist-info"
-        info.mkdir(parents=True)
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
-        (info / "entry_points.txt").write_text(f"[{group}]\n{line}\n")
-        module = line.partition("=")[2].partition(":")[0].strip()
-        (place / f"{module}.py").write_text(source)
-        monkeypatch.syspath_prepend(str(place))
-        return place
+    def run(name: str, group: str, line: str, source: str, folder: str = "") -> None:
+        distribution(tmp_path / (folder or name), name, group, line, source)
+        monkeypatch.syspath_prepend(str(tmp_path / (folder or name)))
 
     return run
 
