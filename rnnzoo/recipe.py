@@ -238,6 +238,7 @@ def _load(text: str, file: str, mistakes: list[str]) -> Node:
             return Node(items, place)
         if isinstance(node, yaml.SequenceNode):
             return Node([convert(item, where(item.start_mark), key) for item in node.value], place)
+        assert isinstance(node, yaml.ScalarNode)
         return Node(_scalar(node), place, node.value)
 
     try:
@@ -257,8 +258,8 @@ def _check_events(events: Iterator[yaml.Event], refuse: Callable[[Any, str], Rec
         mark = event.start_mark
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             raise refuse(mark, "anchors (&) and aliases (*) are not allowed.\n  Put a text that has them in quotes.")
-        if getattr(event, "tag", None):
-            tag = event.tag.replace("tag:yaml.org,2002:", "!!")
+        if tag := getattr(event, "tag", None):
+            tag = tag.replace("tag:yaml.org,2002:", "!!")
             raise refuse(mark, f"the tag {tag} is not allowed.\n  A recipe holds plain values only.")
         nodes += isinstance(event, yaml.NodeEvent)
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
