@@ -11,7 +11,6 @@ import logging
 import math
 import netrc
 import os
-import socket
 import threading
 import time
 import urllib.request
@@ -24,6 +23,7 @@ from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
+from rnnzoo.network import PORTS, connects
 from rnnzoo.options import TrackingOptions
 from rnnzoo.runs import Run, plain, redact
 
@@ -218,7 +218,7 @@ def _reachable(settings: Any) -> bool:
         return False
     proxy = None if urllib.request.proxy_bypass(url.netloc) else urllib.request.getproxies().get(url.scheme)
     target = urlsplit(proxy) if proxy else url
-    if not _answers((target.hostname or "", target.port or (443 if target.scheme == "https" else 80))):
+    if not connects(target.hostname or "", target.port or PORTS.get(target.scheme, 443), PROBE_SECONDS):
         raise ConnectionError(f"{target.hostname} does not answer")
     return True
 
@@ -230,20 +230,6 @@ def _in_netrc(host: str) -> bool:
             if netrc.netrc(os.path.expanduser(file)).authenticators(host):
                 return True
     return False
-
-
-def _answers(address: tuple[str, int]) -> bool:
-    """Whether a TCP connection opens in time; looking the name up counts, which a socket's timeout does not cover."""
-    answers = []
-
-    def connect() -> None:
-        with contextlib.suppress(OSError, UnicodeError), socket.create_connection(address, PROBE_SECONDS):
-            answers.append(True)
-
-    probe = threading.Thread(target=connect, daemon=True)
-    probe.start()
-    probe.join(PROBE_SECONDS)
-    return bool(answers)
 
 
 def _line(error: BaseException) -> str:
