@@ -201,7 +201,9 @@ class Scan(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:  # type: ignore[override]
-        code, layout, common = ctx.code, ctx.layout, ctx.common
+        code, layout, common = ctx.code, ctx.layout, dict(ctx.common)
+        if ctx.saved_tensors:  # asking for it raises, as everywhere in torch, if it was changed since
+            common["weight"] = ctx.saved_tensors[0].detach().contiguous()
         traced, hidden = code.trace, common["hidden"]
         dy = [None if g is None else g.contiguous() for g in gradients[: traced.states]]
         gx: Tensor = common["gx"]

@@ -164,6 +164,17 @@ def test_native_code_leaves_other_types_to_other_paths():
         layer(Sequences.of(torch.zeros(1, 2, 2, dtype=torch.float64)))
 
 
+@needs_compiler
+def test_a_weight_changed_before_the_backward_pass_is_an_error_and_not_a_wrong_gradient():
+    layer = Recurrence(GRUCell(2, 3))
+    with forced("native"):
+        total = layer(Sequences.of(torch.randn(2, 4, 2)))[0].padded.sum()
+    with torch.no_grad():
+        layer.cell.weight_hh.add_(1)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        total.backward()
+
+
 BUILD = """
 import torch
 from rnnzoo.cells.gru import GRUCell
