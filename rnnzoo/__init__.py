@@ -8,6 +8,8 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from rnnzoo.architectures.base import Architecture
     from rnnzoo.cells.base import Cell, LinearCell, NoiseSpec, PointwiseCell, StateSpec
+    from rnnzoo.cells.wrappers import Wrapper
+    from rnnzoo.data.base import Source
     from rnnzoo.errors import ZooError
     from rnnzoo.experiment import from_recipe
     from rnnzoo.predictor import create_model, load
@@ -21,7 +23,9 @@ _PUBLIC = {
     "NoiseSpec": "rnnzoo.cells.base",
     "PointwiseCell": "rnnzoo.cells.base",
     "StateSpec": "rnnzoo.cells.base",
+    "Source": "rnnzoo.data.base",
     "Task": "rnnzoo.tasks.base",
+    "Wrapper": "rnnzoo.cells.wrappers",
     "ZooError": "rnnzoo.errors",
     "create_model": "rnnzoo.predictor",
     "from_recipe": "rnnzoo.experiment",
@@ -34,8 +38,10 @@ __all__ = [
     "LinearCell",
     "NoiseSpec",
     "PointwiseCell",
+    "Source",
     "StateSpec",
     "Task",
+    "Wrapper",
     "ZooError",
     "__version__",
     "create_model",

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from rnnzoo import __version__, show, texts
+from rnnzoo import __version__, bench, show, texts
 from rnnzoo.errors import DataError, RecipeError, ZooError, nearest
 
 MISTAKE_EXIT, SIGINT_EXIT, PIPE_EXIT = 2, 130, 141
@@ -66,6 +66,7 @@ def _drop_output() -> None:
 
 # -- what was asked -------------------------------------------------------------------------------------------------
 
+KINDS = ("cell", "architecture", "task", "dataset")
 RECIPE_VERBS = ("fit", "validate", "test")
 VALUE_FLAGS = ("--run_dir",)
 OWN_FLAGS = (*VALUE_FLAGS, "--help", "--print_config", "--json")
@@ -127,7 +128,7 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
 
     def add(verb: Callable[[argparse.Namespace], int], summary: str, example: str) -> argparse.ArgumentParser:
         command = commands.add_parser(
-            verb.__name__.strip("_"), help=summary, description=f"{summary[0].upper()}{summary[1:]}.",
+            verb.__name__.strip("_").replace("_", "-"), help=summary, description=f"{summary[0].upper()}{summary[1:]}.",
             epilog=f"example: {example}", allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter,
         )  # fmt: skip
         command.set_defaults(verb=verb)
@@ -164,6 +165,15 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
     showing.usage = "rnnzoo show KIND NAME | RUN [--json]"
     showing.add_argument("what", nargs="+", metavar="KIND NAME | RUN", help="a kind and a name, or a run")
     showing.add_argument("--json", action="store_true", help="print one JSON object (of a run)")
+    check = add(_check, "check that a part keeps its contract, and show what holds", "rnnzoo check lstm")
+    check.add_argument("name", nargs="+", metavar="NAME", help="names that `rnnzoo list` tells; 'all' for every cell")
+    check.add_argument("--kind", default="cell", choices=KINDS, help="(default: cell)")
+    check.add_argument("--json", action="store_true", help="print one JSON object")
+    new = add(_new_plugin, "write a package with a part of your own", "rnnzoo new-plugin mgu --kind cell")
+    new.add_argument("name", metavar="NAME", help="the part's name in recipes, as in my_cell")
+    new.add_argument("--kind", default="cell", choices=KINDS, help="(default: cell)")
+    new.add_argument("--folder", type=Path, metavar="DIR", help="where to write it (default: rnnzoo-NAME, here)")
+    bench.add_arguments(add(_bench, "measure the speed of cells, or of a recipe", "rnnzoo bench cell lstm gru --json"))
     return parser, list(commands.choices)
 
 
@@ -322,3 +332,23 @@ def _show_run(run: str, as_json: bool) -> int:
     else:
         show.show_run(told)
     return 0
+
+
+# -- check, new-plugin, bench ---------------------------------------------------------------------------------------
+
+
+def _check(given: argparse.Namespace) -> int:
+    from rnnzoo import testing
+
+    return testing.run(given.kind, given.name, given.json)
+
+
+def _new_plugin(given: argparse.Namespace) -> int:
+    from rnnzoo import templates
+
+    templates.write(given.kind, given.name, given.folder)
+    return 0
+
+
+def _bench(given: argparse.Namespace) -> int:
+    return bench.run(given)

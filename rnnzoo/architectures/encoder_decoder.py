@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from rnnzoo.architectures.attention import DotAttention
 from rnnzoo.architectures.base import SEQUENCE, Architecture, ArchitectureLike, Encoded, LayerStack, make_architecture
-from rnnzoo.cells.base import CellLike, State
+from rnnzoo.cells.base import CellLike, State, StateSpec
 from rnnzoo.engine.layout import Sequences
 
 
@@ -61,7 +61,7 @@ class EncoderDecoder(Architecture):
     def answers(cls, **parameters: Any) -> frozenset[str]:
         return frozenset({SEQUENCE})
 
-    def _specs(self) -> list:
+    def _specs(self) -> list[StateSpec]:
         return [spec for cell in self.decoder.cells for spec in cell.state_specs()]
 
     def encode(self, x: Sequences, state: list[State] | None, need_state: bool) -> Encoded:
@@ -70,7 +70,7 @@ class EncoderDecoder(Architecture):
         return Encoded(encoded.sequences, encoded.last, self.start(encoded) if need_state else None)
 
     def start(self, encoded: Encoded) -> list[State]:
-        """The decoder's first state: each real state vector bridged from the encoder's last output."""
+        """The decoder's first state: every free state bridged from the encoder's last output."""
         like = encoded.last
         state = [cell.initial_state(len(like), like) for cell in self.decoder.cells]
         if self.bridge is None:
@@ -78,7 +78,7 @@ class EncoderDecoder(Architecture):
         specs = self._specs()
         pieces = iter(torch.tanh(self.bridge(like)).split([n for n in map(_bridged, specs) if n], -1))
         flat = iter(specs)
-        return [tuple(next(pieces) if _bridged(next(flat)) else s for s in layer) for layer in state]
+        return [tuple(_filled(next(flat), s, pieces) for s in layer) for layer in state]
 
     def remember(self, encoded: Encoded) -> Memory:
         """The memory that `decode` attends to."""
@@ -100,7 +100,15 @@ class EncoderDecoder(Architecture):
         return torch.tanh(self.combine(torch.cat([decoded.outputs, context], -1))), decoded.state, weights
 
 
-def _bridged(spec: Any) -> int:
-    """How many numbers of a state spec the bridge fills: those of real vectors; other states begin as they are."""
-    vector = len(spec.shape) == 1 and spec.dtype is None
-    return math.prod(spec.shape) if vector else 0
+def _bridged(spec: StateSpec) -> int:
+    """How many numbers of a state the bridge fills: those of states that may be set; others begin as they are."""
+    return math.prod(spec.shape) * (2 if spec.dtype is not None and spec.dtype.is_complex else 1) if spec.free else 0
+
+
+def _filled(spec: StateSpec, state: Tensor, pieces: Iterator[Tensor]) -> Tensor:
+    if not _bridged(spec):
+        return state
+    piece = next(pieces)
+    if state.is_complex():
+        return torch.view_as_complex(piece.to(state.real.dtype).unflatten(-1, (*spec.shape, 2)))
+    return piece.unflatten(-1, spec.shape)

@@ -5,7 +5,8 @@
     y      = readout(gx, state')  the output: run over all live steps at once
 
 Three kinds of author: a `PointwiseCell` writes `update`, a `LinearCell` writes `coefficients`, any other `Cell` writes
-`step`. The engine runs all of them forwards and backwards over ragged batches, with carried state.
+`step`. The engine runs all of them forwards and backwards over ragged batches, with carried state. A cell around a cell
+is a `Wrapper` (`rnnzoo/cells/wrappers.py`).
 """
 
 from __future__ import annotations
@@ -28,12 +29,25 @@ Init = Literal["uniform", "orthogonal"]
 
 @dataclass(frozen=True)
 class StateSpec:
-    """One tensor of a state: (batch, *shape), filled with `initial` at the start; dtype None is the parameters' own."""
+    """One tensor of a state: (batch, *shape), filled with `initial` at the start.
+
+    dtype: None is the parameters' own; a complex one has the parameters' precision. free: whether any numbers make a
+    valid state, so that an encoder may set them; False for a running maximum or a normaliser.
+    """
 
     name: str
     shape: tuple[int, ...]
     dtype: torch.dtype | None = None
     initial: float = 0.0
+    free: bool = True
+
+    def dtype_for(self, like: torch.dtype) -> torch.dtype:
+        """The dtype of this state beside parameters of dtype `like`."""
+        if self.dtype is None:
+            return like
+        if not self.dtype.is_complex:
+            return self.dtype
+        return torch.complex128 if like == torch.float64 else torch.complex64
 
 
 @dataclass(frozen=True)
@@ -59,11 +73,19 @@ class Cell(nn.Module):
     Raises: ValueError for sizes that are not whole numbers >= 1.
     """
 
+    house: ClassVar[bool] = True  # this very class is rnnzoo's: what it defines, the engine may do in another way
     states: tuple[StateSpec | str, ...] = ("h",)
     gates: ClassVar[tuple[str, ...]] = ()
     noise: tuple[NoiseSpec, ...] = ()
     weight_ih: nn.Parameter
     bias_ih: nn.Parameter
+    scan: ClassVar[Callable[..., tuple[Tensor, State]] | None] = None
+    """`scan(gx, layout, state) -> (outputs, last)`: all steps at once, where a cell has such a form.
+
+    gx as `project` gives it for packed rows; state: (batch, *shape) each, longest sequence first. Returns the outputs
+    (rows, output_size) and the last state, longest first. It must equal a loop of `step` and `readout`; always written
+    forwards: the engine reverses. `layout.grid` and `layout.rows_of` turn rows into rectangles and back.
+    """
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()
@@ -101,7 +123,7 @@ class Cell(nn.Module):
     def initial_state(self, batch: int, like: Tensor) -> State:
         """The state before the first step, on the device (and, unless a spec has its own, of the dtype) of `like`."""
         return tuple(
-            torch.full((batch, *s.shape), s.initial, dtype=s.dtype or like.dtype, device=like.device)
+            torch.full((batch, *s.shape), s.initial, dtype=s.dtype_for(like.dtype), device=like.device)
             for s in self.state_specs()
         )
 
@@ -117,8 +139,36 @@ class Cell(nn.Module):
         raise TypeError(f"{type(self).__name__} must define step(gx, state)")
 
     def readout(self, gx: Any, state: State) -> Tensor:
-        """The output (..., output_size) after a step; by default the first state."""
+        """The output (..., output_size) after a step; by default the first state.
+
+        It is run over all live steps at once, with all their states in memory: a cell with a large state computes its
+        output in `step` and keeps it as the first state.
+        """
         return state[0]
+
+    def effective_weights(self) -> dict[str, Tensor]:
+        """Tensors that stand in for parameters, by name, for one pass over a batch of sequences: dropped weights, say.
+
+        Asked for once a pass, before any mask is drawn.
+        """
+        return {}
+
+    @property
+    def core(self) -> PointwiseCell | None:
+        """The `PointwiseCell` that owns the gates and the recurrent product, if the step is pointwise beside those."""
+        return None
+
+    def gates_of(self, gx: Any) -> Tensor:
+        """The part of gx that holds the core's gates: (..., gates * hidden_size)."""
+        return gx
+
+    def overrides(self, *names: str) -> list[str]:
+        """Which of these methods the cell has a version of its own of."""
+
+        def owner(name: str) -> type:
+            return next((c for c in type(self).__mro__ if name in vars(c)), Cell)
+
+        return [name for name in names if not vars(owner(name)).get("house", False)]
 
     def forward(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """One step for (batch, input_size): the output and the new state. For streams and one's own loops.
@@ -148,19 +198,38 @@ class PointwiseCell(Cell):
     per-channel parameters of hidden_size, as peepholes are; `update` reads them from self.
 
     init: "uniform" as in torch.nn, or "orthogonal": Glorot-uniform input weights, orthogonal recurrent weights per
-    gate (Saxe et al., arXiv:1312.6120), zero biases but 1 for the forget gate (Jozefowicz et al., ICML 2015).
+    gate (Saxe et al., arXiv:1312.6120), zero biases but 1 for a forget gate that stands beside an input gate
+    (Jozefowicz et al., ICML 2015). forget_bias: the bias of the forget gate, in place of init's. chrono_steps: T, the
+    longest memory in steps: the bias of the forget gate is log U(1, T - 1), that of the input gate its negative
+    (Tallec, Ollivier, arXiv:1804.11188).
+
+    Raises: ValueError if a bias is asked for and the cell has no forget gate.
     """
 
+    house = True
     recurrent: ClassVar[Literal["dense", "block", "diagonal"] | None] = "dense"
     blocks: ClassVar[int] = 1
     params: ClassVar[tuple[str, ...]] = ()
     forget_gate: ClassVar[str | None] = None  # the gate that keeps memory when it is open
+    input_gate: ClassVar[str | None] = None  # the gate that writes to it, where that is another one
     weight_hh: nn.Parameter
     bias_hh: nn.Parameter
 
-    def __init__(self, input_size: int, hidden_size: int, init: Init = "uniform") -> None:
-        self.init = init
+    def __init__(
+        self, input_size: int, hidden_size: int, init: Init = "uniform", forget_bias: float | None = None,
+        chrono_steps: int | None = None,
+    ) -> None:  # fmt: skip
+        limits.check(chrono_steps=chrono_steps)
+        if self.forget_gate is None and (forget_bias is not None or chrono_steps is not None):
+            raise ValueError(f"{type(self).__name__} has no forget gate to give a bias")
+        if forget_bias is not None and chrono_steps is not None:
+            raise ValueError("forget_bias and chrono_steps both set the forget gate's bias; give one of them")
+        self.init, self.forget_bias, self.chrono_steps = init, forget_bias, chrono_steps
         super().__init__(input_size, hidden_size)
+
+    @property
+    def core(self) -> PointwiseCell:
+        return self
 
     def make_recurrent(self) -> None:
         gates, size, block = len(self.gates), self.hidden_size, self.hidden_size // self.blocks
@@ -179,17 +248,30 @@ class PointwiseCell(Cell):
     @torch.no_grad()
     def reset_parameters(self) -> None:
         super().reset_parameters()
-        if self.init == "uniform":
+        if self.init == "orthogonal":
+            for gate in self.weight_ih.chunk(len(self.gates)):
+                nn.init.xavier_uniform_(gate)
+            if self.recurrent == "dense":
+                for gate in self.weight_hh.chunk(len(self.gates)):
+                    nn.init.orthogonal_(gate)
+                self.bias_hh.zero_()
+            self.bias_ih.zero_()
+            if self.input_gate is not None:
+                self._set_bias(self.forget_gate, torch.ones(()))
+        if self.forget_bias is not None:
+            self._set_bias(self.forget_gate, torch.tensor(float(self.forget_bias)))
+        if self.chrono_steps is not None:
+            memory = torch.empty(self.hidden_size).uniform_(1, self.chrono_steps - 1).log_()
+            self._set_bias(self.forget_gate, memory)
+            self._set_bias(self.input_gate, -memory)
+
+    def _set_bias(self, gate: str | None, value: Tensor) -> None:
+        if gate is None:
             return
-        for gate in self.weight_ih.chunk(len(self.gates)):
-            nn.init.xavier_uniform_(gate)
-        if self.recurrent == "dense":
-            for gate in self.weight_hh.chunk(len(self.gates)):
-                nn.init.orthogonal_(gate)
-            self.bias_hh.zero_()
-        self.bias_ih.zero_()
-        if self.forget_gate is not None:
-            self.bias_ih.chunk(len(self.gates))[self.gates.index(self.forget_gate)].fill_(1)
+        place = self.gates.index(gate)
+        self.bias_ih.chunk(len(self.gates))[place].copy_(value.expand(self.hidden_size))
+        if self.recurrent is not None:
+            self.bias_hh.chunk(len(self.gates))[place].zero_()
 
     def recur(self, h: Tensor) -> tuple[Tensor, ...]:
         """h: (batch, hidden_size). Returns gh, one (batch, hidden_size) tensor per gate."""
@@ -219,9 +301,15 @@ class PointwiseCell(Cell):
 class LinearCell(Cell):
     """A cell that is linear in its state: h' = a * h + b, with a and b from the input alone."""
 
+    house = True
+
     def step(self, gx: Tensor, state: State, *noise: Tensor) -> State:
-        a, b = self.coefficients(gx.chunk(len(self.gates), -1) if self.gates else gx)
+        a, b = self.parts(gx)
         return (a * state[0] + b,)
+
+    def parts(self, gx: Any) -> tuple[Tensor, Tensor]:
+        """a and b of the steps in gx."""
+        return self.coefficients(gx.chunk(len(self.gates), -1) if self.gates else gx)
 
     def coefficients(self, gx: Any) -> tuple[Tensor, Tensor]:
         """gx: one (..., hidden_size) tensor per gate. Returns a and b, of the state's shape."""

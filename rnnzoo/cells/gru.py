@@ -20,6 +20,7 @@ class GRUCell(PointwiseCell):
 
     gates = ("r", "z", "n")
     states = ("h",)
+    forget_gate = "z"
 
     def update(self, gx: tuple[Tensor, ...], gh: tuple[Tensor, ...], state: State) -> State:
         """gx, gh: one (..., hidden_size) tensor per gate; state: (h,). Returns (h',)."""

@@ -22,7 +22,7 @@ class LSTMCell(PointwiseCell):
 
     gates = ("i", "f", "g", "o")
     states = ("h", "c")
-    forget_gate = "f"
+    forget_gate, input_gate = "f", "i"
 
     def update(self, gx: tuple[Tensor, ...], gh: tuple[Tensor, ...], state: State) -> State:
         """gx, gh: one (..., hidden_size) tensor per gate; state: (h, c). Returns (h', c')."""

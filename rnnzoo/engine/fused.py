@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import _VF, Tensor
 
-from rnnzoo.cells.base import Cell, PointwiseCell, State
+from rnnzoo.cells.base import Cell, State
 from rnnzoo.engine.layout import Layout, Sequences
 
 
@@ -57,15 +57,19 @@ def recognise(cell: Cell) -> str | None:
 
 
 def _computes(cell: Cell, layer: Layer) -> bool:
-    if not isinstance(cell, PointwiseCell) or cell.recurrent != "dense" or cell.params or cell.noise:
+    core = cell.core
+    if core is None or core.recurrent != "dense" or core.params or cell.noise or cell.overrides(*OWNED):
         return False
-    if any(getattr(type(cell), name) is not getattr(PointwiseCell, name) for name in OWNED):
-        return False
-    if len(cell.gates) != layer.gates or len(cell.states) != layer.states:
+    if len(core.gates) != layer.gates or len(cell.state_specs()) != layer.states:
         return False
     if any(s.shape != (cell.hidden_size,) or s.dtype is not None or s.initial for s in cell.state_specs()):
         return False
-    if [name for name, _ in cell.named_parameters()] != ["weight_ih", "weight_hh", "bias_ih", "bias_hh"]:
+    if core.blocks != 1 or [name for name, _ in core.named_parameters()] != [
+        "weight_ih",
+        "weight_hh",
+        "bias_ih",
+        "bias_hh",
+    ]:
         return False  # wrapped or reparametrised weights are left to the other paths
     generator = torch.Generator().manual_seed(0)
     count = 2 * layer.gates + layer.states
@@ -73,7 +77,7 @@ def _computes(cell: Cell, layer: Layer) -> bool:
     parts = numbers[: layer.gates], numbers[layer.gates : 2 * layer.gates], numbers[2 * layer.gates :]
     try:
         with torch.no_grad(), torch.autocast("cpu", enabled=False):
-            found = cell.update(*parts)
+            found = cell.update(*parts)  # type: ignore[operator]
             wanted = layer.formula(*parts)
         return len(found) == layer.states and all(
             torch.allclose(a, b, rtol=0, atol=1e-12) for a, b in zip(found, wanted, strict=True)
@@ -105,8 +109,9 @@ class Fused:
 
 
 def _weights(cell: Cell) -> list[Tensor]:
-    assert isinstance(cell, PointwiseCell)
-    return [cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh]
+    core = cell.core
+    assert core is not None
+    return [core.weight_ih, core.weight_hh, core.bias_ih, core.bias_hh]
 
 
 def _call(layer: Layer, cell: Cell, x: tuple[Tensor, ...], first: State, weights: list[Tensor], *time) -> tuple:

@@ -92,6 +92,32 @@ class Layout:
         """(longest + 1,) the packed row where each step begins, on the CPU; the last is the number of rows."""
         return torch.cat([self.alive.new_zeros(1), self.alive.cumsum(0)])
 
+    @cached_property
+    def _grid(self) -> Tensor:
+        """(batch * longest,) for each slot and step its packed row; past a sequence's end, the row after the last."""
+        step, slot = torch.arange(self.longest), torch.arange(self.batch)[:, None]
+        place = torch.where(slot < self.alive, self.starts[step] + slot, self.starts[-1])
+        return place.flatten().to(self.device)
+
+    @cached_property
+    def _from_grid(self) -> Tensor:
+        t, slot = (torch.arange(self.batch) < self.alive[:, None]).nonzero(as_tuple=True)
+        return (slot * self.longest + t).to(self.device)
+
+    def grid(self, rows: Tensor) -> Tensor:
+        """Packed rows (rows, ...) as a rectangle (batch, longest, ...), longest sequence first, zeros past the ends."""
+        padded = torch.cat([rows, rows.new_zeros(1, *rows.shape[1:])])
+        return padded.index_select(0, self._grid).unflatten(0, (self.batch, self.longest))
+
+    def rows_of(self, grid: Tensor) -> Tensor:
+        """(batch, longest, ...), longest sequence first, as packed rows."""
+        return grid.flatten(0, 1).index_select(0, self._from_grid)
+
+    @cached_property
+    def sorted_lengths(self) -> Tensor:
+        """(batch,) lengths, longest first, on the device."""
+        return self.lengths[self.order].to(self.device)
+
     def row_ends(self, reverse: bool, rows: int) -> Tensor:
         """(batch,) for each sequence, longest first, the row of its last state in that direction.
 

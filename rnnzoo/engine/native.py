@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from rnnzoo.cells.base import Cell, PointwiseCell, State
+from rnnzoo.cells.base import Cell, State
 from rnnzoo.engine.build import Unbuildable, library
 from rnnzoo.engine.emit import emit
 from rnnzoo.engine.layout import Layout, Sequences
@@ -100,13 +100,9 @@ def _warn(cause: str) -> None:
 
 
 def _traced(cell: Cell) -> Trace:
-    if not isinstance(cell, PointwiseCell):
-        raise Untraceable("not a PointwiseCell")
-    changed = [
-        name
-        for name in OWNED
-        if getattr(type(cell), name) not in (getattr(PointwiseCell, name), getattr(Cell, name, None))
-    ]
+    if cell.core is None:
+        raise Untraceable("its step is not pointwise")
+    changed = cell.overrides(*OWNED)
     if changed:
         raise Untraceable(f"the cell has a {changed[0]} of its own")
     if any(s.shape != (cell.hidden_size,) or s.dtype is not None for s in cell.state_specs()):
@@ -136,28 +132,27 @@ class Native:
         self, cell: Cell, x: Sequences, state: State | None, reverse: bool, need_state: bool
     ) -> tuple[Sequences, State | None]:
         """state: (batch, hidden_size) each, or None. Returns the outputs and the last state, in the batch's order."""
-        assert isinstance(cell, PointwiseCell)
-        code, layout = compiled(cell), x.layout
-        assert isinstance(code, Compiled)
+        core, code, layout = cell.core, compiled(cell), x.layout
+        assert core is not None and isinstance(code, Compiled)
         additive = code.trace.additive
-        if additive and type(cell).project is Cell.project:
-            gx = F.linear(x.rows, cell.weight_ih, cell.bias_ih + cell.bias_hh)
+        if additive and not cell.overrides("project"):
+            gx = F.linear(x.rows, core.weight_ih, core.bias_ih + core.bias_hh)
             shown: Any = None  # the readout of such a cell may ask for gx itself
         else:
-            gx = cell.project(x.rows)
-            shown = gx
-            gx = gx + cell.bias_hh if additive else gx
+            shown = cell.project(x.rows)
+            gx = cell.gates_of(shown)
+            gx = gx + core.bias_hh if additive else gx
         first = cell.initial_state(layout.batch, x.rows) if state is None else state
         given = state is not None or any(spec.initial for spec in cell.state_specs())
         dense = code.trace.products > 0
-        weights = (cell.weight_hh, None if additive else cell.bias_hh) if dense else (None, None)
+        weights = (core.weight_hh, None if additive else core.bias_hh) if dense else (None, None)
         noise = draw_masks(cell, layout, x.rows)
         found = Scan.apply(
-            code, layout, reverse, given, cell.blocks, noise, gx.contiguous(), *weights,
-            *(layout.sort(s) for s in first), *channel_values(cell),
+            code, layout, reverse, given, core.blocks, noise, gx.contiguous(), *weights,
+            *(layout.sort(s) for s in first), *channel_values(core),
         )  # fmt: skip
         over_time, last = found[: len(first)], found[len(first) :]
-        if type(cell).readout is Cell.readout:
+        if not cell.overrides("readout"):
             outputs = over_time[0]
         else:
             outputs = cell.readout(cell.project(x.rows) if shown is None else shown, over_time)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import AbstractContextManager, nullcontext
 
 from torch import Tensor, nn
+from torch.nn.utils.stateless import _reparametrize_module
 
 from rnnzoo.cells.base import Cell, State
 from rnnzoo.engine.choose import choose
@@ -30,7 +32,8 @@ class Recurrence(nn.Module):
     ) -> tuple[Sequences, State | None]:
         """x: input_size features. Returns the outputs, output_size features, and the last state, None if not needed."""
         path, self.why = choose(self.cell, x)
-        outputs, last = path.run(self.cell, x, state, self.reverse, need_state)
+        with _in_place_of(self.cell, self.cell.effective_weights()):
+            outputs, last = path.run(self.cell, x, state, self.reverse, need_state)
         self.ran[path.name] += 1
         if not self._checked:
             self._check(x, outputs, last)
@@ -51,6 +54,10 @@ class Recurrence(nn.Module):
             raise ValueError(
                 f"{name} gave {outputs.features} output features, declared output_size={self.cell.output_size}"
             )
+
+
+def _in_place_of(cell: Cell, weights: dict[str, Tensor]) -> AbstractContextManager[None]:
+    return _reparametrize_module(cell, weights) if weights else nullcontext()
 
 
 def report(model: nn.Module) -> list[dict[str, object]]:

@@ -34,6 +34,7 @@ class Reference:
         for count in alive:
             starts.append(starts[-1] + count)
 
+        keeps = bool(cell.overrides("readout"))  # else the output is the first state, and no other is kept
         waiting = now  # reversed sequences begin one after the other, each with its own first state
         done: list[State] = []  # forward sequences that have ended, shortest first
         steps: list[State] = []
@@ -47,7 +48,7 @@ class Reference:
                 now = tuple(s[: alive[t]] for s in now)
             count, rows = alive[t], slice(starts[t], starts[t] + alive[t])
             now = cell.step(select(gx, rows), now, *(mask[rows] if by_row else mask[:count] for mask, by_row in noise))
-            steps.append(now)
+            steps.append(now if keeps else now[:1])
         if reverse:
             steps.reverse()
             done.append(tuple(w[count:] for w in waiting))
@@ -60,8 +61,8 @@ class Reference:
 
 
 def select(gx: Any, rows: slice) -> Any:
-    """The rows of gx, a tensor or a tuple of tensors."""
-    return gx[rows] if isinstance(gx, Tensor) else tuple(part[rows] for part in gx)
+    """The rows of gx, a tensor or a tuple of such."""
+    return gx[rows] if isinstance(gx, Tensor) else tuple(select(part, rows) for part in gx)
 
 
 def draw_masks(cell: Cell, layout: Layout, like: Tensor) -> list[tuple[Tensor, bool]]:

@@ -15,7 +15,7 @@ from torch.fx import Node
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn.utils.stateless import _reparametrize_module
 
-from rnnzoo.cells.base import PointwiseCell
+from rnnzoo.cells.base import Cell, PointwiseCell
 
 
 class Untraceable(Exception):
@@ -72,20 +72,22 @@ EMPTY = ("empty_permuted", "empty_like", "empty", "new_empty")  # filled before 
 ROWS = 2  # rows of the example tensors
 
 
-def trace(cell: PointwiseCell) -> Trace:
+def trace(cell: Cell) -> Trace:
     """Trace the update of a cell. Raises: Untraceable."""
-    gates, states = len(cell.gates), len(cell.state_specs())
-    products = gates if cell.recurrent in ("dense", "block") else 0
-    channels = dict(_channels(cell))
+    core = cell.core
+    assert core is not None
+    gates, states = len(core.gates), len(cell.state_specs())
+    products = gates if core.recurrent in ("dense", "block") else 0
+    channels = dict(_channels(core))
     counts = (gates, products, states, len(cell.noise), len(channels))
 
     def step(*values: Tensor) -> list[Tensor]:
         gx, gh, state, noise, given = _split(values, counts)
         named = dict(zip(channels, given, strict=True))
-        if cell.recurrent == "diagonal":
+        if core.recurrent == "diagonal":
             gh = tuple(state[0] * named[f"weight_hh.{k}"] + named[f"bias_hh.{k}"] for k in range(gates))
-        with _reparametrize_module(cell, {name: named[name] for name in cell.params}):
-            found = cell.update(gx, gh, state, *noise)
+        with _reparametrize_module(core, {name: named[name] for name in core.params}):
+            found = cell.update(gx, gh, state, *noise)  # type: ignore[operator]
         if len(found) != states:
             raise Untraceable(f"update returned {len(found)} states, declared {states}")
         return list(found)
