@@ -287,8 +287,8 @@ class PointwiseCell(Cell):
         products = torch.einsum("bki,gkoi->gbko", blocks, self.weight_hh).flatten(-2)
         return tuple(product + c for product, c in zip(products, biases, strict=True))
 
-    def step(self, gx: Tensor, state: State, *noise: Tensor) -> State:  # the engine may run it in other ways
-        return self.update(gx.chunk(len(self.gates), -1), self.recur(state[0]), state, *noise)
+    def step(self, gx: Any, state: State, *noise: Tensor) -> State:  # the engine may run it in other ways
+        return self.update(self.gates_of(gx).chunk(len(self.gates), -1), self.recur(state[0]), state, *noise)
 
     def update(self, *args: Any, **kwargs: Any) -> State:
         """`update(gx, gh, state, *noise)`, elementwise, and without the masks for a cell that declares no noise.
@@ -309,7 +309,7 @@ class LinearCell(Cell):
 
     def parts(self, gx: Any) -> tuple[Tensor, Tensor]:
         """a and b of the steps in gx."""
-        return self.coefficients(gx.chunk(len(self.gates), -1) if self.gates else gx)
+        return self.coefficients(self.gates_of(gx).chunk(len(self.gates), -1) if self.gates else gx)
 
     def coefficients(self, gx: Any) -> tuple[Tensor, Tensor]:
         """gx: one (..., hidden_size) tensor per gate. Returns a and b, of the state's shape."""
