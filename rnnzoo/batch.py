@@ -18,7 +18,8 @@ class Field:
     """One input or target: what it holds, and what its numbers mean.
 
     kind: "tokens" (names = the vocabulary, in id order), "label" or "tags" (names = the labels), "values"
-    (size = features a step). options: JSON settings of the encoder that made the ids, so that it can be made again.
+    (size = features a step, or numbers in a target). options: JSON settings of the encoder that made the ids, so that
+    it can be made again.
     """
 
     kind: str
@@ -61,7 +62,8 @@ class Batch:
 
     inputs: by name, "tokens" (batch, time) int64 or "values" (batch, time, features).
     lengths: (batch,) int64, on the CPU whatever the device of the rest; 0 <= length <= time.
-    target: what the task asks for, (batch,) or (batch, time) int64, IGNORE where nothing is asked.
+    target: what the task asks for: (batch,) or (batch, time) int64, IGNORE where nothing is asked, or numbers (batch,
+    targets).
     target_lengths: (batch,) int64 on the CPU, where the target is a sequence of its own.
     index: (batch,) int64 on the CPU, the examples' row numbers.
     fresh: False if every row goes on where the same row of the batch before ended (carried state).

@@ -242,7 +242,7 @@ def _predict(given: argparse.Namespace) -> int:
         count = strange = 0
         for text, answer in model.stream(asked):
             print(_line(text, answer, given.json))
-            count, strange = count + 1, strange + (answer["unknown_share"] == 1)
+            count, strange = count + 1, strange + (answer.get("unknown_share") == 1)
     if strange:
         _flush()
         print(f"{strange} of {count} texts have no word that the model knows.", file=sys.stderr)
@@ -262,6 +262,8 @@ def _answer(answer: dict[str, Any]) -> str:
         return f"{answer['label']}  {100 * answer['confidence']:.1f} %"
     if "tags" in answer:
         return " ".join(answer["tags"])
+    if "values" in answer:
+        return "  ".join(f"{value:.6g}" for value in answer["values"])
     if "next" in answer:
         return "  ".join(f"{token} {100 * p:.1f} %" for token, p in answer["next"].items())
     return str(answer.get("text", answer))
@@ -282,7 +284,7 @@ def _interact(model: Any, as_json: bool) -> int:
                 print("The text is empty; type a few words.")
                 continue
             (answer,) = model.predict([text])
-            strange = "" if as_json or answer["unknown_share"] < 1 else "  (the model knows no word of it)"
+            strange = "" if as_json or answer.get("unknown_share", 0) < 1 else "  (the model knows no word of it)"
             print(_line(text, answer, as_json) + strange)
     except (EOFError, KeyboardInterrupt):
         print()

@@ -38,7 +38,8 @@ class SequenceModel(nn.Module):
     dropout: before the head. embedding_dropout, word_dropout: see `TokenEmbedding`. tie_weights: the head's weights
     are the (target) embedding's (Press, Wolf, arXiv:1608.05859); the sizes must agree.
 
-    Raises: ValueError for a size or probability out of range, or weights that cannot be tied.
+    Raises: ValueError for a size or probability out of range, weights that cannot be tied, or settings of embeddings
+    where no input is of tokens.
     """
 
     def __init__(
@@ -55,6 +56,10 @@ class SequenceModel(nn.Module):
         }
         self.input_names = tuple(spec.inputs)
         parts = [INPUTS[field.kind](field, **settings) for field in spec.inputs.values()]
+        of_tokens = {"embedding_dropout": embedding_dropout, "word_dropout": word_dropout, "tie_weights": tie_weights}
+        asked = next((name for name, value in of_tokens.items() if value), None)
+        if asked and not any(isinstance(part, TokenEmbedding) for part in parts):
+            raise ValueError(f"{asked} needs an input of tokens, and the data are numbers")
         self.inputs = nn.ModuleList(parts)
         self.architecture = make_architecture(architecture, sum(part.output_size for part in parts))
         features = self.architecture.output_size

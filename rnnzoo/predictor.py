@@ -43,9 +43,10 @@ class Predictor:
         self.model, self.task, self.device = module.model.eval().to(device), module.task, device
 
     @torch.inference_mode()
-    def predict(self, texts: Sequence[str], batch_size: int = 64) -> list[dict[str, Any]]:
+    def predict(self, texts: Sequence[Any], batch_size: int = 64) -> list[dict[str, Any]]:
         """One JSON object for each text, in order; what it holds is the task's (label and confidence, tags, ...).
 
+        A model of numbers is asked with series: lists or arrays (time, features), or the same as JSON text.
         unknown_share: of the text's tokens that the model does not know, 0 to 1. A text without a known word, or
         without any, gets an answer too. Raises: TypeError if `texts` is a single string.
         """
@@ -57,10 +58,12 @@ class Predictor:
         for rows in BucketBatches(lengths, batch_size=batch_size, batch_tokens=BATCH_TOKENS, training=False):
             batch = examples.collate(rows)
             assert batch.index is not None
-            shares = (batch.inputs["tokens"] == UNK).sum(1) / batch.lengths.clamp(min=1)
             found = self.task.predictions(self.model, batch.to(self.device))
-            for row, answer, share in zip(batch.index.tolist(), found, shares.tolist(), strict=True):
-                answers[row] = {**answer, "unknown_share": share}
+            if "tokens" in batch.inputs:
+                shares = (batch.inputs["tokens"] == UNK).sum(1) / batch.lengths.clamp(min=1)
+                found = [{**told, "unknown_share": share} for told, share in zip(found, shares.tolist(), strict=True)]
+            for row, answer in zip(batch.index.tolist(), found, strict=True):
+                answers[row] = answer
         return answers
 
     def stream(self, texts: Iterable[str]) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -24,6 +24,8 @@ class Source(ABC):
         tagged_text     words: list[list[str]]    tags: list[list[str]], one tag a word
         text_stream     text: list[str], the lines in order
         text_pairs      source: list[str]         target: list[str]
+        labelled_series values: one array (time, features) a row    label: list[str]
+        measured_series values: one array (time, features) a row    target: one number, or an array (targets,), a row
     """
 
     form: ClassVar[str]

@@ -1,4 +1,4 @@
-"""The kinds of examples: a labelled text, a tagged text, a stream of text, a pair of texts.
+"""The kinds of examples: a labelled text, a tagged text, a stream of text, a pair of texts; and series of numbers.
 
 A form owns the vocabulary, the encoding and the batching; a source only gives columns of raw rows.
 """
@@ -14,16 +14,12 @@ import torch
 
 from rnnzoo.batch import EOS, IGNORE, UNK, Batch, DataSpec, Field
 from rnnzoo.data.base import Columns, Examples, Form, check_type, label_ids, named_labels
-from rnnzoo.data.batching import BucketBatches, StreamBatches, Window
+from rnnzoo.data.batching import StreamBatches, Window
+from rnnzoo.data.rows import RowForm, longest_first
+from rnnzoo.data.series import LabelledSeries, MeasuredSeries
 from rnnzoo.data.text import Encoder, Ragged
 from rnnzoo.errors import DataError
 from rnnzoo.limits import check
-
-
-def longest_first(lengths: np.ndarray, rows: Sequence[int]) -> np.ndarray:
-    """The given row numbers, the longest row first; rows of equal length stay in order."""
-    given = np.asarray(rows, dtype=np.int64)
-    return given[np.argsort(-lengths[given], kind="stable")]
 
 
 @dataclass
@@ -74,30 +70,6 @@ class RowExamples(Examples):
             target_lengths,
             torch.from_numpy(rows),
         )
-
-
-class RowForm(Form):
-    """A form whose batches are rows of similar length. Its first column is the input."""
-
-    batch_size: int
-    batch_tokens: int | None
-    eval_batch_size: int | None
-
-    def batches(
-        self, examples: Examples, *, training: bool, seed: int = 0, rank: int = 0, world_size: int = 1
-    ) -> BucketBatches:
-        return BucketBatches(
-            examples.widths,
-            batch_size=self.batch_size if training else self.eval_batch_size or self.batch_size,
-            batch_tokens=self.batch_tokens,
-            training=training,
-            seed=seed,
-            rank=rank,
-            world_size=world_size,
-        )
-
-    def ask(self, texts: Sequence[str], spec: DataSpec) -> Examples:
-        return self.encode({self.columns[0]: list(texts)}, spec)
 
 
 class LabelledText(RowForm):
@@ -378,4 +350,6 @@ class TextPairs(RowForm):
         return RowExamples(tokens, target.with_last(EOS), cut + target_cut, sequence_target=True)
 
 
-FORMS: dict[str, type[Form]] = {form.name: form for form in (LabelledText, TaggedText, TextStream, TextPairs)}
+FORMS: dict[str, type[Form]] = {
+    form.name: form for form in (LabelledText, TaggedText, TextStream, TextPairs, LabelledSeries, MeasuredSeries)
+}

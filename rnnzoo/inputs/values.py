@@ -8,7 +8,7 @@ from rnnzoo.batch import Field
 
 
 class Values(nn.Module):
-    """Features as they are."""
+    """Features as they are; the settings of embeddings are for others."""
 
     def __init__(self, field: Field, **_: Any) -> None:
         super().__init__()

@@ -15,8 +15,9 @@ from rnnzoo.model import SequenceModel
 
 @dataclass
 class Output:
-    """logits: (batch, classes), or (batch, time, classes). state: what the next batch of a stream goes on from.
+    """logits: (batch, classes), or (batch, time, classes), or the numbers themselves where numbers are asked for.
 
+    state: what the next batch of a stream goes on from.
     extras: what a loss, a prediction or a picture needs besides, by name.
     """
 

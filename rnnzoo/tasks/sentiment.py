@@ -2,66 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import torch.nn.functional as F
-from torch import Tensor
-from torchmetrics import MetricCollection
-from torchmetrics.classification import MulticlassAccuracy, MulticlassAUROC, MulticlassF1Score
-
-from rnnzoo.architectures.base import ONE
-from rnnzoo.batch import Batch, DataSpec
-from rnnzoo.cells.base import State
-from rnnzoo.model import SequenceModel
-from rnnzoo.tasks.base import Output, Task
+from rnnzoo.tasks.classification import Classification
 
 
-class Sentiment(Task):
+class Sentiment(Classification):
     """Label a text from what the architecture knows at its end, or from all of its outputs pooled."""
 
     form = "labelled_text"
-    needs = ONE
     needs_reason = "sentiment asks for one label for a whole text"
-    monitor = ("accuracy", "max")
-
-    def __init__(self, spec: DataSpec, label_smoothing: float = 0.0) -> None:
-        super().__init__(spec)
-        self.label_smoothing = label_smoothing
-
-    def forward(
-        self, model: SequenceModel, batch: Batch, state: list[State] | None = None, step: int | None = None
-    ) -> Output:
-        smoothing = self.label_smoothing if model.training else 0.0  # reported losses are plain
-        return Output(logits=model.pooled(batch), extras={"label_smoothing": smoothing})  # (batch, labels)
-
-    def loss(self, output: Output, batch: Batch) -> Tensor:
-        smoothing = output.extras["label_smoothing"]
-        return F.cross_entropy(output.logits.float(), batch.target, label_smoothing=smoothing)
-
-    def metrics(self) -> MetricCollection:
-        n = len(self.spec.labels)
-        return MetricCollection(
-            {
-                "accuracy": MulticlassAccuracy(n, average="micro"),
-                "f1": MulticlassF1Score(n, average="macro"),
-                "auroc": MulticlassAUROC(n, average="macro"),
-            }
-        )
-
-    def update(
-        self, metrics: MetricCollection, output: Output, batch: Batch, loss: Tensor, model: SequenceModel
-    ) -> None:
-        metrics.update(output.logits.float().softmax(-1), batch.target)
-
-    def predictions(self, model: SequenceModel, batch: Batch) -> list[dict[str, Any]]:
-        """label, confidence in [0, 1], and the probability of each label."""
-        rows = self.forward(model, batch).logits.float().softmax(-1).tolist()
-        labels = self.spec.labels
-        return [
-            {
-                "label": labels[max(range(len(row)), key=row.__getitem__)],
-                "confidence": max(row),
-                "probabilities": dict(zip(labels, row, strict=True)),
-            }
-            for row in rows
-        ]

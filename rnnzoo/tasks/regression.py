@@ -1,0 +1,47 @@
+"""Regression: a number, or several, for a whole series of numbers (many to one)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor
+from torchmetrics import MeanAbsoluteError, MeanSquaredError, MetricCollection
+
+from rnnzoo.architectures.base import ONE
+from rnnzoo.batch import Batch
+from rnnzoo.cells.base import State
+from rnnzoo.model import SequenceModel
+from rnnzoo.tasks.base import Output, Task
+
+
+class Regression(Task):
+    """Tell numbers from what the architecture knows at a series' end, or from all of its outputs pooled.
+
+    The loss is the mean squared error. It and the metrics are means over all numbers of all series.
+    """
+
+    form = "measured_series"
+    needs = ONE
+    needs_reason = "regression asks for one answer to a whole series"
+    monitor = ("mse", "min")
+
+    def forward(
+        self, model: SequenceModel, batch: Batch, state: list[State] | None = None, step: int | None = None
+    ) -> Output:
+        return Output(logits=model.pooled(batch))  # (batch, targets)
+
+    def loss(self, output: Output, batch: Batch) -> Tensor:
+        return F.mse_loss(output.logits.float(), batch.target)
+
+    def metrics(self) -> MetricCollection:
+        return MetricCollection({"mse": MeanSquaredError(), "mae": MeanAbsoluteError()})
+
+    def update(
+        self, metrics: MetricCollection, output: Output, batch: Batch, loss: Tensor, model: SequenceModel
+    ) -> None:
+        metrics.update(output.logits.float(), batch.target)
+
+    def predictions(self, model: SequenceModel, batch: Batch) -> list[dict[str, Any]]:
+        """values: the numbers, in the order of the target."""
+        return [{"values": row} for row in self.forward(model, batch).logits.float().tolist()]
