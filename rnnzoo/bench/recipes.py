@@ -1,0 +1,53 @@
+"""How fast a recipe trains here, measured on some of its batches."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from rnnzoo import experiment, runs
+from rnnzoo.bench import timing
+from rnnzoo.callbacks.finite import Finite
+from rnnzoo.callbacks.throughput import Throughput
+from rnnzoo.engine import choose
+from rnnzoo.engine.recurrence import report
+from rnnzoo.tracking import MetricsFile
+
+
+def measure(recipe: dict[str, Any], batches: int = 20, threads: int = 1) -> dict[str, Any]:
+    """Train on so many batches of a resolved recipe, after those that warm up, as a run does but for its checkpoints.
+
+    Data loading and logging to a file are in it; validation, the recipe's callbacks, the progress bar and W&B are not.
+    Nothing is left on the disk. Raises: RecipeError, DataError.
+    """
+    load_before = timing.load()
+    data = experiment.make_data(recipe)
+    data.prepare()
+    experiment.seed_everything(recipe["seed"])
+    module = experiment.make_module(recipe, data.spec)
+    throughput = Throughput()
+    accumulated = recipe["trainer"]["accumulate_grad_batches"]
+    steps = -(-(batches + Throughput.WARM_UP) // accumulated)
+    with (
+        tempfile.TemporaryDirectory(prefix="rnnzoo-bench-") as folder,
+        timing.conditions(threads),
+        experiment.quiet(),
+        choose.forced(recipe["engine"]),
+    ):
+        trainer = experiment.make_trainer(
+            recipe, callbacks=[throughput, Finite()], logger=MetricsFile(Path(folder) / "metrics.jsonl"),
+            default_root_dir=folder, max_steps=steps, max_epochs=-1, limit_val_batches=0, enable_progress_bar=False,
+        )  # fmt: skip
+        trainer.fit(module, data)
+    return {
+        "machine": timing.facts(),
+        "settings": {"threads": threads, "device": trainer.strategy.root_device.type, "clock": "wall and processor"},
+        "load_before": load_before,
+        "load_after": timing.load(),
+        "recipe": recipe["name"],
+        "batches": steps * accumulated - Throughput.WARM_UP,
+        "throughput": throughput.summary(),
+        "peak_memory_bytes": runs.peak_memory(),
+        "engine": report(module),
+    }

@@ -1,0 +1,110 @@
+"""What `rnnzoo bench` prints, and the table in the README."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rnnzoo import show
+from rnnzoo.errors import ZooError
+
+BEGIN, END = "<!-- bench -->", "<!-- /bench -->"
+
+
+def show_result(result: Mapping[str, Any]) -> None:
+    """Print one layer's times beside its rivals'."""
+    rows = [("", "ms", "engine's speed")]
+    for name, ms in result["ms"].items():
+        path = f" ({paths(result['engine'])})" if name == "engine" else ""
+        speed = f"{result['speedup'][name]:.2f}x" if name in result["speedup"] else ""
+        rows.append((name + path, f"{ms:.2f}", speed))
+    show.table(rows, f"{result['name']}, {_case(result)}, {result['mode']}")
+
+
+def show_rest(report: Mapping[str, Any]) -> None:
+    """Print what was measured beside layers, and where all of it was measured."""
+    if rows := [
+        (row["name"], row["size"], *(f"{us:.2f}" for us in row["us_per_token"].values()), f"{row['ratio']:.2f}x")
+        for row in report.get("scaling", ())
+    ]:
+        show.table([("", "", "T=200", "T=2000", "ratio"), *rows], "training, microseconds a token")
+    if rows := [
+        (row["name"], paths(row["engine"]), f"{row['first_build_s']:.3f}", f"{row['later_load_s']:.3f}")
+        for row in report.get("build", ())
+    ]:
+        show.table([("", "", "empty cache", "full cache"), *rows], "first call, seconds")
+    print(where(report))
+
+
+def show_fit(result: Mapping[str, Any]) -> None:
+    """Print how fast a recipe trains."""
+    rates = {name.replace("_", " "): rate for name, rate in result["throughput"].items() if rate is not None}
+    rows = [(name, f"{rate:,.0f}") for name, rate in rates.items()]
+    peak = result["peak_memory_bytes"]
+    rows += [("peak memory", f"{peak / 2**20:,.0f} MiB")] if peak else []
+    rows += [("engine", paths(result["engine"]))]
+    show.table(rows, f"{result['recipe']}, {result['batches']} training batches")
+    print(where(result))
+
+
+def paths(engine: list[dict[str, Any]]) -> str:
+    """The engine paths that ran, as "native"."""
+    return ", ".join(sorted({str(layer["path"]) for layer in engine}))
+
+
+def _case(result: Mapping[str, Any]) -> str:
+    directions = "both directions" if result["bidirectional"] else "one direction"
+    valid = f" ({100 * result['valid']:.0f} % valid)" if result["lengths"] == "ragged" else ""
+    return f"{result['size']} {result['lengths']}{valid}, {directions}"
+
+
+def where(report: Mapping[str, Any]) -> str:
+    """Where and how it was measured, in a sentence or two."""
+    machine, settings = report["machine"], report["settings"]
+    load = " and ".join(f"{values[0]:g}" for values in (report["load_before"], report["load_after"]) if values)
+    device = machine["gpu"] if settings["device"] == "cuda" else machine["cpu"]
+    return (
+        f"{device}, {settings['threads']} of {machine['cores']} cores, "
+        f"torch {machine['torch']}, {machine['compiler'] or 'no compiler'}; {settings['clock']} time"
+        + (f", medians of {settings['rounds']} rounds in turns" if "rounds" in settings else "")
+        + (", freed memory kept" if machine["memory_kept"] else "")
+        + (f"; load {load} before and after." if load else ".")
+    )
+
+
+def markdown(report: Mapping[str, Any]) -> str:
+    """The README's table: a row for each layer, with its time and its speed relative to each rival."""
+    lines = ["| Cell | Layer | | Engine | vs padded | vs packed | vs naive loop |", "|" + " --- |" * 7]
+    for row in report["results"]:
+        times = f"{paths(row['engine'])}, {row['ms']['engine']:.1f} ms"
+        rivals = (_against(row["speedup"], kind) for kind in ("padded", "packed", "naive"))
+        lines.append("| " + " | ".join((f"`{row['name']}`", _case(row), row["mode"], times, *rivals)) + " |")
+    return "\n".join([*lines, "", where(report), ""])
+
+
+def _against(speedup: Mapping[str, float], kind: str) -> str:
+    """ "2.8x", or "2.8x `nn.LSTM`, 4.1x `nn.GRU`" of a cell with two rivals of a kind."""
+    found = {name: speed for name, speed in speedup.items() if kind in name.split()}
+    if len(found) == 1:
+        return f"{next(iter(found.values())):.2f}x"
+    return ", ".join(f"{speed:.2f}x `{name.split()[0]}`" for name, speed in found.items())
+
+
+def between(path: Path) -> tuple[str, str]:
+    """What stands in a file before and after its table, markers included. Raises: ZooError if they are not there."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ZooError(f"cannot read {path}: {error.strerror}.") from error
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ZooError(f"{path} has no place for the table.\n  Mark it by a line {BEGIN} and, below, a line {END}.")
+    return before + begin, end + after
+
+
+def update(path: Path, table: str) -> None:
+    """Write the table between a file's markers. Raises: ZooError."""
+    before, after = between(path)
+    path.write_text(f"{before}\n{table}{after}", encoding="utf-8")
