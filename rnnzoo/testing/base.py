@@ -1,7 +1,8 @@
 """What all conformance checks share: how one is written, run, expected to fail, and reported.
 
-A check is a function of the part under test. Its docstring states the truth that it checks. It returns nothing, or a few
-words for the report; it raises AssertionError where the truth does not hold, and `NotApplicable` where it cannot be asked.
+A check is a function of the part under test. Its docstring states the truth that it checks. It returns nothing, or a
+few words for the report; it raises AssertionError where the truth does not hold, and `NotApplicable` where that cannot
+be asked.
 """
 
 from __future__ import annotations
