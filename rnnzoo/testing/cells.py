@@ -24,6 +24,7 @@ from rnnzoo.cells.base import Cell, CellLike, State, make_cell
 from rnnzoo.engine.choose import PATHS, forced
 from rnnzoo.engine.layout import Sequences
 from rnnzoo.engine.recurrence import Recurrence, detach, select
+from rnnzoo.testing import fresh
 from rnnzoo.testing.base import Check, NotApplicable, Report, bind, check_part, tests_of
 
 INPUT, HIDDEN = 5, 8
@@ -99,6 +100,24 @@ class Subject:
     def kept(self) -> Cell:
         """One `moved` cell for all checks that only run it: paths that generate code do so once."""
         return self._kept.eval()
+
+    @cached_property
+    def batch(self) -> tuple[Tensor, Tensor]:
+        """x and lengths for other processes: both halves have an empty sequence."""
+        return ragged(self.kept, (3, 9, 0, 1, 0, 5))
+
+    @cached_property
+    def _elsewhere(self) -> dict[str, Any]:
+        return fresh.ask(self.maker, self.parameters, self.kept, *self.batch)
+
+    def elsewhere(self, part: str) -> Any:
+        """A part of what `fresh.ask` found, asked once for all checks. Raises: AssertionError, NotApplicable."""
+        found = self._elsewhere[part]
+        if isinstance(found, dict) and "skipped" in found:
+            raise NotApplicable(found["skipped"])
+        if isinstance(found, dict) and "error" in found:
+            raise AssertionError(f"{self.name}: expected an answer of another process, found {found['error']}")
+        return found
 
     def require(self, condition: bool, told: str) -> None:
         if not condition:
@@ -766,6 +785,35 @@ def check_overfits_copy(subject: Subject) -> str:
     raise AssertionError(f"{subject.name}: expected 100 % of first tokens after 400 steps, found {right:.0%}")
 
 
+# -- other processes ------------------------------------------------------------------------------------------------
+
+
+def check_no_work_at_import(subject: Subject) -> None:
+    """Importing the cell's module defines it and does nothing else: no output, thread, random number, heavy import."""
+    did = subject.elsewhere("import")
+    subject.require(not did, f"expected an import that only defines, found {'; '.join(did)}")
+
+
+def check_reload_in_a_fresh_process(subject: Subject) -> None:
+    """Another process that loads the checkpoint gives the same outputs and last states."""
+    found = subject.elsewhere("reload")
+    for name, wanted in fresh.outcome(subject.kept, *subject.batch).items():
+        subject.agree(found[name], wanted, f"{name} in a fresh process")
+
+
+def check_two_processes_equal_one(subject: Subject) -> None:
+    """A step of two processes over halves of a batch (gloo, DistributedDataParallel) is that of one over all of it."""
+    found = subject.elsewhere("ddp")
+    cell = copy.deepcopy(subject.kept)
+    wanted = fresh.gradients(fresh.Outcome(cell), cell, *subject.batch)
+    subject.require(
+        found.keys() == wanted.keys(),
+        f"expected gradients of {', '.join(wanted)} in two processes, found those of {', '.join(found) or 'none'}",
+    )
+    for name, gradient in wanted.items():
+        subject.agree(found[name], gradient, f"gradient of {name} in two processes")
+
+
 CHECKS: tuple[Callable[[Subject], str | None], ...] = (
     check_builds_from_json,
     check_declared_state,
@@ -794,5 +842,8 @@ CHECKS: tuple[Callable[[Subject], str | None], ...] = (
     check_state_dict_round_trip,
     check_every_parameter_learns,
     check_overfits_copy,
+    check_no_work_at_import,
+    check_reload_in_a_fresh_process,
+    check_two_processes_equal_one,
 )
 PATH_CHECKS = tuple(path_check(path) for path in PATHS if path != "reference")
