@@ -67,7 +67,10 @@ def run(given: argparse.Namespace) -> int:
 
 
 def _words(text: str) -> list[str]:
-    return [word for word in text.split(",") if word]
+    words = [word for word in text.split(",") if word]
+    if not words:
+        raise argparse.ArgumentTypeError("must name one, or several with commas between")
+    return words
 
 
 def _among(what: str, known: tuple[str, ...]) -> Callable[[str], list[str]]:
@@ -133,15 +136,15 @@ def _cell(given: argparse.Namespace) -> int:
 
 
 def _fit(given: argparse.Namespace) -> int:
-    from rnnzoo import recipe
+    from rnnzoo import recipe, runs
 
     _, keys = given.own.parse_known_args(given.keys, given)  # what stands behind the recipe
     resolved = recipe.resolve(recipe.read(given.recipe, keys))
     from rnnzoo.bench import recipes, tables
 
     result = recipes.measure(resolved, given.batches, given.threads)
-    if given.json:
+    if runs.rank() == 0 and given.json:
         print(json.dumps(result))
-    else:
+    elif runs.rank() == 0:
         tables.show_fit(result)
     return 0

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -129,7 +129,7 @@ TWINS: dict[str, Callable[..., nn.RNNBase]] = {
 
 
 def contenders(
-    cell: CellLike, case: Case, engine: str = "auto", rivals: Iterable[str] = RIVALS, device: str = "cpu"
+    cell: CellLike, case: Case, engine: str = "auto", rivals: Collection[str] = RIVALS, device: str = "cpu"
 ) -> dict[str, Contender]:
     """The layer by the engine, named "engine", and its rivals.
 
@@ -214,7 +214,7 @@ def _loop(cell: Cell, mask: Tensor | None, x: Tensor, reverse: bool) -> Tensor:
 
 def measure(
     cell: CellLike, case: Case, mode: str = "train", *, rounds: int = 7, threads: int = 1, device: str = "cpu",
-    engine: str = "auto", rivals: Iterable[str] = RIVALS,
+    engine: str = "auto", rivals: Collection[str] = RIVALS,
 ) -> dict[str, Any]:  # fmt: skip
     """Time one layer and its rivals. mode: "train", forward and backward to the input and all weights; or "infer".
 
@@ -281,39 +281,41 @@ def scaling(
 # -- the first call -------------------------------------------------------------------------------------------------
 
 FIRST_CALL = """
-import json, sys, time
-from rnnzoo.bench.cells import Case, first_call
+import json, sys
+from rnnzoo.bench.cells import first_call
 print(json.dumps(first_call(**json.loads(sys.argv[1]))))
 """
 
 
 def first_calls(cell: str, case: Case, engine: str = "auto") -> dict[str, Any]:
-    """Wall seconds of the first training step of a process, with an empty cache of built code and with a full one.
+    """Seconds of the first training step of a process, with an empty cache of built code and with a full one.
 
-    Each runs in a process of its own, where torch is loaded and warm and the cell has not run.
+    Each runs in a process of its own, where torch is loaded and warm and the cell has not run; `_cpu_s` are of the
+    processor, the compiler's among them.
     """
     given = json.dumps({"cell": cell, "case": asdict(case), "engine": engine})
-    seconds = []
+    told: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="rnnzoo-bench-") as cache:
         places = {"RNNZOO_CACHE": cache, "TORCHINDUCTOR_CACHE_DIR": f"{cache}/inductor"}
-        for _ in range(2):
+        for name in ("first_build", "later_load"):
             command = [sys.executable, "-c", FIRST_CALL, given]
             done = subprocess.run(command, env=os.environ | places, capture_output=True, text=True)
             if done.returncode:
-                raise ZooError(f"the first call of '{cell}' failed: {(done.stderr.splitlines() or ['?'])[-1]}")
-            result = json.loads(done.stdout.splitlines()[-1])
-            seconds.append(result["seconds"])
-    return {"first_build_s": seconds[0], "later_load_s": seconds[1], "engine": result["engine"]}
+                lines = [line for line in done.stderr.splitlines() if line[:1].strip()]
+                raise ZooError(f"the first call of '{cell}' in a process of its own failed: {(lines or ['?'])[-1]}")
+            wall, cpu, told["engine"] = json.loads(done.stdout.splitlines()[-1])
+            told |= {f"{name}_s": wall, f"{name}_cpu_s": cpu}
+    return told
 
 
-def first_call(cell: str, case: dict[str, Any], engine: str) -> dict[str, Any]:
-    """In a new process: the seconds of the engine's first training step, after one of the reference loop."""
+def first_call(cell: str, case: dict[str, Any], engine: str) -> tuple[float, float, list[dict[str, object]]]:
+    """The engine's first training step after one of the reference loop: seconds of the wall and of the processor."""
     own = Case(**case | {"lengths": tuple(case["lengths"])})
-    with timing.conditions(1, "cpu"):
+    with timing.conditions(1):
         x = _random(len(own.lengths), own.time, own.input_size)
         entrants = contenders(cell, own, engine, ["reference"])
         _call(entrants["reference loop"], x, own, "train")()
-        began = time.perf_counter()
+        wall, cpu = time.perf_counter(), sum(os.times()[:4])  # the last two of them are of finished children
         _call(entrants["engine"], x, own, "train")()
-        seconds = time.perf_counter() - began
-    return {"seconds": seconds, "engine": report(entrants["engine"].module)}
+        seconds = time.perf_counter() - wall, sum(os.times()[:4]) - cpu
+    return *seconds, report(entrants["engine"].module)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ def measure(recipe: dict[str, Any], batches: int = 20, threads: int = 1) -> dict
     module = experiment.make_module(recipe, data.spec)
     throughput = Throughput()
     accumulated = recipe["trainer"]["accumulate_grad_batches"]
-    steps = -(-(batches + Throughput.WARM_UP) // accumulated)
+    steps = math.ceil((batches + Throughput.WARM_UP) / accumulated)
     with (
         tempfile.TemporaryDirectory(prefix="rnnzoo-bench-") as folder,
         timing.conditions(threads),
@@ -46,7 +47,7 @@ def measure(recipe: dict[str, Any], batches: int = 20, threads: int = 1) -> dict
         "load_before": load_before,
         "load_after": timing.load(),
         "recipe": recipe["name"],
-        "batches": steps * accumulated - Throughput.WARM_UP,
+        "batches": trainer.fit_loop.epoch_loop.total_batch_idx + 1 - Throughput.WARM_UP,
         "throughput": throughput.summary(),
         "peak_memory_bytes": runs.peak_memory(),
         "engine": report(module),

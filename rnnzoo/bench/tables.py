@@ -10,6 +10,7 @@ from rnnzoo import show
 from rnnzoo.errors import ZooError
 
 BEGIN, END = "<!-- bench -->", "<!-- /bench -->"
+FIRST_CALL = ("first_build_s", "first_build_cpu_s", "later_load_s", "later_load_cpu_s")
 
 
 def show_result(result: Mapping[str, Any]) -> None:
@@ -30,10 +31,10 @@ def show_rest(report: Mapping[str, Any]) -> None:
     ]:
         show.table([("", "", "T=200", "T=2000", "ratio"), *rows], "training, microseconds a token")
     if rows := [
-        (row["name"], paths(row["engine"]), f"{row['first_build_s']:.3f}", f"{row['later_load_s']:.3f}")
+        (row["name"], paths(row["engine"]), *(f"{row[key]:.3f}" for key in FIRST_CALL))
         for row in report.get("build", ())
     ]:
-        show.table([("", "", "empty cache", "full cache"), *rows], "first call, seconds")
+        show.table([("", "", "empty cache", "processor", "full cache", "processor"), *rows], "first call, seconds")
     print(where(report))
 
 
