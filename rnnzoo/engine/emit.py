@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.resources import files
 from string import Template
 
-from rnnzoo.engine.trace import Op, Program, Ref, Trace
+from rnnzoo.engine.trace import Op, Program, Ref, Trace, needed
 
 EXPRESSIONS = {
     "add": "{} + {}", "sub": "{} - {}", "mul": "{} * {}", "div": "{} / {}", "neg": "-{}", "reciprocal": "1.f / {}",
@@ -31,6 +31,58 @@ def number(value: float) -> str:
     return f"{value!r}f" if "." in repr(value) or "e" in repr(value) else f"{value!r}.f"
 
 
+COSTLY = ("sigmoid", "tanh", "exp", "log", "log1p", "expm1", "sin", "cos", "sqrt", "rsqrt", "pow", "div", "reciprocal")
+
+
+def kept(trace: Trace) -> tuple[dict[int, Ref], Program]:
+    """What the way forward leaves in the place of a gate's gx, so that the way back need not compute it again.
+
+    Returns, by gate, the value of the forward program that is left there, and the backward program that finds it.
+    """
+    first = trace.forward.inputs
+    forward, backward = _written_out(trace.forward, first), _written_out(trace.backward, first)
+    known = {text: Ref(number) for number, text in reversed(list(enumerate(forward))) if number >= first}
+    ops = trace.backward.ops
+    costly = [
+        trace.backward.inputs + place
+        for place, op in enumerate(ops)
+        if op.name in COSTLY and backward[trace.backward.inputs + place] in known
+    ]
+    for count in reversed(range(len(costly) + 1)):
+        used = _reached(trace.backward, set(costly[:count]))
+        free = [gate for gate in range(trace.gates) if gate not in used]
+        if count <= len(free):
+            break
+    place_of = dict(zip(costly[:count], free, strict=False))
+
+    def found(value: Ref | float) -> Ref | float:
+        return Ref(place_of[value.number]) if isinstance(value, Ref) and value.number in place_of else value
+
+    program = trace.backward._replace(
+        ops=tuple(Op(op.name, tuple(map(found, op.arguments))) for op in ops),
+        outputs=tuple(map(found, trace.backward.outputs)),
+    )
+    return {gate: known[backward[number]] for number, gate in place_of.items()}, needed(program)
+
+
+def _written_out(program: Program, shared: int) -> list[object]:
+    """For each value a key that is the same in any program in which it is computed from the same first inputs."""
+    keys: list[object] = [number if number < shared else (program.outputs, number) for number in range(program.inputs)]
+    for op in program.ops:
+        keys.append((op.name, *(keys[a.number] if isinstance(a, Ref) else repr(a) for a in op.arguments)))
+    return keys
+
+
+def _reached(program: Program, given: set[int]) -> set[int]:
+    """The values that the outputs depend on if those in `given` are there already."""
+    reached = {value.number for value in program.outputs if isinstance(value, Ref)}
+    for place in reversed(range(len(program.ops))):
+        number = program.inputs + place
+        if number in reached and number not in given:
+            reached |= {a.number for a in program.ops[place].arguments if isinstance(a, Ref)}
+    return reached
+
+
 def statements(program: Program, loads: list[str], stores: list[str]) -> str:
     """Load the inputs that are used, compute, store the outputs."""
     used = {a.number for op in program.ops for a in op.arguments if isinstance(a, Ref)}
@@ -50,6 +102,7 @@ def statements(program: Program, loads: list[str], stores: list[str]) -> str:
 
 def emit(trace: Trace) -> str:
     """The source of a cell's forward and backward scan."""
+    left, back_program = kept(trace)
     gates, states, noise, channels = (
         range(trace.gates),
         range(trace.states),
@@ -60,7 +113,7 @@ def emit(trace: Trace) -> str:
     if trace.products and not trace.additive:
         loads += [f"gh[{k} * H + j]" for k in gates]
     loads += [f"old{k}[j]" for k in states] + [f"noise{k}[j]" for k in noise] + [f"channel{k}[j]" for k in channels]
-    common = ["const float *gx = s->gx + r * G;"]
+    common = ["float *gx = s->gx + r * G;"]
     if trace.products and not trace.additive:
         common += ["const float *gh = s->gh + r * G;"]
     common += [f"const float *old{k} = s->state[{k}] + before * H;" for k in states]
@@ -94,8 +147,12 @@ def emit(trace: Trace) -> str:
         CHANNELS1=max(1, len(trace.channels)),
         ADDITIVE=int(trace.additive),
         FORWARD_POINTERS=indented(common + new),
-        FORWARD=statements(trace.forward, loads, [f"new{k}[j] =" for k in states]),
+        FORWARD=statements(
+            trace.forward._replace(outputs=(*trace.forward.outputs, *left.values())),
+            loads,
+            [f"new{k}[j] =" for k in states] + [f"gx[{gate} * H + j] =" for gate in left],
+        ),
         ADD_OUTPUT_GRADIENTS=indented(outputs),
         BACKWARD_POINTERS=indented(common + back),
-        BACKWARD=statements(trace.backward, loads + [f"ds{k}[j]" for k in states], stores),
+        BACKWARD=statements(back_program, loads + [f"ds{k}[j]" for k in states], stores),
     )

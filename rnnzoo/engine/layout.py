@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -150,6 +151,45 @@ class Layout:
         return (self.lengths == 0)[:, None].to(self.device) if int(self.lengths.min()) == 0 else None
 
 
+class _Pack(torch.autograd.Function):
+    """(batch, time, features) to packed rows; its gradient is the way back, into zeros."""
+
+    @staticmethod
+    def forward(ctx: Any, padded: Tensor, layout: Layout) -> Tensor:  # type: ignore[override]
+        ctx.layout = layout
+        return _pack(padded, layout)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+        return _Unpack.apply(gradient, ctx.layout), None
+
+
+class _Unpack(torch.autograd.Function):
+    """Packed rows to (batch, time, features), zeros past the ends; its gradient is the way back."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, layout: Layout) -> Tensor:  # type: ignore[override]
+        ctx.layout = layout
+        return _unpack(rows, layout)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+        return _Pack.apply(gradient, ctx.layout), None
+
+
+def _pack(padded: Tensor, layout: Layout) -> Tensor:
+    if layout.equal:
+        return padded.transpose(0, 1).flatten(0, 1)
+    return padded.flatten(0, 1).index_select(0, layout.index)
+
+
+def _unpack(rows: Tensor, layout: Layout) -> Tensor:
+    if layout.equal:
+        return rows.unflatten(0, (layout.time, layout.batch)).transpose(0, 1).contiguous()
+    flat = rows.new_zeros(layout.batch * layout.time, rows.shape[-1]).index_copy_(0, layout.index, rows)
+    return flat.unflatten(0, (layout.batch, layout.time))
+
+
 class Sequences:
     """Features (batch, time, features) of a ragged batch, held padded or as packed rows (rows, features).
 
@@ -185,9 +225,7 @@ class Sequences:
                 zeroed = self._loose.masked_fill(~layout.mask.unsqueeze(-1), 0)
                 self._padded = self._loose if layout.equal else zeroed
             else:
-                rows = self.rows
-                flat = rows.new_zeros(layout.batch * layout.time, rows.shape[-1]).index_copy(0, layout.index, rows)
-                self._padded = flat.unflatten(0, (layout.batch, layout.time))
+                self._padded = _Unpack.apply(self.rows, layout)
             self._loose = self._padded
         return self._padded
 
@@ -200,7 +238,7 @@ class Sequences:
     def rows(self) -> Tensor:
         """(rows, features) packed: step 0 of all sequences, longest first, then step 1, ..."""
         if self._rows is None:
-            self._rows = self.loose.flatten(0, 1).index_select(0, self.layout.index)
+            self._rows = _Pack.apply(self.loose, self.layout)
         return self._rows
 
     @property

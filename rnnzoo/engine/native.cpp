@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <initializer_list>
 
 #if defined(__AVX512F__)
 #define LANES 16
@@ -17,6 +18,7 @@
 #define TALL 6
 #endif
 #define WIDE (2 * LANES)  // columns of a panel
+#define MANY (8 * TALL)
 
 typedef float vec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 
@@ -28,11 +30,10 @@ static inline float bits_to_float(int32_t bits) {
   return value;
 }
 
-// exp by 2^k * p(r): r in +-ln(2)/2, p of degree 6, about one unit in the last place; 2^k in two factors, as k may be 128.
-static inline float exp_(float x) {
-  const float v = x > 89.f ? 89.f : x < -87.3f ? -87.3f : x;
-  const float k = (v * 1.44269504088896341f + 12582912.f) - 12582912.f;  // the nearest whole number
-  const float r = (v - k * 0.693359375f) + k * 2.12194440e-4f;
+// exp by 2^k * p(r) for |x| <= 87.3: r in +-ln(2)/2, p of degree 6, about one unit in the last place.
+static inline float power_(float x) {
+  const float k = (x * 1.44269504088896341f + 12582912.f) - 12582912.f;  // the nearest whole number
+  const float r = (x - k * 0.693359375f) + k * 2.12194440e-4f;
   float p = 1.9875691500e-4f;
   p = p * r + 1.3981999507e-3f;
   p = p * r + 8.3334519073e-3f;
@@ -40,86 +41,137 @@ static inline float exp_(float x) {
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
   p = p * r * r + r + 1.f;
-  const float power = p * bits_to_float((int32_t)(k + 126.f) << 23) * 2.f;
-  return x > 88.72284f ? INFINITY : x < -87.3f ? 0.f : power;
+  return p * bits_to_float((int32_t)(k + 127.f) << 23);
 }
-static inline float sigmoid_(float x) { return 1.f / (1.f + exp_(-x)); }
-static inline float tanh_(float x) { return 1.f - 2.f / (exp_(2.f * x) + 1.f); }
+static inline float within_(float x, float limit) {
+  x = limit < x ? limit : x;
+  return -limit > x ? -limit : x;
+}
+static inline float exp_(float x) {
+  const float half = power_(within_(.5f * x, 44.5f));  // exp(89) overflows only when it is squared
+  return x < -88.7f ? 0.f : half * half;
+}
+static inline float sigmoid_(float x) { return 1.f / (1.f + power_(within_(-x, 87.f))); }
+static inline float tanh_(float x) { return 1.f - 2.f / (1.f + power_(within_(2.f * x, 40.f))); }
 
-// ---- c (m, n) = or += a (m, k) b (k, n), with b packed in panels of WIDE columns
+// ---- products: c (m, n) = start + a (m, k) b (k, n), with b packed in panels of WIDE columns
 
-template <int M>
-static inline void block(int64_t k, const float* a, int64_t lda, const float* panel, float* c, int64_t ldc,
-                         int64_t columns, bool add) {
-  vec sum[M][2];
-  float edge[M][WIDE];
-  const bool whole = columns == WIDE;
-  for (int i = 0; i < M; i++) {
-    if (!add) {
-      sum[i][0] = vec{} ;
-      sum[i][1] = vec{} ;
-    } else if (whole) {
-      sum[i][0] = *(const vec*)(c + i * ldc);
-      sum[i][1] = *(const vec*)(c + i * ldc + LANES);
-    } else {
-      memset(edge[i], 0, sizeof edge[i]);
-      memcpy(edge[i], c + i * ldc, columns * sizeof(float));
-      sum[i][0] = *(const vec*)edge[i];
-      sum[i][1] = *(const vec*)(edge[i] + LANES);
-    }
-  }
+// Where the sums begin: at zero, at a row of biases, or at what stands in c.
+enum Start { ZERO, BIAS, SUM };
+
+// A block of M rows and V vectors, its sums in registers.
+template <int M, int V>
+static inline void block(int64_t k, const float* a, int64_t row, int64_t step, const float* panel, float* c, int64_t ldc,
+                         Start start, const float* bias) {
+  vec sum[M][V];
+  const float* from = start == BIAS ? bias : c;
+  const int64_t down = start == BIAS ? 0 : ldc;
+  if (start == ZERO)
+    for (int i = 0; i < M; i++)
+      for (int v = 0; v < V; v++) sum[i][v] = vec{};
+  else
+    for (int i = 0; i < M; i++)
+      for (int v = 0; v < V; v++) sum[i][v] = *(const vec*)(from + i * down + v * LANES);
   for (int64_t p = 0; p < k; p++) {
-    const vec b0 = *(const vec*)(panel + p * WIDE), b1 = *(const vec*)(panel + p * WIDE + LANES);
+    vec b[V];
+    for (int v = 0; v < V; v++) b[v] = *(const vec*)(panel + p * WIDE + v * LANES);
     #pragma GCC unroll 12
     for (int i = 0; i < M; i++) {
-      const float factor = a[i * lda + p];
-      sum[i][0] += factor * b0;
-      sum[i][1] += factor * b1;
+      const float factor = a[i * row + p * step];
+      for (int v = 0; v < V; v++) sum[i][v] += factor * b[v];
     }
   }
-  for (int i = 0; i < M; i++) {
-    if (whole) {
-      *(vec*)(c + i * ldc) = sum[i][0];
-      *(vec*)(c + i * ldc + LANES) = sum[i][1];
-    } else {
-      *(vec*)edge[i] = sum[i][0];
-      *(vec*)(edge[i] + LANES) = sum[i][1];
-      memcpy(c + i * ldc, edge[i], columns * sizeof(float));
+  for (int i = 0; i < M; i++)
+    for (int v = 0; v < V; v++) *(vec*)(c + i * ldc + v * LANES) = sum[i][v];
+}
+
+// The block that has m rows, at most M.
+template <int M, int V>
+static inline void fitting(int64_t m, int64_t k, const float* a, int64_t row, int64_t step, const float* panel, float* c,
+                           int64_t ldc, Start start, const float* bias) {
+  if (m == M) return block<M, V>(k, a, row, step, panel, c, ldc, start, bias);
+  if constexpr (M > 1) fitting<M - 1, V>(m, k, a, row, step, panel, c, ldc, start, bias);
+}
+
+// The last columns, fewer than WIDE: in a copy of c.
+static void narrow(int64_t m, int64_t columns, int64_t k, const float* a, int64_t row, int64_t step, const float* panel,
+                   float* c, int64_t ldc, Start start, const float* bias) {
+  float tile[TALL * WIDE] = {}, own[WIDE] = {};
+  if (start == BIAS) memcpy(own, bias, columns * sizeof(float));
+  if (start == SUM) for (int64_t i = 0; i < m; i++) memcpy(tile + i * WIDE, c + i * ldc, columns * sizeof(float));
+  columns > LANES ? fitting<TALL, 2>(m, k, a, row, step, panel, tile, WIDE, start, own)
+                  : fitting<TALL, 1>(m, k, a, row, step, panel, tile, WIDE, start, own);
+  for (int64_t i = 0; i < m; i++) memcpy(c + i * ldc, tile + i * WIDE, columns * sizeof(float));
+}
+
+// a's element (i, p) stands at a[i * row + p * step].
+static void product(int64_t m, int64_t n, int64_t k, const float* a, int64_t row, int64_t step, const float* panels,
+                    float* c, int64_t ldc, Start start, const float* bias = nullptr) {
+  for (int64_t begin = 0; begin < m; begin += MANY) {  // rows of a that stay in the cache while all panels pass
+    const int64_t end = m - begin < MANY ? m : begin + MANY;
+    const float* panel = panels;
+    for (int64_t column = 0; column < n; column += WIDE, panel += k * WIDE) {
+      const float* own = start == BIAS ? bias + column : nullptr;
+      for (int64_t first = begin; first < end; first += TALL) {
+        const int64_t high = end - first < TALL ? end - first : TALL;
+        const float* from = a + first * row;
+        float* to = c + first * ldc + column;
+        if (n - column < WIDE) narrow(high, n - column, k, from, row, step, panel, to, ldc, start, own);
+        else fitting<TALL, 2>(high, k, from, row, step, panel, to, ldc, start, own);
+      }
     }
   }
 }
 
-template <int M>
-static inline void rest(int64_t m, int64_t k, const float* a, int64_t lda, const float* panel, float* c, int64_t ldc,
-                        int64_t columns, bool add) {
-  if (m == M) return block<M>(k, a, lda, panel, c, ldc, columns, add);
-  if constexpr (M > 1) rest<M - 1>(m, k, a, lda, panel, c, ldc, columns, add);
-}
-
-static void product(int64_t m, int64_t n, int64_t k, const float* a, int64_t lda, const float* panels, float* c,
-                    int64_t ldc, bool add) {
-  for (int64_t column = 0; column < n; column += WIDE, panels += k * WIDE) {
-    const int64_t columns = n - column < WIDE ? n - column : WIDE;
-    int64_t row = 0;
-    for (; row + TALL <= m; row += TALL)
-      block<TALL>(k, a + row * lda, lda, panels, c + row * ldc + column, ldc, columns, add);
-    if (row < m) rest<TALL - 1>(m - row, k, a + row * lda, lda, panels, c + row * ldc + column, ldc, columns, add);
-  }
-}
-
-// b (k, n), rows `ldb` and columns `step` numbers apart, into panels, zeros past the last column.
-static void pack(int64_t k, int64_t n, const float* b, int64_t ldb, int64_t step, float* panels) {
+// b's element (p, j), at b[p * row + j * step], into panels, zeros past the last column.
+static void pack(int64_t k, int64_t n, const float* b, int64_t row, int64_t step, float* panels) {
   for (int64_t column = 0; column < n; column += WIDE)
     for (int64_t p = 0; p < k; p++)
-      for (int64_t j = 0; j < WIDE; j++) *panels++ = column + j < n ? b[p * ldb + (column + j) * step] : 0.f;
+      for (int64_t j = 0; j < WIDE; j++) *panels++ = column + j < n ? b[p * row + (column + j) * step] : 0.f;
+}
+
+static inline int64_t panels_of(int64_t n) { return (n + WIDE - 1) / WIDE * WIDE; }
+
+enum { DEEP = 256 };  // rows that are summed at a time
+
+template <int N>
+static inline void copy(float* to, const float* from, int64_t count) {
+  if (count >= N) {
+    memcpy(to, from, N * sizeof(float));
+  } else {
+    memcpy(to, from, count * sizeof(float));
+    memset(to + count, 0, (N - count) * sizeof(float));
+  }
+}
+
+// The gradient of a weight: c (m, n) += sum over rows of a's row times b's, b's row r at place[r] (at r if null).
+// `room` holds DEEP * (TALL + panels_of(n)) numbers.
+static void outer(int64_t rows, int64_t m, int64_t n, const float* a, int64_t lda, const float* b, int64_t ldb,
+                  const int64_t* place, float* c, int64_t ldc, float* room) {
+  float *panels = room, *tall = room + DEEP * panels_of(n);
+  for (int64_t first = 0; first < rows; first += DEEP) {
+    const int64_t deep = rows - first < DEEP ? rows - first : DEEP;
+    for (int64_t p = 0; p < deep; p++) {
+      const float* from = b + (place ? place[first + p] : first + p) * ldb;
+      for (int64_t column = 0; column < n; column += WIDE)
+        copy<WIDE>(panels + column * deep + p * WIDE, from + column, n - column);
+    }
+    for (int64_t i = 0; i < m; i += TALL) {
+      for (int64_t p = 0; p < deep; p++) copy<TALL>(tall + p * TALL, a + (first + p) * lda + i, m - i);
+      product(m - i < TALL ? m - i : TALL, n, deep, tall, 1, TALL, panels, c + i * ldc, ldc, SUM);
+    }
+  }
 }
 
 // ---- the scan
 
 struct Call {
-  int64_t steps, rows, batch, hidden, blocks, reverse, given;  // given: the first state is not all zeros
+  int64_t steps, rows, batch, hidden, blocks, input, reverse, given;  // given: the first state is not all zeros
   const int64_t* alive;       // (steps,) sequences that have a step t
-  float* gx;                  // (rows, gates * hidden): projections of the input; their sum with gh if additive
+  const float* x;             // (rows, input), or null: gx is given
+  const float* weight_ih;     // (gates * hidden, input)
+  const float* bias_ih;       // (gates * hidden,): with that of gh if additive
+  float* gx;                  // (rows, gates * hidden): what comes from the input; then what the way back needs of a step
   float* gh;                  // (rows, gates * hidden): unless additive
   float* state[$STATES];      // (rows + batch, hidden) each
   const float* noise[$NOISE1];     // (rows or batch, hidden) each
@@ -127,49 +179,65 @@ struct Call {
   const float* channel[$CHANNELS1];  // (hidden,) each
   const float* weight;        // (gates * hidden, hidden), or (gates, blocks, width, width)
   const float* bias;          // (gates * hidden,): unless additive
-  float* panels;              // room for the packed weight
+  float* room;                // `room` numbers
+  int64_t* before;            // (rows,) the row of the state before each row's
   const float* dy[$STATES];   // (rows, hidden) each: gradients of all states, or null
   float* ds[$STATES];         // (batch, hidden) each: gradients of the last states, then of the first ones
-  float* dgx;                 // (rows, gates * hidden)
-  float* dgh;                 // the same; dgx itself if additive
+  float* dgx;                 // (rows, gates * hidden): may be gx itself
+  float* dgh;                 // the same: may be gh; dgx itself if additive
   float* dchannel[$CHANNELS1];     // (hidden,) each, summed over rows
+  float* dx;                  // (rows, input), or null
+  float* dweight_ih;          // as weight_ih, or null; zeros, as all the following
+  float* dbias_ih;            // (gates * hidden,)
+  float* dweight;             // as weight
+  float* dbias;               // (gates * hidden,): unless additive
 };
 
 enum { GATES = $GATES, PRODUCTS = $PRODUCTS, STATES = $STATES, NOISE = $NOISE, CHANNELS = $CHANNELS, ADDITIVE = $ADDITIVE };
 
-static inline int64_t panels_of(int64_t n) { return (n + WIDE - 1) / WIDE * WIDE; }
-
-extern "C" int64_t room(int64_t hidden, int64_t blocks) {  // numbers in `panels`
-  const int64_t width = hidden / blocks;
-  const int64_t forward = blocks == 1 ? panels_of(GATES * hidden) * hidden : GATES * blocks * panels_of(width) * width;
-  const int64_t backward = blocks == 1 ? panels_of(hidden) * GATES * hidden : GATES * blocks * panels_of(width) * width;
-  return forward > backward ? forward : backward;
+// Numbers in `room`: packed weights of the recurrent product, then of the projection, then what `outer` needs.
+static inline int64_t recurrent_room(int64_t hidden, int64_t blocks) {
+  const int64_t G = GATES * hidden, width = hidden / blocks;
+  if (!PRODUCTS) return 0;
+  if (blocks > 1) return GATES * blocks * panels_of(width) * width;
+  return panels_of(G) * hidden > panels_of(hidden) * G ? panels_of(G) * hidden : panels_of(hidden) * G;
+}
+static inline int64_t input_room(int64_t hidden, int64_t input) {
+  const int64_t G = GATES * hidden;
+  return panels_of(G) * input > panels_of(input) * G ? panels_of(G) * input : panels_of(input) * G;
+}
+extern "C" int64_t room(int64_t hidden, int64_t blocks, int64_t input) {
+  const int64_t wide = panels_of(hidden > input ? hidden : input);
+  return recurrent_room(hidden, blocks) + input_room(hidden, input) + DEEP * (TALL + wide);
 }
 
-// Gates from h: c (m, gates * hidden) += h (m, hidden) U'.
+// Gates from h: c (m, gates * hidden) = start + h (m, hidden) U'.
 static void recur(const Call* s, int64_t m, const float* h, float* c) {
   const int64_t H = s->hidden, G = GATES * H, blocks = s->blocks, width = H / blocks;
-  if (blocks == 1) return product(m, G, H, h, H, s->panels, c, G, true);
-  const float* panels = s->panels;
+  const Start start = ADDITIVE ? SUM : BIAS;
+  if (blocks == 1) return product(m, G, H, h, H, 1, s->room, c, G, start, s->bias);
+  const float* panels = s->room;
   for (int64_t g = 0; g < GATES; g++)
-    for (int64_t k = 0; k < blocks; k++, panels += panels_of(width) * width)
-      product(m, width, width, h + k * width, H, panels, c + g * H + k * width, G, true);
+    for (int64_t k = 0; k < blocks; k++, panels += panels_of(width) * width) {
+      const int64_t place = g * H + k * width;
+      product(m, width, width, h + k * width, H, 1, panels, c + place, G, start, ADDITIVE ? nullptr : s->bias + place);
+    }
 }
 
 // The way back: dh (m, hidden) += d (m, gates * hidden) U.
 static void recur_back(const Call* s, int64_t m, const float* d, float* dh) {
   const int64_t H = s->hidden, G = GATES * H, blocks = s->blocks, width = H / blocks;
-  if (blocks == 1) return product(m, H, G, d, G, s->panels, dh, H, true);
-  const float* panels = s->panels;
+  if (blocks == 1) return product(m, H, G, d, G, 1, s->room, dh, H, SUM);
+  const float* panels = s->room;
   for (int64_t g = 0; g < GATES; g++)
     for (int64_t k = 0; k < blocks; k++, panels += panels_of(width) * width)
-      product(m, width, width, d + g * H + k * width, G, panels, dh + k * width, H, true);
+      product(m, width, width, d + g * H + k * width, G, 1, panels, dh + k * width, H, SUM);
 }
 
 static void pack_weight(const Call* s, bool back) {
   const int64_t H = s->hidden, G = GATES * H, blocks = s->blocks, width = H / blocks;
-  if (blocks == 1) return back ? pack(G, H, s->weight, H, 1, s->panels) : pack(H, G, s->weight, 1, H, s->panels);
-  float* panels = s->panels;
+  if (blocks == 1) return back ? pack(G, H, s->weight, H, 1, s->room) : pack(H, G, s->weight, 1, H, s->room);
+  float* panels = s->room;
   for (int64_t k = 0; k < GATES * blocks; k++, panels += panels_of(width) * width) {
     const float* own = s->weight + k * width * width;
     back ? pack(width, width, own, width, 1, panels) : pack(width, width, own, 1, width, panels);
@@ -199,22 +267,35 @@ struct Walk {
   void down() { if (--t >= 0) row -= s->alive[t]; }
 };
 
+enum { CHUNK = 512 };  // rows whose projections are computed together, shortly before they are used
+
 extern "C" void forward(const Call* s) {
-  const int64_t H = s->hidden, G = GATES * H;
+  const int64_t H = s->hidden, G = GATES * H, I = s->input;
   float* gates = ADDITIVE ? s->gx : s->gh;
+  float* panels = s->room + recurrent_room(H, s->blocks);
+  if (s->x) pack(I, G, s->weight_ih, 1, I, panels);
   if (PRODUCTS) pack_weight(s, false);
+  int64_t begin = 0, end = 0;  // the rows of the chunk
   Walk walk(s, s->reverse);
   while (walk.inside()) {
     const Step at = walk.here();
+    const int64_t after = at.row + at.live;
+    if (s->x && (at.row < begin || after > end)) {
+      begin = !s->reverse ? at.row : after - CHUNK < 0 ? 0 : after - CHUNK < at.row ? after - CHUNK : at.row;
+      end = s->reverse ? after : begin + CHUNK > s->rows ? s->rows : begin + CHUNK > after ? begin + CHUNK : after;
+      product(end - begin, G, I, s->x + begin * I, I, 1, panels, s->gx + begin * G, G, BIAS, s->bias_ih);
+    }
     if (PRODUCTS) {
-      if (!ADDITIVE) for (int64_t b = 0; b < at.live; b++) memcpy(gates + (at.row + b) * G, s->bias, G * sizeof(float));
+      const int64_t known = s->given ? at.live : at.carried;  // the others come from a state of zeros
       if (at.carried) recur(s, at.carried, s->state[0] + at.before * H, gates + at.row * G);
-      if (at.carried < at.live && s->given)
-        recur(s, at.live - at.carried, s->state[0] + (s->rows + at.carried) * H, gates + (at.row + at.carried) * G);
+      if (at.carried < known)
+        recur(s, known - at.carried, s->state[0] + (s->rows + at.carried) * H, gates + (at.row + at.carried) * G);
+      if (!ADDITIVE)
+        for (int64_t b = known; b < at.live; b++) memcpy(gates + (at.row + b) * G, s->bias, G * sizeof(float));
     }
     for (int64_t b = 0; b < at.live; b++) {
       const int64_t r = at.row + b, before = b < at.carried ? at.before + b : s->rows + b;
-      (void)before;
+      s->before[r] = before;
 $FORWARD_POINTERS
       #pragma GCC ivdep
       for (int64_t j = 0; j < H; j++) {
@@ -225,9 +306,38 @@ $FORWARD
   }
 }
 
+// to (n,) += the sum of a's rows.
+static void sum_rows(int64_t rows, int64_t n, const float* a, int64_t lda, float* to) {
+  for (int64_t r = 0; r < rows; r++)
+    for (int64_t j = 0; j < n; j++) to[j] += a[r * lda + j];
+}
+
+// The gradients of weights, biases and input that rows begin..end add, once those of their gates are there.
+static void gather(const Call* s, int64_t begin, int64_t end, const float* panels, float* room) {
+  const int64_t H = s->hidden, G = GATES * H, I = s->input, blocks = s->blocks, width = H / blocks, rows = end - begin;
+  const float *dgh = s->dgh + begin * G, *dgx = s->dgx + begin * G;
+  if (PRODUCTS) {
+    if (blocks == 1) outer(rows, G, H, dgh, G, s->state[0], H, s->before + begin, s->dweight, H, room);
+    else
+      for (int64_t g = 0; g < GATES; g++)
+        for (int64_t k = 0; k < blocks; k++)
+          outer(rows, width, width, dgh + g * H + k * width, G, s->state[0] + k * width, H, s->before + begin,
+                s->dweight + (g * blocks + k) * width * width, width, room);
+    if (s->dbias) sum_rows(rows, G, dgh, G, s->dbias);
+  }
+  if (s->x) {
+    sum_rows(rows, G, dgx, G, s->dbias_ih);
+    outer(rows, G, I, dgx, G, s->x + begin * I, I, nullptr, s->dweight_ih, I, room);
+    if (s->dx) product(rows, I, G, dgx, G, 1, panels, s->dx + begin * I, I, ZERO);
+  }
+}
+
 extern "C" void backward(const Call* s) {
-  const int64_t H = s->hidden, G = GATES * H;
+  const int64_t H = s->hidden, G = GATES * H, I = s->input;
+  float *panels = s->room + recurrent_room(H, s->blocks), *room = panels + input_room(H, I);
+  if (s->dx) pack(G, I, s->weight_ih, I, 1, panels);
   if (PRODUCTS) pack_weight(s, true);
+  int64_t begin = s->reverse ? 0 : s->rows, end = begin;  // rows whose gates' gradients are there, and not gathered
   Walk walk(s, !s->reverse);
   while (walk.inside()) {
     const Step at = walk.here();
@@ -243,5 +353,10 @@ $BACKWARD
     }
     if (PRODUCTS) recur_back(s, at.live, s->dgh + at.row * G, s->ds[0]);
     s->reverse ? walk.up() : walk.down();
+    s->reverse ? end = at.row + at.live : begin = at.row;
+    if (end - begin >= CHUNK || !walk.inside()) {
+      gather(s, begin, end, panels, room);
+      s->reverse ? begin = end : end = begin;
+    }
   }
 }

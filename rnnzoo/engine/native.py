@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 import logging
-from functools import lru_cache
+import threading
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from rnnzoo.cells.base import Cell, State
 from rnnzoo.engine.build import Unbuildable, library
 from rnnzoo.engine.emit import emit
-from rnnzoo.engine.layout import Layout, Sequences
+from rnnzoo.engine.layout import Sequences
 from rnnzoo.engine.reference import draw_masks
 from rnnzoo.engine.trace import Trace, Untraceable, channel_values, trace
 
@@ -35,24 +37,28 @@ class Compiled:
 
         class Call(ctypes.Structure):
             _fields_ = [
-                *((name, number) for name in ("steps", "rows", "batch", "hidden", "blocks", "reverse", "given")),
-                *((name, pointer) for name in ("alive", "gx", "gh")),
+                *(
+                    (name, number)
+                    for name in ("steps", "rows", "batch", "hidden", "blocks", "input", "reverse", "given")
+                ),
+                *((name, pointer) for name in ("alive", "x", "weight_ih", "bias_ih", "gx", "gh")),
                 ("state", pointer * states),
                 ("noise", pointer * noise),
                 ("noise_by_row", number * noise),
                 ("channel", pointer * channels),
-                *((name, pointer) for name in ("weight", "bias", "panels")),
+                *((name, pointer) for name in ("weight", "bias", "room", "before")),
                 ("dy", pointer * states),
                 ("ds", pointer * states),
                 *((name, pointer) for name in ("dgx", "dgh")),
                 ("dchannel", pointer * channels),
+                *((name, pointer) for name in ("dx", "dweight_ih", "dbias_ih", "dweight", "dbias")),
             ]
 
         self.Call = Call
         self.forward, self.backward, self.room = code.forward, code.backward, code.room
         self.forward.argtypes = self.backward.argtypes = [ctypes.POINTER(Call)]
         self.forward.restype = self.backward.restype = None
-        self.room.argtypes, self.room.restype = [number, number], number
+        self.room.argtypes, self.room.restype = [number] * 3, number
 
     def call(self, function: Any, **values: Any) -> None:
         """Call C with tensors as pointers; they stay alive until it returns, as `values` holds them."""
@@ -131,95 +137,170 @@ class Native:
     def run(
         self, cell: Cell, x: Sequences, state: State | None, reverse: bool, need_state: bool
     ) -> tuple[Sequences, State | None]:
-        """state: (batch, hidden_size) each, or None. Returns the outputs and the last state, in the batch's order."""
-        core, code, layout = cell.core, compiled(cell), x.layout
-        assert core is not None and isinstance(code, Compiled)
-        additive = code.trace.additive
-        if additive and not cell.overrides("project"):
-            gx = F.linear(x.rows, core.weight_ih, core.bias_ih + core.bias_hh)
-            shown: Any = None  # the readout of such a cell may ask for gx itself
-        else:
-            shown = cell.project(x.rows)
-            gx = cell.gates_of(shown)
-            gx = gx + core.bias_hh if additive else gx
-        first = cell.initial_state(layout.batch, x.rows) if state is None else state
-        given = state is not None or any(spec.initial for spec in cell.state_specs())
-        dense = code.trace.products > 0
-        weights = (core.weight_hh, None if additive else core.bias_hh) if dense else (None, None)
-        noise = draw_masks(cell, layout, x.rows)
-        found = Scan.apply(
-            code, layout, reverse, given, core.blocks, noise, gx.contiguous(), *weights,
-            *(layout.sort(s) for s in first), *channel_values(core),
-        )  # fmt: skip
-        over_time, last = found[: len(first)], found[len(first) :]
-        if not cell.overrides("readout"):
+        """state: (batch, *shape) each, or None. Returns the outputs and the last state, in the batch's order."""
+        return self.together([cell], x, [state], [reverse], need_state)[0]
+
+    def together(
+        self, cells: list[Cell], x: Sequences, states: list[State | None], reverse: list[bool], need_state: bool
+    ) -> list[tuple[Sequences, State | None]]:
+        """`run` for several cells on the same input, the directions of a layer say, each on a thread of its own."""
+        jobs, tensors = [], []
+        for cell, state, backwards in zip(cells, states, reverse, strict=True):
+            job = Job(cell, x, state, backwards)
+            jobs.append(job)
+            tensors += job.tensors
+        found = iter(Scan.apply(jobs, *tensors))
+        results = []
+        for cell, job in zip(cells, jobs, strict=True):
+            over_time = tuple(itertools.islice(found, job.states))
+            last = tuple(itertools.islice(found, job.states))
             outputs = over_time[0]
+            if cell.overrides("readout"):
+                outputs = cell.readout(cell.project(x.rows) if job.shown is None else job.shown, over_time)
+            state = tuple(x.layout.unsort(s) for s in last) if need_state else None
+            results.append((Sequences(x.layout, rows=outputs), state))
+        return results
+
+
+class Job:
+    """One run of the loop: which tensors go in, and what is in them.
+
+    tensors: x or gx, weight_ih, bias_ih, weight, bias (None where there is none), the first states, the channels.
+    """
+
+    def __init__(self, cell: Cell, x: Sequences, state: State | None, reverse: bool) -> None:
+        core, code = cell.core, compiled(cell)
+        assert core is not None and isinstance(code, Compiled)
+        self.code, self.layout, self.reverse, self.blocks = code, x.layout, reverse, core.blocks
+        self.hidden, self.states = core.hidden_size, code.trace.states
+        self.given = state is not None or any(spec.initial for spec in cell.state_specs())
+        self.spent = False  # whether `backward` has taken what `forward` left
+        self.shown: Any = None  # what `project` gave
+        dense, additive = code.trace.products > 0, code.trace.additive
+        rows = x.rows
+        if cell.overrides("project"):
+            self.shown = cell.project(rows)
+            gx = cell.gates_of(self.shown)
+            inputs = [gx + core.bias_hh if additive else gx, None, None]
         else:
-            outputs = cell.readout(cell.project(x.rows) if shown is None else shown, over_time)
-        state = tuple(layout.unsort(s) for s in last) if need_state else None
-        return Sequences(layout, rows=outputs), state
+            inputs = [rows, core.weight_ih, core.bias_ih + core.bias_hh if additive else core.bias_ih]
+        products = [core.weight_hh, None if additive else core.bias_hh] if dense else [None, None]
+        first = cell.initial_state(x.layout.batch, rows) if state is None else state
+        self.noise = draw_masks(cell, x.layout, rows)
+        self.tensors = [*inputs, *products, *(x.layout.sort(s) for s in first), *channel_values(core)]
+
+    def forward(self, tensors: Sequence[Tensor | None]) -> list[Tensor]:
+        """All states over time, then the last ones."""
+        x, weight_ih, bias_ih, weight, bias, *rest = [None if t is None else t.detach().contiguous() for t in tensors]
+        first, channels = rest[: self.states], rest[self.states :]
+        traced, rows, batch, hidden = self.code.trace, len(x), self.layout.batch, self.hidden
+        buffers = [x.new_empty(rows + batch, hidden) for _ in first]
+        for buffer, start in zip(buffers, first, strict=True):
+            buffer[rows:] = start
+        if weight_ih is not None:
+            gx = x.new_empty(rows, len(weight_ih))
+        else:
+            gx, x = x.clone(), None
+        inputs = 0 if x is None else x.shape[1]
+        self.values = {
+            "steps": self.layout.longest, "rows": rows, "batch": batch, "hidden": hidden, "blocks": self.blocks,
+            "input": inputs, "reverse": int(self.reverse), "given": int(self.given), "alive": self.layout.alive,
+            "x": x, "weight_ih": weight_ih, "bias_ih": bias_ih, "gx": gx,
+            "gh": torch.empty_like(gx) if traced.products and not traced.additive else None, "state": buffers,
+            "noise": [mask for mask, _ in self.noise], "noise_by_row": [int(by_row) for _, by_row in self.noise],
+            "channel": channels, "weight": weight, "bias": bias,
+            "room": gx.new_empty(self.code.room(hidden, self.blocks, inputs)),
+            "before": self.layout.lengths.new_empty(rows),
+        }  # fmt: skip
+        self.code.call(self.code.forward, **self.values)
+        self.spent = False
+        ends = self.layout.row_ends(self.reverse, rows)
+        return [*(b[:rows] for b in buffers), *(b.index_select(0, ends) for b in buffers)]
+
+    def backward(
+        self, tensors: Sequence[Tensor | None], gradients: Sequence[Tensor | None], need_dx: bool
+    ) -> list[Tensor | None]:
+        """Gradients of `tensors` from those of what `forward` returned."""
+        if self.spent:
+            self.forward(tensors)
+        self.spent = True
+        values, hidden = self.values, self.hidden
+        gx: Tensor = values["gx"]
+        dy = [None if g is None else g.contiguous() for g in gradients[: self.states]]
+        ds = [
+            gx.new_zeros(self.layout.batch, hidden) if g is None else g.contiguous().clone()
+            for g in gradients[self.states :]
+        ]
+
+        def like(name: str) -> Tensor | None:
+            return None if values[name] is None else torch.zeros_like(values[name])
+
+        made = {
+            "dx": torch.empty_like(values["x"]) if need_dx and values["x"] is not None else None, "dweight_ih": like("weight_ih"), "dbias_ih": like("bias_ih"),
+            "dweight": like("weight"), "dbias": like("bias"),
+        }  # fmt: skip
+        dchannel = [gx.new_zeros(hidden) for _ in values["channel"]]
+        self.code.call(
+            self.code.backward, **values, dy=dy, ds=ds, dgx=gx, dgh=gx if values["gh"] is None else values["gh"],
+            dchannel=dchannel, **made,
+        )  # fmt: skip
+        dx = gx if values["x"] is None else made["dx"]
+        return [dx, *(made[name] for name in ("dweight_ih", "dbias_ih", "dweight", "dbias")), *ds, *dchannel]
 
 
 class Scan(torch.autograd.Function):
-    """The generated loop with its gradient: from gx, weights and first states to all states over time and the last."""
+    """Jobs with their gradients: from each one's tensors to its states over time and its last ones."""
 
     @staticmethod
-    def forward(  # type: ignore[override]
-        ctx: Any, code: Compiled, layout: Layout, reverse: bool, given: bool, blocks: int, noise: list, gx: Tensor,
-        weight: Tensor | None, bias: Tensor | None, *rest: Tensor,
-    ) -> tuple[Tensor, ...]:  # fmt: skip
-        traced, rows, batch = code.trace, len(gx), layout.batch
-        first, channels = rest[: traced.states], [c.contiguous() for c in rest[traced.states :]]
-        hidden = first[0].shape[1]
-        states = [gx.new_empty(rows + batch, hidden) for _ in first]
-        for buffer, start in zip(states, first, strict=True):
-            buffer[rows:] = start
-        own = gx.detach()
-        if traced.additive:
-            own = own.clone() if gx.is_leaf else own  # made for this call by `run`, so it may be written to
-        gh = None if traced.additive or not traced.products else torch.empty_like(own)
-        panels = own.new_empty(code.room(hidden, blocks)) if traced.products else None
-        common = {
-            "steps": layout.longest, "rows": rows, "batch": batch, "hidden": hidden, "blocks": blocks,
-            "reverse": int(reverse), "given": int(given), "alive": layout.alive, "gx": own, "gh": gh, "state": states,
-            "noise": [mask for mask, _ in noise], "noise_by_row": [int(by_row) for _, by_row in noise],
-            "channel": channels, "weight": None if weight is None else weight.detach().contiguous(),
-            "bias": None if bias is None else bias.detach().contiguous(), "panels": panels,
-        }  # fmt: skip
-        code.call(code.forward, **common)
-        ctx.code, ctx.layout, ctx.common, ctx.shapes = code, layout, common, (weight is not None, bias is not None)
-        ctx.save_for_backward(*([weight] if weight is not None else []))
+    def forward(ctx: Any, jobs: list[Job], *tensors: Tensor | None) -> tuple[Tensor, ...]:  # type: ignore[override]
+        parts = _parts(tensors, [len(job.tensors) for job in jobs])
+        ctx.jobs = jobs
+        ctx.save_for_backward(*tensors)  # asked for on the way back, which fails if one was changed in between
         ctx.set_materialize_grads(False)
-        ends = layout.row_ends(reverse, rows)
-        return (*(s[:rows] for s in states), *(s.index_select(0, ends) for s in states))
+        found = _each([partial(job.forward, part) for job, part in zip(jobs, parts, strict=True)])
+        for job in jobs:
+            job.tensors = [None] * len(job.tensors)
+        return tuple(itertools.chain(*found))
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:  # type: ignore[override]
-        code, layout, common = ctx.code, ctx.layout, dict(ctx.common)
-        if ctx.saved_tensors:  # asking for it raises, as everywhere in torch, if it was changed since
-            common["weight"] = ctx.saved_tensors[0].detach().contiguous()
-        traced, hidden = code.trace, common["hidden"]
-        dy = [None if g is None else g.contiguous() for g in gradients[: traced.states]]
-        gx: Tensor = common["gx"]
-        ds = [
-            gx.new_zeros(layout.batch, hidden) if g is None else g.contiguous().clone()
-            for g in gradients[traced.states :]
-        ]
-        dgx = torch.empty_like(gx)
-        dgh = torch.empty_like(gx) if common["gh"] is not None else dgx
-        dchannel = [gx.new_zeros(hidden) for _ in common["channel"]]
-        code.call(code.backward, **common, dy=dy, ds=ds, dgx=dgx, dgh=dgh, dchannel=dchannel)
-        dweight = dbias = None
-        if traced.products:
-            before = common["state"][0].index_select(0, layout.row_before(bool(common["reverse"])))
-            dweight = _weight_gradient(dgh, before, common["blocks"], traced.gates)
-            dbias = dgh.sum(0) if ctx.shapes[1] else None
-        return (None,) * 6 + (dgx, dweight, dbias, *ds, *dchannel)
+        counts = [len(job.tensors) for job in ctx.jobs]
+        calls = [
+            partial(job.backward, tensors, part, needs[0])
+            for job, tensors, part, needs in zip(
+                ctx.jobs, _parts(ctx.saved_tensors, counts), _parts(gradients, [2 * job.states for job in ctx.jobs]),
+                _parts(ctx.needs_input_grad[1:], counts), strict=True,
+            )
+        ]  # fmt: skip
+        return (None, *itertools.chain(*_each(calls)))
 
 
-def _weight_gradient(dgh: Tensor, before: Tensor, blocks: int, gates: int) -> Tensor:
-    """One product for all steps: (gates * hidden, hidden), or the blocks on its diagonal."""
-    if blocks == 1:
-        return dgh.t() @ before
-    return torch.einsum("rgko,rki->gkoi", dgh.unflatten(1, (gates, blocks, -1)), before.unflatten(1, (blocks, -1)))
+def _parts(values: Sequence[Any], counts: Sequence[int]) -> list[list[Any]]:
+    ends = list(itertools.accumulate(counts, initial=0))
+    return [list(values[begin:end]) for begin, end in itertools.pairwise(ends)]
+
+
+def _each(calls: list[Callable[[], list]]) -> list[list]:
+    """The results of all calls: each on a thread of its own, if torch may use several."""
+    if len(calls) == 1 or torch.get_num_threads() == 1:
+        return [call() for call in calls]
+    results: list[Any] = [None] * len(calls)
+
+    def work(place: int) -> None:
+        try:
+            with torch.no_grad():
+                results[place] = calls[place]()
+        except BaseException as error:
+            results[place] = error
+
+    threads = [threading.Thread(target=work, args=(place,)) for place in range(1, len(calls))]
+    for thread in threads:
+        thread.start()
+    work(0)
+    for thread in threads:
+        thread.join()
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return results

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.utils.stateless import _reparametrize_module
 
 from rnnzoo.cells.base import Cell, State
+from rnnzoo.engine import verify
 from rnnzoo.engine.choose import choose
 from rnnzoo.engine.layout import Sequences
 
@@ -17,7 +18,7 @@ class Recurrence(nn.Module):
     """Run a cell over ragged sequences, forwards or, with `reverse`, from each sequence's end to its start.
 
     `ran` counts the calls by engine path, `why` holds the reason of the last choice.
-    Raises: ValueError, naming the cell and both sides, if the cell's output or state is not of the declared shape.
+    Raises: CellError at the first call, naming the cell and both sides, if the cell does not do what it declares.
     """
 
     def __init__(self, cell: Cell, reverse: bool = False) -> None:
@@ -25,35 +26,21 @@ class Recurrence(nn.Module):
         self.cell, self.reverse = cell, reverse
         self.ran: Counter[str] = Counter()
         self.why = ""
-        self._checked = False
+        self._verified = False
 
     def forward(
         self, x: Sequences, state: State | None = None, need_state: bool = True
     ) -> tuple[Sequences, State | None]:
         """x: input_size features. Returns the outputs, output_size features, and the last state, None if not needed."""
+        first = not self._verified and verify.first_step(self.cell, x)
         path, self.why = choose(self.cell, x)
         with _in_place_of(self.cell, self.cell.effective_weights()):
             outputs, last = path.run(self.cell, x, state, self.reverse, need_state)
         self.ran[path.name] += 1
-        if not self._checked:
-            self._check(x, outputs, last)
-            self._checked = True
+        if first:
+            verify.result(self.cell, x, outputs, last)
+            self._verified = True
         return outputs, last
-
-    def _check(self, x: Sequences, outputs: Sequences, last: State | None) -> None:
-        name, specs = type(self.cell).__name__, self.cell.state_specs()
-        if last is not None and len(last) != len(specs):
-            raise ValueError(f"{name} returned {len(last)} states, declared {len(specs)}: {[s.name for s in specs]}")
-        for spec, tensor in zip(specs, last or (), strict=last is not None):
-            declared = (x.layout.batch, *spec.shape)
-            if tuple(tensor.shape) != declared:
-                raise ValueError(
-                    f"{name} returned state '{spec.name}' of shape {tuple(tensor.shape)}, declared {declared}"
-                )
-        if outputs.features != self.cell.output_size:
-            raise ValueError(
-                f"{name} gave {outputs.features} output features, declared output_size={self.cell.output_size}"
-            )
 
 
 def _in_place_of(cell: Cell, weights: dict[str, Tensor]) -> AbstractContextManager[None]:

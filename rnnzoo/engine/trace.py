@@ -172,7 +172,7 @@ def _program(function: Any, examples: list[Tensor], shape: tuple[int, ...]) -> P
                     ops.append(value)
                 value = known[value]
             values[node] = value
-    return _needed(Program(inputs, tuple(ops), outputs))
+    return needed(Program(inputs, tuple(ops), outputs))
 
 
 def _in_place(node: Node) -> bool:
@@ -231,7 +231,7 @@ def _translate(node: Node, values: dict[Node, Ref | float], shape: tuple[int, ..
     raise Untraceable(f"update uses '{name}', which has no scalar code here")
 
 
-def _needed(program: Program) -> Program:
+def needed(program: Program) -> Program:
     """The program without operations that no output depends on."""
     needed = {value.number for value in program.outputs if isinstance(value, Ref)}
     for place in reversed(range(len(program.ops))):

@@ -226,3 +226,16 @@ def test_cells_with_the_same_arithmetic_share_one_library():
         update = GRUCell.update
 
     assert compiled(GRUCell(2, 3)) is compiled(Renamed(4, 3))
+
+
+@needs_compiler
+@pytest.mark.parametrize("cell_class", [LSTMCell, GRUCell, Both])
+def test_a_retained_graph_gives_the_same_gradient_again(cell_class):
+    layer, x = Recurrence(cell_class(5, 6)), torch.randn(3, 9, 5, requires_grad=True)
+    with forced("native"):
+        outputs, _ = layer(Sequences.of(x, torch.tensor([9, 4, 6])))
+    total = outputs.padded.square().sum()
+    once = torch.autograd.grad(total, [x, *layer.parameters()], retain_graph=True)
+    again = torch.autograd.grad(total, [x, *layer.parameters()])
+    for a, b in zip(once, again, strict=True):
+        assert torch.equal(a, b)

@@ -1,0 +1,152 @@
+"""The first step of a cell, compared with what the cell declares: a mistake in a plugin is told at once, by its name.
+
+One extra step, over the first steps of the first batch; no gradient, no random number. Later calls cost nothing.
+"""
+
+from __future__ import annotations
+
+import inspect
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rnnzoo import registry
+from rnnzoo.cells.base import Cell, LinearCell, PointwiseCell, State
+from rnnzoo.engine.layout import Sequences
+from rnnzoo.errors import CellError, ZooError
+
+LARGE = 1e4  # inputs beyond it may overflow without a fault of the cell
+
+
+def first_step(cell: Cell, x: Sequences) -> bool:
+    """Check one step of a cell on the first step of every sequence of a batch.
+
+    Returns whether it could: not in a trace, without a step, or where x and the parameters do not fit each other, which
+    torch tells best. Raises: CellError, naming the cell, its distribution and both sides of a mismatch.
+    """
+    name = registry.whose("cells", type(cell))
+    _complete(cell, name)
+    if x.features != cell.input_size:
+        raise ValueError(f"{type(cell).__name__} expected x with input_size={cell.input_size} features, "
+                         f"got {x.features}")  # fmt: skip
+    if not x.layout.longest or torch.compiler.is_compiling() or torch.jit.is_tracing():
+        return False
+    given = x.rows[: int(x.layout.alive[0])].detach().clone()
+    if type(given) is not Tensor or given.device.type == "meta" or not _fits(cell, given):
+        return False
+    devices = [given.device] if given.device.type == "cuda" else []
+    with torch.no_grad(), torch.random.fork_rng(devices):
+        _step(cell, name, given)
+    return True
+
+
+def result(cell: Cell, x: Sequences, outputs: Sequences, last: State | None) -> None:
+    """Check the shapes that a path gave for a whole batch. Raises: CellError."""
+    name = registry.whose("cells", type(cell))
+    if last is not None:
+        check_state(cell, name, "returned", last, x.rows.new_empty(x.layout.batch, 0))
+    check_outputs(cell, name, (outputs.features,), (cell.output_size,))
+
+
+def _complete(cell: Cell, name: str) -> None:
+    for kind, method in ((PointwiseCell, "update"), (LinearCell, "coefficients"), (Cell, "step")):
+        if type(cell).step is kind.step and getattr(type(cell), method) is getattr(kind, method):
+            signature = {"update": "update(gx, gh, state)", "coefficients": "coefficients(gx)"}
+            raise CellError(f"{name} must define {signature.get(method, 'step(gx, state)')}.")
+
+
+def _fits(cell: Cell, x: Tensor) -> bool:
+    parameters = list(cell.parameters())
+    if any(p.device != x.device for p in parameters):
+        return False
+    return torch.is_autocast_enabled(x.device.type) or all(p.dtype == x.dtype for p in parameters)
+
+
+def _step(cell: Cell, name: str, x: Tensor) -> None:
+    gx = _call(cell, name, "project", x)
+    first = _call(cell, name, "initial_state", len(x), x)
+    check_state(cell, name, "begins with", first, x)
+    masks = [x.new_full((len(x), *spec.shape), 1 - spec.rate) for spec in cell.noise]
+    after = _call(cell, name, "step", gx, first, *masks)
+    check_state(cell, name, "returned", after, x)
+    outputs = _call(cell, name, "readout", gx, after)
+    check_outputs(cell, name, tuple(outputs.shape), (len(x), cell.output_size))
+    moderate = bool((x.abs() <= LARGE).all()) and all(bool(p.isfinite().all()) for p in cell.parameters())
+    for what, tensor in (*((f"state '{s.name}'", t) for s, t in zip(cell.state_specs(), after, strict=True)),
+                         ("output", outputs)):  # fmt: skip
+        if moderate and bool(tensor.isnan().any()):
+            raise CellError(f"{name} returned NaN in its {what} after one step, from finite inputs and parameters.")
+
+
+def _call(cell: Cell, name: str, method: str, *arguments: Any) -> Any:
+    """Call a method of the cell. Raises: CellError if it fails, or changes a tensor among its arguments."""
+    tensors = _tensors(arguments)
+    before = [tensor.clone() for tensor in tensors]
+    try:
+        result = getattr(cell, method)(*arguments)
+    except (ZooError, MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as cause:  # a plugin may raise anything
+        told = (str(cause).splitlines() or [""])[0]
+        raise CellError(f"{name} failed in {method}: {type(cause).__name__}: {told}{_place(cell, cause)}") from cause
+    for tensor, old in zip(tensors, before, strict=True):
+        if not bool(((tensor == old) | (old != old)).all()):
+            raise CellError(f"{name} changed an argument of {method} in place.\n  It must return new tensors.")
+    return result
+
+
+def _tensors(value: Any) -> list[Tensor]:
+    if isinstance(value, Tensor):
+        return [value]
+    return [tensor for item in value for tensor in _tensors(item)] if isinstance(value, (tuple, list)) else []
+
+
+def _place(cell: Cell, cause: Exception) -> str:
+    """The line of the cell's own file where it failed."""
+    try:
+        own = inspect.getfile(type(cell))
+    except (OSError, TypeError):
+        return ""
+    frames = [frame for frame in traceback.extract_tb(cause.__traceback__) if frame.filename == own]
+    return f"\n  At {own}:{frames[-1].lineno}, in {frames[-1].name}." if frames else ""
+
+
+def check_state(cell: Cell, name: str, verb: str, state: Any, like: Tensor) -> None:
+    """Compare a state with the specs of the cell. like: (batch, ...), of the dtype and on the device that states take.
+
+    Raises: CellError.
+    """
+    specs = cell.state_specs()
+    if not isinstance(state, (tuple, list)):
+        raise CellError(f"{name} {verb} a {type(state).__name__}, declared a tuple of {len(specs)} states.")
+    if len(state) != len(specs):
+        raise CellError(f"{name} {verb} {len(state)} states, declared {len(specs)}: {[s.name for s in specs]}.")
+    autocast = torch.is_autocast_enabled(like.device.type)  # which gives some results in its own precision
+    for spec, tensor in zip(specs, state, strict=True):
+        if not isinstance(tensor, Tensor):
+            raise CellError(f"{name} {verb} a {type(tensor).__name__} as state '{spec.name}', declared a tensor.")
+        declared: tuple[int, ...] = (len(like), *spec.shape)
+        if tuple(tensor.shape) != declared:
+            shape = tuple(tensor.shape)
+            raise CellError(f"{name} {verb} state '{spec.name}' of shape {shape}, declared {declared}.")
+        dtype = spec.dtype_for(like.dtype)
+        if tensor.dtype != dtype and not (autocast and _kind(tensor.dtype) == _kind(dtype)):
+            raise CellError(f"{name} {verb} state '{spec.name}' of {tensor.dtype}, declared {dtype}.")
+        if tensor.device != like.device:
+            raise CellError(f"{name} {verb} state '{spec.name}' on {tensor.device}, expected {like.device}.")
+
+
+def _kind(dtype: torch.dtype) -> tuple[bool, bool]:
+    return dtype.is_floating_point, dtype.is_complex
+
+
+def check_outputs(cell: Cell, name: str, found: tuple[int, ...], declared: tuple[int, ...]) -> None:
+    """Compare the shape of the outputs. Raises: CellError."""
+    if found[-1:] != declared[-1:]:
+        told = f"{found[-1] if found else 0} output features, declared output_size={cell.output_size}"
+        raise CellError(f"{name} gave {told}.")
+    if found != declared:
+        raise CellError(f"{name} gave an output of shape {found}, declared {declared}.")
