@@ -225,8 +225,8 @@ def measure(
     with timing.conditions(threads, device) as clock:
         entrants = contenders(cell, case, engine, rivals, device)
         x = _random(len(case.lengths), case.time, case.input_size).to(device)
-        calls = {name: _call(entrant, x, case, mode) for name, entrant in entrants.items()}
-        seconds = timing.interleaved(calls, rounds, clock)
+        call = inference if mode == "infer" else partial(training, case=case)
+        seconds = timing.interleaved({name: call(entrant, x) for name, entrant in entrants.items()}, rounds, clock)
     layer = entrants["engine"].module
     assert isinstance(layer, LayerStack)
     return {
@@ -246,11 +246,16 @@ def _random(*shape: int) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(0))
 
 
-def _call(entrant: Contender, x: Tensor, case: Case, mode: str) -> Callable[[], object]:
+def inference(entrant: Contender, x: Tensor) -> Callable[[], Tensor]:
+    """A call that computes the outputs alone."""
+    entrant.module.eval()
+    return torch.no_grad()(partial(entrant.forward, x))
+
+
+def training(entrant: Contender, x: Tensor, case: Case) -> Callable[[], tuple[Tensor | None, ...]]:
+    """A call that returns gradients of the input and of the weights; those of the outputs are zero in the padding."""
     forward, module = entrant
-    module.train(mode == "train")
-    if mode == "infer":
-        return torch.no_grad()(partial(forward, x))
+    module.train()
     with torch.no_grad():
         features = forward(x).shape[-1]
     real = torch.arange(case.time) < torch.tensor(case.lengths)[:, None]
@@ -271,7 +276,7 @@ def scaling(
             case = Case(size, found.input_size, found.hidden_size, (steps,) * found.batch, False)
             x = _random(found.batch, steps, found.input_size).to(device)
             name = f"T={steps}"
-            calls[name] = _call(contenders(cell, case, engine, (), device)["engine"], x, case, "train")
+            calls[name] = training(contenders(cell, case, engine, (), device)["engine"], x, case)
             tokens[name] = steps * found.batch
         ms = timing.summary(timing.interleaved(calls, rounds, clock))["ms"]
     cost = {name: 1000 * ms[name] / tokens[name] for name in ms}
@@ -314,8 +319,8 @@ def first_call(cell: str, case: dict[str, Any], engine: str) -> tuple[float, flo
     with timing.conditions(1):
         x = _random(len(own.lengths), own.time, own.input_size)
         entrants = contenders(cell, own, engine, ["reference"])
-        _call(entrants["reference loop"], x, own, "train")()
+        training(entrants["reference loop"], x, own)()
         wall, cpu = time.perf_counter(), sum(os.times()[:4])  # the last two of them are of finished children
-        _call(entrants["engine"], x, own, "train")()
+        training(entrants["engine"], x, own)()
         seconds = time.perf_counter() - wall, sum(os.times()[:4]) - cpu
     return *seconds, report(entrants["engine"].module)
