@@ -1,0 +1,65 @@
+"""SRU: a recurrence of light gates, with a highway around it."""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from rnnzoo import PointwiseCell, StateSpec
+from rnnzoo.cells.base import State
+
+ALPHA = math.sqrt(3)  # keeps the variance of x through the highway while r is about one half: sqrt(1 + 2 exp(b_r))
+
+
+class SRUCell(PointwiseCell):
+    """One step of a simple recurrent unit.
+
+        f  = sigmoid(W_f x + v_f * c + b_f)     forget gate
+        r  = sigmoid(W_r x + v_r * c + b_r)     reset gate
+        c' = f * c + (1 - f) * W x
+        h  = r * c' + (1 - r) * alpha * x       alpha = sqrt(3); W_h x in place of x where their sizes differ
+
+    The state is (c, r); h is the readout. Source: Lei et al., arXiv:1709.02755.
+    Differs: W x has a bias too; v and the biases start as torch.nn's do.
+    """
+
+    gates = ("c", "f", "r")
+    recurrent = None
+    params = ("v_f", "v_r")
+    forget_gate = "f"
+
+    def state_specs(self) -> tuple[StateSpec, ...]:
+        size = (self.hidden_size,)
+        return StateSpec("c", size), StateSpec("r", size, free=False)  # no step reads r: only the readout does
+
+    def make_recurrent_bias(self) -> None:
+        super().make_recurrent_bias()
+        same = self.input_size == self.hidden_size
+        self.skip = nn.Identity() if same else nn.Linear(self.input_size, self.hidden_size, bias=False)
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        """Input weights of variance 1 / input_size, as in the paper, unless `init` says otherwise."""
+        super().reset_parameters()
+        if self.init == "uniform":
+            bound = math.sqrt(3 / self.input_size)
+            for weight in (self.weight_ih, *self.skip.parameters()):
+                weight.uniform_(-bound, bound)
+
+    def project(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return super().project(x), ALPHA * self.skip(x)
+
+    def gates_of(self, gx: Any) -> Tensor:
+        return gx[0]
+
+    def update(self, gx: tuple[Tensor, ...], gh: tuple[Tensor, ...], state: State) -> State:
+        """gx: three (..., hidden_size) tensors; gh: (); state: (c, r). Returns (c', r')."""
+        c, _ = state
+        f = torch.sigmoid(gx[1] + self.v_f * c)
+        r = torch.sigmoid(gx[2] + self.v_r * c)
+        return f * c + (1 - f) * gx[0], r
+
+    def readout(self, gx: Any, state: State) -> Tensor:
+        c, r = state
+        return r * c + (1 - r) * gx[1]
