@@ -164,7 +164,8 @@ def test_conditions_hold_inside_and_end_with_them():
     before = torch.get_num_threads(), torch.backends.cuda.matmul.fp32_precision
     with timing.conditions(2) as clock:
         assert torch.get_num_threads() == 2 and torch.backends.cuda.matmul.fp32_precision == "ieee"
-        assert clock is timing.time.perf_counter
+        before_and_after = timing.time.perf_counter(), clock(), timing.time.perf_counter()
+        assert sorted(before_and_after) == [*before_and_after]  # the wall's
     assert (torch.get_num_threads(), torch.backends.cuda.matmul.fp32_precision) == before
     with timing.conditions(1) as clock:
         assert clock is timing.time.process_time
@@ -176,11 +177,11 @@ def test_conditions_hold_inside_and_end_with_them():
 def test_help_needs_no_torch():
     code = (
         "import sys\nfrom rnnzoo.cli import main\n"
-        "codes = [main(['bench', *words, '--help']) for words in ([], ['cell'], ['fit'])]\n"
+        "codes = [main(['bench', *words, '--help']) for words in ([], ['cell'], ['fit'], ['fit', 'quickstart'])]\n"
         "print(codes, {'torch', 'lightning', 'numpy'} & {*sys.modules}, file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stderr.splitlines()[-1] == "[0, 0, 0] set()" and done.stdout.count("example: rnnzoo bench") == 3
+    assert done.stderr.splitlines()[-1] == "[0, 0, 0, 0] set()" and done.stdout.count("example: rnnzoo bench") == 4
 
 
 def test_cells_are_measured_and_told_as_json(says):
@@ -202,6 +203,40 @@ def test_a_forced_path_is_the_one_that_ran(says):
         says("cell", "lstm", *TINY, "--lengths", "equal", "--modes", "infer", "--engine", "reference", "--json")
     )["results"]
     assert row["engine"][0]["path"] == "reference" and row["engine"][0]["why"] == "forced"
+
+
+def test_more_threads_are_compared_with_one(says):
+    (row,) = json.loads(
+        says(
+            "cell",
+            "gru",
+            *TINY,
+            "--threads",
+            2,
+            "--lengths",
+            "ragged",
+            "--modes",
+            "train",
+            "--rivals",
+            "packed",
+            "--json",
+        )
+    )["results"]
+    assert [*row["ms"]] == ["engine", "nn.GRU packed", "engine, one thread"]
+
+
+def test_a_call_on_one_thread_runs_on_one():
+    seen = []
+    with timing.conditions(2):
+        timing.on_one_thread(lambda: seen.append(torch.get_num_threads()))
+        assert seen == [1] and torch.get_num_threads() == 2
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_cells_are_measured_on_a_gpu(says):
+    report = json.loads(says("cell", "lstm", *TINY, "--device", "cuda", "--json"))
+    assert report["settings"]["clock"] == "wall" and report["machine"]["gpu"]
+    assert all(ms > 0 for row in report["results"] for ms in row["ms"].values())
 
 
 def test_a_table_names_the_path_the_times_and_the_machine(says):
@@ -308,7 +343,7 @@ def test_a_device_that_is_not_there_is_refused(refuses):
     assert refuses("cell", "lstm", *TINY, "--device", "cuda").startswith("there is no CUDA device here.\n")
 
 
-def test_a_cell_that_cannot_be_built_is_named_with_the_sizes(refuses, monkeypatch):
+def test_a_cell_that_cannot_be_built_is_named_with_its_reason(refuses):
     class Blocks(Leaky):
         recurrent, blocks = "block", 5
 
@@ -317,4 +352,4 @@ def test_a_cell_that_cannot_be_built_is_named_with_the_sizes(refuses, monkeypatc
         message = refuses("cell", "five_blocks", *TINY)
     finally:
         registry.unregister("cells", "five_blocks")
-    assert message.startswith("cell 'five_blocks' cannot be built with input_size=3, hidden_size=2: Blocks needs")
+    assert "five_blocks" in message and "needs a hidden_size that 5 divides, got 2" in message

@@ -18,7 +18,8 @@ CELL_EPILOG = """\
 sizes: A is 200 steps, batch 32, 128 -> 64 (ragged: reviews of 10 to 500 words); B200 and B650 are 35 steps, batch 20,
 200 -> 200 and 650 -> 650; C is 32 steps, batch 32, 128 -> 128 (ragged: sentences). Any other: 50x8x16x32.
 rivals: torch.nn's layer on padded sequences (wrong where ragged and in both directions) and on packed ones, the
-engine's reference loop, and a loop over `cell.forward`. A cell that torch.nn lacks meets nn.LSTM and nn.GRU.
+engine's reference loop, and a loop over `cell.forward`; and with more threads than one, the engine with one. A cell
+that torch.nn lacks meets nn.LSTM and nn.GRU.
 example: rnnzoo bench cell lstm gru --sizes A,C --modes train"""
 
 
@@ -58,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     fit.add_argument("recipe", metavar="RECIPE", help="a YAML file, or a name that `rnnzoo list recipes` tells")
     fit.add_argument("keys", nargs=argparse.REMAINDER, metavar="--KEY.KEY VALUE", help="any key of the recipe")
-    fit.set_defaults(measure=_fit, own=own)
+    fit.set_defaults(measure=_fit, own=own, print_help=fit.print_help)
 
 
 def run(given: argparse.Namespace) -> int:
@@ -102,10 +103,9 @@ def _cell(given: argparse.Namespace) -> int:
         for lengths in given.lengths
     ]
     options = {"rounds": given.rounds, "threads": given.threads, "device": given.device, "engine": given.engine}
-    clock = "processor" if given.threads == 1 and given.device == "cpu" else "wall"
     report: dict[str, Any] = {
         "machine": timing.facts(),
-        "settings": options | {"clock": clock},
+        "settings": options | {"clock": timing.clock_name(given.threads, given.device)},
         "load_before": timing.load(),
         "results": [],
     }
@@ -122,7 +122,9 @@ def _cell(given: argparse.Namespace) -> int:
             {"name": name} | cells.scaling(name, size, **options) for name in given.names for size in given.sizes
         ]
     if given.build:
-        report["build"] = [{"name": name} | cells.first_calls(name, cases[0], given.engine) for name in given.names]
+        report["build"] = [
+            {"name": name} | cells.first_calls(name, cases[0], given.engine, given.device) for name in given.names
+        ]
     report["load_after"] = timing.load()
     if given.json:
         print(json.dumps(report))
@@ -136,9 +138,12 @@ def _cell(given: argparse.Namespace) -> int:
 
 
 def _fit(given: argparse.Namespace) -> int:
+    _, keys = given.own.parse_known_args(given.keys, given)  # what stands behind the recipe
+    if {"-h", "--help"} & {*keys}:
+        given.print_help()
+        return 0
     from rnnzoo import recipe, runs
 
-    _, keys = given.own.parse_known_args(given.keys, given)  # what stands behind the recipe
     resolved = recipe.resolve(recipe.read(given.recipe, keys))
     from rnnzoo.bench import recipes, tables
 

@@ -16,7 +16,6 @@ import re
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -138,7 +137,8 @@ def contenders(
     """
     lengths = torch.tensor(case.lengths)
     mask = (torch.arange(case.time) < lengths[:, None]).to(device) if case.ragged else None
-    layer = _build(cell, case).to(device)
+    torch.manual_seed(0)
+    layer = LayerStack(case.input_size, cell, case.hidden_size, bidirectional=case.bidirectional).to(device)
     found = {"engine": Contender(partial(_by_engine, layer, engine, lengths), layer)}
     twin = recognise(layer.cells[0])
     for name in [twin] if twin else ["lstm", "gru"]:
@@ -157,15 +157,6 @@ def contenders(
     if "naive" in rivals:
         found["naive loop"] = Contender(partial(_naive, layer, mask), layer)
     return found
-
-
-def _build(cell: CellLike, case: Case) -> LayerStack:
-    torch.manual_seed(0)
-    try:
-        return LayerStack(case.input_size, cell, case.hidden_size, bidirectional=case.bidirectional)
-    except (ValueError, TypeError) as error:
-        sizes = f"input_size={case.input_size}, hidden_size={case.hidden_size}"
-        raise ZooError(f"cell '{cell}' cannot be built with {sizes}: {error}.") from error
 
 
 @torch.no_grad()
@@ -225,8 +216,12 @@ def measure(
     with timing.conditions(threads, device) as clock:
         entrants = contenders(cell, case, engine, rivals, device)
         x = _random(len(case.lengths), case.time, case.input_size).to(device)
-        call = inference if mode == "infer" else partial(training, case=case)
-        seconds = timing.interleaved({name: call(entrant, x) for name, entrant in entrants.items()}, rounds, clock)
+        call: Callable[..., Callable[[], object]] = inference if mode == "infer" else partial(training, case=case)
+        calls = {name: call(entrant, x) for name, entrant in entrants.items()}
+        if threads > 1:
+            alone = contenders(cell, case, engine, (), device)["engine"]
+            calls["engine, one thread"] = partial(timing.on_one_thread, call(alone, x))
+        seconds = timing.interleaved(calls, rounds, clock)
     layer = entrants["engine"].module
     assert isinstance(layer, LayerStack)
     return {
@@ -292,16 +287,17 @@ print(json.dumps(first_call(**json.loads(sys.argv[1]))))
 """
 
 
-def first_calls(cell: str, case: Case, engine: str = "auto") -> dict[str, Any]:
+def first_calls(cell: str, case: Case, engine: str = "auto", device: str = "cpu") -> dict[str, Any]:
     """Seconds of the first training step of a process, with an empty cache of built code and with a full one.
 
     Each runs in a process of its own, where torch is loaded and warm and the cell has not run; `_cpu_s` are of the
     processor, the compiler's among them.
     """
-    given = json.dumps({"cell": cell, "case": asdict(case), "engine": engine})
+    given = json.dumps({"cell": cell, "case": asdict(case), "engine": engine, "device": device})
     told: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="rnnzoo-bench-") as cache:
-        places = {"RNNZOO_CACHE": cache, "TORCHINDUCTOR_CACHE_DIR": f"{cache}/inductor"}
+        caches = {"RNNZOO_CACHE": "", "TORCHINDUCTOR_CACHE_DIR": "inductor", "TRITON_CACHE_DIR": "triton"}
+        places = {name: os.path.join(cache, folder) for name, folder in caches.items()}
         for name in ("first_build", "later_load"):
             command = [sys.executable, "-c", FIRST_CALL, given]
             done = subprocess.run(command, env=os.environ | places, capture_output=True, text=True)
@@ -313,14 +309,16 @@ def first_calls(cell: str, case: Case, engine: str = "auto") -> dict[str, Any]:
     return told
 
 
-def first_call(cell: str, case: dict[str, Any], engine: str) -> tuple[float, float, list[dict[str, object]]]:
+def first_call(
+    cell: str, case: dict[str, Any], engine: str, device: str
+) -> tuple[float, float, list[dict[str, object]]]:
     """The engine's first training step after one of the reference loop: seconds of the wall and of the processor."""
     own = Case(**case | {"lengths": tuple(case["lengths"])})
-    with timing.conditions(1):
-        x = _random(len(own.lengths), own.time, own.input_size)
-        entrants = contenders(cell, own, engine, ["reference"])
+    with timing.conditions(1, device):
+        x = _random(len(own.lengths), own.time, own.input_size).to(device)
+        entrants = contenders(cell, own, engine, ["reference"], device)
         training(entrants["reference loop"], x, own)()
-        wall, cpu = time.perf_counter(), sum(os.times()[:4])  # the last two of them are of finished children
+        wall, cpu = timing.wall(device), sum(os.times()[:4])  # the last two of them are of finished children
         training(entrants["engine"], x, own)()
-        seconds = time.perf_counter() - wall, sum(os.times()[:4]) - cpu
+        seconds = timing.wall(device) - wall, sum(os.times()[:4]) - cpu
     return *seconds, report(entrants["engine"].module)

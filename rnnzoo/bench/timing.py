@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,15 @@ from rnnzoo.errors import ZooError
 Clock = Callable[[], float]  # seconds
 
 
+def clock_name(threads: int, device: str = "cpu") -> str:
+    """Whose seconds are counted: the "processor"'s for one thread on the CPU, the "wall"'s otherwise."""
+    return "processor" if threads == 1 and device == "cpu" else "wall"
+
+
 @contextmanager
 def conditions(threads: int, device: str = "cpu") -> Iterator[Clock]:
-    """So many threads of torch, and on CUDA full float32 for every product; gives the clock to measure with.
+    """So many threads of torch, freed memory kept, and on CUDA full float32 for every product; gives the clock.
 
-    The clock is the processor's for one thread on the CPU, and the wall's otherwise. Freed memory is kept.
     Raises: ZooError if there is no such device.
     """
     if device == "cuda" and not torch.cuda.is_available():
@@ -39,16 +44,28 @@ def conditions(threads: int, device: str = "cpu") -> Iterator[Clock]:
     for product in products:
         product.fp32_precision = "ieee"
     try:
-        yield _synchronised if device == "cuda" else time.process_time if threads == 1 else time.perf_counter
+        yield time.process_time if clock_name(threads, device) == "processor" else partial(wall, device)
     finally:
         torch.set_num_threads(before)
         for product, old in zip(products, precision, strict=True):
             product.fp32_precision = old
 
 
-def _synchronised() -> float:
-    torch.cuda.synchronize()
+def wall(device: str = "cpu") -> float:
+    """Seconds on the wall clock, once the device has done what it was given."""
+    if device == "cuda":
+        torch.cuda.synchronize()
     return time.perf_counter()
+
+
+def on_one_thread(call: Callable[[], object]) -> None:
+    """Make a call with one thread of torch, whatever is set."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        call()
+    finally:
+        torch.set_num_threads(before)
 
 
 def interleaved(calls: Mapping[str, Callable[[], object]], rounds: int, clock: Clock) -> dict[str, list[float]]:
