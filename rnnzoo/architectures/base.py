@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from rnnzoo import limits, registry
 from rnnzoo.cells.base import Cell, CellLike, State, make_cell
 from rnnzoo.engine.layout import Sequences
-from rnnzoo.engine.recurrence import Recurrence
+from rnnzoo.engine.recurrence import Recurrence, together
 
 ArchitectureLike = Annotated[Any, registry.Part("architectures")]  # a name, {"name": ...}, or a class
 Merge = Literal["concat", "sum", "mean", "product"]
@@ -116,11 +116,11 @@ class LayerStack(Architecture):
         last = x.at_ends()
         for depth in range(self.num_layers):
             below = x.map(self.dropout) if depth and self.dropout.p else x
-            runs = []
-            for k in range(depth * directions, (depth + 1) * directions):
-                outputs, end = self.layers[k](below, None if state is None else state[k], need_state)
-                runs.append(outputs)
-                last_state += [end] if need_state else []
+            layers = slice(depth * directions, (depth + 1) * directions)
+            given = [None] * directions if state is None else state[layers]
+            ran = together(self.layers[layers], below, given, need_state)
+            runs = [outputs for outputs, _ in ran]
+            last_state += [end for _, end in ran if end is not None]
             x = runs[0].map(merge, runs[1]) if self.bidirectional else runs[0]
             if depth + 1 == self.num_layers:
                 last = merge(runs[0].at_ends(), runs[1].at_starts()) if self.bidirectional else runs[0].at_ends()

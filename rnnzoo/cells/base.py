@@ -21,6 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rnnzoo import limits, registry
+from rnnzoo.errors import CellError, ZooError
 
 State = tuple[Tensor, ...]  # one tensor (batch, *shape) per spec, h first
 CellLike = Annotated[Any, registry.Part("cells")]  # "lstm", {"name": "lstm", ...}, or a Cell class
@@ -67,8 +68,9 @@ class Cell(nn.Module):
     """One step of a recurrent network.
 
     states: a StateSpec, or a name for a vector of hidden_size, per state tensor. gates: if named, `project` is one
-    linear map from the input to len(gates) * hidden_size features, by `weight_ih` and `bias_ih`. noise: the masks
-    that `step` takes after the state.
+    linear map from the input to len(gates) * hidden_size features, by `weight_ih` and `bias_ih`. params: names of
+    per-channel parameters of hidden_size, as peepholes are, read from self. noise: the masks that `step` takes after
+    the state.
 
     Raises: ValueError for sizes that are not whole numbers >= 1.
     """
@@ -77,6 +79,7 @@ class Cell(nn.Module):
     states: tuple[StateSpec | str, ...] = ("h",)
     gates: ClassVar[tuple[str, ...]] = ()
     noise: tuple[NoiseSpec, ...] = ()
+    params: ClassVar[tuple[str, ...]] = ()
     weight_ih: nn.Parameter
     bias_ih: nn.Parameter
     scan: ClassVar[Callable[..., tuple[Tensor, State]] | None] = None
@@ -102,7 +105,9 @@ class Cell(nn.Module):
         """Register the weights that stand between `weight_ih` and `bias_ih` (torch.nn's order); none by default."""
 
     def make_recurrent_bias(self) -> None:
-        """Register the biases that follow `bias_ih`; none by default."""
+        """Register the biases that follow `bias_ih`, and the parameters that `params` names."""
+        for name in self.params:
+            self.register_parameter(name, nn.Parameter(torch.empty(self.hidden_size)))
 
     def reset_parameters(self) -> None:
         """Uniform in +-1 / sqrt(hidden_size), as in torch.nn."""
@@ -154,8 +159,8 @@ class Cell(nn.Module):
         return {}
 
     @property
-    def core(self) -> PointwiseCell | None:
-        """The `PointwiseCell` that owns the gates and the recurrent product, if the step is pointwise beside those."""
+    def core(self) -> Any:
+        """The cell that owns the gates and the recurrent product, if the step is pointwise beside those; else None."""
         return None
 
     def gates_of(self, gx: Any) -> Tensor:
@@ -194,8 +199,7 @@ class PointwiseCell(Cell):
     """A cell whose step is elementwise once both products are there: gx from the input, gh from the last output.
 
     recurrent: the product that makes gh from h, "dense" (gates * hidden_size, hidden_size), "block" (the same with
-    `blocks` blocks on the diagonal), "diagonal" (a vector per gate), or None (gh is empty). params: names of
-    per-channel parameters of hidden_size, as peepholes are; `update` reads them from self.
+    `blocks` blocks on the diagonal), "diagonal" (a vector per gate), or None (gh is empty).
 
     init: "uniform" as in torch.nn, or "orthogonal": Glorot-uniform input weights, orthogonal recurrent weights per
     gate (Saxe et al., arXiv:1312.6120), zero biases but 1 for a forget gate that stands beside an input gate
@@ -209,7 +213,6 @@ class PointwiseCell(Cell):
     house = True
     recurrent: ClassVar[Literal["dense", "block", "diagonal"] | None] = "dense"
     blocks: ClassVar[int] = 1
-    params: ClassVar[tuple[str, ...]] = ()
     forget_gate: ClassVar[str | None] = None  # the gate that keeps memory when it is open
     input_gate: ClassVar[str | None] = None  # the gate that writes to it, where that is another one
     weight_hh: nn.Parameter
@@ -242,8 +245,7 @@ class PointwiseCell(Cell):
     def make_recurrent_bias(self) -> None:
         if self.recurrent is not None:
             self.bias_hh = nn.Parameter(torch.empty(len(self.gates) * self.hidden_size))
-        for name in self.params:
-            self.register_parameter(name, nn.Parameter(torch.empty(self.hidden_size)))
+        super().make_recurrent_bias()
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
@@ -302,9 +304,20 @@ class LinearCell(Cell):
     """A cell that is linear in its state: h' = a * h + b, with a and b from the input alone."""
 
     house = True
+    recurrent: ClassVar[None] = None
+    blocks: ClassVar[int] = 1
+
+    @property
+    def core(self) -> LinearCell | None:
+        return self if self.gates else None
 
     def step(self, gx: Tensor, state: State, *noise: Tensor) -> State:
         a, b = self.parts(gx)
+        return (a * state[0] + b,)
+
+    def update(self, gx: tuple[Tensor, ...], gh: tuple[Tensor, ...], state: State) -> State:
+        """The step as that of a `PointwiseCell` without a recurrent product."""
+        a, b = self.coefficients(gx)
         return (a * state[0] + b,)
 
     def parts(self, gx: Any) -> tuple[Tensor, Tensor]:
@@ -319,17 +332,36 @@ class LinearCell(Cell):
 def make_cell(cell: CellLike, input_size: int, hidden_size: int) -> Cell:
     """Build a cell from a name, a mapping with the name and parameters, or a class (or any callable that gives one).
 
-    Raises: UnknownName, PluginError; TypeError for anything that is not a cell.
+    Raises: UnknownName, PluginError; CellError for anything that is not a cell, or does not build.
     """
     if isinstance(cell, nn.Module):
-        raise TypeError(f"a cell must be given as a class or a name, got an instance of {type(cell).__name__}")
+        raise CellError(f"a cell must be given as a class or a name, got an instance of {type(cell).__name__}.")
     parameters: dict[str, Any] = {}
     build: Callable[..., Any]
     if isinstance(cell, Mapping):
         parameters = {key: value for key, value in cell.items() if key != "name"}
         cell = cell["name"]
     build = registry.load("cells", cell) if isinstance(cell, str) else cell
-    built = build(input_size, hidden_size, **parameters)
+    name = registry.whose("cells", build) if isinstance(build, type) else repr(build)
+    if isinstance(build, type) and not issubclass(build, Cell):
+        raise CellError(f"{name} is not a rnnzoo.Cell.\n  Its bases: {', '.join(c.__name__ for c in build.__bases__)}.")
+    try:
+        built = build(input_size, hidden_size, **parameters)
+    except (ZooError, MemoryError):
+        raise
+    except Exception as cause:  # a constructor may raise anything
+        told = (str(cause).splitlines() or [""])[0]
+        raise CellError(f"{name} cannot be built: {type(cause).__name__}: {told}") from cause
     if not isinstance(built, Cell):
-        raise TypeError(f"{cell!r} gave a {type(built).__name__}, not a rnnzoo.Cell")
+        raise CellError(f"{name} gave a {type(built).__name__}, not a rnnzoo.Cell.")
+    _check_built(name, built)
     return built
+
+
+def _check_built(name: str, cell: Cell) -> None:
+    if "_parameters" not in vars(cell) or not hasattr(cell, "hidden_size"):
+        raise CellError(f"{name} was built without super().__init__(input_size, hidden_size).")
+    for place, parameter in cell.named_parameters():
+        lazy = isinstance(parameter, nn.parameter.UninitializedParameter)
+        if lazy or (parameter.device.type != "meta" and bool(parameter.detach().sum().isnan())):
+            raise CellError(f"{name} left its parameter '{place}' without numbers.\n  Fill it in __init__.")

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rnnzoo import limits
-from rnnzoo.cells.base import Cell, CellLike, NoiseSpec, PointwiseCell, State, make_cell
+from rnnzoo.cells.base import Cell, CellLike, LinearCell, NoiseSpec, PointwiseCell, State, make_cell
 
 
 class Wrapper(Cell):
@@ -36,7 +36,7 @@ class Wrapper(Cell):
         self.noise = (*self.cell.noise, *noise)
 
     @property
-    def core(self) -> PointwiseCell | None:
+    def core(self) -> Any:
         return self.cell.core
 
     @property
@@ -68,7 +68,7 @@ class Wrapper(Cell):
 
     def update(self, gx: tuple[Tensor, ...], gh: tuple[Tensor, ...], state: State, *noise: Tensor) -> State:
         """The step without its products, where the wrapped cell is pointwise."""
-        assert isinstance(self.cell, (PointwiseCell, Wrapper))
+        assert isinstance(self.cell, (PointwiseCell, LinearCell, Wrapper))
         cut = len(self.cell.noise)
         return self.after(self.cell.update(gx, gh, state, *noise[:cut]), state, *noise[cut:])
 

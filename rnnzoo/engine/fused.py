@@ -110,7 +110,6 @@ class Fused:
 
 def _weights(cell: Cell) -> list[Tensor]:
     core = cell.core
-    assert core is not None
     return [core.weight_ih, core.weight_hh, core.bias_ih, core.bias_hh]
 
 

@@ -36,6 +36,11 @@ class Layout:
         return bool((self.lengths == self.time).all())
 
     @cached_property
+    def valid(self) -> float:
+        """The share of real steps in the padded batch."""
+        return int(self.lengths.sum()) / max(1, self.batch * self.time)
+
+    @cached_property
     def mask(self) -> Tensor:
         """(batch, time) bool, True where a step is real."""
         return torch.arange(self.time, device=self.device) < self.lengths.to(self.device)[:, None]

@@ -127,8 +127,10 @@ class Native:
         """Why this path cannot run the cell here; None if it can."""
         if x.layout.device.type != "cpu":
             return "native code is for the CPU"
-        if x.dtype != torch.float32 or next(cell.parameters()).dtype != torch.float32:
+        if any(tensor.dtype != torch.float32 for tensor in (x, *cell.parameters())):
             return "native code is for float32"
+        if torch.compiler.is_compiling():
+            return "the model is being compiled"
         if torch.is_autocast_enabled("cpu"):
             return "autocast is on"
         found = compiled(cell)
@@ -141,7 +143,12 @@ class Native:
         return self.together([cell], x, [state], [reverse], need_state)[0]
 
     def together(
-        self, cells: list[Cell], x: Sequences, states: list[State | None], reverse: list[bool], need_state: bool
+        self,
+        cells: Sequence[Cell],
+        x: Sequences,
+        states: Sequence[State | None],
+        reverse: Sequence[bool],
+        need_state: bool,
     ) -> list[tuple[Sequences, State | None]]:
         """`run` for several cells on the same input, the directions of a layer say, each on a thread of its own."""
         jobs, tensors = [], []
@@ -162,6 +169,9 @@ class Native:
         return results
 
 
+NATIVE = Native()
+
+
 class Job:
     """One run of the loop: which tensors go in, and what is in them.
 
@@ -170,7 +180,7 @@ class Job:
 
     def __init__(self, cell: Cell, x: Sequences, state: State | None, reverse: bool) -> None:
         core, code = cell.core, compiled(cell)
-        assert core is not None and isinstance(code, Compiled)
+        assert isinstance(code, Compiled)
         self.code, self.layout, self.reverse, self.blocks = code, x.layout, reverse, core.blocks
         self.hidden, self.states = core.hidden_size, code.trace.states
         self.given = state is not None or any(spec.initial for spec in cell.state_specs())
@@ -236,8 +246,9 @@ class Job:
             return None if values[name] is None else torch.zeros_like(values[name])
 
         made = {
-            "dx": torch.empty_like(values["x"]) if need_dx and values["x"] is not None else None, "dweight_ih": like("weight_ih"), "dbias_ih": like("bias_ih"),
-            "dweight": like("weight"), "dbias": like("bias"),
+            "dx": torch.empty_like(values["x"]) if need_dx and values["x"] is not None else None,
+            "dweight_ih": like("weight_ih"), "dbias_ih": like("bias_ih"), "dweight": like("weight"),
+            "dbias": like("bias"),
         }  # fmt: skip
         dchannel = [gx.new_zeros(hidden) for _ in values["channel"]]
         self.code.call(

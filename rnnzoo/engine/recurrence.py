@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Sequence
+from contextlib import ExitStack
 
 from torch import Tensor, nn
 from torch.nn.utils.stateless import _reparametrize_module
@@ -12,6 +13,7 @@ from rnnzoo.cells.base import Cell, State
 from rnnzoo.engine import verify
 from rnnzoo.engine.choose import choose
 from rnnzoo.engine.layout import Sequences
+from rnnzoo.engine.native import NATIVE, Native
 
 
 class Recurrence(nn.Module):
@@ -32,19 +34,36 @@ class Recurrence(nn.Module):
         self, x: Sequences, state: State | None = None, need_state: bool = True
     ) -> tuple[Sequences, State | None]:
         """x: input_size features. Returns the outputs, output_size features, and the last state, None if not needed."""
-        first = not self._verified and verify.first_step(self.cell, x)
-        path, self.why = choose(self.cell, x)
-        with _in_place_of(self.cell, self.cell.effective_weights()):
-            outputs, last = path.run(self.cell, x, state, self.reverse, need_state)
-        self.ran[path.name] += 1
+        return together([self], x, [state], need_state)[0]
+
+
+def together(
+    layers: Sequence[Recurrence], x: Sequences, states: Sequence[State | None], need_state: bool = True
+) -> list[tuple[Sequences, State | None]]:
+    """Several layers on the same input, the directions of a bidirectional one: side by side, where a path can."""
+    new = [not layer._verified and verify.first_step(layer.cell, x) for layer in layers]
+    paths = []
+    for layer in layers:
+        path, layer.why = choose(layer.cell, x)
+        layer.ran[path.name] += 1
+        paths.append(path)
+    with ExitStack() as weights:
+        for layer in layers:
+            if standing_in := layer.cell.effective_weights():
+                weights.enter_context(_reparametrize_module(layer.cell, standing_in))
+        cells, reverse = [layer.cell for layer in layers], [layer.reverse for layer in layers]
+        if all(isinstance(path, Native) for path in paths):
+            results = NATIVE.together(cells, x, states, reverse, need_state)
+        else:
+            results = [
+                path.run(cell, x, state, backwards, need_state)
+                for path, cell, state, backwards in zip(paths, cells, states, reverse, strict=True)
+            ]
+    for layer, first, (outputs, last) in zip(layers, new, results, strict=True):
         if first:
-            verify.result(self.cell, x, outputs, last)
-            self._verified = True
-        return outputs, last
-
-
-def _in_place_of(cell: Cell, weights: dict[str, Tensor]) -> AbstractContextManager[None]:
-    return _reparametrize_module(cell, weights) if weights else nullcontext()
+            verify.result(layer.cell, x, outputs, last)
+            layer._verified = True
+    return results
 
 
 def report(model: nn.Module) -> list[dict[str, object]]:

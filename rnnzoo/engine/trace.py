@@ -15,7 +15,7 @@ from torch.fx import Node
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn.utils.stateless import _reparametrize_module
 
-from rnnzoo.cells.base import Cell, PointwiseCell
+from rnnzoo.cells.base import Cell
 
 
 class Untraceable(Exception):
@@ -75,7 +75,6 @@ ROWS = 2  # rows of the example tensors
 def trace(cell: Cell) -> Trace:
     """Trace the update of a cell. Raises: Untraceable."""
     core = cell.core
-    assert core is not None
     gates, states = len(core.gates), len(cell.state_specs())
     products = gates if core.recurrent in ("dense", "block") else 0
     channels = dict(_channels(core))
@@ -126,12 +125,12 @@ def _split(values: tuple[Tensor, ...], counts: tuple[int, ...]) -> list[tuple[Te
     return parts
 
 
-def channel_values(cell: PointwiseCell) -> list[Tensor]:
+def channel_values(cell: Any) -> list[Tensor]:
     """The parameters that act channel by channel, (hidden_size,) each, in the order of `Trace.channels`."""
     return [value for _, value in _channels(cell)]
 
 
-def _channels(cell: PointwiseCell) -> list[tuple[str, Tensor]]:
+def _channels(cell: Any) -> list[tuple[str, Tensor]]:
     """Declared per-channel parameters, and a diagonal product's weights and biases, gate by gate."""
     found = [(name, getattr(cell, name)) for name in cell.params]
     if cell.recurrent == "diagonal":

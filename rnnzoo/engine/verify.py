@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import inspect
 import traceback
-from collections.abc import Callable
 from typing import Any
 
 import torch

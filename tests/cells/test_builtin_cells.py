@@ -138,7 +138,7 @@ def test_a_state_starts_as_its_spec_says():
             self.states = (StateSpec("S", (2, 3), torch.complex64), StateSpec("m", (1,), initial=-1.5))
 
     first = Matrix(4, 5).initial_state(7, torch.zeros(1, dtype=torch.float64))
-    assert [(tuple(s.shape), s.dtype) for s in first] == [((7, 2, 3), torch.complex64), ((7, 1), torch.float64)]
+    assert [(tuple(s.shape), s.dtype) for s in first] == [((7, 2, 3), torch.complex128), ((7, 1), torch.float64)]
     assert (first[1] == -1.5).all()
 
 

@@ -225,11 +225,11 @@ def test_a_forced_path_that_cannot_run_a_cell_says_why():
 
 
 def test_the_report_names_each_layers_cell_path_and_reason():
-    model = nn.ModuleList([Recurrence(GRUCell(5, 7)), Recurrence(Weighted(5, 7), reverse=True)])
+    model = nn.ModuleList([Recurrence(LSTMCell(5, 7)), Recurrence(Weighted(5, 7), reverse=True)])
     for layer in model:
         layer(Sequences.of(torch.zeros(1, 2, 5)))
     first, second = report(model)
-    assert (first["cell"], first["path"], first["calls"]) == ("GRUCell", "fused", {"fused": 1})
+    assert (first["cell"], first["path"], first["calls"]) == ("LSTMCell", "fused", {"fused": 1})
     assert (second["path"], second["direction"]) == ("reference", "backward")
     assert "no fused layer computes this cell" in second["why"]
 
@@ -249,6 +249,8 @@ def test_the_engine_draws_masks_per_sequence_and_per_step_in_training_and_their_
 
     layer = Recurrence(Masked(5, 7))
     x = Sequences.of(torch.zeros(6, 9, 5))
+    layer(x)
+    seen.clear()  # the first call verifies one step, with masks of its own
     layer(x)
     locked, fresh = zip(*seen, strict=True)
     assert all(torch.equal(mask, locked[0]) for mask in locked)
