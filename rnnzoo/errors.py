@@ -23,6 +23,10 @@ class PluginError(ZooError):
     """A part that is registered and cannot be imported or built."""
 
 
+class CellError(ZooError, ValueError, TypeError):
+    """A cell that is none, or that does not do what it declares: found when it is built, or at its first step."""
+
+
 class RecipeError(ZooError):
     """A recipe, or an override on the command line, that cannot be run."""
 

@@ -10,6 +10,7 @@ nothing is imported until `load`. Where two distributions claim one name, `distr
 import importlib
 import os
 import re
+import sys
 from collections.abc import Iterable, Mapping
 from importlib.metadata import entry_points
 from typing import Any, NamedTuple
@@ -102,6 +103,17 @@ def register(kind: str, name: str, cls: type) -> type:
 def unregister(kind: str, name: str) -> None:
     """Forget a class that `register` named."""
     _in_process.pop((kind_of(kind), name), None)
+
+
+def whose(kind: str, cls: type) -> str:
+    """A class with its name in the registry and its distribution: "MinGRUCell ('mingru' of rnnzoo-mingru 0.1.0)"."""
+    for entry in entries(kind):
+        module, _, attribute = entry.value.partition(":")
+        registered = _in_process.get((entry.kind, entry.name)) if entry.distribution == IN_PROCESS else None
+        if cls in (registered, getattr(sys.modules.get(module), attribute, None)):
+            version = f" {entry.version}" if entry.version else ""
+            return f"{cls.__name__} ('{entry.name}' of {entry.distribution}{version})"
+    return f"{cls.__name__} (of module {cls.__module__})"
 
 
 def known(kind: str) -> str:
