@@ -8,11 +8,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rnnzoo import registry, show
 from rnnzoo.testing.base import Check, ConformanceError, NotApplicable, Report, Result, bind, check_part, tests_of
 from rnnzoo.testing.cells import cell_tests, check_cell
+
+if TYPE_CHECKING:
+    from rnnzoo.testing.parts import (
+        architecture_tests,
+        check_architecture,
+        check_dataset,
+        check_task,
+        dataset_tests,
+        task_tests,
+    )
 
 __all__ = [
     "Check",
@@ -20,12 +30,26 @@ __all__ = [
     "NotApplicable",
     "Report",
     "Result",
+    "architecture_tests",
     "bind",
     "cell_tests",
+    "check_architecture",
     "check_cell",
+    "check_dataset",
     "check_part",
+    "check_task",
+    "dataset_tests",
+    "task_tests",
     "tests_of",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:  # of parts.py, which imports Lightning
+        from rnnzoo.testing import parts
+
+        return getattr(parts, name)
+    raise AttributeError(f"module 'rnnzoo.testing' has no attribute '{name}'")
 
 
 def run(kind: str, names: Sequence[str], as_json: bool) -> int:
