@@ -21,6 +21,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit code: 0, 2 for a mistake of the caller, 130 for Ctrl-C."""
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # torch's idle threads give their cores away, read on its import
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # what the terminal's encoding lacks is printed as an escape
             stream.reconfigure(errors="backslashreplace")

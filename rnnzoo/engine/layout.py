@@ -9,10 +9,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+
+
+class Shard(NamedTuple):
+    """Every n-th sequence of a batch, longest first, with the packed rows that are theirs; None for all of them."""
+
+    layout: Layout
+    rows: Tensor | None
+    slots: slice
+
+    def of_rows(self, values: Tensor) -> Tensor:
+        return values if self.rows is None else values.index_select(0, self.rows)
+
+    def of_slots(self, values: Tensor) -> Tensor:
+        """(batch, ...), longest first, to those of the shard."""
+        return values[self.slots].contiguous()
 
 
 class Layout:
@@ -29,6 +44,7 @@ class Layout:
         if longest > time or (self.batch and int(self.lengths.min()) < 0):
             raise ValueError(f"lengths must lie in 0..{time}, the number of steps, got {self.lengths.tolist()}")
         self.longest = longest
+        self._shards: list[Shard] = []
 
     @cached_property
     def equal(self) -> bool:
@@ -36,9 +52,14 @@ class Layout:
         return bool((self.lengths == self.time).all())
 
     @cached_property
+    def total(self) -> int:
+        """How many real steps there are: packed rows."""
+        return int(self.lengths.sum())
+
+    @cached_property
     def valid(self) -> float:
         """The share of real steps in the padded batch."""
-        return int(self.lengths.sum()) / max(1, self.batch * self.time)
+        return self.total / max(1, self.batch * self.time)
 
     @cached_property
     def mask(self) -> Tensor:
@@ -144,6 +165,28 @@ class Layout:
             later = torch.cat([self.alive[1:], self.alive.new_zeros(1)])[step]
             return torch.where(slot < later, self.starts[step + 1] + slot, rows + slot).to(self.device)
         return torch.where(step > 0, self.starts[(step - 1).clamp(min=0)] + slot, rows + slot).to(self.device)
+
+    def shards(self, count: int) -> list[Shard]:
+        """The batch in so many parts of about equal work."""
+        if count == 1:
+            return [Shard(self, None, slice(None))]
+        if len(self._shards) != count:
+            lengths = self.lengths[self.order]
+            slot = torch.arange(self.total) - torch.repeat_interleave(self.starts[:-1], self.alive)
+            self._shards = [
+                Shard(
+                    Layout(lengths[k::count], self.longest, self.device),
+                    (slot % count == k).nonzero().squeeze(1).to(self.device),
+                    slice(k, None, count),
+                )
+                for k in range(count)
+            ]
+        return self._shards
+
+    @cached_property
+    def from_shards(self) -> Tensor:
+        """(rows,) where each packed row stands in the rows of all shards, one after the other."""
+        return torch.cat([shard.rows for shard in self._shards if shard.rows is not None]).argsort()
 
     @cached_property
     def ends(self) -> Tensor:

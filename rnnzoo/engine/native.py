@@ -18,7 +18,7 @@ from torch.autograd.function import once_differentiable
 from rnnzoo.cells.base import Cell, State
 from rnnzoo.engine.build import Unbuildable, library
 from rnnzoo.engine.emit import emit
-from rnnzoo.engine.layout import Sequences
+from rnnzoo.engine.layout import Sequences, Shard
 from rnnzoo.engine.reference import draw_masks
 from rnnzoo.engine.trace import Trace, Untraceable, channel_values, trace
 
@@ -150,23 +150,51 @@ class Native:
         reverse: Sequence[bool],
         need_state: bool,
     ) -> list[tuple[Sequences, State | None]]:
-        """`run` for several cells on the same input, the directions of a layer say, each on a thread of its own."""
-        jobs, tensors = [], []
+        """`run` for several cells on the same input, the directions of a layer say, side by side on threads.
+
+        Threads to spare each take a part of the batch: every n-th sequence, so that all have about as much to do.
+        """
+        shards = x.layout.shards(self._shards(len(cells), x))
+        rows = [x.rows if shard.rows is None else x.rows.index_select(0, shard.rows) for shard in shards]
+        jobs = []
         for cell, state, backwards in zip(cells, states, reverse, strict=True):
-            job = Job(cell, x, state, backwards)
-            jobs.append(job)
-            tensors += job.tensors
-        found = iter(Scan.apply(jobs, *tensors))
+            given = state is not None or any(spec.initial for spec in cell.state_specs())
+            first = cell.initial_state(x.layout.batch, x.rows) if state is None else state
+            first = tuple(x.layout.sort(s) for s in first)
+            noise = draw_masks(cell, x.layout, x.rows)
+            jobs += [Job(cell, r, shard, first, given, noise, backwards) for r, shard in zip(rows, shards, strict=True)]
+        found = iter(Scan.apply(jobs, *itertools.chain(*(job.tensors for job in jobs))))
         results = []
-        for cell, job in zip(cells, jobs, strict=True):
-            over_time = tuple(itertools.islice(found, job.states))
-            last = tuple(itertools.islice(found, job.states))
-            outputs = over_time[0]
-            if cell.overrides("readout"):
-                outputs = cell.readout(cell.project(x.rows) if job.shown is None else job.shown, over_time)
-            state = tuple(x.layout.unsort(s) for s in last) if need_state else None
-            results.append((Sequences(x.layout, rows=outputs), state))
+        for k, cell in enumerate(cells):
+            outputs, last = [], []
+            for job, r in zip(jobs[k * len(shards) :], rows, strict=False):
+                over_time = tuple(itertools.islice(found, job.states))
+                last.append(tuple(itertools.islice(found, job.states)))
+                own = cell.overrides("readout")
+                shown = cell.project(r) if own and job.shown is None else job.shown
+                outputs.append(cell.readout(shown, over_time) if own else over_time[0])
+            whole = outputs[0] if len(shards) == 1 else torch.cat(outputs).index_select(0, x.layout.from_shards)
+            state = None
+            if need_state:
+                state = tuple(x.layout.unsort(_interleaved(parts)) for parts in zip(*last, strict=True))
+            results.append((Sequences(x.layout, rows=whole), state))
         return results
+
+    def _shards(self, cells: int, x: Sequences) -> int:
+        """How many parts a batch is worth."""
+        spare = max(1, torch.get_num_threads() // cells)
+        return spare if x.layout.batch >= SMALLEST * spare and x.layout.total >= ROWS * spare else 1
+
+
+SMALLEST, ROWS = 8, 256  # sequences and steps of a part, below which a thread costs more than it brings
+
+
+def _interleaved(parts: tuple[Tensor, ...]) -> Tensor:
+    """Every n-th row from each of n parts."""
+    if len(parts) == 1:
+        return parts[0]
+    order = torch.cat([torch.arange(k, sum(map(len, parts)), len(parts)) for k in range(len(parts))])
+    return torch.cat(parts).index_select(0, order.argsort())
 
 
 NATIVE = Native()
@@ -178,16 +206,17 @@ class Job:
     tensors: x or gx, weight_ih, bias_ih, weight, bias (None where there is none), the first states, the channels.
     """
 
-    def __init__(self, cell: Cell, x: Sequences, state: State | None, reverse: bool) -> None:
+    def __init__(
+        self, cell: Cell, rows: Tensor, shard: Shard, first: State, given: bool, noise: list[tuple[Tensor, bool]],
+        reverse: bool,
+    ) -> None:  # fmt: skip
         core, code = cell.core, compiled(cell)
         assert isinstance(code, Compiled)
-        self.code, self.layout, self.reverse, self.blocks = code, x.layout, reverse, core.blocks
-        self.hidden, self.states = core.hidden_size, code.trace.states
-        self.given = state is not None or any(spec.initial for spec in cell.state_specs())
+        self.code, self.layout, self.reverse, self.blocks = code, shard.layout, reverse, core.blocks
+        self.hidden, self.states, self.given = core.hidden_size, code.trace.states, given
         self.spent = False  # whether `backward` has taken what `forward` left
         self.shown: Any = None  # what `project` gave
         dense, additive = code.trace.products > 0, code.trace.additive
-        rows = x.rows
         if cell.overrides("project"):
             self.shown = cell.project(rows)
             gx = cell.gates_of(self.shown)
@@ -195,9 +224,8 @@ class Job:
         else:
             inputs = [rows, core.weight_ih, core.bias_ih + core.bias_hh if additive else core.bias_ih]
         products = [core.weight_hh, None if additive else core.bias_hh] if dense else [None, None]
-        first = cell.initial_state(x.layout.batch, rows) if state is None else state
-        self.noise = draw_masks(cell, x.layout, rows)
-        self.tensors = [*inputs, *products, *(x.layout.sort(s) for s in first), *channel_values(core)]
+        self.noise = [(shard.of_rows(mask) if by_row else shard.of_slots(mask), by_row) for mask, by_row in noise]
+        self.tensors = [*inputs, *products, *map(shard.of_slots, first), *channel_values(core)]
 
     def forward(self, tensors: Sequence[Tensor | None]) -> list[Tensor]:
         """All states over time, then the last ones."""

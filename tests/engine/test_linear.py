@@ -1,13 +1,15 @@
-"""Linear recurrences and whole-sequence forms equal the plain loop; layers run side by side give what they give alone."""
+"""Passes over all steps at once equal the plain loop; layers side by side give what they give alone."""
+
+import itertools
 
 import pytest
 import torch
 from torch import nn
 
-from rnnzoo.cells.base import Cell, LinearCell, StateSpec
+from rnnzoo.cells.base import Cell, LinearCell, NoiseSpec, StateSpec
 from rnnzoo.cells.gru import GRUCell
 from rnnzoo.cells.lstm import LSTMCell
-from rnnzoo.engine import linear
+from rnnzoo.engine import linear, native
 from rnnzoo.engine.choose import forced
 from rnnzoo.engine.layout import Layout, Sequences
 from rnnzoo.engine.recurrence import Recurrence, together
@@ -103,22 +105,47 @@ def test_a_grid_holds_each_sequence_longest_first_and_gives_its_rows_back():
     assert torch.equal(grid, Sequences(layout, rows=rows).padded[layout.order])
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-def test_layers_side_by_side_give_what_they_give_alone(threads):
+class Masked(GRUCell):
+    """Masks of both kinds, a projection and a readout of its own."""
+
+    noise = (NoiseSpec((6,), 0.5), NoiseSpec((6,), 0.2, per="sequence"))
+
+    def project(self, x):
+        return super().project(x * 2)
+
+    def update(self, gx, gh, state, fresh, locked):
+        return (super().update(gx, gh, state)[0] * fresh + state[0] * locked,)
+
+    def readout(self, gx, state):
+        return state[0] * torch.tanh(gx[..., :6])
+
+
+@pytest.mark.parametrize("threads", [1, 2, 6])
+def test_layers_side_by_side_and_parts_of_a_batch_give_what_they_give_alone(threads, monkeypatch):
+    monkeypatch.setattr(native, "SMALLEST", 1)
+    monkeypatch.setattr(native, "ROWS", 1)
     torch.manual_seed(0)
-    layers = [Recurrence(LSTMCell(5, 6)), Recurrence(GRUCell(5, 6), reverse=True)]
+    layers = [Recurrence(LSTMCell(5, 6)), Recurrence(Masked(5, 6), reverse=True)]
     x = torch.randn(6, 9, 5, requires_grad=True)
-    parameters = [parameter for layer in layers for parameter in layer.parameters()]
+    states = [tuple(torch.randn(6, 6, requires_grad=True) for _ in layer.cell.states) for layer in layers]
+    inputs = [x, *itertools.chain(*states), *(parameter for layer in layers for parameter in layer.parameters())]
 
     def gradients(results):
-        total = sum((outputs.padded * state[0].sum()).sum() for outputs, state in results)
-        return torch.autograd.grad(total, [x, *parameters])
+        total = sum(
+            (outputs.padded * outputs.padded.detach() * last.sum()).sum()
+            for outputs, state in results
+            for last in state
+        )
+        return torch.autograd.grad(total, inputs)
 
-    alone = gradients([layer(Sequences.of(x, LENGTHS)) for layer in layers])
+    torch.manual_seed(1)
+    with forced("reference"):
+        alone = gradients([layer(Sequences.of(x, LENGTHS), state) for layer, state in zip(layers, states, strict=True)])
+    torch.manual_seed(1)
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        beside = gradients(together(layers, Sequences.of(x, LENGTHS), [None, None]))
+        beside = gradients(together(layers, Sequences.of(x, LENGTHS), states))
     finally:
         torch.set_num_threads(before)
     for a, b in zip(beside, alone, strict=True):
