@@ -131,11 +131,7 @@ def test_layers_side_by_side_and_parts_of_a_batch_give_what_they_give_alone(thre
     inputs = [x, *itertools.chain(*states), *(parameter for layer in layers for parameter in layer.parameters())]
 
     def gradients(results):
-        total = sum(
-            (outputs.padded * outputs.padded.detach() * last.sum()).sum()
-            for outputs, state in results
-            for last in state
-        )
+        total = sum(o.padded.square().mean() + last.square().mean() for o, state in results for last in state)
         return torch.autograd.grad(total, inputs)
 
     torch.manual_seed(1)
