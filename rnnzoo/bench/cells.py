@@ -181,7 +181,8 @@ def _packed(rnn: nn.RNNBase, lengths: Tensor, x: Tensor) -> Tensor:
 
 
 def _naive(layer: LayerStack, mask: Tensor | None, x: Tensor) -> Tensor:
-    return torch.cat([_loop(cell, mask, x, reverse) for cell, reverse in zip(layer.cells, (False, True))], -1)  # noqa: B905
+    directions = zip(layer.cells, (False, True), strict=False)
+    return torch.cat([_loop(cell, mask, x, reverse) for cell, reverse in directions], -1)
 
 
 def _loop(cell: Cell, mask: Tensor | None, x: Tensor, reverse: bool) -> Tensor:
