@@ -1,0 +1,124 @@
+"""Gated DeltaNet."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from rnnzoo import Cell, StateSpec, limits
+from rnnzoo.cells.base import State
+from rnnzoo.engine.layout import Layout
+
+CHUNK = 16  # steps that `scan` takes at once
+EPS = 1e-6
+
+
+class GatedDeltaNetCell(Cell):
+    """One step of Gated DeltaNet: per head a matrix memory that decays, and in which a value replaces its key's last.
+
+        q = l2(silu(W_q x))    k = l2(silu(W_k x))    v = silu(W_v x)    g = silu(W_g x)
+        alpha = exp(-A softplus(w_alpha x + b_alpha))    beta = sigmoid(w_beta x)         one number per head
+        S' = S alpha (I - beta k k^T) + beta v k^T
+        h' = rms(S' q) * g
+
+    where l2 has unit length and rms unit mean square, times a learned scale, per head. Every W x has a bias too.
+    Source: Yang, Kautz, Hatamizadeh, arXiv:2412.06464; alpha as in Mamba2, arXiv:2405.21060. Differs: the cell alone,
+    without the block's short convolutions and output projection.
+    num_heads: None is the largest of 4, 2 and 1 that divides hidden_size; d = hidden_size / num_heads.
+
+    Raises: ValueError if num_heads does not divide hidden_size.
+    """
+
+    def __init__(self, input_size: int, hidden_size: int, num_heads: int | None = None) -> None:
+        super().__init__(input_size, hidden_size)
+        limits.check(num_heads=num_heads)
+        heads = math.gcd(hidden_size, 4) if num_heads is None else num_heads
+        if hidden_size % heads:
+            raise ValueError(f"num_heads must divide hidden_size, got num_heads={heads}, hidden_size={hidden_size}")
+        d = hidden_size // heads
+        self.num_heads = heads
+        self.states = (StateSpec("h", (hidden_size,), free=False), StateSpec("S", (heads, d, d)))
+        self.linear = nn.Linear(input_size, 4 * hidden_size + 2 * heads)
+        self.log_A = nn.Parameter(torch.empty(heads).uniform_(1, 16).log_())
+        self.scale = nn.Parameter(torch.ones(d))
+        with torch.no_grad():  # as in Mamba2: softplus(b_alpha) begins between 0.001 and 0.1
+            dt = torch.empty(heads).uniform_(math.log(0.001), math.log(0.1)).exp_()
+            self.linear.bias[-heads:] = dt.expm1().log()
+
+    def project(self, x: Tensor) -> tuple[Tensor, ...]:
+        """x: (..., input_size). Returns q, k, v (..., heads, d), g (..., hidden_size), beta, log alpha (..., heads)."""
+        heads, size = self.num_heads, self.hidden_size
+        *parts, g, beta, dt = self.linear(x).split([size] * 4 + [heads] * 2, -1)
+        q, k, v = (F.silu(_wide(part)).unflatten(-1, (heads, -1)) for part in parts)
+        log_alpha = -torch.exp(_wide(self.log_A)) * F.softplus(_wide(dt))
+        return _unit(q), _unit(k), v, F.silu(g), torch.sigmoid(_wide(beta)), log_alpha
+
+    def step(self, gx: tuple[Tensor, ...], state: State) -> State:
+        """gx: as `project` returns it, for one step; state: h and S. Returns (h', S')."""
+        q, k, v, g, beta, log_alpha = gx
+        q, k = q.unsqueeze(-2), k.unsqueeze(-2)
+        S = torch.exp(log_alpha)[..., None, None] * _wide(state[1])
+        u = beta.unsqueeze(-1) * (v - (S * k).sum(-1))  # products of tensors: autocast leaves them in float32
+        S = S + u.unsqueeze(-1) * k
+        return self.output((S * q).sum(-1), g), S
+
+    def output(self, read: Tensor, g: Tensor) -> Tensor:
+        """read: S q, (..., heads, d); g: (..., hidden_size). Returns h, (..., hidden_size)."""
+        rms = read * torch.rsqrt(read.square().mean(-1, keepdim=True) + EPS)
+        return (rms * self.scale).flatten(-2).to(g.dtype) * g
+
+    def scan(self, gx: tuple[Tensor, ...], layout: Layout, state: State) -> tuple[Tensor, State]:
+        """All steps, CHUNK at a time, in the paper's WY form.
+
+        With u_t = beta_t (v_t - alpha_t S_t-1 k_t) a step is S_t = alpha_t S_t-1 + u_t k_t^T. Within a chunk, with
+        gamma_t the product of alpha up to t,
+
+            S_t = gamma_t S_0 + sum over s <= t of gamma_t / gamma_s u_s k_s^T
+
+        so that the u are the solution of a triangular system, linear in S_0. Past a sequence's end beta = 0 and
+        alpha = 1, and S stays.
+        """
+        *parts, g, beta, log_alpha = gx
+        if not layout.longest:
+            return g, state
+        with torch.autocast(log_alpha.device.type, enabled=False):
+            S = _wide(state[1])
+            q, k, v, beta, log_alpha = (_chunks(layout.grid(x)) for x in (*parts, beta.unsqueeze(-1), log_alpha))
+            log_gamma = log_alpha.cumsum(-1)  # (batch, heads, chunks, time)
+            later = torch.ones(CHUNK, CHUNK, dtype=torch.bool, device=S.device).triu(1)
+            decay = log_gamma.unsqueeze(-1) - log_gamma.unsqueeze(-2)  # (..., t, s)
+            decay = torch.exp(decay.masked_fill(later, -math.inf))
+            gamma = torch.exp(log_gamma).unsqueeze(-1)
+            system = beta * (k @ k.mT) * decay  # its diagonal counts as 1
+            wanted = torch.cat([beta * v, beta * gamma * k], -1)
+            solved = torch.linalg.solve_triangular(system, wanted, upper=False, unitriangular=True)
+            u_0, w = solved.chunk(2, -1)  # u = u_0 - w S_0^T
+            scores = q @ k.mT * decay
+            start, end, whole = gamma * q, decay[..., -1, :, None] * k, gamma[..., -1:, :]
+            read = []
+            chunks = zip(*(x.unbind(2) for x in (u_0, w, scores, start, end, whole)), strict=True)
+            for u_0, w, scores, start, end, whole in chunks:
+                u = u_0 - w @ S.mT
+                read.append(start @ S.mT + scores @ u)
+                S = whole * S + u.mT @ end
+            rows = layout.rows_of(torch.cat(read, 2)[:, :, : layout.longest].transpose(1, 2))
+        h = self.output(rows, g)
+        last = torch.cat([h, state[0].to(h.dtype)])[layout.row_ends(False, len(h))]
+        return h, (last, S)
+
+
+def _wide(x: Tensor) -> Tensor:
+    """x in float32 at least: exponentials and sums over time are too coarse in bfloat16."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def _unit(x: Tensor) -> Tensor:
+    return x * torch.rsqrt(x.square().sum(-1, keepdim=True) + EPS)
+
+
+def _chunks(x: Tensor) -> Tensor:
+    """(batch, time, heads, ...) as (batch, heads, chunks, CHUNK, ...), zeros past the end."""
+    short = -x.shape[1] % CHUNK
+    x = torch.cat([x, x.new_zeros(len(x), short, *x.shape[2:])], 1)
+    return x.unflatten(1, (-1, CHUNK)).movedim(3, 1)

@@ -1,0 +1,174 @@
+"""sLSTM and mLSTM: exponential gates, with a scalar memory that mixes and a matrix memory that does not."""
+
+import math
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from rnnzoo import Cell, PointwiseCell, StateSpec, limits
+from rnnzoo.cells.base import State
+from rnnzoo.engine.layout import Layout
+
+NONE_YET = -1e30  # the stabiliser of an empty memory: exp of it is 0
+CHUNK = 32  # steps that mLSTM's `scan` takes at once
+
+
+def heads_of(hidden_size: int, num_heads: int | None) -> int:
+    """num_heads, or the largest of 4, 2 and 1 that divides hidden_size.
+
+    Raises: ValueError if num_heads does not divide hidden_size.
+    """
+    limits.check(hidden_size=hidden_size, num_heads=num_heads)
+    if num_heads is None:
+        return math.gcd(hidden_size, 4)
+    if hidden_size % num_heads:
+        raise ValueError(f"num_heads must divide hidden_size, got num_heads={num_heads}, hidden_size={hidden_size}")
+    return num_heads
+
+
+def wide(x: Tensor) -> Tensor:
+    """x in float32 at least: exponentials and sums over time are too coarse in bfloat16."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+class SLSTMCell(PointwiseCell):
+    """One step of sLSTM: an LSTM with an exponential input gate, whose memory is a mean.
+
+        i  = exp(i~)    f = sigmoid(f~)    z = tanh(z~)    o = sigmoid(o~)        each ~ is W x + b + R h + c
+        c' = f c + i z                   memory: a sum weighted by the gates
+        n' = f n + i                     normaliser: the sum of the weights
+        h' = o c' / n'
+
+    R has one block per head. c and n are kept divided by exp(m), where m' = max(log f + m, i~), so that nothing
+    overflows: i becomes exp(i~ - m'), f becomes exp(log f + m - m'), h' stays what it is, and n' >= 1.
+    Source: Beck et al., arXiv:2405.04517, section 2.2. Differs: f is a sigmoid, of the paper's two choices; the
+    cell alone, without the block's convolution, norm and up-projection.
+    num_heads: None is the largest of 4, 2 and 1 that divides hidden_size.
+    """
+
+    gates = ("i", "f", "z", "o")
+    recurrent = "block"
+    forget_gate, input_gate = "f", "i"
+
+    def __init__(self, input_size: int, hidden_size: int, num_heads: int | None = None, **options: Any) -> None:
+        self.blocks = heads_of(hidden_size, num_heads)
+        size = (hidden_size,)
+        self.states = (
+            "h",
+            StateSpec("c", size, free=False),
+            StateSpec("n", size, free=False),
+            StateSpec("m", size, initial=NONE_YET, free=False),
+        )
+        super().__init__(input_size, hidden_size, **options)
+
+    def update(self, gx: tuple[Tensor, ...], gh: tuple[Tensor, ...], state: State) -> State:
+        """gx, gh: one (..., hidden_size) tensor per gate; state: (h, c, n, m). Returns (h', c', n', m')."""
+        c, n, m = map(wide, state[1:])
+        i, f, z, o = (wide(a + b) for a, b in zip(gx, gh, strict=True))
+        log_f = F.logsigmoid(f)
+        new_m = torch.maximum(log_f + m, i)
+        i = torch.exp(i - new_m)
+        f = torch.exp(log_f + m - new_m)
+        c = f * c + i * torch.tanh(z)
+        n = f * n + i
+        h = torch.sigmoid(o) * c / n
+        return h.to(gx[0].dtype), c, n, new_m
+
+
+class MLSTMCell(Cell):
+    """One step of mLSTM: a matrix memory of keys and values per head, with exponential gates and no recurrent weights.
+
+        q = W_q x + b_q    k = (W_k x + b_k) / sqrt(d)    v = W_v x + b_v    o = sigmoid(W_o x + b_o)
+        i = exp(w_i x + b_i)    f = sigmoid(w_f x + b_f)                      one number per head
+        C' = f C + i v k^T                                                    memory
+        n' = f n + i k                                                        normaliser
+        h' = o * C' q / max(|n'^T q|, 1)
+
+    C and n are kept divided by exp(m), where m' = max(log f + m, log i, 0), and the 1 becomes exp(-m'), so that nothing
+    overflows and h' stays what it is. Source: Beck et al., arXiv:2405.04517, section 2.3. Differs: f is a
+    sigmoid, of the paper's two choices; the 0 in m'; b_f begins between 3 and 6; the cell alone, without the block.
+    num_heads: None is the largest of 4, 2 and 1 that divides hidden_size; d = hidden_size / num_heads.
+    """
+
+    def __init__(self, input_size: int, hidden_size: int, num_heads: int | None = None) -> None:
+        self.num_heads = heads_of(hidden_size, num_heads)
+        super().__init__(input_size, hidden_size)
+        heads, d = self.num_heads, hidden_size // self.num_heads
+        self.states = (
+            StateSpec("h", (hidden_size,), free=False),
+            StateSpec("C", (heads, d, d)),
+            StateSpec("n", (heads, d), free=False),
+            StateSpec("m", (heads,), free=False),
+        )
+        self.linear = nn.Linear(input_size, 4 * hidden_size + 2 * heads)
+        with torch.no_grad():
+            self.linear.bias[-heads:] = torch.linspace(3, 6, heads)
+
+    def project(self, x: Tensor) -> tuple[Tensor, ...]:
+        """x: (..., input_size). Returns q, k, v (..., heads, d), o (..., hidden_size), log i and log f (..., heads)."""
+        heads, size = self.num_heads, self.hidden_size
+        q, k, v, o, log_i, f = self.linear(x).split([size] * 4 + [heads] * 2, -1)
+        q, k, v = (wide(part).unflatten(-1, (heads, -1)) for part in (q, k, v))
+        return q, k / math.sqrt(k.shape[-1]), v, torch.sigmoid(o), wide(log_i), F.logsigmoid(wide(f))
+
+    def step(self, gx: tuple[Tensor, ...], state: State) -> State:
+        """gx: as `project` returns it, for one step. Returns (h', C', n', m')."""
+        q, k, v, o, log_i, log_f = gx
+        C, n, m = map(wide, state[1:])
+        new_m = torch.maximum(log_f + m, log_i).clamp(min=0)
+        i = torch.exp(log_i - new_m).unsqueeze(-1)
+        f = torch.exp(log_f + m - new_m).unsqueeze(-1)
+        C = f.unsqueeze(-1) * C + (i * v).unsqueeze(-1) * k.unsqueeze(-2)
+        n = f * n + i * k
+        read = (C * q.unsqueeze(-2)).sum(-1)  # products of tensors, not matrices: autocast leaves them in float32
+        norm = torch.maximum((n * q).sum(-1).abs(), torch.exp(-new_m))
+        return o * (read / norm.unsqueeze(-1)).flatten(-2).to(o.dtype), C, n, new_m
+
+    def scan(self, gx: tuple[Tensor, ...], layout: Layout, state: State) -> tuple[Tensor, State]:
+        """All steps, CHUNK at a time: within a chunk every step attends to those before it, as the paper's A.3 does.
+
+        With b_t the sum of log f up to t, a step s <= t weighs exp(b_t - b_s + log i_s) in C_t, the first C exp(b_t).
+        """
+        *parts, o, log_i, log_f = gx
+        if not layout.longest:
+            return o, state
+        with torch.autocast(log_i.device.type, enabled=False):
+            C, n, m = map(wide, state[1:])
+            q, k, v = (layout.grid(part).transpose(1, 2) for part in parts)  # (batch, heads, time, d)
+            past = torch.arange(layout.longest, device=layout.device) >= layout.sorted_lengths[:, None]
+            log_i, floor = (
+                layout.grid(x).masked_fill(past.unsqueeze(-1), -math.inf).transpose(1, 2)
+                for x in (log_i, log_i.clamp(min=0))
+            )
+            log_f = layout.grid(log_f).transpose(1, 2)  # (batch, heads, time); past the ends f = 1 and i = 0
+            read = []
+            for chunk in zip(*(x.split(CHUNK, 2) for x in (q, k, v, log_i, floor, log_f)), strict=True):
+                h, C, n, m = _chunk(*chunk, C, n, m)
+                read.append(h)
+            h = layout.rows_of(torch.cat(read, 2).transpose(1, 2).flatten(-2)).to(o.dtype) * o
+        last = torch.cat([h, state[0].to(h.dtype)])[layout.row_ends(False, len(h))]
+        return h, (last, C, n, m)
+
+
+def _chunk(
+    q: Tensor, k: Tensor, v: Tensor, log_i: Tensor, floor: Tensor, log_f: Tensor, C: Tensor, n: Tensor, m: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """q, k, v: (batch, heads, time, d); gates: (batch, heads, time). Returns what is read, and C, n, m at the end.
+
+    floor: what m is at least, max(log i, 0).
+    """
+    b = log_f.cumsum(-1)
+    new_m = b + torch.maximum(m.unsqueeze(-1), (floor - b).cummax(-1).values)
+    first = torch.exp(b + m.unsqueeze(-1) - new_m)  # what the first C and n weigh at each step
+    later = torch.ones(b.shape[-1], b.shape[-1], dtype=torch.bool, device=b.device).triu(1)
+    weights = b.unsqueeze(-1) - b.unsqueeze(-2) + log_i.unsqueeze(-2) - new_m.unsqueeze(-1)  # (..., t, s)
+    weights = torch.exp(weights.masked_fill(later, -math.inf))
+    scores = q @ k.mT * weights
+    read = scores @ v + first.unsqueeze(-1) * (q @ C.mT)
+    norm = scores.sum(-1) + first * (q @ n.unsqueeze(-1)).squeeze(-1)
+    read = read / torch.maximum(norm.abs(), torch.exp(-new_m)).unsqueeze(-1)
+    written = weights[..., -1, :].unsqueeze(-1) * k
+    end = first[..., -1:]
+    return read, end.unsqueeze(-1) * C + v.mT @ written, end * n + written.sum(-2), new_m[..., -1]
