@@ -9,6 +9,7 @@ from rnnzoo.engine.layout import Sequences
 from rnnzoo.inputs.tokens import TokenEmbedding
 from rnnzoo.model import SequenceModel
 from rnnzoo.pooling import Pool
+from rnnzoo.tasks.classification import Classification
 from rnnzoo.tasks.next_word import NextWord
 from rnnzoo.tasks.sentiment import Sentiment
 from rnnzoo.tasks.translation import Translation
@@ -97,3 +98,10 @@ def test_several_inputs_stand_side_by_side():
     assert model.architecture.input_size == 8
     both = Batch({"tokens": batch().inputs["tokens"], "values": torch.randn(3, 4, 3)}, LENGTHS)
     assert model.pooled(both).shape == (3, 2)
+
+
+@pytest.mark.parametrize("name", ["embedding_dropout", "word_dropout", "tie_weights"])
+def test_settings_of_embeddings_are_refused_where_the_inputs_are_numbers(name):
+    spec = DataSpec("labelled_series", {"values": Field("values", size=3)}, LABELLED.target)
+    with pytest.raises(ValueError, match=f"{name} needs an input of tokens, and the data are numbers"):
+        SequenceModel(spec, Classification(spec), {"name": "gru", "hidden_size": 6}, **{name: 0.5})

@@ -177,6 +177,18 @@ def test_translations_are_texts(tmp_path):
     assert all(len(row["text"].split()) <= 5 for row in rows)
 
 
+def test_numbers_are_told_of_series_in_their_places_given_as_arrays_or_as_json(tmp_path):
+    reader = fitted(tmp_path / "run", "adding_lstm", "--data.steps=5")
+    series = [[[0.5, 1.0]], [[0.1, 0.0], [0.2, 1.0], [0.3, 1.0]], [[0.4, 1.0], [0.4, 1.0]]]
+    found = reader.predict(series)
+    assert found == reader.predict([json.dumps(row) for row in series])
+    assert len({row["values"][0] for row in found}) == 3
+    for row, told in zip(series, found, strict=True):
+        assert reader.predict([torch.tensor(row)])[0]["values"] == pytest.approx(told["values"], abs=1e-6)
+    with pytest.raises(DataError, match="expected numbers as JSON, got 'a text'"):
+        reader.predict(["a text"])
+
+
 # -- refusals -------------------------------------------------------------------------------------------------------
 
 

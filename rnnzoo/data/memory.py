@@ -74,8 +74,8 @@ class Adding(Memory):
 class CopyMemory(Memory):
     """Ten symbols, T steps of nothing, then the ten symbols again from memory: a tag is asked for at every step.
 
-    The words are ten symbols out of eight, T - 1 blanks, a sign to begin, and ten blanks; the tags are T + 10 blanks and
-    the ten symbols. To know all but the symbols has a mean loss of 10 ln 8 / (T + 20) nats. Task `tagging` with
+    The words are ten symbols out of eight, T - 1 blanks, a sign to begin, and ten blanks; the tags are T + 10 blanks
+    and the ten symbols. To know all but the symbols has a mean loss of 10 ln 8 / (T + 20) nats. Task `tagging` with
     `outside: blank` tells the share of symbols recalled beside the accuracy, which blanks dominate.
     Source: as in Arjovsky, Shah, Bengio, arXiv:1511.06464.
     """

@@ -23,8 +23,9 @@ class Mnist(Source):
     and of pixels in one fixed order of no meaning: Le, Jaitly, Hinton, arXiv:1504.00941. The dev part is the end of the
     training part. Pixels are in [0, 1], 1 is ink.
 
-    order: what a step is: a "rows" of 28 pixels, one of 784 "pixels", or the same "permuted". revision: the Hub's
-    commit, branch or tag; the newest if not given. dev_fraction: of the training part. Raises: DataError without Pillow.
+    order: "rows" for a row of 28 pixels a step, "pixels" for one of 784 pixels a step, "permuted" for those in the
+    fixed order. revision: the Hub's commit, branch or tag; the newest if not given. dev_fraction: of the training part.
+    `read` needs Pillow.
     """
 
     form = "labelled_series"

@@ -1,4 +1,4 @@
-"""Series of numbers: what is known at each step is a vector, not a token. One label, or some numbers, for a whole series.
+"""Series of numbers: what is known at each step is a vector, not a token. A whole series has a label, or some numbers.
 
 Lengths may differ from row to row; the features of a step may not.
 """
@@ -171,7 +171,7 @@ def _targets(rows: Sequence[Any], size: int | None = None) -> list[np.ndarray]:
 
 
 def _numbers(column: str, number: int, row: Any) -> np.ndarray:
-    """One row as float32. Raises: DataError if it is none, or not finite: a gap or an overflow is the source's to fill."""
+    """One row as float32. Raises: DataError if it is not numbers, or not finite ones."""
     try:
         with np.errstate(over="ignore"):  # what overflows is infinite, and refused as such
             array = np.asarray(row, dtype=np.float32)

@@ -9,7 +9,9 @@ import torch.nn.functional as F
 from rnnzoo.batch import BOS, EOS, IGNORE, PAD, Batch, DataSpec, Field
 from rnnzoo.model import SequenceModel
 from rnnzoo.tasks.base import Output
+from rnnzoo.tasks.classification import Classification
 from rnnzoo.tasks.next_word import NextWord
+from rnnzoo.tasks.regression import Regression
 from rnnzoo.tasks.sentiment import Sentiment
 from rnnzoo.tasks.tagging import Tagging
 from rnnzoo.tasks.translation import Translation
@@ -19,6 +21,8 @@ LABELLED = DataSpec("labelled_text", {"tokens": WORDS}, Field("label", ("bad", "
 TAGGED = DataSpec("tagged_text", {"tokens": WORDS}, Field("tags", ("X", "Y", "Z")))
 STREAM = DataSpec("text_stream", {"tokens": WORDS}, WORDS)
 PAIRS = DataSpec("text_pairs", {"tokens": WORDS}, WORDS)
+SERIES = {"values": Field("values", size=2)}
+MEASURED = DataSpec("measured_series", SERIES, Field("values", size=2))
 
 
 def model_of(task, architecture="gru"):
@@ -33,8 +37,9 @@ def measured(task, *pairs):
     return {name: float(value) for name, value in metrics.compute().items()}
 
 
-def test_sentiment_metrics_are_those_of_the_whole_set_not_means_of_batches():
-    task = Sentiment(LABELLED)
+@pytest.mark.parametrize("form", [Sentiment, Classification])
+def test_the_metrics_of_labels_are_those_of_the_whole_set_not_means_of_batches(form):
+    task = form(LABELLED)
     logits = torch.tensor([[2.0, 0.0], [0.0, 1.0], [0.0, 3.0], [1.0, 0.0], [0.0, 0.5]])
     target = torch.tensor([0, 1, 0, 0, 1])
 
@@ -71,6 +76,33 @@ def test_a_sentiment_prediction_is_the_likeliest_label_and_its_probability():
     assert row["confidence"] == row["probabilities"][row["label"]] == max(row["probabilities"].values())
 
 
+def test_a_label_of_a_series_is_predicted_from_its_own_steps_alone():
+    task = Classification(DataSpec("labelled_series", SERIES, Field("label", ("0", "1", "2"))))
+    model, values = model_of(task), torch.randn(2, 4, 2)
+    together = task.predictions(model, Batch({"values": values}, torch.tensor([4, 3])))
+    (alone,) = task.predictions(model, Batch({"values": values[1:, :3]}, torch.tensor([3])))
+    assert together[1]["probabilities"] == pytest.approx(alone["probabilities"])
+    assert together[1]["label"] == alone["label"]
+
+
+def test_errors_of_numbers_are_means_over_the_whole_set_not_of_batches():
+    task = Regression(MEASURED)
+    told = torch.tensor([[1.0, 2.0], [0.0, 0.0], [3.0, 1.0]])
+    target = torch.tensor([[1.0, 0.0], [1.0, 0.0], [3.0, 5.0]])
+    parts = [(Output(told[rows]), Batch({}, torch.ones(1), target[rows])) for rows in (slice(0, 1), slice(1, 3))]
+    assert measured(task, *parts) == pytest.approx({"mse": (4 + 1 + 16) / 6, "mae": (2 + 1 + 4) / 6})
+    assert task.loss(*parts[1]).item() == pytest.approx((1 + 16) / 4)
+    assert task.count(Batch({}, torch.ones(3), target)) == 3
+
+
+def test_the_numbers_told_of_a_series_are_the_heads():
+    task = Regression(MEASURED)
+    model = model_of(task)
+    batch = Batch({"values": torch.randn(1, 3, 2)}, torch.tensor([3]))
+    (row,) = task.predictions(model, batch)
+    assert row["values"] == pytest.approx(model.pooled(batch)[0].tolist())
+
+
 def test_tagging_counts_words_and_ignores_padding():
     task = Tagging(TAGGED)
     logits = torch.tensor([[[3.0, 0, 0], [0, 3, 0], [0, 0, 3]], [[0, 3, 0], [9, 9, 9], [9, 9, 9]]])
@@ -81,6 +113,27 @@ def test_tagging_counts_words_and_ignores_padding():
     right, wrong = -math.log(math.exp(3) / (math.exp(3) + 2)), -math.log(1 / (math.exp(3) + 2))
     assert task.loss(output, batch).item() == pytest.approx((3 * right + wrong) / 4)
     assert task.count(batch) == 4
+
+
+def test_recall_is_the_share_right_of_words_whose_tag_is_not_the_outside_one():
+    task = Tagging(TAGGED, outside="X")
+    logits = F.one_hot(torch.tensor([[0, 1, 2, 0], [1, 1, 0, 0]]), 3).float()
+    target = torch.tensor([[0, 1, 1, 0], [0, 1, IGNORE, IGNORE]])
+    halves = [(Output(logits[b : b + 1]), Batch({}, torch.tensor([n]), target[b : b + 1])) for b, n in ((0, 4), (1, 2))]
+    assert measured(task, *halves) == pytest.approx({"accuracy": 4 / 6, "recall": 2 / 3})
+
+
+def test_metrics_that_agree_on_the_first_batch_are_still_two():
+    task = Tagging(TAGGED, outside="X")
+    logits = F.one_hot(torch.tensor([[1, 1], [1, 1]]), 3).float()
+    target = torch.tensor([[1, 1], [0, 0]])
+    halves = [(Output(logits[b : b + 1]), Batch({}, torch.tensor([2]), target[b : b + 1])) for b in (0, 1)]
+    assert measured(task, *halves) == pytest.approx({"accuracy": 2 / 4, "recall": 1})
+
+
+def test_an_outside_that_is_no_tag_is_refused():
+    with pytest.raises(ValueError, match="outside must be one of the tags X, Y, Z, got 'O'"):
+        Tagging(TAGGED, outside="O")
 
 
 def test_tags_are_predicted_for_each_word_and_for_no_padding():
