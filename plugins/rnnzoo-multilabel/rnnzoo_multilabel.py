@@ -1,0 +1,87 @@
+"""Multilabel: every label that a text has, none or several (many to one)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchmetrics import MetricCollection
+from torchmetrics.classification import MultilabelExactMatch, MultilabelF1Score
+
+from rnnzoo import Task
+from rnnzoo.architectures.base import ONE
+from rnnzoo.batch import Batch, DataSpec
+from rnnzoo.cells.base import State
+from rnnzoo.limits import Limit
+from rnnzoo.model import SequenceModel
+from rnnzoo.tasks.base import Output
+
+INSIDE = Limit(False, 0, 1, open_low=True, open_high=True)
+
+
+class Multilabel(Task):
+    """Say of each label whether a text has it.
+
+        p_k  = sigmoid(w_k . v + b_k)                                          v: the text, as the network pools it
+        loss = -mean_k (y_k log p_k + (1 - y_k) log(1 - p_k))                  nats, the mean over texts and labels
+
+    The data's label column holds all labels of a text, `separator` between them: "price|service"; nothing where there
+    is none. A set of labels must occur in the training part to occur in others.
+    threshold: p_k above which a text is said to have a label.
+    """
+
+    form = "labelled_text"
+    needs = ONE
+    needs_reason = "multilabel asks for one set of labels for a whole text"
+    monitor = ("f1_micro", "max")
+
+    def __init__(self, spec: DataSpec, separator: str = "|", threshold: Annotated[float, INSIDE] = 0.5) -> None:
+        super().__init__(spec)
+        if not separator:
+            raise ValueError("separator must not be empty")
+        sets = [{label.strip() for label in name.split(separator)} - {""} for name in spec.labels]
+        self.labels = sorted(set().union(*sets))
+        if len(self.labels) < 2:
+            raise ValueError(f"multilabel needs two labels or more, got {', '.join(self.labels) or 'none'}")
+        self.threshold = threshold
+        self.sets = torch.tensor([[float(label in own) for label in self.labels] for own in sets])  # (sets, labels)
+
+    def head(self, features: int) -> nn.Module:
+        return nn.Linear(features, len(self.labels))
+
+    def forward(
+        self, model: SequenceModel, batch: Batch, state: list[State] | None = None, step: int | None = None
+    ) -> Output:
+        return Output(model.pooled(batch))  # (batch, labels)
+
+    def truth(self, batch: Batch) -> Tensor:
+        """(batch, labels) 1 where a text has a label, else 0."""
+        return self.sets.to(batch.target.device)[batch.target]
+
+    def loss(self, output: Output, batch: Batch) -> Tensor:
+        return F.binary_cross_entropy_with_logits(output.logits.float(), self.truth(batch))
+
+    def metrics(self) -> MetricCollection:
+        """f1_micro: of all decisions; f1_macro: the mean of each label's; exact_match: the share of whole sets."""
+        n, threshold = len(self.labels), self.threshold
+        return MetricCollection(
+            {
+                "f1_micro": MultilabelF1Score(n, threshold, average="micro"),
+                "f1_macro": MultilabelF1Score(n, threshold, average="macro"),
+                "exact_match": MultilabelExactMatch(n, threshold),
+            },
+            compute_groups=False,
+        )
+
+    def update(
+        self, metrics: MetricCollection, output: Output, batch: Batch, loss: Tensor, model: SequenceModel
+    ) -> None:
+        metrics.update(output.logits.float().sigmoid(), self.truth(batch).long())
+
+    def predictions(self, model: SequenceModel, batch: Batch) -> list[dict[str, Any]]:
+        """labels: those that the text has; probabilities: of each label."""
+        rows = self.forward(model, batch).logits.float().sigmoid().tolist()
+        told = [dict(zip(self.labels, row, strict=True)) for row in rows]
+        return [{"labels": [k for k, p in row.items() if p > self.threshold], "probabilities": row} for row in told]
