@@ -19,8 +19,9 @@ from rnnzoo.cells.base import Cell, State
 from rnnzoo.engine.build import Unbuildable, library
 from rnnzoo.engine.emit import emit
 from rnnzoo.engine.layout import Sequences, Shard
+from rnnzoo.engine.recall import recall
 from rnnzoo.engine.reference import draw_masks
-from rnnzoo.engine.trace import Trace, Untraceable, channel_values, trace
+from rnnzoo.engine.trace import Trace, Untraceable, channel_values
 
 log = logging.getLogger("rnnzoo")
 OWNED = ("step", "recur", "initial_state")  # what the generated code takes over
@@ -115,7 +116,7 @@ def _traced(cell: Cell) -> Trace:
         raise Untraceable("a state is not a real vector of hidden_size")
     if any(n.shape != (cell.hidden_size,) for n in cell.noise):
         raise Untraceable("a mask is not a vector of hidden_size")
-    return trace(cell)
+    return recall(cell)
 
 
 class Native:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -30,9 +31,8 @@ class Reference:
         now = tuple(layout.sort(s) for s in first)
         noise = draw_masks(cell, layout, x.rows)
         alive = layout.alive.tolist()
-        starts = [0]
-        for count in alive:
-            starts.append(starts[-1] + count)
+        gx_of = split(gx, alive)
+        masks_of = [mask.split(alive) if by_row else mask for mask, by_row in noise]
 
         keeps = bool(cell.overrides("readout"))  # else the output is the first state, and no other is kept
         waiting = now  # reversed sequences begin one after the other, each with its own first state
@@ -46,8 +46,9 @@ class Reference:
             elif alive[t] < count:
                 done.append(tuple(s[alive[t] :] for s in now))
                 now = tuple(s[: alive[t]] for s in now)
-            count, rows = alive[t], slice(starts[t], starts[t] + alive[t])
-            now = cell.step(select(gx, rows), now, *(mask[rows] if by_row else mask[:count] for mask, by_row in noise))
+            count = alive[t]
+            masks = (mask[:count] if isinstance(mask, Tensor) else mask[t] for mask in masks_of)
+            now = cell.step(gx_of[t], now, *masks)
             steps.append(now if keeps else now[:1])
         if reverse:
             steps.reverse()
@@ -60,9 +61,12 @@ class Reference:
         return Sequences(layout, rows=cell.readout(gx, over_time)), last
 
 
-def select(gx: Any, rows: slice) -> Any:
-    """The rows of gx, a tensor or a tuple of such."""
-    return gx[rows] if isinstance(gx, Tensor) else tuple(select(part, rows) for part in gx)
+def split(gx: Any, counts: list[int]) -> Sequence[Any]:
+    """gx, a tensor or a tuple of such, as one part for each step."""
+    if isinstance(gx, Tensor):
+        return gx.split(counts)  # a slice for each step would have a gradient as long as the whole for each step
+    parts = [split(part, counts) for part in gx]
+    return [tuple(part[t] for part in parts) for t in range(len(counts))]
 
 
 def draw_masks(cell: Cell, layout: Layout, like: Tensor) -> list[tuple[Tensor, bool]]:

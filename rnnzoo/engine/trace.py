@@ -6,13 +6,12 @@ elementwise operators. An operator that is not elementwise makes the trace fail,
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch._decomp import core_aten_decompositions
 from torch.fx import Node
-from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn.utils.stateless import _reparametrize_module
 
 from rnnzoo.cells.base import Cell
@@ -72,55 +71,113 @@ EMPTY = ("empty_permuted", "empty_like", "empty", "new_empty")  # filled before 
 ROWS = 2  # rows of the example tensors
 
 
-def trace(cell: Cell) -> Trace:
-    """Trace the update of a cell. Raises: Untraceable."""
+class Shape(NamedTuple):
+    """How many tensors of each kind a step takes: gx, gh, state, noise, channels."""
+
+    gates: int
+    products: int
+    states: int
+    noise: int
+    channels: int
+
+    @property
+    def moving(self) -> int:
+        return self.gates + self.products + self.states
+
+
+def shape_of(cell: Cell) -> Shape:
+    """The kinds of tensors that a cell's step takes once its products are there."""
     core = cell.core
-    gates, states = len(core.gates), len(cell.state_specs())
-    products = gates if core.recurrent in ("dense", "block") else 0
-    channels = dict(_channels(core))
-    counts = (gates, products, states, len(cell.noise), len(channels))
+    products = len(core.gates) if core.recurrent in ("dense", "block") else 0
+    return Shape(len(core.gates), products, len(cell.state_specs()), len(cell.noise), len(_channels(core)))
+
+
+def stepper(cell: Cell) -> Callable[..., list[Tensor]]:
+    """The cell's step as a function of plain tensors, in the order of `Shape`."""
+    core, shape, names = cell.core, shape_of(cell), [name for name, _ in _channels(cell.core)]
 
     def step(*values: Tensor) -> list[Tensor]:
-        gx, gh, state, noise, given = _split(values, counts)
-        named = dict(zip(channels, given, strict=True))
+        gx, gh, state, noise, given = _split(values, shape)
+        named = dict(zip(names, given, strict=True))
         if core.recurrent == "diagonal":
-            gh = tuple(state[0] * named[f"weight_hh.{k}"] + named[f"bias_hh.{k}"] for k in range(gates))
+            gh = tuple(state[0] * named[f"weight_hh.{k}"] + named[f"bias_hh.{k}"] for k in range(shape.gates))
         with _reparametrize_module(core, {name: named[name] for name in core.params}):
             found = cell.update(gx, gh, state, *noise)  # type: ignore[operator]
-        if len(found) != states:
-            raise Untraceable(f"update returned {len(found)} states, declared {states}")
+        if len(found) != shape.states:
+            raise Untraceable(f"update returned {len(found)} states, declared {shape.states}")
         return list(found)
 
+    return step
+
+
+def trace(cell: Cell) -> Trace:
+    """Trace the update of a cell. Raises: Untraceable."""
+    step, shape = stepper(cell), shape_of(cell)
+
     def gradient(*values: Tensor) -> list[Tensor]:
-        inputs, given = values[: sum(counts)], values[sum(counts) :]
-        constant = inputs[sum(counts[:3]) : sum(counts[:4])]
-        free = (*inputs[: sum(counts[:3])], *inputs[sum(counts[:4]) :])
+        inputs, given = values[: sum(shape)], values[sum(shape) :]
+        cut, end = shape.moving, shape.moving + shape.noise
 
         def of_free(*some: Tensor) -> list[Tensor]:
-            cut = sum(counts[:3])
-            return step(*some[:cut], *constant, *some[cut:])
+            return step(*some[:cut], *inputs[cut:end], *some[cut:])
 
-        return list(torch.func.vjp(of_free, *free)[1](list(given)))
+        return list(torch.func.vjp(of_free, *inputs[:cut], *inputs[end:])[1](list(given)))
 
-    shape = (ROWS, cell.hidden_size)
+    size = (ROWS, cell.hidden_size)
     device = next(cell.parameters()).device  # the examples' numbers do not matter; the global generator stays untouched
-    examples = [torch.full(shape, 0.5, device=device) for _ in range(sum(counts) + states)]
-    forward = _program(step, examples[: sum(counts)], shape)
-    backward = _program(gradient, examples, shape)
-    additive = products > 0 and _only_summed(forward, gates) and _only_summed(backward, gates)
+    examples = [torch.full(size, 0.5, device=device) for _ in range(sum(shape) + shape.states)]
+    forward = _program(step, examples[: sum(shape)], size)
+    backward = _program(gradient, examples, size)
+    gates = shape.gates
+    additive = shape.products > 0 and _only_summed(forward, gates) and _only_summed(backward, gates)
     if additive:
         forward = _summed(forward, gates)
         backward = _summed(backward, gates)
         same = backward.outputs[:gates] == backward.outputs[gates : 2 * gates]
         assert same
         backward = backward._replace(outputs=backward.outputs[:gates] + backward.outputs[2 * gates :])
-    return Trace(forward, backward, gates, products, states, len(cell.noise), tuple(channels), additive)
+    channels = tuple(name for name, _ in _channels(cell.core))
+    return Trace(forward, backward, gates, shape.products, shape.states, shape.noise, channels, additive)
 
 
-def _split(values: tuple[Tensor, ...], counts: tuple[int, ...]) -> list[tuple[Tensor, ...]]:
+def agrees(traced: Trace, cell: Cell) -> bool:
+    """Whether a trace computes what the cell does, and its gradient, on random numbers."""
+    shape = shape_of(cell)
+    channels = tuple(name for name, _ in _channels(cell.core))
+    if (*shape[:4], channels) != (traced.gates, traced.products, traced.states, traced.noise, traced.channels):
+        return False
+    generator = torch.Generator().manual_seed(0)
+    count = sum(shape) + shape.states
+    drawn = torch.rand(count, ROWS, cell.hidden_size, generator=generator, dtype=torch.float64)
+    numbers = list(drawn.mul_(2).sub_(1).unbind())
+    values, weights = [v.requires_grad_() for v in numbers[: sum(shape)]], numbers[sum(shape) :]
+    with torch.enable_grad(), torch.autocast("cpu", enabled=False):
+        wanted = stepper(cell)(*values)
+        cut, end = shape.moving, shape.moving + shape.noise
+        total = torch.stack([(w * weight).sum() for w, weight in zip(wanted, weights, strict=True)]).sum()
+        of_wanted = torch.autograd.grad(
+            total, [*values[:cut], *values[end:]], allow_unused=True, materialize_grads=True
+        )
+        gates = shape.gates
+        if traced.additive:
+            given = [a + b for a, b in zip(values[:gates], values[gates : 2 * gates], strict=True)] + values[
+                2 * gates :
+            ]
+            of_wanted = of_wanted[:gates] + of_wanted[2 * gates :]
+        else:
+            given = values
+        given = [value.detach() for value in given]
+    found = [*run(traced.forward, given), *run(traced.backward, [*given, *weights])]
+    return all(
+        torch.allclose(a, b, rtol=1e-9, atol=1e-9, equal_nan=True)
+        for a, b in zip(found, [*(w.detach() for w in wanted), *of_wanted], strict=True)
+    )
+
+
+def _split(values: Sequence[Tensor], counts: Sequence[int]) -> list[tuple[Tensor, ...]]:
     parts, start = [], 0
     for count in counts:
-        parts.append(values[start : start + count])
+        parts.append(tuple(values[start : start + count]))
         start += count
     return parts
 
@@ -141,6 +198,9 @@ def _channels(cell: Any) -> list[tuple[str, Tensor]]:
 
 def _program(function: Any, examples: list[Tensor], shape: tuple[int, ...]) -> Program:
     """The scalar program of a function of equal-shaped tensors. Raises: Untraceable."""
+    from torch._decomp import core_aten_decompositions  # these take seconds to import
+    from torch.fx.experimental.proxy_tensor import make_fx
+
     table: Any = core_aten_decompositions()
     try:
         graph = make_fx(function, table)(*examples)
