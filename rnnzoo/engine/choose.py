@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 
 from rnnzoo.cells.base import Cell
 from rnnzoo.engine.fused import Fused, recognise
@@ -19,6 +21,7 @@ PATHS: dict[str, Path] = {path.name: path for path in (Fused(), NATIVE, Whole(),
 REST = ("scan", "linear", "reference")  # after fused layers and native code
 FULL = 0.95  # share of real steps in a padded batch from which oneDNN's LSTM is the faster one
 _forced: str | None = None
+log = logging.getLogger("rnnzoo")
 
 
 def force(path: str) -> None:
@@ -59,9 +62,17 @@ def choose(cell: Cell, x: Sequences) -> tuple[Path, str]:
         path = PATHS[name]
         refusal = path.refuses(cell, x)
         if refusal is None:
+            if name == Reference.name and cell.core is not None:
+                _tell(type(cell).__name__, "; ".join(refusals))
             return path, "; ".join(refusals) or "fastest path that runs this cell"
         refusals.append(f"not {path.name}: {refusal}")
     raise AssertionError("the reference loop refused a cell")
+
+
+@lru_cache(maxsize=256)
+def _tell(cell: str, refusals: str) -> None:
+    """Say it once where a cell that has a fast path runs step by step."""
+    log.warning("%s runs step by step: %s.", cell, refusals)
 
 
 def _preferred(cell: Cell, x: Sequences) -> tuple[str, ...]:

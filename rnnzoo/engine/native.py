@@ -12,8 +12,8 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from rnnzoo.cells.base import Cell, State
 from rnnzoo.engine.build import Unbuildable, library
@@ -21,7 +21,7 @@ from rnnzoo.engine.emit import emit
 from rnnzoo.engine.layout import Sequences, Shard
 from rnnzoo.engine.recall import recall
 from rnnzoo.engine.reference import draw_masks
-from rnnzoo.engine.trace import Trace, Untraceable, channel_values
+from rnnzoo.engine.trace import Trace, Untraceable, channel_values, run
 
 log = logging.getLogger("rnnzoo")
 OWNED = ("step", "recur", "initial_state")  # what the generated code takes over
@@ -287,6 +287,37 @@ class Job:
         dx = gx if values["x"] is None else made["dx"]
         return [dx, *(made[name] for name in ("dweight_ih", "dbias_ih", "dweight", "dbias")), *ds, *dchannel]
 
+    def replay(self, tensors: Sequence[Tensor | None]) -> list[Tensor]:
+        """What `forward` returns, by torch's operations, which can be differentiated twice."""
+        x, weight_ih, bias_ih, weight, bias, *rest = tensors
+        first, channels = rest[: self.states], rest[self.states :]
+        traced, alive = self.code.trace, self.layout.alive.tolist()
+        gx = (x if weight_ih is None else F.linear(x, weight_ih, bias_ih)).split(alive)
+        masks = [mask.split(alive) if by_row else mask for mask, by_row in self.noise]
+        states: dict[int, list[Tensor]] = {}
+        for t in reversed(range(len(alive))) if self.reverse else range(len(alive)):
+            before = states.get(t + 1 if self.reverse else t - 1, [f[:0] for f in first])
+            carried = min(alive[t], len(before[0]))
+            now = [torch.cat([b[:carried], f[carried : alive[t]]]) for b, f in zip(before, first, strict=True)]
+            gates = gx[t].chunk(traced.gates, -1)
+            gh = () if weight is None else product(now[0], weight, traced.gates, bias).chunk(traced.gates, -1)
+            if traced.additive:
+                gates, gh = tuple(a + b for a, b in zip(gates, gh, strict=True)), ()
+            noise = [mask[t] if isinstance(mask, tuple) else mask[: alive[t]] for mask in masks]
+            states[t] = run(traced.forward, [*gates, *gh, *now, *noise, *(c.expand_as(now[0]) for c in channels)])
+        ends = self.layout.row_ends(self.reverse, len(self.values["gx"]))
+        over_time = [torch.cat([states[t][k] for t in range(len(alive))] or [f[:0]]) for k, f in enumerate(first)]
+        last = [torch.cat([o, f]).index_select(0, ends) for o, f in zip(over_time, first, strict=True)]
+        return over_time + last
+
+
+def product(h: Tensor, weight: Tensor, gates: int, bias: Tensor | None) -> Tensor:
+    """The recurrent product (batch, gates * hidden_size), dense or block by block."""
+    if weight.dim() == 2:
+        return F.linear(h, weight, bias)
+    blocks = torch.einsum("bki,gkoi->bgko", h.unflatten(-1, (weight.shape[1], -1)), weight).flatten(1)
+    return blocks if bias is None else blocks + bias
+
 
 class Scan(torch.autograd.Function):
     """Jobs with their gradients: from each one's tensors to its states over time and its last ones."""
@@ -303,8 +334,9 @@ class Scan(torch.autograd.Function):
         return tuple(itertools.chain(*found))
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        if torch.is_grad_enabled():
+            return (None, *_differentiable(ctx, gradients))
         counts = [len(job.tensors) for job in ctx.jobs]
         calls = [
             partial(job.backward, tensors, part, needs[0])
@@ -314,6 +346,20 @@ class Scan(torch.autograd.Function):
             )
         ]  # fmt: skip
         return (None, *itertools.chain(*_each(calls)))
+
+
+def _differentiable(ctx: Any, gradients: Sequence[Tensor | None]) -> list[Tensor | None]:
+    """The gradients as a graph of their own, for a gradient of a gradient."""
+    _warn("a gradient of a gradient was asked for")
+    tensors = [None if t is None else t.view_as(t) for t in ctx.saved_tensors]  # each use its own
+    parts = _parts(tensors, [len(job.tensors) for job in ctx.jobs])
+    found = list(itertools.chain(*(job.replay(part) for job, part in zip(ctx.jobs, parts, strict=True))))
+    asked = [(f, g) for f, g in zip(found, gradients, strict=True) if g is not None]
+    wanted = [t for t, need in zip(tensors, ctx.needs_input_grad[1:], strict=True) if need and t is not None]
+    outputs, weights = zip(*asked, strict=True)
+    made = iter(torch.autograd.grad(outputs, wanted, weights, create_graph=True, allow_unused=True))
+    return [next(made) if need and t is not None else None
+            for t, need in zip(tensors, ctx.needs_input_grad[1:], strict=True)]  # fmt: skip
 
 
 def _parts(values: Sequence[Any], counts: Sequence[int]) -> list[list[Any]]:

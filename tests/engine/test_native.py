@@ -261,3 +261,26 @@ def test_a_retained_graph_gives_the_same_gradient_again(cell_class):
     again = torch.autograd.grad(total, [x, *layer.parameters()])
     for a, b in zip(once, again, strict=True):
         assert torch.equal(a, b)
+
+
+@needs_compiler
+@pytest.mark.parametrize("reverse", [False, True], ids=["forward", "backward"])
+@pytest.mark.parametrize("cell_class", CELLS)
+def test_a_gradient_of_a_gradient_is_that_of_the_plain_loop(cell_class, reverse):
+    torch.manual_seed(0)
+    layer = Recurrence(cell_class(5, 6), reverse)
+    x = torch.randn(4, 7, 5, requires_grad=True)
+    h0 = tuple(torch.rand(4, 6, requires_grad=True) for _ in layer.cell.states)
+    found = {}
+    for path in ("reference", "native"):
+        torch.manual_seed(1)
+        with forced(path):
+            outputs, last = layer(Sequences.of(x, torch.tensor([3, 7, 0, 5])), h0)
+        total = outputs.padded.sin().sum() + sum(s.square().sum() for s in last)
+        inputs = [x, *h0, *layer.parameters()]
+        once = torch.autograd.grad(total, inputs, create_graph=True)
+        found[path] = torch.autograd.grad(sum(g.square().sum() for g in once), inputs, allow_unused=True)
+    for a, b in zip(found["native"], found["reference"], strict=True):
+        torch.testing.assert_close(
+            torch.zeros(1) if a is None else a, torch.zeros(1) if b is None else b, rtol=1e-4, atol=1e-4
+        )
