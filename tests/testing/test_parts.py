@@ -1,0 +1,103 @@
+"""Every built-in architecture, task and data set keeps its promises, and what is told of them is true."""
+
+import json
+
+import pytest
+
+from rnnzoo import registry, testing
+from rnnzoo.architectures.bidirectional import Bidirectional
+from rnnzoo.cli import main
+from rnnzoo.data.embedded import ToyReviews
+from rnnzoo.errors import UnknownName, ZooError
+from rnnzoo.tasks.tagging import Tagging
+from rnnzoo.testing import parts
+from rnnzoo.testing.base import ConformanceError
+
+CHECKS = {
+    "architecture": testing.check_architecture,
+    "task": testing.check_task,
+    "dataset": testing.check_dataset,
+}
+TESTS = {
+    "architecture": testing.architecture_tests,
+    "task": testing.task_tests,
+    "dataset": testing.dataset_tests,
+}
+OURS = [(kind, entry.name) for kind in CHECKS for entry in registry.entries(kind) if entry.distribution == "rnnzoo"]
+
+
+class Doubled(ToyReviews):
+    """Has its training part for a test part as well."""
+
+    expected_failures = {"no_overlap": "its test part is its training part"}  # noqa: RUF012
+
+    def read(self):
+        found = super().read()
+        return found | {"test": found["train"]}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "name"), OURS, ids=str)
+def test_every_part_of_rnnzoo_keeps_every_promise_that_can_be_asked_of_it(kind, name):
+    report = CHECKS[kind](name)
+    assert {result.name for result in report.results} == {check.name for check in parts.checks_for(kind, name)}
+    assert all(result.detail for result in report.results if result.held is None)
+
+
+def test_what_is_declared_to_fail_is_reported_with_its_reason_and_is_no_failure():
+    report = testing.check_dataset(Doubled)
+    assert report["no_overlap"].outcome == "fails as declared"
+    assert report["no_overlap"].expected_failure == "its test part is its training part"
+    assert "4000" in report["no_overlap"].detail
+
+
+def test_what_is_declared_to_fail_and_holds_is_a_failure():
+    with pytest.raises(ConformanceError, match="DECLARED TO FAIL, HOLDS parts"):
+        testing.check_dataset(ToyReviews, {"parts": "there is no dev part"})
+
+
+def test_a_check_that_is_not_there_cannot_be_declared_to_fail():
+    with pytest.raises(ZooError, match="no check is named 'overlap'"):
+        testing.check_dataset(ToyReviews, {"overlap": "why not"})
+
+
+def test_a_data_set_of_the_hub_is_skipped_without_a_network_and_says_so():
+    report = testing.check_dataset("imdb")
+    assert not report.failed and report["columns"].held is None
+    assert "from the Hub" in report["columns"].detail
+
+
+def test_a_data_set_that_needs_a_parameter_is_skipped_without_and_checked_with_it(tmp_path):
+    assert {result.held for result in testing.check_dataset("text_files").results} == {None}
+    rows = [f"text {row},{'good' if row % 2 else 'bad'}" for row in range(60)]
+    for name, part in {"train": rows[:40], "dev": rows[40:]}.items():
+        (tmp_path / f"{name}.csv").write_text("\n".join(["text,label", *part]) + "\n")
+    given = {name: str(tmp_path / f"{name}.csv") for name in ("train", "dev")}
+    report = testing.check_dataset({"name": "text_files", **given})
+    assert {r.name for r in report.results if r.held is None} == {"seed"} and not report.failed
+
+
+def test_a_part_may_be_a_name_or_a_mapping_or_a_class_and_is_called_so():
+    names = [parts.TaskSubject(part).name for part in ("tagging", {"name": "tagging", "outside": "A"}, Tagging)]
+    assert names == ["tagging", "tagging(outside=A)", "Tagging"]
+    with pytest.raises(UnknownName, match="Did you mean 'tagging'"):
+        parts.TaskSubject("taging")
+
+
+def test_a_backward_direction_is_not_asked_for_causality():
+    report = testing.check_architecture(Bidirectional, raise_failures=False)
+    assert report["causality"].held is None and report["hears_every_step"].held
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [("architecture", "stacked"), ("task", "sentiment"), ("dataset", "toy_tags")]
+)
+def test_the_pytest_helper_has_one_case_for_each_check(kind, name):
+    (mark,) = TESTS[kind](name).pytestmark
+    assert [case.id for case in mark.args[1]] == [check.name for check in parts.checks_for(kind, name)]
+
+
+def test_the_command_line_checks_any_kind(capsys):
+    assert main(["check", "toy_reviews", "--kind", "dataset", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["ok"] and {r["outcome"] for r in told["parts"][0]["results"]} == {"holds"}
