@@ -6,9 +6,12 @@ from collections import Counter
 
 import numpy as np
 import pytest
+import torch
 
-from rnnzoo.data.forms import FORMS
+from rnnzoo.data.forms import FORMS, TaggedText
 from rnnzoo.data.memory import Adding, CopyMemory
+from rnnzoo.tasks.base import Output
+from rnnzoo.tasks.tagging import Tagging
 
 SOURCES = (Adding, CopyMemory)
 
@@ -69,6 +72,21 @@ def test_symbols_are_alike_frequent_so_that_none_is_a_better_guess():
     counts = Counter(word for words in columns["words"] for word in words[:10])
     entropy = -sum(n / 40_000 * math.log(n / 40_000) for n in counts.values())
     assert entropy == pytest.approx(math.log(8), abs=1e-3)
+
+
+def test_to_know_all_but_the_symbols_has_the_loss_that_papers_compare_with_and_guesses_an_eighth_of_them():
+    parts, form, steps = CopyMemory(examples=800, steps=30).read(), TaggedText(), 30
+    spec = form.fit(parts["train"])
+    task = Tagging(spec, outside="blank")
+    (batch,) = map(form.encode(parts["train"], spec).collate, [range(800)])
+    knows = torch.full((800, steps + 20, 9), -50.0)
+    knows[:, : steps + 10, spec.labels.index("blank")] = 50
+    knows[:, steps + 10 :, [spec.labels.index(symbol) for symbol in "abcdefgh"]] = 50
+    output = Output(knows + 1e-3 * torch.randn_like(knows))
+    assert task.loss(output, batch).item() == pytest.approx(10 * math.log(8) / (steps + 20), rel=1e-3)
+    metrics = task.metrics()
+    task.update(metrics, output, batch, None, None)
+    assert metrics.compute()["recall"].item() == pytest.approx(1 / 8, abs=0.02)
 
 
 @pytest.mark.parametrize("source", SOURCES)
