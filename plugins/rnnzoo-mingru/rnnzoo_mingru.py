@@ -1,13 +1,39 @@
 """minGRU and minLSTM: a GRU and an LSTM without what keeps them from running in parallel over time."""
 
+from typing import ClassVar
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from rnnzoo import LinearCell
+from rnnzoo import LinearCell, limits
 
 
-class MinGRUCell(LinearCell):
+class Minimal(LinearCell):
+    """What both cells share: the start of the biases.
+
+    chrono_steps: T, the longest memory in steps: a channel begins to forget after U(1, T - 1) steps (Tallec, Ollivier,
+    arXiv:1804.11188). Without it all forget about half at every step.
+    """
+
+    keeps: ClassVar[dict[str, int]] = {}  # the gates that decide what is kept: 1 where an open one keeps, -1 where not
+
+    def __init__(self, input_size: int, hidden_size: int, chrono_steps: int | None = None) -> None:
+        limits.check(chrono_steps=chrono_steps)
+        self.chrono_steps = chrono_steps
+        super().__init__(input_size, hidden_size)
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        super().reset_parameters()
+        if self.chrono_steps is not None:
+            memory = torch.empty(self.hidden_size).uniform_(1, self.chrono_steps - 1).log_()
+            for gate, bias in zip(self.gates, self.bias_ih.chunk(len(self.gates)), strict=True):
+                if gate in self.keeps:
+                    bias.copy_(self.keeps[gate] * memory)
+
+
+class MinGRUCell(Minimal):
     """One step of a minimal gated recurrent unit.
 
         z  = sigmoid(W_z x + b_z)               update gate
@@ -19,6 +45,7 @@ class MinGRUCell(LinearCell):
     """
 
     gates = ("z", "h")
+    keeps: ClassVar = {"z": -1}
 
     def coefficients(self, gx: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         """gx: two (..., hidden_size) tensors. Returns 1 - z and z * h~."""
@@ -26,7 +53,7 @@ class MinGRUCell(LinearCell):
         return 1 - z, z * gx[1]
 
 
-class MinLSTMCell(LinearCell):
+class MinLSTMCell(Minimal):
     """One step of a minimal long short-term memory.
 
         f  = sigmoid(W_f x + b_f)               forget gate
@@ -40,6 +67,7 @@ class MinLSTMCell(LinearCell):
     """
 
     gates = ("f", "i", "h")
+    keeps: ClassVar = {"f": 1, "i": -1}
 
     def coefficients(self, gx: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         """gx: three (..., hidden_size) tensors. Returns f / (f + i) and i / (f + i) * h~."""

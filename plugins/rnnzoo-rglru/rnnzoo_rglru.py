@@ -2,7 +2,7 @@
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from rnnzoo import LinearCell
 
@@ -25,10 +25,7 @@ class RGLRUCell(LinearCell):
     """
 
     gates = ("r", "i", "u")
-    Lambda: nn.Parameter
-
-    def make_recurrent_bias(self) -> None:
-        self.Lambda = nn.Parameter(torch.empty(self.hidden_size))
+    params = ("Lambda",)
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
