@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 
 from rnnzoo.cells.base import Cell
+from rnnzoo.engine.compiled import Chunked
 from rnnzoo.engine.fused import Fused, recognise
 from rnnzoo.engine.layout import Sequences
 from rnnzoo.engine.linear import Linear
@@ -16,9 +17,9 @@ from rnnzoo.engine.reference import Reference
 from rnnzoo.engine.whole import Whole
 from rnnzoo.errors import ZooError, unknown
 
-Path = Fused | Native | Linear | Whole | Reference
-PATHS: dict[str, Path] = {path.name: path for path in (Fused(), NATIVE, Whole(), Linear(), Reference())}
-REST = ("scan", "linear", "reference")  # after fused layers and native code
+Path = Fused | Native | Linear | Whole | Chunked | Reference
+PATHS: dict[str, Path] = {path.name: path for path in (Fused(), NATIVE, Whole(), Linear(), Chunked(), Reference())}
+PATIENCE = 100_000  # steps that the plain loop trains in about the time that torch.compile takes
 FULL = 0.95  # share of real steps in a padded batch from which oneDNN's LSTM is the faster one
 _forced: str | None = None
 log = logging.getLogger("rnnzoo")
@@ -43,9 +44,10 @@ def forced(path: str) -> Iterator[None]:
         force(before)
 
 
-def choose(cell: Cell, x: Sequences) -> tuple[Path, str]:
+def choose(cell: Cell, x: Sequences, steps: int = 0) -> tuple[Path, str]:
     """The path for this cell on these sequences, and the reason for it.
 
+    steps: how many the plain loop has trained so far; compiling takes as long as PATIENCE of them, and pays from then.
     Raises: ZooError if a forced path cannot run the cell.
     """
     if _forced is not None:
@@ -58,7 +60,7 @@ def choose(cell: Cell, x: Sequences) -> tuple[Path, str]:
             )
         return path, "forced"
     refusals: list[str] = []
-    for name in _preferred(cell, x):
+    for name in _preferred(cell, x, steps):
         path = PATHS[name]
         refusal = path.refuses(cell, x)
         if refusal is None:
@@ -75,12 +77,14 @@ def _tell(cell: str, refusals: str) -> None:
     log.warning("%s runs step by step: %s.", cell, refusals)
 
 
-def _preferred(cell: Cell, x: Sequences) -> tuple[str, ...]:
+def _preferred(cell: Cell, x: Sequences, steps: int) -> tuple[str, ...]:
     """Names of paths, the fastest first, as measured (`rnnzoo bench cell`).
 
     On the CPU native code is faster than the fused layers, which compute the padding, but for an LSTM whose sequences
     are about equally long: oneDNN has that one layer.
     """
     if x.layout.device.type == "cpu" and not (recognise(cell) == "lstm" and x.layout.valid > FULL):
-        return ("native", "fused", *REST)
-    return ("fused", "native", *REST)
+        first = ("native", "fused")
+    else:
+        first = ("fused", "native")
+    return (*first, "scan", "linear", *(("compiled",) if steps >= PATIENCE else ()), "reference")

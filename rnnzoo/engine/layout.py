@@ -45,6 +45,7 @@ class Layout:
             raise ValueError(f"lengths must lie in 0..{time}, the number of steps, got {self.lengths.tolist()}")
         self.longest = longest
         self._shards: list[Shard] = []
+        self._chunks: dict[int, tuple[list[tuple[int, Tensor]], Tensor, Tensor]] = {}
 
     @cached_property
     def equal(self) -> bool:
@@ -187,6 +188,28 @@ class Layout:
     def from_shards(self) -> Tensor:
         """(rows,) where each packed row stands in the rows of all shards, one after the other."""
         return torch.cat([shard.rows for shard in self._shards if shard.rows is not None]).argsort()
+
+    def chunks(self, steps: int) -> tuple[list[tuple[int, Tensor]], Tensor, Tensor]:
+        """Rectangles of so many steps, each of the sequences that are alive at its first.
+
+        Returns for each how many sequences those are and (steps, live) which places are real; the packed row of each
+        place of all chunks, any where there is none; and (rows,) each packed row's place among those of all chunks.
+        """
+        if steps not in self._chunks:
+            parts, rows = [], []
+            alive = torch.cat([self.alive, self.alive.new_zeros(steps)])
+            starts = torch.cat([self.starts, self.starts.new_zeros(steps)])
+            for begin in range(0, self.longest, steps):
+                live = int(alive[begin])
+                slot = torch.arange(live)
+                real = slot < alive[begin : begin + steps, None]
+                rows.append(torch.where(real, starts[begin : begin + steps, None] + slot, -1).flatten())
+                parts.append((live, real.to(self.device)))
+            places = torch.cat(rows)
+            within = (places >= 0).nonzero().squeeze(1)
+            of_rows = torch.empty(self.total, dtype=torch.int64).index_copy_(0, places[within], within)
+            self._chunks[steps] = parts, places.clamp(min=0).to(self.device), of_rows.to(self.device)
+        return self._chunks[steps]
 
     @cached_property
     def ends(self) -> Tensor:

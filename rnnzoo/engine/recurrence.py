@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 
+import torch
 from torch import Tensor, nn
 from torch.nn.utils.stateless import _reparametrize_module
 
@@ -14,6 +15,7 @@ from rnnzoo.engine import verify
 from rnnzoo.engine.choose import choose
 from rnnzoo.engine.layout import Sequences
 from rnnzoo.engine.native import NATIVE, Native
+from rnnzoo.engine.reference import Reference
 
 
 class Recurrence(nn.Module):
@@ -28,6 +30,7 @@ class Recurrence(nn.Module):
         self.cell, self.reverse = cell, reverse
         self.ran: Counter[str] = Counter()
         self.why = ""
+        self.steps = 0  # that the plain loop has trained
         self._verified = False
 
     def forward(
@@ -44,8 +47,10 @@ def together(
     new = [not layer._verified and verify.first_step(layer.cell, x) for layer in layers]
     paths = []
     for layer in layers:
-        path, layer.why = choose(layer.cell, x)
+        path, layer.why = choose(layer.cell, x, layer.steps)
         layer.ran[path.name] += 1
+        if isinstance(path, Reference) and layer.training and torch.is_grad_enabled():
+            layer.steps += x.layout.longest
         paths.append(path)
     with ExitStack() as weights:
         for layer in layers:
