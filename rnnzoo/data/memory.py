@@ -1,7 +1,7 @@
 """Tests of memory over a given number of steps, made here: what a cell forgets on the way, it cannot answer.
 
 Both are of Hochreiter and Schmidhuber, "Long Short-Term Memory", Neural Computation 9(8), 1997, in the form that later
-papers compare cells on. Examples are drawn whole parts at a time, so that a thousand steps take no longer than words.
+papers compare cells on. Examples are drawn as arrays, so that thousands of steps are made in seconds.
 """
 
 import hashlib
@@ -37,7 +37,7 @@ class Memory(Embedded):
 class Adding(Memory):
     """T steps of a random number and a mark: the answer is the sum of the two numbers that are marked.
 
-    Each step is (u, m): u uniform in [0, 1); m is 1 at two steps, one in each half of the sequence, else 0. To answer 1
+    Each step is (u, m): u uniform in [0, 1]; m is 1 at two steps, one in each half of the sequence, else 0. To answer 1
     every time has a mean squared error of 1/6 = 0.167, the variance of the sum of two such numbers.
     Source: as in Arjovsky, Shah, Bengio, arXiv:1511.06464, and Le, Jaitly, Hinton, arXiv:1504.00941.
     """
