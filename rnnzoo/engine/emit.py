@@ -46,7 +46,7 @@ def kept(trace: Trace) -> tuple[dict[int, Ref], Program]:
     costly = [
         trace.backward.inputs + place
         for place, op in enumerate(ops)
-        if op.name in COSTLY and backward[trace.backward.inputs + place] in known
+        if op.name in COSTLY and backward[trace.backward.inputs + place] in known and not _of_rows(trace.backward, op)
     ]
     for count in reversed(range(len(costly) + 1)):
         used = _reached(trace.backward, set(costly[:count]))
@@ -63,6 +63,16 @@ def kept(trace: Trace) -> tuple[dict[int, Ref], Program]:
         outputs=tuple(map(found, trace.backward.outputs)),
     )
     return {gate: known[backward[number]] for number, gate in place_of.items()}, needed(program)
+
+
+def _of_rows(program: Program, op: Op) -> bool:
+    """Whether an operation gives one number a row: it is made of sums over channels alone."""
+    numbers = [a.number for a in op.arguments if isinstance(a, Ref)]
+    if op.name == "rowsum":
+        return True
+    return bool(numbers) and all(
+        n >= program.inputs and _of_rows(program, program.ops[n - program.inputs]) for n in numbers
+    )
 
 
 def _written_out(program: Program, shared: int) -> list[object]:
@@ -83,21 +93,67 @@ def _reached(program: Program, given: set[int]) -> set[int]:
     return reached
 
 
-def statements(program: Program, loads: list[str], stores: list[str]) -> str:
-    """Load the inputs that are used, compute, store the outputs."""
-    used = {a.number for op in program.ops for a in op.arguments if isinstance(a, Ref)}
-    used |= {value.number for value in program.outputs if isinstance(value, Ref)}
-    lines = [f"const float v{k} = {load};" for k, load in enumerate(loads) if k in used]
+def loops(program: Program, loads: list[str], stores: list[str]) -> tuple[str, int]:
+    """C for one row: load the inputs that are used, compute, store the outputs.
+
+    One loop over the channels where nothing is summed over them; else one for each sum that waits for another, with
+    what later loops need kept in `kept`. Outputs are stored in the last loop, as their place may be that of an input.
+    Returns the code, and how many rows of hidden_size it keeps.
+    """
+    inputs = program.inputs
+    row, level = [False] * inputs, [0] * inputs  # whether a value is one number a row; the loop in which it is known
+    for op in program.ops:
+        numbers = [a.number for a in op.arguments if isinstance(a, Ref)]
+        level.append(max([level[n] for n in numbers], default=0) + (op.name == "rowsum"))
+        row.append(op.name == "rowsum" or all(row[n] for n in numbers))
+    last = max(level)
+    wanted: list[list[int]] = [[] for _ in range(last + 1)]  # by loop, the values of a channel that are used in it
+    for place, op in enumerate(program.ops):
+        own = inputs + place
+        at = level[own] - 1 if op.name == "rowsum" else level[own]
+        if not row[own] or op.name == "rowsum":
+            wanted[at] += [a.number for a in op.arguments if isinstance(a, Ref) and not row[a.number]]
+    wanted[last] += [v.number for v in program.outputs if isinstance(v, Ref) and not row[v.number]]
+    slots = {
+        number: slot
+        for slot, number in enumerate(
+            sorted({n for at, some in enumerate(wanted) for n in some if n >= inputs and level[n] < at})
+        )
+    }
 
     def operand(value: Ref | float) -> str:
         return f"v{value.number}" if isinstance(value, Ref) else number(value)
 
-    def expression(op: Op) -> str:
-        return EXPRESSIONS[op.name].format(*map(operand, op.arguments))
+    def computed(own: int) -> str:
+        op = program.ops[own - inputs]
+        return f"const float v{own} = {EXPRESSIONS[op.name].format(*map(operand, op.arguments))};"
 
-    lines += [f"const float v{program.inputs + k} = {expression(op)};" for k, op in enumerate(program.ops)]
-    lines += [f"{store} {operand(value)};" for store, value in zip(stores, program.outputs, strict=True)]
-    return "\n".join(f"        {line}" for line in lines)
+    lines = []
+    for at in range(last + 1):
+        sums = [own for own in range(inputs, len(level)) if program.ops[own - inputs].name == "rowsum"]
+        begun = [own for own in sums if level[own] == at + 1]
+        alone = [o for o in range(inputs, len(level)) if row[o] and o not in sums and level[o] == at]
+        lines += [computed(own) for own in alone]
+        lines += [f"float v{own} = 0.f;" for own in begun]
+        reduction = f" reduction(+:{', '.join(f'v{own}' for own in begun)})" if begun else ""
+        lines += [f"#pragma omp simd{reduction}", "for (int64_t j = 0; j < H; j++) {"]
+        for own in sorted(set(wanted[at])):
+            if own < inputs:
+                lines.append(f"  const float v{own} = {loads[own]};")
+            elif level[own] < at:
+                lines.append(f"  const float v{own} = kept[{slots[own]} * H + j];")
+        for own in range(inputs, len(level)):
+            if level[own] == at and not row[own]:
+                lines.append("  " + computed(own))
+                if own in slots:
+                    lines.append(f"  kept[{slots[own]} * H + j] = v{own};")
+        lines += [f"  v{own} += {operand(program.ops[own - inputs].arguments[0])};" for own in begun]
+        if at == last:
+            for store, value in zip(stores, program.outputs, strict=True):
+                if not (store.endswith("+=") and value == 0.0):
+                    lines.append(f"  {store} {operand(value)};")
+        lines.append("}")
+    return "\n".join(f"      {line}" for line in lines), len(slots)
 
 
 def emit(trace: Trace) -> str:
@@ -137,6 +193,12 @@ def emit(trace: Trace) -> str:
     def indented(lines: list[str]) -> str:
         return "\n".join(f"      {line}" for line in lines)
 
+    onwards, kept_onwards = loops(
+        trace.forward._replace(outputs=(*trace.forward.outputs, *left.values())),
+        loads,
+        [f"new{k}[j] =" for k in states] + [f"gx[{gate} * H + j] =" for gate in left],
+    )
+    back_code, kept_back = loops(back_program, loads + [f"ds{k}[j]" for k in states], stores)
     return Template(files("rnnzoo.engine").joinpath("native.cpp").read_text(encoding="utf-8")).substitute(
         GATES=trace.gates,
         PRODUCTS=trace.products,
@@ -146,13 +208,10 @@ def emit(trace: Trace) -> str:
         CHANNELS=len(trace.channels),
         CHANNELS1=max(1, len(trace.channels)),
         ADDITIVE=int(trace.additive),
+        KEPT=max(kept_onwards, kept_back),
         FORWARD_POINTERS=indented(common + new),
-        FORWARD=statements(
-            trace.forward._replace(outputs=(*trace.forward.outputs, *left.values())),
-            loads,
-            [f"new{k}[j] =" for k in states] + [f"gx[{gate} * H + j] =" for gate in left],
-        ),
+        FORWARD=onwards,
         ADD_OUTPUT_GRADIENTS=indented(outputs),
         BACKWARD_POINTERS=indented(common + back),
-        BACKWARD=statements(back_program, loads + [f"ds{k}[j]" for k in states], stores),
+        BACKWARD=back_code,
     )

@@ -193,9 +193,9 @@ struct Call {
   float* dbias;               // (gates * hidden,): unless additive
 };
 
-enum { GATES = $GATES, PRODUCTS = $PRODUCTS, STATES = $STATES, NOISE = $NOISE, CHANNELS = $CHANNELS, ADDITIVE = $ADDITIVE };
+enum { GATES = $GATES, PRODUCTS = $PRODUCTS, STATES = $STATES, NOISE = $NOISE, CHANNELS = $CHANNELS, ADDITIVE = $ADDITIVE, KEPT = $KEPT };
 
-// Numbers in `room`: packed weights of the recurrent product, then of the projection, then what `outer` needs.
+// Numbers in `room`: what a row keeps, packed weights of the recurrent product and of the projection, what `outer` needs.
 static inline int64_t recurrent_room(int64_t hidden, int64_t blocks) {
   const int64_t G = GATES * hidden, width = hidden / blocks;
   if (!PRODUCTS) return 0;
@@ -208,15 +208,15 @@ static inline int64_t input_room(int64_t hidden, int64_t input) {
 }
 extern "C" int64_t room(int64_t hidden, int64_t blocks, int64_t input) {
   const int64_t wide = panels_of(hidden > input ? hidden : input);
-  return recurrent_room(hidden, blocks) + input_room(hidden, input) + DEEP * (TALL + wide);
+  return KEPT * hidden + recurrent_room(hidden, blocks) + input_room(hidden, input) + DEEP * (TALL + wide);
 }
 
 // Gates from h: c (m, gates * hidden) = start + h (m, hidden) U'.
 static void recur(const Call* s, int64_t m, const float* h, float* c) {
   const int64_t H = s->hidden, G = GATES * H, blocks = s->blocks, width = H / blocks;
   const Start start = ADDITIVE ? SUM : BIAS;
-  if (blocks == 1) return product(m, G, H, h, H, 1, s->room, c, G, start, s->bias);
-  const float* panels = s->room;
+  if (blocks == 1) return product(m, G, H, h, H, 1, s->room + KEPT * H, c, G, start, s->bias);
+  const float* panels = s->room + KEPT * H;
   for (int64_t g = 0; g < GATES; g++)
     for (int64_t k = 0; k < blocks; k++, panels += panels_of(width) * width) {
       const int64_t place = g * H + k * width;
@@ -227,8 +227,8 @@ static void recur(const Call* s, int64_t m, const float* h, float* c) {
 // The way back: dh (m, hidden) += d (m, gates * hidden) U.
 static void recur_back(const Call* s, int64_t m, const float* d, float* dh) {
   const int64_t H = s->hidden, G = GATES * H, blocks = s->blocks, width = H / blocks;
-  if (blocks == 1) return product(m, H, G, d, G, 1, s->room, dh, H, SUM);
-  const float* panels = s->room;
+  if (blocks == 1) return product(m, H, G, d, G, 1, s->room + KEPT * H, dh, H, SUM);
+  const float* panels = s->room + KEPT * H;
   for (int64_t g = 0; g < GATES; g++)
     for (int64_t k = 0; k < blocks; k++, panels += panels_of(width) * width)
       product(m, width, width, d + g * H + k * width, G, 1, panels, dh + k * width, H, SUM);
@@ -236,8 +236,8 @@ static void recur_back(const Call* s, int64_t m, const float* d, float* dh) {
 
 static void pack_weight(const Call* s, bool back) {
   const int64_t H = s->hidden, G = GATES * H, blocks = s->blocks, width = H / blocks;
-  if (blocks == 1) return back ? pack(G, H, s->weight, H, 1, s->room) : pack(H, G, s->weight, 1, H, s->room);
-  float* panels = s->room;
+  float* panels = s->room + KEPT * H;
+  if (blocks == 1) return back ? pack(G, H, s->weight, H, 1, panels) : pack(H, G, s->weight, 1, H, panels);
   for (int64_t k = 0; k < GATES * blocks; k++, panels += panels_of(width) * width) {
     const float* own = s->weight + k * width * width;
     back ? pack(width, width, own, width, 1, panels) : pack(width, width, own, 1, width, panels);
@@ -272,7 +272,8 @@ enum { CHUNK = 512 };  // rows whose projections are computed together, shortly 
 extern "C" void forward(const Call* s) {
   const int64_t H = s->hidden, G = GATES * H, I = s->input;
   float* gates = ADDITIVE ? s->gx : s->gh;
-  float* panels = s->room + recurrent_room(H, s->blocks);
+  float *kept = s->room, *panels = kept + KEPT * H + recurrent_room(H, s->blocks);
+  (void)kept;
   if (s->x) pack(I, G, s->weight_ih, 1, I, panels);
   if (PRODUCTS) pack_weight(s, false);
   int64_t begin = 0, end = 0;  // the rows of the chunk
@@ -297,10 +298,7 @@ extern "C" void forward(const Call* s) {
       const int64_t r = at.row + b, before = b < at.carried ? at.before + b : s->rows + b;
       s->before[r] = before;
 $FORWARD_POINTERS
-      #pragma GCC ivdep
-      for (int64_t j = 0; j < H; j++) {
 $FORWARD
-      }
     }
     s->reverse ? walk.down() : walk.up();
   }
@@ -334,7 +332,8 @@ static void gather(const Call* s, int64_t begin, int64_t end, const float* panel
 
 extern "C" void backward(const Call* s) {
   const int64_t H = s->hidden, G = GATES * H, I = s->input;
-  float *panels = s->room + recurrent_room(H, s->blocks), *room = panels + input_room(H, I);
+  float *kept = s->room, *panels = kept + KEPT * H + recurrent_room(H, s->blocks), *room = panels + input_room(H, I);
+  (void)kept;
   if (s->dx) pack(G, I, s->weight_ih, I, 1, panels);
   if (PRODUCTS) pack_weight(s, true);
   int64_t begin = s->reverse ? 0 : s->rows, end = begin;  // rows whose gates' gradients are there, and not gathered
@@ -346,10 +345,7 @@ extern "C" void backward(const Call* s) {
       (void)before;
 $ADD_OUTPUT_GRADIENTS
 $BACKWARD_POINTERS
-      #pragma GCC ivdep
-      for (int64_t j = 0; j < H; j++) {
 $BACKWARD
-      }
     }
     if (PRODUCTS) recur_back(s, at.live, s->dgh + at.row * G, s->ds[0]);
     s->reverse ? walk.up() : walk.down();

@@ -8,6 +8,7 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
+from operator import attrgetter
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -21,10 +22,10 @@ from rnnzoo.engine.emit import emit
 from rnnzoo.engine.layout import Sequences, Shard
 from rnnzoo.engine.recall import recall
 from rnnzoo.engine.reference import draw_masks
-from rnnzoo.engine.trace import Trace, Untraceable, channel_values, run
+from rnnzoo.engine.trace import Trace, Untraceable, channel_values, product_of, run
 
 log = logging.getLogger("rnnzoo")
-OWNED = ("step", "recur", "initial_state")  # what the generated code takes over
+OWNED = ("step", "recur")  # what the generated code takes over from a pointwise cell
 
 
 class Compiled:
@@ -107,10 +108,8 @@ def _warn(cause: str) -> None:
 
 
 def _traced(cell: Cell) -> Trace:
-    if cell.core is None:
-        raise Untraceable("its step is not pointwise")
     changed = cell.overrides(*OWNED)
-    if changed:
+    if changed and cell.core is not None:
         raise Untraceable(f"the cell has a {changed[0]} of its own")
     if any(s.shape != (cell.hidden_size,) or s.dtype is not None for s in cell.state_specs()):
         raise Untraceable("a state is not a real vector of hidden_size")
@@ -159,7 +158,8 @@ class Native:
         rows = [x.rows if shard.rows is None else x.rows.index_select(0, shard.rows) for shard in shards]
         jobs = []
         for cell, state, backwards in zip(cells, states, reverse, strict=True):
-            given = state is not None or any(spec.initial for spec in cell.state_specs())
+            own = bool(cell.overrides("initial_state")) or any(spec.initial for spec in cell.state_specs())
+            given = own or state is not None
             first = cell.initial_state(x.layout.batch, x.rows) if state is None else state
             first = tuple(x.layout.sort(s) for s in first)
             noise = draw_masks(cell, x.layout, x.rows)
@@ -211,22 +211,28 @@ class Job:
         self, cell: Cell, rows: Tensor, shard: Shard, first: State, given: bool, noise: list[tuple[Tensor, bool]],
         reverse: bool,
     ) -> None:  # fmt: skip
-        core, code = cell.core, compiled(cell)
+        code, product = compiled(cell), product_of(cell)
         assert isinstance(code, Compiled)
-        self.code, self.layout, self.reverse, self.blocks = code, shard.layout, reverse, core.blocks
-        self.hidden, self.states, self.given = core.hidden_size, code.trace.states, given
+        self.code, self.layout, self.reverse = code, shard.layout, reverse
+        self.blocks = 1 if cell.core is None else cell.core.blocks
+        self.hidden, self.states, self.given = cell.hidden_size, code.trace.states, given
         self.spent = False  # whether `backward` has taken what `forward` left
         self.shown: Any = None  # what `project` gave
-        dense, additive = code.trace.products > 0, code.trace.additive
-        if cell.overrides("project"):
+        additive = code.trace.additive
+        weight = bias = None
+        if product is not None:
+            weight = attrgetter(product.weight)(cell)
+            bias = weight.new_zeros(weight.shape[0]) if product.bias is None else attrgetter(product.bias)(cell)
+        own = cell.core or cell
+        if cell.overrides("project") or not own.gates:
             self.shown = cell.project(rows)
             gx = cell.gates_of(self.shown)
-            inputs = [gx + core.bias_hh if additive else gx, None, None]
+            inputs = [gx + bias if additive else gx, None, None]
         else:
-            inputs = [rows, core.weight_ih, core.bias_ih + core.bias_hh if additive else core.bias_ih]
-        products = [core.weight_hh, None if additive else core.bias_hh] if dense else [None, None]
+            inputs = [rows, own.weight_ih, own.bias_ih + bias if additive else own.bias_ih]
+        products = [weight, None if additive else bias]
         self.noise = [(shard.of_rows(mask) if by_row else shard.of_slots(mask), by_row) for mask, by_row in noise]
-        self.tensors = [*inputs, *products, *map(shard.of_slots, first), *channel_values(core)]
+        self.tensors = [*inputs, *products, *map(shard.of_slots, first), *channel_values(cell)]
 
     def forward(self, tensors: Sequence[Tensor | None]) -> list[Tensor]:
         """All states over time, then the last ones."""
@@ -300,7 +306,7 @@ class Job:
             carried = min(alive[t], len(before[0]))
             now = [torch.cat([b[:carried], f[carried : alive[t]]]) for b, f in zip(before, first, strict=True)]
             gates = gx[t].chunk(traced.gates, -1)
-            gh = () if weight is None else product(now[0], weight, traced.gates, bias).chunk(traced.gates, -1)
+            gh = () if weight is None else multiply(now[0], weight, traced.gates, bias).chunk(traced.gates, -1)
             if traced.additive:
                 gates, gh = tuple(a + b for a, b in zip(gates, gh, strict=True)), ()
             noise = [mask[t] if isinstance(mask, tuple) else mask[: alive[t]] for mask in masks]
@@ -311,7 +317,7 @@ class Job:
         return over_time + last
 
 
-def product(h: Tensor, weight: Tensor, gates: int, bias: Tensor | None) -> Tensor:
+def multiply(h: Tensor, weight: Tensor, gates: int, bias: Tensor | None) -> Tensor:
     """The recurrent product (batch, gates * hidden_size), dense or block by block."""
     if weight.dim() == 2:
         return F.linear(h, weight, bias)

@@ -1,20 +1,25 @@
-"""A pointwise update and its gradient as short lists of scalar operations, from which code is generated.
+"""A cell's step and its gradient as short lists of scalar operations, from which code is generated.
 
-The update is traced once by make_fx on tensors, and so is its vector-Jacobian product; both come down to a few dozen
-elementwise operators. An operator that is not elementwise makes the trace fail, with its name.
+The step is traced once by make_fx on tensors, and so is its vector-Jacobian product; both come down to a few dozen
+operators that are elementwise, or sum a row. Products with weights are left out: a `PointwiseCell` has them apart, and
+in a general step the one product of the last output with a weight is given. Any other operator makes the trace fail,
+with its name. A tensor of several times hidden_size features is as many lanes of hidden_size.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.fx import Node
 from torch.nn.utils.stateless import _reparametrize_module
+from torch.overrides import TorchFunctionMode
 
-from rnnzoo.cells.base import Cell
+from rnnzoo.cells.base import Cell, State
 
 
 class Untraceable(Exception):
@@ -47,8 +52,9 @@ class Trace(NamedTuple):
 
     forward: gx, gh, state, noise, channels -> state'. backward: the same and d(state') -> d(gx), d(gh), d(state),
     d(channels). gates: how many gx; products: how many gh, 0 unless the recurrent product is a matrix. channels: names
-    of parameters (or parts of them) of hidden_size numbers. additive: gx and gh are only ever used as gx + gh; then the
-    programs have their sum in gx's place, and no gh.
+    of parameters of hidden_size numbers, each with the number of its lane. additive: gx and gh are only ever used as
+    gx + gh; then the programs have their sum in gx's place, and no gh. An operation "rowsum" is the sum over
+    hidden_size, one number a row.
     """
 
     forward: Program
@@ -65,14 +71,15 @@ UNARY = ("neg", "exp", "log", "sigmoid", "tanh", "relu", "sqrt", "rsqrt", "abs",
          "reciprocal", "logical_not")  # fmt: skip
 BINARY = ("add", "sub", "mul", "div", "maximum", "minimum", "gt", "lt", "ge", "le", "eq", "ne", "logical_and",
           "logical_or", "pow")  # fmt: skip
-SAME = ("detach", "alias", "clone", "_to_copy", "expand", "view", "lift_fresh_copy", "_unsafe_view")
+SAME = ("detach", "alias", "clone", "_to_copy", "expand", "view", "lift_fresh_copy", "_unsafe_view", "unsqueeze",
+        "squeeze", "reshape")  # fmt: skip
 CONSTANT = {"zeros_like": 0.0, "ones_like": 1.0, "zeros": 0.0, "ones": 1.0}
 EMPTY = ("empty_permuted", "empty_like", "empty", "new_empty")  # filled before they are read
 ROWS = 2  # rows of the example tensors
 
 
 class Shape(NamedTuple):
-    """How many tensors of each kind a step takes: gx, gh, state, noise, channels."""
+    """How many lanes of each kind a step takes: gx, gh, state, noise, channels."""
 
     gates: int
     products: int
@@ -85,26 +92,129 @@ class Shape(NamedTuple):
         return self.gates + self.products + self.states
 
 
-def shape_of(cell: Cell) -> Shape:
-    """The kinds of tensors that a cell's step takes once its products are there."""
+class Product(NamedTuple):
+    """The recurrent product of a cell: its weight and its bias, by name."""
+
+    weight: str
+    bias: str | None
+    lanes: int
+
+
+_products: WeakKeyDictionary[Cell, Product | None] = WeakKeyDictionary()
+
+
+def product_of(cell: Cell) -> Product | None:
+    """The one product of a step, of the last output with a matrix; None if it has none. Raises: Untraceable."""
+    if cell not in _products:
+        _products[cell] = _product_of(cell)
+    return _products[cell]
+
+
+def _product_of(cell: Cell) -> Product | None:
     core = cell.core
-    products = len(core.gates) if core.recurrent in ("dense", "block") else 0
-    return Shape(len(core.gates), products, len(cell.state_specs()), len(cell.noise), len(_channels(core)))
+    if core is not None:
+        name = _name_of(cell, core)
+        matrix = core.recurrent in ("dense", "block")
+        return Product(f"{name}weight_hh", f"{name}bias_hh", len(core.gates)) if matrix else None
+    watch = _Products(None, None)
+    like = next(cell.parameters())
+    x = like.new_zeros(ROWS, cell.input_size)
+    with torch.no_grad():
+        gx, state = cell.project(x), cell.initial_state(ROWS, x)
+        if not isinstance(gx, Tensor):
+            raise Untraceable("what it projects is not one tensor")
+        watch.h = state[0]
+        with watch:
+            cell.step(gx, state, *(x.new_ones(ROWS, *spec.shape) for spec in cell.noise))
+    names = {id(parameter): name for name, parameter in cell.named_parameters()}
+    if len(watch.seen) > 1:
+        raise Untraceable(f"its step has {len(watch.seen)} products")
+    if not watch.seen:
+        return None
+    (weight, bias) = watch.seen[0]
+    if id(weight) not in names or (bias is not None and id(bias) not in names):
+        raise Untraceable("its step has a product with a tensor that is not a parameter")
+    if weight.shape[1] != cell.hidden_size or weight.shape[0] % cell.hidden_size:
+        raise Untraceable(f"its product is of shape {tuple(weight.shape)}")
+    bias_name = None if bias is None else names[id(bias)]
+    return Product(names[id(weight)], bias_name, weight.shape[0] // cell.hidden_size)
+
+
+def _name_of(cell: Cell, core: Cell) -> str:
+    return next(f"{name}." if name else "" for name, module in cell.named_modules() if module is core)
+
+
+class _Products(TorchFunctionMode):
+    """Puts `gh` in the place of a product of h with a weight, and normalisation in terms of plain operations."""
+
+    def __init__(self, h: Tensor | None, gh: Tensor | None) -> None:
+        super().__init__()
+        self.h, self.gh = h, gh
+        self.seen: list[tuple[Tensor, Tensor | None]] = []
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if function is F.linear:
+            x, weight, bias = (*args, *(kwargs[k] for k in ("weight", "bias") if k in kwargs), None)[:3]
+            if x is not self.h:
+                raise Untraceable("its step has a product of something else than the last output")
+            self.seen.append((weight, bias))
+            return function(*args, **kwargs) if self.gh is None else self.gh
+        if function is F.layer_norm and self.gh is not None:
+            return _layer_norm(*args, **kwargs)
+        return function(*args, **kwargs)
+
+
+def _layer_norm(
+    x: Tensor, normalized_shape: Any, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
+) -> Tensor:
+    count = x.shape[-1]
+    x = x - x.sum(-1, keepdim=True) / count
+    x = x * torch.rsqrt((x * x).sum(-1, keepdim=True) / count + eps)
+    x = x if weight is None else x * weight
+    return x if bias is None else x + bias
+
+
+def shape_of(cell: Cell) -> Shape:
+    """How many lanes of each kind a cell's step takes once its product is there. Raises: Untraceable."""
+    product = product_of(cell)
+    if cell.core is not None:
+        gates = len(cell.core.gates)
+    else:
+        with torch.no_grad():
+            features = cell.project(next(cell.parameters()).new_zeros(1, cell.input_size)).shape[-1]
+        gates = features // cell.hidden_size
+        if features % cell.hidden_size or not gates:
+            raise Untraceable(f"it projects to {features} features, not to a multiple of hidden_size")
+    if product is not None and product.lanes != gates:
+        raise Untraceable(f"its product has {product.lanes} lanes, its projection {gates}")
+    return Shape(gates, 0 if product is None else gates, len(cell.state_specs()), len(cell.noise), len(_channels(cell)))
 
 
 def stepper(cell: Cell) -> Callable[..., list[Tensor]]:
     """The cell's step as a function of plain tensors, in the order of `Shape`."""
-    core, shape, names = cell.core, shape_of(cell), [name for name, _ in _channels(cell.core)]
+    core, shape, names = cell.core, shape_of(cell), [name for name, _ in _channels(cell)]
+
+    def pointwise(gx: Any, gh: Any, state: State, noise: Any, named: dict[str, Tensor]) -> State:
+        if core.recurrent == "diagonal":
+            gh = tuple(state[0] * named[f"weight_hh.{k}"] + named[f"bias_hh.{k}"] for k in range(shape.gates))
+        with _reparametrize_module(core, {name: named[f"{name}.0"] for name in core.params}):
+            return cell.update(gx, gh, state, *noise)  # type: ignore[operator]
+
+    def general(gx: Any, gh: Any, state: State, noise: Any, named: dict[str, Tensor]) -> State:
+        lanes: dict[str, list[Tensor]] = {}
+        for name, lane in named.items():
+            lanes.setdefault(name.rpartition(".")[0], []).append(lane)
+        whole = {name: torch.cat(parts, -1) for name, parts in lanes.items()}
+        with _reparametrize_module(cell, whole), _Products(state[0], torch.cat(gh, -1) if gh else gx[0]):
+            return cell.step(torch.cat(gx, -1), state, *noise)
 
     def step(*values: Tensor) -> list[Tensor]:
         gx, gh, state, noise, given = _split(values, shape)
         named = dict(zip(names, given, strict=True))
-        if core.recurrent == "diagonal":
-            gh = tuple(state[0] * named[f"weight_hh.{k}"] + named[f"bias_hh.{k}"] for k in range(shape.gates))
-        with _reparametrize_module(core, {name: named[name] for name in core.params}):
-            found = cell.update(gx, gh, state, *noise)  # type: ignore[operator]
+        found = (general if core is None else pointwise)(gx, gh, state, noise, named)
         if len(found) != shape.states:
-            raise Untraceable(f"update returned {len(found)} states, declared {shape.states}")
+            raise Untraceable(f"its step returned {len(found)} states, declared {shape.states}")
         return list(found)
 
     return step
@@ -136,14 +246,14 @@ def trace(cell: Cell) -> Trace:
         same = backward.outputs[:gates] == backward.outputs[gates : 2 * gates]
         assert same
         backward = backward._replace(outputs=backward.outputs[:gates] + backward.outputs[2 * gates :])
-    channels = tuple(name for name, _ in _channels(cell.core))
+    channels = tuple(name for name, _ in _channels(cell))
     return Trace(forward, backward, gates, shape.products, shape.states, shape.noise, channels, additive)
 
 
 def agrees(traced: Trace, cell: Cell) -> bool:
     """Whether a trace computes what the cell does, and its gradient, on random numbers."""
     shape = shape_of(cell)
-    channels = tuple(name for name, _ in _channels(cell.core))
+    channels = tuple(name for name, _ in _channels(cell))
     if (*shape[:4], channels) != (traced.gates, traced.products, traced.states, traced.noise, traced.channels):
         return False
     generator = torch.Generator().manual_seed(0)
@@ -182,18 +292,28 @@ def _split(values: Sequence[Tensor], counts: Sequence[int]) -> list[tuple[Tensor
     return parts
 
 
-def channel_values(cell: Any) -> list[Tensor]:
+def channel_values(cell: Cell) -> list[Tensor]:
     """The parameters that act channel by channel, (hidden_size,) each, in the order of `Trace.channels`."""
     return [value for _, value in _channels(cell)]
 
 
-def _channels(cell: Any) -> list[tuple[str, Tensor]]:
-    """Declared per-channel parameters, and a diagonal product's weights and biases, gate by gate."""
-    found = [(name, getattr(cell, name)) for name in cell.params]
-    if cell.recurrent == "diagonal":
-        found += [(f"weight_hh.{k}", row) for k, row in enumerate(cell.weight_hh.unbind())]
-        found += [(f"bias_hh.{k}", part) for k, part in enumerate(cell.bias_hh.chunk(len(cell.gates)))]
-    return found
+def _channels(cell: Cell) -> list[tuple[str, Tensor]]:
+    """Per-channel parameters lane by lane, and a diagonal product's weights and biases, gate by gate."""
+    core = cell.core
+    if core is not None:
+        found = [(f"{name}.0", getattr(core, name)) for name in core.params]
+        if core.recurrent == "diagonal":
+            found += [(f"weight_hh.{k}", row) for k, row in enumerate(core.weight_hh.unbind())]
+            found += [(f"bias_hh.{k}", part) for k, part in enumerate(core.bias_hh.chunk(len(core.gates)))]
+        return found
+    product = product_of(cell)
+    apart = () if product is None else (product.bias,)
+    return [
+        (f"{name}.{k}", lane)
+        for name, value in cell.named_parameters()
+        if value.dim() == 1 and len(value) % cell.hidden_size == 0 and name not in apart
+        for k, lane in enumerate(value.split(cell.hidden_size))
+    ]
 
 
 def _program(function: Any, examples: list[Tensor], shape: tuple[int, ...]) -> Program:
@@ -210,32 +330,36 @@ def _program(function: Any, examples: list[Tensor], shape: tuple[int, ...]) -> P
         raise
     except Exception as cause:
         raise Untraceable(f"tracing the update failed: {type(cause).__name__}: {str(cause).splitlines()[0]}") from cause
-    values: dict[Node, Ref | float] = {}
+    values: dict[Node, Any] = {}
     ops: list[Op] = []
     known: dict[Op, Ref] = {}
     inputs = 0
     outputs: tuple[Ref | float, ...] = ()
+
+    def value_of(found: Op | Ref | float) -> Ref | float:
+        if not isinstance(found, Op):
+            return found
+        if found not in known:
+            known[found] = Ref(len(examples) + len(ops))
+            ops.append(found)
+        return known[found]
+
     for node in graph.graph.nodes:
         if node.op == "placeholder":
-            values[node] = Ref(inputs)
+            values[node] = (Ref(inputs),)
             inputs += 1
         elif node.op == "get_attr":
-            values[node] = _constant(getattr(graph, str(node.target)))
+            values[node] = (_constant(getattr(graph, str(node.target))),)
         elif node.op == "output":
-            outputs = tuple(_operand(argument, values) for argument in node.args[0])
+            outputs = tuple(_lanes(argument, values)[0] for argument in node.args[0])
         else:
-            value = _translate(node, values, shape)
-            if isinstance(value, Op):
-                if value not in known:
-                    known[value] = Ref(len(examples) + len(ops))
-                    ops.append(value)
-                value = known[value]
-            values[node] = value
+            values[node] = _translate(node, values, shape[1], value_of)
     return needed(Program(inputs, tuple(ops), outputs))
 
 
 def _in_place(node: Node) -> bool:
-    return node.op == "call_function" and str(node.target).split(".")[1].endswith("_")
+    name = str(node.target).split(".")[1] if "." in str(node.target) else ""
+    return node.op == "call_function" and name.endswith("_") and not name.endswith("__")
 
 
 def _constant(tensor: Tensor) -> float:
@@ -244,50 +368,129 @@ def _constant(tensor: Tensor) -> float:
     return float(tensor)
 
 
-def _operand(argument: Any, values: dict[Node, Ref | float]) -> Ref | float:
+Lanes = tuple["Ref | float", ...]
+
+
+def _lanes(argument: Any, values: dict[Node, Any]) -> Lanes:
     if isinstance(argument, Node):
         return values[argument]
     if isinstance(argument, (bool, int, float)):
-        return float(argument)
+        return (float(argument),)
     if argument is None:
-        return 0.0  # a gradient that nothing depends on
+        return (0.0,)  # a gradient that nothing depends on
     raise Untraceable(f"update uses {argument!r} where a number was expected")
 
 
-def _translate(node: Node, values: dict[Node, Ref | float], shape: tuple[int, ...]) -> Op | Ref | float:
-    """One node of the graph as an operation, as a value that is there already, or as a constant."""
+def _translate(
+    node: Node, values: dict[Node, Any], size: int, value_of: Callable[[Op | Ref | float], Ref | float]
+) -> Any:
+    """One node of the graph as lanes; a list of such for an operator that gives several tensors."""
     name = str(node.target).split(".")[1] if "." in str(node.target) else str(node.target)
-    result = node.meta.get("val")
-    if isinstance(result, Tensor) and tuple(result.shape) not in (shape, ()):
-        raise Untraceable(f"update uses '{name}', which is not elementwise")
     arguments: Any = node.args
+    if name == "<built-in function getitem>" or name == "getitem":
+        return values[arguments[0]][arguments[1]]
+    result = node.meta.get("val")
+    if name in ("split", "split_with_sizes"):
+        sizes = [tuple(part.shape)[-1] for part in result]
+        if _axis(arguments, 2) != 1 or any(part % size for part in sizes):
+            raise Untraceable(f"update uses '{name}' across lanes")
+        rest, parts = values[arguments[0]], []
+        for part in sizes:
+            parts.append(rest[: part // size])
+            rest = rest[part // size :]
+        return parts
+    width = _width(result, size, name)
     if node.kwargs.get("alpha", 1) != 1:
         raise Untraceable(f"update uses '{name}' with alpha")
+    lanes = _one(node, name, arguments, values, size, value_of)
+    if len(lanes) not in (1, width):
+        raise Untraceable(f"update uses '{name}' on {len(lanes)} lanes where {width} were expected")
+    return lanes * width if len(lanes) == 1 else lanes
+
+
+def _width(result: Any, size: int, name: str) -> int:
+    """How many lanes a tensor has; one number a row is one lane."""
+    shape = tuple(result.shape) if isinstance(result, Tensor) else ()
+    if shape in ((), (1,), (ROWS,), (ROWS, 1)):
+        return 1
+    if len(shape) != 2 or shape[0] != ROWS or shape[1] % size:
+        raise Untraceable(f"update uses '{name}', which is not elementwise")
+    return shape[1] // size
+
+
+def _axis(arguments: Any, place: int) -> int:
+    axis = arguments[place] if len(arguments) > place else 0
+    axis = axis[0] if isinstance(axis, (list, tuple)) and len(axis) == 1 else axis
+    return axis % 2 if isinstance(axis, int) else -1
+
+
+def _one(
+    node: Node, name: str, arguments: Any, values: dict[Node, Any], size: int,
+    value_of: Callable[[Op | Ref | float], Ref | float],
+) -> Lanes:  # fmt: skip
+    def each(operation: str, *operands: Any) -> Lanes:
+        width = max(map(len, operands))
+        spread = [operand * width if len(operand) == 1 else operand for operand in operands]
+        return tuple(value_of(Op(operation, lane)) for lane in zip(*spread, strict=True))
+
+    def lanes(k: int) -> Lanes:
+        return _lanes(arguments[k], values)
+
     if name in SAME:
-        return _operand(arguments[0], values)
+        return lanes(0)
     if name in CONSTANT:
-        return CONSTANT[name]
+        return (CONSTANT[name],)
     if name == "copy":
-        return _operand(arguments[1], values)
+        return lanes(1)
     if name in EMPTY:
-        return 0.0
+        return (0.0,)
     if name in ("full", "full_like", "fill"):
-        return float(arguments[1])
+        return (float(arguments[1]),)
     if name == "scalar_tensor":
-        return float(arguments[0])
+        return (float(arguments[0]),)
     if name == "rsub":
-        return Op("sub", (_operand(arguments[1], values), _operand(arguments[0], values)))
+        return each("sub", lanes(1), lanes(0))
     if name == "where":
-        return Op("where", tuple(_operand(argument, values) for argument in arguments))
+        return each("where", lanes(0), lanes(1), lanes(2))
     if name == "clamp":
         low, high = (*arguments[1:], None, None)[:2]
         bounds = (-float("inf") if low is None else float(low), float("inf") if high is None else float(high))
-        return Op("clamp", (_operand(arguments[0], values), *bounds))
+        return each("clamp", lanes(0), bounds[:1], bounds[1:])
+    if name in ("sum", "mean"):
+        if _axis(arguments, 1) != 1:
+            raise Untraceable(f"update uses '{name}' over sequences")
+        sums = each("rowsum", lanes(0))
+        total = sums[0]
+        for other in sums[1:]:
+            total = value_of(Op("add", (total, other)))
+        return (total,) if name == "sum" else each("div", (total,), (float(len(sums) * size),))
+    if name == "cat":
+        if _axis(arguments, 1) != 1:
+            raise Untraceable("update joins sequences")
+        return tuple(lane for part in arguments[0] for lane in _lanes(part, values))
+    if name == "slice":
+        first, last = _bounds(arguments, 1, size, name, len(lanes(0)))
+        return lanes(0)[first:last]
+    if name == "slice_scatter":
+        first, last = _bounds(arguments, 2, size, name, len(lanes(0)))
+        return lanes(0)[:first] + lanes(1) + lanes(0)[last:]
     if name in UNARY:
-        return Op(name, (_operand(arguments[0], values),))
+        return each(name, lanes(0))
     if name in BINARY:
-        return Op(name, (_operand(arguments[0], values), _operand(arguments[1], values)))
+        return each(name, lanes(0), lanes(1))
     raise Untraceable(f"update uses '{name}', which has no scalar code here")
+
+
+def _bounds(arguments: Any, place: int, size: int, name: str, width: int) -> tuple[int, int]:
+    """First and last lane of a slice over features."""
+    axis, begin, end, step = (*arguments[place:], *(0, None, None, 1)[len(arguments) - place :])
+    begin, end = begin or 0, min(width * size, width * size if end is None else end)
+    begin, end = (v + width * size if v < 0 else v for v in (begin, end))
+    if axis == 0 and begin == 0 and end >= ROWS:
+        return 0, width
+    if axis % 2 != 1 or begin % size or end % size or step != 1:
+        raise Untraceable(f"update uses '{name}' across lanes")
+    return begin // size, end // size
 
 
 def needed(program: Program) -> Program:
@@ -349,7 +552,7 @@ def run(program: Program, values: list[Tensor]) -> list[Tensor]:
         arguments = [found[a.number] if isinstance(a, Ref) else a for a in op.arguments]
         found.append(_INTERPRETED.get(op.name, lambda *a, name=op.name: getattr(torch, name)(*a))(*arguments))
     outputs = [found[v.number] if isinstance(v, Ref) else torch.full_like(values[0], v) for v in program.outputs]
-    return outputs
+    return [output.expand_as(values[0]) for output in outputs]
 
 
 def _both(function: Any) -> Any:
@@ -358,3 +561,4 @@ def _both(function: Any) -> Any:
 
 _INTERPRETED = {name: _both(getattr(torch, name)) for name in (*BINARY, "where")}
 _INTERPRETED |= {"clamp": lambda x, low, high: x.clamp(low, high)}
+_INTERPRETED |= {"rowsum": lambda x: x.sum(-1, keepdim=True)}

@@ -6,8 +6,10 @@ import sys
 
 import pytest
 import torch
+import torch.nn.functional as F
+from torch import nn
 
-from rnnzoo.cells.base import NoiseSpec, PointwiseCell
+from rnnzoo.cells.base import Cell, NoiseSpec, PointwiseCell
 from rnnzoo.cells.gru import GRUCell
 from rnnzoo.cells.lstm import LSTMCell
 from rnnzoo.cells.vanilla import VanillaCell, VanillaReluCell
@@ -70,7 +72,55 @@ class Zoneout(VanillaCell):
         return (kept * torch.tanh(gx[0] + gh[0]) * locked + (1 - kept) * state[0],)
 
 
-CELLS = [LSTMCell, GRUCell, VanillaCell, VanillaReluCell, Peephole, BlockGRU, Independent, Both, Zoneout]
+class General(Cell):
+    """A long short-term memory written as a step, its last output and its memory normalised."""
+
+    gates, states = ("i", "f", "g", "o"), ("h", "c")
+
+    def make_recurrent(self):
+        self.weight_hh = nn.Parameter(torch.empty(4 * self.hidden_size, self.hidden_size))
+
+    def make_recurrent_bias(self):
+        self.norm_h, self.norm_c = nn.LayerNorm(4 * self.hidden_size), nn.LayerNorm(self.hidden_size, bias=False)
+
+    def step(self, gx, state):
+        h, c = state
+        i, f, g, o = (gx + self.norm_h(F.linear(h, self.weight_hh))).chunk(4, -1)
+        c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+        scaled = c / (1 + c.square().mean(-1, keepdim=True)).sqrt()
+        return torch.sigmoid(o) * torch.tanh(self.norm_c(scaled)), c
+
+
+class Joined(Cell):
+    """A step that cuts and joins lanes, with a bias in its product, a mask, and no projection by gates."""
+
+    noise = (NoiseSpec((6,), 0.5),)
+
+    def __init__(self, input_size, hidden_size):
+        super().__init__(input_size, hidden_size)
+        self.input, self.hidden = nn.Linear(input_size, 12), nn.Linear(hidden_size, 12)
+
+    def project(self, x):
+        return self.input(x)
+
+    def step(self, gx, state, mask):
+        sums = torch.cat([gx[:, 6:], gx[:, :6]], -1) * self.hidden(state[0])
+        return (torch.tanh(sums[:, :6]) * mask + sums[:, 6:].sigmoid() * state[0],)
+
+
+CELLS = [
+    General,
+    Joined,
+    LSTMCell,
+    GRUCell,
+    VanillaCell,
+    VanillaReluCell,
+    Peephole,
+    BlockGRU,
+    Independent,
+    Both,
+    Zoneout,
+]
 
 
 @pytest.mark.parametrize("cell_class", CELLS)
