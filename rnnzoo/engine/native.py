@@ -86,20 +86,26 @@ def _compiled(traced: Trace) -> Compiled:
     return Compiled(traced, emit(traced))
 
 
-_ready: WeakKeyDictionary[Cell, Compiled | str] = WeakKeyDictionary()
+_ready: WeakKeyDictionary[Cell, dict[tuple, Compiled | str]] = WeakKeyDictionary()
 
 
 def compiled(cell: Cell) -> Compiled | str:
-    """The library of a cell, or why there is none; told once in the log."""
-    if cell not in _ready:
+    """The library of a cell as it is now, or why there is none; told once in the log."""
+    ready, now = _ready.setdefault(cell, {}), _numbers(cell)
+    if now not in ready:
         try:
-            _ready[cell] = _compiled(_traced(cell))
+            ready[now] = _compiled(_traced(cell))
         except Untraceable as cause:
-            _ready[cell] = str(cause)
+            ready[now] = str(cause)
         except Unbuildable as cause:
-            _ready[cell] = str(cause)
+            ready[now] = str(cause)
             _warn(str(cause))
-    return _ready[cell]
+    return ready[now]
+
+
+def _numbers(cell: Cell) -> tuple:
+    """What a trace takes as constants: the cell's own numbers and words, whether it trains among them."""
+    return tuple(v for module in cell.modules() for v in vars(module).values() if isinstance(v, (int, float, str)))
 
 
 @lru_cache(maxsize=8)
@@ -108,6 +114,8 @@ def _warn(cause: str) -> None:
 
 
 def _traced(cell: Cell) -> Trace:
+    if next(cell.parameters(), None) is None:
+        raise Untraceable("it has no parameters")
     changed = cell.overrides(*OWNED)
     if changed and cell.core is not None:
         raise Untraceable(f"the cell has a {changed[0]} of its own")

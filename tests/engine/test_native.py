@@ -334,3 +334,20 @@ def test_a_gradient_of_a_gradient_is_that_of_the_plain_loop(cell_class, reverse)
         torch.testing.assert_close(
             torch.zeros(1) if a is None else a, torch.zeros(1) if b is None else b, rtol=1e-4, atol=1e-4
         )
+
+
+@needs_compiler
+def test_code_follows_a_number_of_the_cell_that_changes_and_the_mode():
+    class Scaled(VanillaCell):
+        scale = 1.0
+
+        def update(self, gx, gh, state):
+            return (torch.tanh(gx[0] + gh[0]) * self.scale * (2 if self.training else 1),)
+
+    layer, x = Recurrence(Scaled(4, 3)), torch.randn(2, 1, 4)
+    with forced("native"):
+        first = layer(Sequences.of(x))[0].padded
+        layer.cell.scale = 3.0
+        torch.testing.assert_close(layer(Sequences.of(x))[0].padded, 3 * first)
+        layer.eval()
+        torch.testing.assert_close(layer(Sequences.of(x))[0].padded, 1.5 * first)
