@@ -86,11 +86,11 @@ static inline void block(int64_t k, const float* a, int64_t row, int64_t step, c
 }
 
 // The block that has m rows, at most M.
-template <int M, int V>
+template <int M>
 static inline void fitting(int64_t m, int64_t k, const float* a, int64_t row, int64_t step, const float* panel, float* c,
                            int64_t ldc, Start start, const float* bias) {
-  if (m == M) return block<M, V>(k, a, row, step, panel, c, ldc, start, bias);
-  if constexpr (M > 1) fitting<M - 1, V>(m, k, a, row, step, panel, c, ldc, start, bias);
+  if (m == M) return block<M, 2>(k, a, row, step, panel, c, ldc, start, bias);
+  if constexpr (M > 1) fitting<M - 1>(m, k, a, row, step, panel, c, ldc, start, bias);
 }
 
 // The last columns, fewer than WIDE: in a copy of c.
@@ -99,8 +99,8 @@ static void narrow(int64_t m, int64_t columns, int64_t k, const float* a, int64_
   float tile[TALL * WIDE] = {}, own[WIDE] = {};
   if (start == BIAS) memcpy(own, bias, columns * sizeof(float));
   if (start == SUM) for (int64_t i = 0; i < m; i++) memcpy(tile + i * WIDE, c + i * ldc, columns * sizeof(float));
-  columns > LANES ? fitting<TALL, 2>(m, k, a, row, step, panel, tile, WIDE, start, own)
-                  : fitting<TALL, 1>(m, k, a, row, step, panel, tile, WIDE, start, own);
+  columns > LANES || m < TALL ? fitting<TALL>(m, k, a, row, step, panel, tile, WIDE, start, own)
+                              : block<TALL, 1>(k, a, row, step, panel, tile, WIDE, start, own);
   for (int64_t i = 0; i < m; i++) memcpy(c + i * ldc, tile + i * WIDE, columns * sizeof(float));
 }
 
@@ -117,7 +117,7 @@ static void product(int64_t m, int64_t n, int64_t k, const float* a, int64_t row
         const float* from = a + first * row;
         float* to = c + first * ldc + column;
         if (n - column < WIDE) narrow(high, n - column, k, from, row, step, panel, to, ldc, start, own);
-        else fitting<TALL, 2>(high, k, from, row, step, panel, to, ldc, start, own);
+        else fitting<TALL>(high, k, from, row, step, panel, to, ldc, start, own);
       }
     }
   }
