@@ -10,6 +10,7 @@ from functools import lru_cache
 from rnnzoo.cells.base import Cell
 from rnnzoo.engine.compiled import Chunked
 from rnnzoo.engine.fused import Fused, recognise
+from rnnzoo.engine.gpu import Triton
 from rnnzoo.engine.layout import Sequences
 from rnnzoo.engine.linear import Linear
 from rnnzoo.engine.native import NATIVE, Native
@@ -17,8 +18,10 @@ from rnnzoo.engine.reference import Reference
 from rnnzoo.engine.whole import Whole
 from rnnzoo.errors import ZooError, unknown
 
-Path = Fused | Native | Linear | Whole | Chunked | Reference
-PATHS: dict[str, Path] = {path.name: path for path in (Fused(), NATIVE, Whole(), Linear(), Chunked(), Reference())}
+Path = Fused | Native | Triton | Linear | Whole | Chunked | Reference
+PATHS: dict[str, Path] = {
+    path.name: path for path in (Fused(), NATIVE, Triton(), Whole(), Linear(), Chunked(), Reference())
+}
 PATIENCE = 100_000  # steps that the plain loop trains in about the time that torch.compile takes
 FULL = 0.95  # share of real steps in a padded batch from which oneDNN's LSTM is the faster one
 _forced: str | None = None
@@ -81,9 +84,11 @@ def _preferred(cell: Cell, x: Sequences, steps: int) -> tuple[str, ...]:
     """Names of paths, the fastest first, as measured (`rnnzoo bench cell`).
 
     On the CPU native code is faster than the fused layers, which compute the padding, but for an LSTM whose sequences
-    are about equally long: oneDNN has that one layer.
+    are about equally long: oneDNN has that one layer. On CUDA the order is by how few kernels run, not yet measured.
     """
-    if x.layout.device.type == "cpu" and not (recognise(cell) == "lstm" and x.layout.valid > FULL):
+    if x.layout.device.type == "cuda":
+        first = ("fused", "triton")
+    elif x.layout.device.type == "cpu" and not (recognise(cell) == "lstm" and x.layout.valid > FULL):
         first = ("native", "fused")
     else:
         first = ("fused", "native")
