@@ -166,3 +166,6 @@ def tests_of(checks: Sequence[Check], expected_failures: Mapping[str, str] | Non
             pytest.skip(str(reason))
 
     return test
+
+
+tests_of.__test__ = False  # type: ignore[attr-defined]  # pytest would take it for a test where it is imported

@@ -61,12 +61,13 @@ def test_a_broken_cell_is_caught_by_the_check_that_names_its_fault(check, cell_c
     assert found.detail
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell_class", [broken.Healthy, broken.HealthyScan, broken.HealthyPointwise])
 def test_a_healthy_twin_passes_every_check(cell_class):
     report = check_part("cell", cell_class.__name__, checks_for(cell_class), raise_failures=False)
     assert not report.failed, str(report)
     told = {r.name: r.detail for r in report.results if r.held is None}
-    assert set(told) <= {"scan_equals_steps", "path_scan", "path_linear", "path_native", "path_fused"}
+    assert all(name == "scan_equals_steps" or name.startswith("path_") for name in told)
     assert ("scan_equals_steps" in told) == (cell_class.scan is None)
 
 

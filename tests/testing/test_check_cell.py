@@ -8,7 +8,7 @@ import pytest
 from rnnzoo import registry
 from rnnzoo.cli import main
 from rnnzoo.errors import UnknownName, ZooError
-from rnnzoo.testing import ConformanceError, NotApplicable, bind, cell_tests, check_part, cells, tests_of
+from rnnzoo.testing import ConformanceError, NotApplicable, bind, cell_tests, cells, check_part, tests_of
 from rnnzoo.testing.cells import Subject
 
 FEW = (cells.check_builds_from_json, cells.check_scan_equals_steps, cells.check_batch_of_one_invariance)
