@@ -47,6 +47,17 @@ def write_reviews(folder: Path, train: int = 48) -> Path:
     return path
 
 
+def no_compiler() -> bool:
+    """Whether this machine has no C++ compiler, so that no native code can be made."""
+    from rnnzoo.engine import build
+
+    try:
+        build.compiler()
+    except build.Unbuildable:
+        return True
+    return False
+
+
 WORDS = {"good": "positive", "bad": "negative"}
 
 

@@ -124,7 +124,7 @@ def test_a_parts_parameters_are_those_that_a_recipe_may_set(rnnzoo_says):
         return set(rows(rnnzoo_says("show", *what).partition("Parameters:\n")[2].partition("\nSource:")[0]))
 
     resolved = recipes.resolve(recipes.read("imdb_bilstm"))
-    assert shown("cell", "lstm") == {"init"}
+    assert shown("cell", "lstm") == {"init", "forget_bias", "chrono_steps"}
     assert shown("dataset", "imdb") == set(resolved["data"]) - {"name"}
     assert shown("architecture", "bidirectional") == set(resolved["model"]["architecture"]) - {"name"}
 

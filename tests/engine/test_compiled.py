@@ -3,21 +3,14 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from conftest import no_compiler
 from torch import nn
 
 from rnnzoo.cells.base import Cell, NoiseSpec, StateSpec
-from rnnzoo.engine import build, choose, compiled
+from rnnzoo.engine import choose, compiled
 from rnnzoo.engine.choose import forced
 from rnnzoo.engine.layout import Layout, Sequences
 from rnnzoo.engine.recurrence import Recurrence
-
-
-def no_compiler():
-    try:
-        build.compiler()
-    except build.Unbuildable:
-        return True
-    return False
 
 
 class Attending(Cell):

@@ -7,13 +7,13 @@ import sys
 import pytest
 import torch
 import torch.nn.functional as F
+from conftest import no_compiler
 from torch import nn
 
 from rnnzoo.cells.base import Cell, NoiseSpec, PointwiseCell
 from rnnzoo.cells.gru import GRUCell
 from rnnzoo.cells.lstm import LSTMCell
 from rnnzoo.cells.vanilla import VanillaCell, VanillaReluCell
-from rnnzoo.engine import build
 from rnnzoo.engine.choose import forced
 from rnnzoo.engine.layout import Sequences
 from rnnzoo.engine.native import compiled
@@ -21,15 +21,6 @@ from rnnzoo.engine.recall import recall
 from rnnzoo.engine.recurrence import Recurrence
 from rnnzoo.engine.trace import Untraceable, agrees, run, trace
 from rnnzoo.errors import ZooError
-
-
-def no_compiler():
-    try:
-        build.compiler()
-    except build.Unbuildable:
-        return True
-    return False
-
 
 needs_compiler = pytest.mark.skipif(no_compiler(), reason="no C++ compiler")
 
