@@ -44,11 +44,11 @@ def test_it_is_a_dense_recurrence_in_the_basis_of_its_eigenvectors():
 
 
 def test_eigenvalues_start_uniform_in_the_ring_and_their_states_at_the_size_of_the_input():
-    cell = LRUCell(2, 20_000, r_min=0.5, r_max=0.9, max_phase=1.0)
+    cell = LRUCell(2, 2000, r_min=0.5, r_max=0.9, max_phase=1.0)
     radius, phase = torch.exp(-cell.nu.exp()), cell.theta.exp()
     assert radius.min() >= 0.5 - 1e-4 and radius.max() <= 0.9 + 1e-4 and phase.min() > 0 and phase.max() <= 1
-    assert (radius**2).mean().item() == pytest.approx((0.5**2 + 0.9**2) / 2, abs=0.01)  # uniform over the area
-    assert phase.mean().item() == pytest.approx(0.5, abs=0.01)
+    assert (radius**2).mean().item() == pytest.approx((0.5**2 + 0.9**2) / 2, abs=0.02)  # uniform over the area
+    assert phase.mean().item() == pytest.approx(0.5, abs=0.04)
     torch.testing.assert_close(cell.gamma.exp(), torch.sqrt(1 - radius**2))
 
 
