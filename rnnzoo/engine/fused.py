@@ -116,8 +116,9 @@ def _weights(cell: Cell) -> list[Tensor]:
 def _call(layer: Layer, cell: Cell, x: tuple[Tensor, ...], first: State, weights: list[Tensor], *time) -> tuple:
     """The layer over x, with the state as (1, batch, hidden_size): one tensor, or h and c for an LSTM."""
     hidden = [s.unsqueeze(0).to(x[0].dtype).contiguous() for s in first]
+    learning = torch.is_grad_enabled()  # in evaluation too: cuDNN keeps what a gradient needs only if told of training
     outputs, *last = layer.run(
-        *x, hidden if len(hidden) > 1 else hidden[0], weights, True, 1, 0.0, cell.training, False, *time
+        *x, hidden if len(hidden) > 1 else hidden[0], weights, True, 1, 0.0, learning, False, *time
     )
     return outputs, tuple(s.squeeze(0) for s in last)
 

@@ -313,7 +313,13 @@ class Sequences:
         return self._rows
 
     @property
-    def _held(self) -> Tensor:
+    def packed(self) -> bool:
+        """Whether the rows are there already."""
+        return self._rows is not None
+
+    @property
+    def held(self) -> Tensor:
+        """The features in one of the forms that are there."""
         held = self._rows if self._rows is not None else self._loose
         assert held is not None
         return held
@@ -321,11 +327,11 @@ class Sequences:
     @property
     def features(self) -> int:
         """Features of a step."""
-        return self._held.shape[-1]
+        return self.held.shape[-1]
 
     @property
     def dtype(self) -> torch.dtype:
-        return self._held.dtype
+        return self.held.dtype
 
     def map(self, function: Callable[..., Tensor], *others: Sequences) -> Sequences:
         """Apply a function of single steps (dropout, a sum, a concatenation of features) in the form at hand."""

@@ -169,6 +169,7 @@ struct Call {
   int64_t steps, rows, batch, hidden, blocks, input, reverse, given;  // given: the first state is not all zeros
   const int64_t* alive;       // (steps,) sequences that have a step t
   const float* x;             // (rows, input), or null: gx is given
+  const int64_t* place;       // (rows,) where in x each row stands, if not in order; the same for dx
   const float* weight_ih;     // (gates * hidden, input)
   const float* bias_ih;       // (gates * hidden,): with that of gh if additive
   float* gx;                  // (rows, gates * hidden): what comes from the input; then what the way back needs of a step
@@ -195,6 +196,8 @@ struct Call {
 
 enum { GATES = $GATES, PRODUCTS = $PRODUCTS, STATES = $STATES, NOISE = $NOISE, CHANNELS = $CHANNELS, ADDITIVE = $ADDITIVE, KEPT = $KEPT };
 
+enum { CHUNK = 512 };  // rows whose projections are computed together, shortly before they are used
+
 // Numbers in `room`: what a row keeps, packed weights of the recurrent product and of the projection, what `outer` needs.
 static inline int64_t recurrent_room(int64_t hidden, int64_t blocks) {
   const int64_t G = GATES * hidden, width = hidden / blocks;
@@ -208,7 +211,8 @@ static inline int64_t input_room(int64_t hidden, int64_t input) {
 }
 extern "C" int64_t room(int64_t hidden, int64_t blocks, int64_t input) {
   const int64_t wide = panels_of(hidden > input ? hidden : input);
-  return KEPT * hidden + recurrent_room(hidden, blocks) + input_room(hidden, input) + DEEP * (TALL + wide);
+  return KEPT * hidden + recurrent_room(hidden, blocks) + input_room(hidden, input) + DEEP * (TALL + wide) +
+         CHUNK * input;
 }
 
 // Gates from h: c (m, gates * hidden) = start + h (m, hidden) U'.
@@ -267,13 +271,12 @@ struct Walk {
   void down() { if (--t >= 0) row -= s->alive[t]; }
 };
 
-enum { CHUNK = 512 };  // rows whose projections are computed together, shortly before they are used
-
 extern "C" void forward(const Call* s) {
   const int64_t H = s->hidden, G = GATES * H, I = s->input;
   float* gates = ADDITIVE ? s->gx : s->gh;
   float *kept = s->room, *panels = kept + KEPT * H + recurrent_room(H, s->blocks);
   (void)kept;
+  float* chunk = panels + input_room(H, I);
   if (s->x) pack(I, G, s->weight_ih, 1, I, panels);
   if (PRODUCTS) pack_weight(s, false);
   int64_t begin = 0, end = 0;  // the rows of the chunk
@@ -284,7 +287,15 @@ extern "C" void forward(const Call* s) {
     if (s->x && (at.row < begin || after > end)) {
       begin = !s->reverse ? at.row : after - CHUNK < 0 ? 0 : after - CHUNK < at.row ? after - CHUNK : at.row;
       end = s->reverse ? after : begin + CHUNK > s->rows ? s->rows : begin + CHUNK > after ? begin + CHUNK : after;
-      product(end - begin, G, I, s->x + begin * I, I, 1, panels, s->gx + begin * G, G, BIAS, s->bias_ih);
+      for (int64_t first = begin; first < end; first += CHUNK) {
+        const int64_t rows = end - first < CHUNK ? end - first : CHUNK;
+        const float* from = s->x + first * I;
+        if (s->place) {
+          for (int64_t r = 0; r < rows; r++) memcpy(chunk + r * I, s->x + s->place[first + r] * I, I * sizeof(float));
+          from = chunk;
+        }
+        product(rows, G, I, from, I, 1, panels, s->gx + first * G, G, BIAS, s->bias_ih);
+      }
     }
     if (PRODUCTS) {
       const int64_t known = s->given ? at.live : at.carried;  // the others come from a state of zeros
@@ -325,8 +336,16 @@ static void gather(const Call* s, int64_t begin, int64_t end, const float* panel
   }
   if (s->x) {
     sum_rows(rows, G, dgx, G, s->dbias_ih);
-    outer(rows, G, I, dgx, G, s->x + begin * I, I, nullptr, s->dweight_ih, I, room);
-    if (s->dx) product(rows, I, G, dgx, G, 1, panels, s->dx + begin * I, I, ZERO);
+    if (s->place) outer(rows, G, I, dgx, G, s->x, I, s->place + begin, s->dweight_ih, I, room);
+    else outer(rows, G, I, dgx, G, s->x + begin * I, I, nullptr, s->dweight_ih, I, room);
+    if (s->dx && !s->place) product(rows, I, G, dgx, G, 1, panels, s->dx + begin * I, I, ZERO);
+    if (s->dx && s->place)
+      for (int64_t first = 0; first < rows; first += CHUNK) {
+        const int64_t some = rows - first < CHUNK ? rows - first : CHUNK;
+        product(some, I, G, dgx + first * G, G, 1, panels, room, I, ZERO);
+        for (int64_t r = 0; r < some; r++)
+          memcpy(s->dx + s->place[begin + first + r] * I, room + r * I, I * sizeof(float));
+      }
   }
 }
 

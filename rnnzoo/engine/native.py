@@ -43,7 +43,7 @@ class Compiled:
                     (name, number)
                     for name in ("steps", "rows", "batch", "hidden", "blocks", "input", "reverse", "given")
                 ),
-                *((name, pointer) for name in ("alive", "x", "weight_ih", "bias_ih", "gx", "gh")),
+                *((name, pointer) for name in ("alive", "x", "place", "weight_ih", "bias_ih", "gx", "gh")),
                 ("state", pointer * states),
                 ("noise", pointer * noise),
                 ("noise_by_row", number * noise),
@@ -163,25 +163,22 @@ class Native:
         Threads to spare each take a part of the batch: every n-th sequence, so that all have about as much to do.
         """
         shards = x.layout.shards(self._shards(len(cells), x))
-        rows = [x.rows if shard.rows is None else x.rows.index_select(0, shard.rows) for shard in shards]
         jobs = []
         for cell, state, backwards in zip(cells, states, reverse, strict=True):
             own = bool(cell.overrides("initial_state")) or any(spec.initial for spec in cell.state_specs())
             given = own or state is not None
-            first = cell.initial_state(x.layout.batch, x.rows) if state is None else state
+            first = cell.initial_state(x.layout.batch, x.held) if state is None else state
             first = tuple(x.layout.sort(s) for s in first)
-            noise = draw_masks(cell, x.layout, x.rows)
-            jobs += [Job(cell, r, shard, first, given, noise, backwards) for r, shard in zip(rows, shards, strict=True)]
+            noise = draw_masks(cell, x.layout, x.held)
+            jobs += [Job(cell, x, shard, first, given, noise, backwards) for shard in shards]
         found = iter(Scan.apply(jobs, *itertools.chain(*(job.tensors for job in jobs))))
         results = []
         for k, cell in enumerate(cells):
             outputs, last = [], []
-            for job, r in zip(jobs[k * len(shards) :], rows, strict=False):
+            for job in jobs[k * len(shards) : (k + 1) * len(shards)]:
                 over_time = tuple(itertools.islice(found, job.states))
                 last.append(tuple(itertools.islice(found, job.states)))
-                own = cell.overrides("readout")
-                shown = cell.project(r) if own and job.shown is None else job.shown
-                outputs.append(cell.readout(shown, over_time) if own else over_time[0])
+                outputs.append(cell.readout(job.shown, over_time) if cell.overrides("readout") else over_time[0])
             whole = outputs[0] if len(shards) == 1 else torch.cat(outputs).index_select(0, x.layout.from_shards)
             state = None
             if need_state:
@@ -216,7 +213,7 @@ class Job:
     """
 
     def __init__(
-        self, cell: Cell, rows: Tensor, shard: Shard, first: State, given: bool, noise: list[tuple[Tensor, bool]],
+        self, cell: Cell, x: Sequences, shard: Shard, first: State, given: bool, noise: list[tuple[Tensor, bool]],
         reverse: bool,
     ) -> None:  # fmt: skip
         code, product = compiled(cell), product_of(cell)
@@ -232,12 +229,16 @@ class Job:
             weight = attrgetter(product.weight)(cell)
             bias = weight.new_zeros(weight.shape[0]) if product.bias is None else attrgetter(product.bias)(cell)
         own = cell.core or cell
-        if cell.overrides("project") or not own.gates:
-            self.shown = cell.project(rows)
+        self.place: Tensor | None = None  # of each row in x, where that is not packed
+        if cell.overrides("project", "readout") or not own.gates:
+            self.shown = cell.project(shard.of_rows(x.rows))
             gx = cell.gates_of(self.shown)
             inputs = [gx + bias if additive else gx, None, None]
         else:
-            inputs = [rows, own.weight_ih, own.bias_ih + bias if additive else own.bias_ih]
+            packed = x.packed or shard.rows is not None
+            self.place = None if packed else x.layout.index
+            source = shard.of_rows(x.rows) if packed else x.loose.flatten(0, 1)
+            inputs = [source, own.weight_ih, own.bias_ih + bias if additive else own.bias_ih]
         products = [weight, None if additive else bias]
         self.noise = [(shard.of_rows(mask) if by_row else shard.of_slots(mask), by_row) for mask, by_row in noise]
         self.tensors = [*inputs, *products, *map(shard.of_slots, first), *channel_values(cell)]
@@ -246,7 +247,7 @@ class Job:
         """All states over time, then the last ones."""
         x, weight_ih, bias_ih, weight, bias, *rest = [None if t is None else t.detach().contiguous() for t in tensors]
         first, channels = rest[: self.states], rest[self.states :]
-        traced, rows, batch, hidden = self.code.trace, len(x), self.layout.batch, self.hidden
+        traced, rows, batch, hidden = self.code.trace, self.layout.total, self.layout.batch, self.hidden
         buffers = [x.new_empty(rows + batch, hidden) for _ in first]
         for buffer, start in zip(buffers, first, strict=True):
             buffer[rows:] = start
@@ -258,7 +259,7 @@ class Job:
         self.values = {
             "steps": self.layout.longest, "rows": rows, "batch": batch, "hidden": hidden, "blocks": self.blocks,
             "input": inputs, "reverse": int(self.reverse), "given": int(self.given), "alive": self.layout.alive,
-            "x": x, "weight_ih": weight_ih, "bias_ih": bias_ih, "gx": gx,
+            "x": x, "place": self.place, "weight_ih": weight_ih, "bias_ih": bias_ih, "gx": gx,
             "gh": torch.empty_like(gx) if traced.products and not traced.additive else None, "state": buffers,
             "noise": [mask for mask, _ in self.noise], "noise_by_row": [int(by_row) for _, by_row in self.noise],
             "channel": channels, "weight": weight, "bias": bias,
@@ -288,8 +289,11 @@ class Job:
         def like(name: str) -> Tensor | None:
             return None if values[name] is None else torch.zeros_like(values[name])
 
+        dx = None
+        if need_dx and values["x"] is not None:  # of what is not a row, the gradient is zero
+            dx = torch.empty_like(values["x"]) if len(values["x"]) == values["rows"] else like("x")
         made = {
-            "dx": torch.empty_like(values["x"]) if need_dx and values["x"] is not None else None,
+            "dx": dx,
             "dweight_ih": like("weight_ih"), "dbias_ih": like("bias_ih"), "dweight": like("weight"),
             "dbias": like("bias"),
         }  # fmt: skip
@@ -306,6 +310,7 @@ class Job:
         x, weight_ih, bias_ih, weight, bias, *rest = tensors
         first, channels = rest[: self.states], rest[self.states :]
         traced, alive = self.code.trace, self.layout.alive.tolist()
+        x = x if self.place is None else x.index_select(0, self.place)
         gx = (x if weight_ih is None else F.linear(x, weight_ih, bias_ih)).split(alive)
         masks = [mask.split(alive) if by_row else mask for mask, by_row in self.noise]
         states: dict[int, list[Tensor]] = {}

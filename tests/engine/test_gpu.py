@@ -135,7 +135,7 @@ def inputs(cell, lengths, given):
 @pytest.mark.slow
 def test_in_tritons_interpreter_all_tests_of_its_kernels_pass():
     environment = os.environ | {"TRITON_INTERPRET": "1", "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "ignore", __file__]
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-W", "ignore", __file__]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0 and " passed" in done.stdout, done.stdout + done.stderr
 
@@ -154,7 +154,7 @@ def test_kernels_equal_the_plain_loop_in_outputs_states_and_gradients(cell_class
 
 @needs_kernels
 @pytest.mark.parametrize("cell_class", [LSTMCell, Peephole, Normed])
-@pytest.mark.parametrize(("batch", "hidden"), [(1, 1), (3, 17), (35, 33), (18, 130)])
+@pytest.mark.parametrize(("batch", "hidden"), [(1, 1), (18, 33), (2, 130)])
 def test_kernels_are_right_for_every_width_and_batch(cell_class, batch, hidden):
     torch.manual_seed(0)
     layer = Recurrence(cell_class(4, hidden)).to(DEVICE)
@@ -198,8 +198,9 @@ FUNCTIONS = {
         "add", "sub", "mul", "div", "maximum", "minimum", "gt", "lt", "ge", "le", "eq", "ne", "logical_and",
         "logical_or",
     )},
-    "where": lambda a, b: torch.where(a > 0, a, 2 * b), "clamp": lambda a, b: a.clamp(-0.5, 2), "square": lambda a, b: a**2,
-    "cube": lambda a, b: a**3, "inverse": lambda a, b: 1 / a, "gelu": lambda a, b: F.elu(a) + F.softplus(b),
+    "where": lambda a, b: torch.where(a > 0, a, 2 * b), "clamp": lambda a, b: a.clamp(-0.5, 2),
+    "square": lambda a, b: a**2, "cube": lambda a, b: a**3, "inverse": lambda a, b: 1 / a,
+    "softplus": lambda a, b: F.softplus(a), "silu": lambda a, b: F.silu(a),
 }  # fmt: skip
 
 

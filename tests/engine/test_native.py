@@ -265,6 +265,16 @@ def test_a_trace_agrees_with_its_own_cell_alone(cell_class):
         assert agrees(traced, other(3, 6)) == (trace(other(3, 6)) == traced)
 
 
+@needs_compiler
+def test_processes_that_build_at_once_all_get_the_library(tmp_path):
+    env = os.environ | {"OMP_NUM_THREADS": "1", "RNNZOO_CACHE": str(tmp_path)}
+    running = [
+        subprocess.Popen([sys.executable, "-c", BUILD], env=env, stdout=subprocess.PIPE, text=True) for _ in range(3)
+    ]
+    assert [process.communicate()[0] for process in running] == ["built\n"] * 3
+    assert sorted(p.suffix for p in (tmp_path / "native").iterdir()) == [".json", ".sha256", ".so"]
+
+
 def test_without_a_compiler_or_a_safe_cache_the_cell_says_why_and_warns_once(tmp_path):
     absent = built(RNNZOO_CACHE=str(tmp_path), CXX="", PATH=str(tmp_path))
     assert "no C++ compiler was found" in absent.stdout
