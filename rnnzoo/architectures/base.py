@@ -118,7 +118,7 @@ class LayerStack(Architecture):
             below = x.map(self.dropout) if depth and self.dropout.p else x
             layers = slice(depth * directions, (depth + 1) * directions)
             given = [None] * directions if state is None else state[layers]
-            ran = together(self.layers[layers], below, given, need_state)
+            ran = together([*self.layers][layers], below, given, need_state)  # type: ignore[arg-type]
             runs = [outputs for outputs, _ in ran]
             last_state += [end for _, end in ran if end is not None]
             x = runs[0].map(merge, runs[1]) if self.bidirectional else runs[0]

@@ -135,7 +135,7 @@ class Native:
         """Why this path cannot run the cell here; None if it can."""
         if x.layout.device.type != "cpu":
             return "native code is for the CPU"
-        if any(tensor.dtype != torch.float32 for tensor in (x, *cell.parameters())):
+        if any(tensor.dtype != torch.float32 for tensor in (x.held, *cell.parameters())):
             return "native code is for float32"
         if torch.compiler.is_compiling():
             return "the model is being compiled"
@@ -224,7 +224,8 @@ class Job:
         self.spent = False  # whether `backward` has taken what `forward` left
         self.shown: Any = None  # what `project` gave
         additive = code.trace.additive
-        weight = bias = None
+        weight: Any = None
+        bias: Any = None
         if product is not None:
             weight = attrgetter(product.weight)(cell)
             bias = weight.new_zeros(weight.shape[0]) if product.bias is None else attrgetter(product.bias)(cell)
@@ -245,7 +246,8 @@ class Job:
 
     def forward(self, tensors: Sequence[Tensor | None]) -> list[Tensor]:
         """All states over time, then the last ones."""
-        x, weight_ih, bias_ih, weight, bias, *rest = [None if t is None else t.detach().contiguous() for t in tensors]
+        plain: list[Any] = [None if t is None else t.detach().contiguous() for t in tensors]
+        x, weight_ih, bias_ih, weight, bias, *rest = plain
         first, channels = rest[: self.states], rest[self.states :]
         traced, rows, batch, hidden = self.code.trace, self.layout.total, self.layout.batch, self.hidden
         buffers = [x.new_empty(rows + batch, hidden) for _ in first]
@@ -256,7 +258,7 @@ class Job:
         else:
             gx, x = x.clone(), None
         inputs = 0 if x is None else x.shape[1]
-        self.values = {
+        self.values: dict[str, Any] = {
             "steps": self.layout.longest, "rows": rows, "batch": batch, "hidden": hidden, "blocks": self.blocks,
             "input": inputs, "reverse": int(self.reverse), "given": int(self.given), "alive": self.layout.alive,
             "x": x, "place": self.place, "weight_ih": weight_ih, "bias_ih": bias_ih, "gx": gx,
@@ -305,7 +307,7 @@ class Job:
         dx = gx if values["x"] is None else made["dx"]
         return [dx, *(made[name] for name in ("dweight_ih", "dbias_ih", "dweight", "dbias")), *ds, *dchannel]
 
-    def replay(self, tensors: Sequence[Tensor | None]) -> list[Tensor]:
+    def replay(self, tensors: Sequence[Any]) -> list[Tensor]:
         """What `forward` returns, by torch's operations, which can be differentiated twice."""
         x, weight_ih, bias_ih, weight, bias, *rest = tensors
         first, channels = rest[: self.states], rest[self.states :]
@@ -386,7 +388,7 @@ def _parts(values: Sequence[Any], counts: Sequence[int]) -> list[list[Any]]:
     return [list(values[begin:end]) for begin, end in itertools.pairwise(ends)]
 
 
-def _each(calls: list[Callable[[], list]]) -> list[list]:
+def _each(calls: Sequence[Callable[[], list]]) -> list[list]:
     """The results of all calls: each on a thread of its own, if torch may use several."""
     if len(calls) == 1 or torch.get_num_threads() == 1:
         return [call() for call in calls]

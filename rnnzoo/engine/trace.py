@@ -389,7 +389,7 @@ def _translate(
     arguments: Any = node.args
     if name == "<built-in function getitem>" or name == "getitem":
         return values[arguments[0]][arguments[1]]
-    result = node.meta.get("val")
+    result: Any = node.meta.get("val")
     if name in ("split", "split_with_sizes"):
         sizes = [tuple(part.shape)[-1] for part in result]
         if _axis(arguments, 2) != 1 or any(part % size for part in sizes):
@@ -483,9 +483,11 @@ def _one(
 
 def _bounds(arguments: Any, place: int, size: int, name: str, width: int) -> tuple[int, int]:
     """First and last lane of a slice over features."""
-    axis, begin, end, step = (*arguments[place:], *(0, None, None, 1)[len(arguments) - place :])
-    begin, end = begin or 0, min(width * size, width * size if end is None else end)
-    begin, end = (v + width * size if v < 0 else v for v in (begin, end))
+    given: list[Any] = list(arguments[place:])
+    axis, begin, end, step = given + [0, None, None, 1][len(given) :]
+    whole = width * size
+    begin, end = begin or 0, whole if end is None else min(end, whole)
+    begin, end = (v + whole if v < 0 else v for v in (begin, end))
     if axis == 0 and begin == 0 and end >= ROWS:
         return 0, width
     if axis % 2 != 1 or begin % size or end % size or step != 1:
