@@ -40,6 +40,7 @@ class GatedDeltaNetCell(Cell):
         self.num_heads = heads
         self.states = (StateSpec("h", (hidden_size,), free=False), StateSpec("S", (heads, d, d)))
         self.linear = nn.Linear(input_size, 4 * hidden_size + 2 * heads)
+        nn.init.normal_(self.linear.weight, std=input_size**-0.5)
         self.log_A = nn.Parameter(torch.empty(heads).uniform_(1, 16).log_())
         self.scale = nn.Parameter(torch.ones(d))
         with torch.no_grad():  # as in Mamba2: softplus(b_alpha) begins between 0.001 and 0.1

@@ -103,6 +103,9 @@ class MLSTMCell(Cell):
             StateSpec("m", (heads,), free=False),
         )
         self.linear = nn.Linear(input_size, 4 * hidden_size + 2 * heads)
+        nn.init.normal_(
+            self.linear.weight, std=input_size**-0.5
+        )  # h is of third degree in x: less would fade in layers
         with torch.no_grad():
             self.linear.bias[-heads:] = torch.linspace(3, 6, heads)
 
