@@ -453,7 +453,7 @@ def test_the_command_line_has_no_types_so_a_number_may_be_text_there():
         ("seed: 1.5", "seed: must be a whole number in ["),
         ("seed: -1", "seed: must be a whole number in ["),
         ("seed:", "seed: must be a whole number, got null."),
-        ("engine: fusd", "engine: must be one of auto, fused, native, reference, got 'fusd'.\n  Did you mean 'fused'?"),
+        ("engine: fusd", "engine: must be one of auto, fused, native, triton, scan, linear, compiled, reference, got 'fusd'.\n  Did you mean 'fused'?"),
         ("optimizer: {lr: .nan}", "optimizer.lr: must be a number > 0, got nan."),
         ("optimizer: {lr: .inf}", "optimizer.lr: must be a number > 0, got inf."),
         ("optimizer: {lr: nan}", "optimizer.lr: must be a number > 0, got 'nan'."),
@@ -758,3 +758,10 @@ def test_every_shipped_recipe_resolves_and_comes_back_the_same(name):
     found = recipe.resolve(recipe.read(name))
     again = resolved(recipe.dump(found))
     assert json.dumps(again) == json.dumps(found) and found["name"] == name.rpartition("/")[2]
+
+
+def test_a_recipe_may_force_every_engine_path():
+    from rnnzoo.engine.choose import PATHS
+
+    for path in ("auto", *PATHS):
+        assert recipe.resolve(recipe.read("quickstart", [f"--engine={path}"]))["engine"] == path

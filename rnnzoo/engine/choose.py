@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 
+import torch
+
 from rnnzoo.cells.base import Cell
 from rnnzoo.engine.compiled import Chunked
 from rnnzoo.engine.fused import Fused, recognise
@@ -24,6 +26,7 @@ PATHS: dict[str, Path] = {
 }
 PATIENCE = 100_000  # steps that the plain loop trains in about the time that torch.compile takes
 FULL = 0.95  # share of real steps in a padded batch from which oneDNN's LSTM is the faster one
+FULL_BF16 = 0.6  # the same under autocast, where that layer computes in bfloat16
 _forced: str | None = None
 log = logging.getLogger("rnnzoo")
 
@@ -88,7 +91,7 @@ def _preferred(cell: Cell, x: Sequences, steps: int) -> tuple[str, ...]:
     """
     if x.layout.device.type == "cuda":
         first = ("fused", "triton")
-    elif x.layout.device.type == "cpu" and not (recognise(cell) == "lstm" and x.layout.valid > FULL):
+    elif recognise(cell) != "lstm" or x.layout.valid <= (FULL_BF16 if torch.is_autocast_enabled("cpu") else FULL):
         first = ("native", "fused")
     else:
         first = ("fused", "native")

@@ -18,7 +18,7 @@ from torch.autograd.function import once_differentiable
 from rnnzoo.cells.base import Cell, State
 from rnnzoo.engine.emit_gpu import emit, mixes
 from rnnzoo.engine.layout import Layout, Sequences
-from rnnzoo.engine.native import _numbers, _traced
+from rnnzoo.engine.native import constants, traced_from
 from rnnzoo.engine.reference import draw_masks
 from rnnzoo.engine.trace import Trace, Untraceable, channel_values, product_of
 
@@ -72,12 +72,12 @@ _ready: WeakKeyDictionary[Cell, dict[tuple, Kernels | str]] = WeakKeyDictionary(
 
 def kernels(cell: Cell) -> Kernels | str:
     """The kernels of a cell as it is now, or why there are none."""
-    ready, now = _ready.setdefault(cell, {}), _numbers(cell)
+    ready, now = _ready.setdefault(cell, {}), constants(cell)
     if now not in ready:
         try:
             if importlib.util.find_spec("triton") is None:
                 raise Untraceable("Triton is not installed")
-            ready[now] = _kernels(_traced(cell), tuple(spec.per == "step" for spec in cell.noise))
+            ready[now] = _kernels(traced_from(cell), tuple(spec.per == "step" for spec in cell.noise))
         except Untraceable as cause:
             ready[now] = str(cause)
     return ready[now]

@@ -91,10 +91,10 @@ _ready: WeakKeyDictionary[Cell, dict[tuple, Compiled | str]] = WeakKeyDictionary
 
 def compiled(cell: Cell) -> Compiled | str:
     """The library of a cell as it is now, or why there is none; told once in the log."""
-    ready, now = _ready.setdefault(cell, {}), _numbers(cell)
+    ready, now = _ready.setdefault(cell, {}), constants(cell)
     if now not in ready:
         try:
-            ready[now] = _compiled(_traced(cell))
+            ready[now] = _compiled(traced_from(cell))
         except Untraceable as cause:
             ready[now] = str(cause)
         except Unbuildable as cause:
@@ -103,7 +103,7 @@ def compiled(cell: Cell) -> Compiled | str:
     return ready[now]
 
 
-def _numbers(cell: Cell) -> tuple:
+def constants(cell: Cell) -> tuple:
     """What a trace takes as constants: the cell's own numbers and words, whether it trains among them."""
     return tuple(v for module in cell.modules() for v in vars(module).values() if isinstance(v, (int, float, str)))
 
@@ -113,7 +113,7 @@ def _warn(cause: str) -> None:
     log.warning("no native code: %s. A slower path runs in its place.", cause)
 
 
-def _traced(cell: Cell) -> Trace:
+def traced_from(cell: Cell) -> Trace:
     if next(cell.parameters(), None) is None:
         raise Untraceable("it has no parameters")
     changed = cell.overrides(*OWNED)
@@ -135,12 +135,11 @@ class Native:
         """Why this path cannot run the cell here; None if it can."""
         if x.layout.device.type != "cpu":
             return "native code is for the CPU"
-        if any(tensor.dtype != torch.float32 for tensor in (x.held, *cell.parameters())):
+        half = torch.is_autocast_enabled("cpu")  # what autocast made smaller is widened again
+        if any(p.dtype != torch.float32 for p in cell.parameters()) or (x.dtype != torch.float32 and not half):
             return "native code is for float32"
         if torch.compiler.is_compiling():
             return "the model is being compiled"
-        if torch.is_autocast_enabled("cpu"):
-            return "autocast is on"
         found = compiled(cell)
         return found if isinstance(found, str) else None
 
@@ -162,6 +161,10 @@ class Native:
 
         Threads to spare each take a part of the batch: every n-th sequence, so that all have about as much to do.
         """
+        if torch.is_autocast_enabled("cpu"):
+            wide = [None if state is None else tuple(s.float() for s in state) for state in states]
+            with torch.autocast("cpu", enabled=False):
+                return self.together(cells, x.map(Tensor.float), wide, reverse, need_state)
         shards = x.layout.shards(self._shards(len(cells), x))
         jobs = []
         for cell, state, backwards in zip(cells, states, reverse, strict=True):

@@ -352,3 +352,19 @@ def test_code_follows_a_number_of_the_cell_that_changes_and_the_mode():
         torch.testing.assert_close(layer(Sequences.of(x))[0].padded, 3 * first)
         layer.eval()
         torch.testing.assert_close(layer(Sequences.of(x))[0].padded, 1.5 * first)
+
+
+@needs_compiler
+@pytest.mark.parametrize("cell_class", [GRUCell, General])
+def test_under_autocast_native_code_computes_in_float32(cell_class):
+    layer, below = Recurrence(cell_class(5, 6)), nn.Linear(4, 5)
+    x = torch.randn(3, 9, 4)
+    with torch.autocast("cpu", torch.bfloat16):
+        made = below(x)
+        outputs, last = layer(Sequences.of(made, torch.tensor([9, 4, 6])), None)
+        again, _ = layer(Sequences.of(made), tuple(s.bfloat16() for s in last))
+    outputs.padded.float().sum().backward()
+    wanted, _ = layer(Sequences.of(made.float(), torch.tensor([9, 4, 6])))
+    assert layer.ran == {"native": 3} and outputs.padded.dtype == again.padded.dtype == torch.float32
+    torch.testing.assert_close(outputs.padded, wanted.padded)
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in (*layer.parameters(), *below.parameters()))
