@@ -39,7 +39,10 @@ INHERITED = ("cell", "hidden_size")  # an inner architecture's, from the outer o
 TOP: dict[str, tuple[Any, Any]] = {
     "name": (str, None),
     "seed": (int, 1),
-    "engine": (Literal["auto", "fused", "native", "triton", "scan", "linear", "compiled", "reference"], "auto"),
+    "engine": (
+        Literal["auto", "fused", "native", "triton", "scan", "linear", "compiled", "deferred", "reference"],
+        "auto",
+    ),
 }
 SECTIONS = (*TOP, "data", "task", "model", "optimizer", "schedule", "trainer", "callbacks", "tracking")
 DEFAULT_OPTIMIZER, DEFAULT_SCHEDULE = "adamw", "constant"

@@ -453,7 +453,7 @@ def test_the_command_line_has_no_types_so_a_number_may_be_text_there():
         ("seed: 1.5", "seed: must be a whole number in ["),
         ("seed: -1", "seed: must be a whole number in ["),
         ("seed:", "seed: must be a whole number, got null."),
-        ("engine: fusd", "compiled, reference, got 'fusd'.\n  Did you mean 'fused'?"),
+        ("engine: fusd", "deferred, reference, got 'fusd'.\n  Did you mean 'fused'?"),
         ("optimizer: {lr: .nan}", "optimizer.lr: must be a number > 0, got nan."),
         ("optimizer: {lr: .inf}", "optimizer.lr: must be a number > 0, got inf."),
         ("optimizer: {lr: nan}", "optimizer.lr: must be a number > 0, got 'nan'."),

@@ -11,6 +11,7 @@ import torch
 
 from rnnzoo.cells.base import Cell
 from rnnzoo.engine.compiled import Chunked
+from rnnzoo.engine.deferred import Deferred
 from rnnzoo.engine.fused import Fused, recognise
 from rnnzoo.engine.gpu import Triton
 from rnnzoo.engine.layout import Sequences
@@ -20,11 +21,12 @@ from rnnzoo.engine.reference import Reference
 from rnnzoo.engine.whole import Whole
 from rnnzoo.errors import ZooError, unknown
 
-Path = Fused | Native | Triton | Linear | Whole | Chunked | Reference
+Path = Fused | Native | Triton | Linear | Whole | Chunked | Reference  # Deferred is a Reference
 PATHS: dict[str, Path] = {
-    path.name: path for path in (Fused(), NATIVE, Triton(), Whole(), Linear(), Chunked(), Reference())
+    path.name: path for path in (Fused(), NATIVE, Triton(), Whole(), Linear(), Chunked(), Deferred(), Reference())
 }
 PATIENCE = 100_000  # steps that the plain loop trains in about the time that torch.compile takes
+WIDE = 400  # hidden_size from which one product for a weight's gradient is faster than one a step
 FULL = 0.95  # share of real steps in a padded batch from which oneDNN's LSTM is the faster one
 FULL_BF16 = 0.6  # the same under autocast, where that layer computes in bfloat16
 _forced: str | None = None
@@ -95,4 +97,6 @@ def _preferred(cell: Cell, x: Sequences, steps: int) -> tuple[str, ...]:
         first = ("native", "fused")
     else:
         first = ("fused", "native")
-    return (*first, "scan", "linear", *(("compiled",) if steps >= PATIENCE else ()), "reference")
+    compiled = ("compiled",) if steps >= PATIENCE else ()
+    deferred = ("deferred",) if cell.hidden_size >= WIDE else ()
+    return (*first, "scan", "linear", *compiled, *deferred, "reference")
