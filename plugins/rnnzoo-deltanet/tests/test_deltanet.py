@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from rnnzoo_deltanet import CHUNK, GatedDeltaNetCell
+from rnnzoo_deltanet import CHUNK, EPS, GatedDeltaNetCell
 
 from rnnzoo import create_model
 from rnnzoo.testing import cell_tests
@@ -14,7 +14,7 @@ def silu(v):
 
 
 def unit(v):
-    return v / np.sqrt(v @ v + 1e-6)
+    return v / np.sqrt(v @ v + EPS)
 
 
 def test_every_step_follows_the_papers_equations():
@@ -23,30 +23,33 @@ def test_every_step_follows_the_papers_equations():
     torch.nn.init.normal_(cell.scale)
     p = {name: value.detach().numpy() for name, value in cell.named_parameters()}
     x = 3 * torch.randn(1, 2 * CHUNK + 5, 3, dtype=torch.float64)
+    projected = x[0].numpy() @ p["linear.weight"].T + p["linear.bias"]
+    found = model(x).outputs[0].detach().numpy()
     S = np.zeros((2, 3, 3))
-    for step, found in zip(x[0].numpy(), model(x).outputs[0].detach().numpy(), strict=True):
-        parts = np.split(p["linear.weight"] @ step + p["linear.bias"], [6, 12, 18, 24, 26])
-        q, k, v, g = (silu(part).reshape(2, 3) for part in parts[:4])
-        beta = 1 / (1 + np.exp(-parts[4]))
-        alpha = np.exp(-np.exp(p["log_A"]) * np.log1p(np.exp(parts[5])))
+    for t in range(len(projected)):
+        y = sum(p["conv"][3 - back] * projected[t - back, :18] for back in range(min(4, t + 1)))
+        q, k, v = silu(y).reshape(3, 2, 3)
+        g, beta, dt = np.split(projected[t, 18:], [6, 8])
+        g, beta = silu(g).reshape(2, 3), 1 / (1 + np.exp(-beta))
+        alpha = np.exp(-np.exp(p["log_A"]) * np.log1p(np.exp(dt)))
         for head in range(2):
             key = unit(k[head])
             S[head] = S[head] @ (alpha[head] * (np.eye(3) - beta[head] * np.outer(key, key)))
             S[head] += beta[head] * np.outer(v[head], key)
             read = S[head] @ unit(q[head])
-            wanted = read / np.sqrt((read**2).mean() + 1e-6) * p["scale"] * g[head]
-            np.testing.assert_allclose(found[3 * head :][:3], wanted, rtol=1e-6)
+            wanted = read / np.sqrt((read**2).mean() + EPS) * p["scale"] * g[head]
+            np.testing.assert_allclose(found[t, 3 * head :][:3], wanted, rtol=1e-6)
 
 
 def test_a_value_written_with_full_strength_replaces_its_keys_last_and_leaves_other_keys_alone():
     cell = GatedDeltaNetCell(2, 3, num_heads=1)
-    ones, keys = torch.ones(1, 1), torch.linalg.qr(torch.randn(3, 3)).Q
-    values = torch.randn(4, 3)
+    cell.conv.data = torch.tensor([0.0, 0, 0, 1])[:, None].expand(4, 9).clone()  # the present step alone
+    ones, keys, values = torch.ones(1, 1), 50 * torch.eye(3), torch.randn(4, 3)
     state = cell.initial_state(1, ones)
     for key, value in zip(keys[[0, 1, 2, 1]], values, strict=True):
-        key, value = key[None, None], value[None, None]
-        state = cell.step((key, key, value, torch.ones(1, 3), ones, 0 * ones), state)  # beta = alpha = 1
-    torch.testing.assert_close(keys @ state[1][0, 0].T, values[[0, 3, 2]])
+        y = torch.cat([key, key, value])[None]
+        state = cell.step((y, torch.ones(1, 3), ones, 0 * ones), state)  # beta = alpha = 1
+    torch.testing.assert_close(state[1][0, 0].T, torch.nn.functional.silu(values[[0, 3, 2]]))
 
 
 @pytest.mark.parametrize(("hidden_size", "heads"), [(8, 4), (6, 2), (7, 1), (1, 1)])
