@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -27,8 +28,6 @@ PATHS: dict[str, Path] = {
 }
 PATIENCE = 100_000  # steps that the plain loop trains in about the time that torch.compile takes
 WIDE = 400  # hidden_size from which one product for a weight's gradient is faster than one a step
-FULL = 0.95  # share of real steps in a padded batch from which oneDNN's LSTM is the faster one
-FULL_BF16 = 0.6  # the same under autocast, where that layer computes in bfloat16
 _forced: str | None = None
 log = logging.getLogger("rnnzoo")
 
@@ -93,10 +92,19 @@ def _preferred(cell: Cell, x: Sequences, steps: int) -> tuple[str, ...]:
     """
     if x.layout.device.type == "cuda":
         first = ("fused", "triton")
-    elif recognise(cell) != "lstm" or x.layout.valid <= (FULL_BF16 if torch.is_autocast_enabled("cpu") else FULL):
+    elif recognise(cell) != "lstm" or x.layout.valid < _full():
         first = ("native", "fused")
     else:
         first = ("fused", "native")
     compiled = ("compiled",) if steps >= PATIENCE else ()
     deferred = ("deferred",) if cell.hidden_size >= WIDE else ()
     return (*first, "scan", "linear", *compiled, *deferred, "reference")
+
+
+def _full() -> float:
+    """The share of real steps in a padded batch from which oneDNN's LSTM is the faster one."""
+    if torch.is_autocast_enabled("cpu"):
+        return 0.6  # it computes in bfloat16
+    if not torch.is_grad_enabled():
+        return 0.7
+    return 0.95 if torch.get_num_threads() > 1 else math.inf

@@ -195,6 +195,7 @@ class Native:
         return spare if x.layout.batch >= SMALLEST * spare and x.layout.total >= ROWS * spare else 1
 
 
+DENSE = 0.8  # share of real steps in a padded batch up to which its rows are better packed first
 SMALLEST, ROWS = 8, 256  # sequences and steps of a part, below which a thread costs more than it brings
 
 
@@ -239,7 +240,7 @@ class Job:
             gx = cell.gates_of(self.shown)
             inputs = [gx + bias if additive else gx, None, None]
         else:
-            packed = x.packed or shard.rows is not None
+            packed = x.packed or shard.rows is not None or x.layout.valid < DENSE
             self.place = None if packed else x.layout.index
             source = shard.of_rows(x.rows) if packed else x.loose.flatten(0, 1)
             inputs = [source, own.weight_ih, own.bias_ih + bias if additive else own.bias_ih]
