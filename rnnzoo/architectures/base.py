@@ -113,7 +113,7 @@ class LayerStack(Architecture):
         directions = 1 + self.bidirectional
         merge = MERGES[self.merge]
         last_state: list[State] = []
-        last = x.at_ends()
+        last = torch.empty(0)
         for depth in range(self.num_layers):
             below = x.map(self.dropout) if depth and self.dropout.p else x
             layers = slice(depth * directions, (depth + 1) * directions)

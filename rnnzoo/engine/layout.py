@@ -264,14 +264,16 @@ def _unpack(rows: Tensor, layout: Layout) -> Tensor:
 class Sequences:
     """Features (batch, time, features) of a ragged batch, held padded or as packed rows (rows, features).
 
-    `loose` may hold anything finite past a sequence's end; `padded` holds zeros there.
+    `raw` may hold anything past a sequence's end, `loose` anything finite; `padded` holds zeros there.
     """
 
     def __init__(
-        self, layout: Layout, *, padded: Tensor | None = None, loose: Tensor | None = None, rows: Tensor | None = None
-    ) -> None:
+        self, layout: Layout, *, padded: Tensor | None = None, loose: Tensor | None = None, rows: Tensor | None = None,
+        raw: Tensor | None = None,
+    ) -> None:  # fmt: skip
         self.layout = layout
         self._padded, self._loose, self._rows = padded, padded if loose is None else loose, rows
+        self._raw = self._loose if raw is None else raw
 
     @classmethod
     def of(cls, x: Tensor, lengths: Tensor | None = None) -> Sequences:
@@ -283,21 +285,19 @@ class Sequences:
         elif len(lengths) != len(x):
             raise ValueError(f"expected one length for each of {len(x)} sequences, got {len(lengths)}")
         layout = Layout(lengths, x.shape[1], x.device)
-        if not layout.equal:
-            x = x.masked_fill(~layout.mask.unsqueeze(-1), 0)
-        return cls(layout, padded=x)
+        return cls(layout, padded=x) if layout.equal else cls(layout, raw=x)
 
     @property
     def padded(self) -> Tensor:
         """(batch, time, features), zeros past the ends."""
         if self._padded is None:
             layout = self.layout
-            if self._loose is not None:
-                zeroed = self._loose.masked_fill(~layout.mask.unsqueeze(-1), 0)
-                self._padded = self._loose if layout.equal else zeroed
+            if self._raw is not None:
+                zeroed = self._raw if layout.equal else self._raw.masked_fill(~layout.mask.unsqueeze(-1), 0)
+                self._padded = zeroed
             else:
                 self._padded = _Unpack.apply(self.rows, layout)
-            self._loose = self._padded
+            self._raw = self._loose = self._padded
         return self._padded
 
     @property
@@ -309,7 +309,7 @@ class Sequences:
     def rows(self) -> Tensor:
         """(rows, features) packed: step 0 of all sequences, longest first, then step 1, ..."""
         if self._rows is None:
-            self._rows = _Pack.apply(self.loose, self.layout)
+            self._rows = _Pack.apply(self._raw, self.layout)
         return self._rows
 
     @property
@@ -320,7 +320,7 @@ class Sequences:
     @property
     def held(self) -> Tensor:
         """The features in one of the forms that are there."""
-        held = self._rows if self._rows is not None else self._loose
+        held = self._rows if self._rows is not None else self._raw
         assert held is not None
         return held
 
@@ -336,21 +336,26 @@ class Sequences:
     def map(self, function: Callable[..., Tensor], *others: Sequences) -> Sequences:
         """Apply a function of single steps (dropout, a sum, a concatenation of features) in the form at hand."""
         parts = (self, *others)
-        if all(part._rows is not None and part._loose is None for part in parts):
+        if all(part._rows is not None and part._raw is None for part in parts):
             return Sequences(self.layout, rows=function(*(part.rows for part in parts)))
         return Sequences(self.layout, loose=function(*(part.loose for part in parts)))
 
     def at_ends(self) -> Tensor:
         """(batch, features) of each sequence's last step; zeros for an empty sequence."""
-        return self._pick(self.layout.ends)
+        return self._pick(self.layout.ends, reverse=False)
 
     def at_starts(self) -> Tensor:
         """(batch, features) of each sequence's first step; zeros for an empty sequence."""
         starts = torch.arange(self.layout.batch, device=self.layout.device) * self.layout.time
-        return self._pick(starts)
+        return self._pick(starts, reverse=True)
 
-    def _pick(self, places: Tensor) -> Tensor:
-        if self.layout.time == 0:
-            return self.loose.new_zeros(self.layout.batch, self.loose.shape[-1])
-        picked = self.loose.flatten(0, 1).index_select(0, places)
-        return picked if self.layout.empty is None else picked.masked_fill(self.layout.empty, 0)
+    def _pick(self, places: Tensor, reverse: bool) -> Tensor:
+        layout = self.layout
+        if layout.longest == 0:
+            return self.held.new_zeros(layout.batch, self.features)
+        if self._raw is None:
+            last = layout.row_ends(reverse, layout.total).clamp(max=layout.total - 1)
+            picked = layout.unsort(self.rows.index_select(0, last))
+        else:
+            picked = self._raw.flatten(0, 1).index_select(0, places)
+        return picked if layout.empty is None else picked.masked_fill(layout.empty, 0)
