@@ -12,6 +12,8 @@ from rnnzoo.cells.base import State
 from rnnzoo.engine.layout import Layout
 
 NONE_YET = -1e30  # the stabiliser of an empty memory: exp of it is 0
+WIDTH = 4  # steps under mLSTM's convolution, the present one among them
+EPS = 1e-4  # in rms
 CHUNK = 32  # steps that mLSTM's `scan` takes at once
 
 
@@ -80,15 +82,19 @@ class SLSTMCell(PointwiseCell):
 class MLSTMCell(Cell):
     """One step of mLSTM: a matrix memory of keys and values per head, with exponential gates and no recurrent weights.
 
-        q = W_q x + b_q    k = (W_k x + b_k) / sqrt(d)    v = W_v x + b_v    o = sigmoid(W_o x + b_o)
+        s = silu(conv(x))
+        q = W_q s + b_q    k = (W_k s + b_k) / sqrt(d)    v = W_v x + b_v    o = sigmoid(W_o x + b_o)
         i = exp(w_i x + b_i)    f = sigmoid(w_f x + b_f)                      one number per head
         C' = f C + i v k^T                                                    memory
         n' = f n + i k                                                        normaliser
-        h' = o * C' q / max(|n'^T q|, 1)
+        h' = o * rms(C' q / max(|n'^T q|, 1))
 
-    C and n are kept divided by exp(m), where m' = max(log f + m, log i, 0), and the 1 becomes exp(-m'), so that nothing
-    overflows and h' stays what it is. Source: Beck et al., arXiv:2405.04517, section 2.3. Differs: f is a
-    sigmoid, of the paper's two choices; the 0 in m'; b_f begins between 3 and 6; the cell alone, without the block.
+    where conv(x)_t is the sum over i < WIDTH of c_i * x_t-i, with a vector c_i of weights, one per channel, and zeros
+    before the first step: the state holds the last WIDTH - 1 of all x. rms has unit mean square per head, times a
+    learned scale. C and n are kept divided by exp(m), where m' = max(log f + m, log i, 0), and the 1 becomes exp(-m'),
+    so that nothing overflows and h' stays what it is. Source: Beck et al., arXiv:2405.04517, section 2.3, with the
+    convolution and the norm of its block. Differs: f is a sigmoid, of the paper's two choices; the 0 in m'; b_f begins
+    between 3 and 6; rms subtracts no mean; without the rest of the block.
     num_heads: None is the largest of 4, 2 and 1 that divides hidden_size; d = hidden_size / num_heads.
     """
 
@@ -101,25 +107,36 @@ class MLSTMCell(Cell):
             StateSpec("C", (heads, d, d)),
             StateSpec("n", (heads, d), free=False),
             StateSpec("m", (heads,), free=False),
+            StateSpec("x", (WIDTH - 1, input_size), free=False),
         )
-        self.linear = nn.Linear(input_size, 4 * hidden_size + 2 * heads)
-        nn.init.normal_(
-            self.linear.weight, std=input_size**-0.5
-        )  # h is of third degree in x: less would fade in layers
+        self.linear = nn.Linear(input_size, 2 * hidden_size + 2 * heads)
+        self.conv = nn.Parameter(torch.empty(WIDTH, input_size).normal_(std=WIDTH**-0.5))  # the present step last
+        self.query_key = nn.Linear(input_size, 2 * hidden_size)
+        for linear in (self.linear, self.query_key):
+            nn.init.normal_(linear.weight, std=input_size**-0.5)
+        self.scale = nn.Parameter(torch.ones(heads, d))
         with torch.no_grad():
             self.linear.bias[-heads:] = torch.linspace(3, 6, heads)
 
     def project(self, x: Tensor) -> tuple[Tensor, ...]:
-        """x: (..., input_size). Returns q, k, v (..., heads, d), o (..., hidden_size), log i and log f (..., heads)."""
+        """x: (..., input_size). Returns x, v (..., heads, d), o (..., hidden_size), log i and log f (..., heads)."""
         heads, size = self.num_heads, self.hidden_size
-        q, k, v, o, log_i, f = self.linear(x).split([size] * 4 + [heads] * 2, -1)
-        q, k, v = (wide(part).unflatten(-1, (heads, -1)) for part in (q, k, v))
-        return q, k / math.sqrt(k.shape[-1]), v, torch.sigmoid(o), wide(log_i), F.logsigmoid(wide(f))
+        v, o, log_i, f = self.linear(x).split([size, size, heads, heads], -1)
+        return x, wide(v).unflatten(-1, (heads, -1)), torch.sigmoid(o), wide(log_i), F.logsigmoid(wide(f))
+
+    def convolve(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """x: (batch, WIDTH - 1 + time, input_size). Returns q and k of the last steps, (batch, time, heads, d)."""
+        time = x.shape[1] - WIDTH + 1
+        s = F.silu(sum(c * x[:, i : i + time] for i, c in enumerate(self.conv)))
+        q, k = wide(self.query_key(s)).unflatten(-1, (2, self.num_heads, -1)).unbind(-3)
+        return q, k / math.sqrt(k.shape[-1])
 
     def step(self, gx: tuple[Tensor, ...], state: State) -> State:
-        """gx: as `project` returns it, for one step. Returns (h', C', n', m')."""
-        q, k, v, o, log_i, log_f = gx
-        C, n, m = map(wide, state[1:])
+        """gx: as `project` returns it, for one step. Returns (h', C', n', m', x')."""
+        x, v, o, log_i, log_f = gx
+        x = torch.cat([state[4], x.unsqueeze(1)], 1)
+        q, k = (part.squeeze(1) for part in self.convolve(x))
+        C, n, m = map(wide, state[1:4])
         new_m = torch.maximum(log_f + m, log_i).clamp(min=0)
         i = torch.exp(log_i - new_m).unsqueeze(-1)
         f = torch.exp(log_f + m - new_m).unsqueeze(-1)
@@ -127,19 +144,27 @@ class MLSTMCell(Cell):
         n = f * n + i * k
         read = (C * q.unsqueeze(-2)).sum(-1)  # products of tensors, not matrices: autocast leaves them in float32
         norm = torch.maximum((n * q).sum(-1).abs(), torch.exp(-new_m))
-        return o * (read / norm.unsqueeze(-1)).flatten(-2).to(o.dtype), C, n, new_m
+        return self.output(read / norm.unsqueeze(-1), o), C, n, new_m, x[:, 1:]
+
+    def output(self, read: Tensor, o: Tensor) -> Tensor:
+        """read: (..., heads, d), what the memory gives; o: (..., hidden_size). Returns h, (..., hidden_size)."""
+        return o * (F.rms_norm(read, read.shape[-1:], eps=EPS) * self.scale).flatten(-2).to(o.dtype)
 
     def scan(self, gx: tuple[Tensor, ...], layout: Layout, state: State) -> tuple[Tensor, State]:
         """All steps, CHUNK at a time: within a chunk every step attends to those before it, as the paper's A.3 does.
 
         With b_t the sum of log f up to t, a step s <= t weighs exp(b_t - b_s + log i_s) in C_t, the first C exp(b_t).
         """
-        *parts, o, log_i, log_f = gx
+        x, v, o, log_i, log_f = gx
         if not layout.longest:
             return o, state
+        x = torch.cat([state[4], layout.grid(x)], 1)
+        ends = layout.sorted_lengths[:, None] + torch.arange(WIDTH - 1, device=x.device)
+        last_x = x.take_along_dim(ends.unsqueeze(-1), 1)
+        parts = *self.convolve(x), layout.grid(v)
         with torch.autocast(log_i.device.type, enabled=False):
-            C, n, m = map(wide, state[1:])
-            q, k, v = (layout.grid(part).transpose(1, 2) for part in parts)  # (batch, heads, time, d)
+            C, n, m = map(wide, state[1:4])
+            q, k, v = (part.transpose(1, 2) for part in parts)  # (batch, heads, time, d)
             past = torch.arange(layout.longest, device=layout.device) >= layout.sorted_lengths[:, None]
             log_i, floor = (
                 layout.grid(x).masked_fill(past.unsqueeze(-1), -math.inf).transpose(1, 2)
@@ -150,9 +175,10 @@ class MLSTMCell(Cell):
             for chunk in zip(*(x.split(CHUNK, 2) for x in (q, k, v, log_i, floor, log_f)), strict=True):
                 h, C, n, m = _chunk(*chunk, C, n, m)
                 read.append(h)
-            h = layout.rows_of(torch.cat(read, 2).transpose(1, 2).flatten(-2)).to(o.dtype) * o
+            rows = layout.rows_of(torch.cat(read, 2).transpose(1, 2))
+        h = self.output(rows, o)
         last = torch.cat([h, state[0].to(h.dtype)])[layout.row_ends(False, len(h))]
-        return h, (last, C, n, m)
+        return h, (last, C, n, m, last_x)
 
 
 def _chunk(

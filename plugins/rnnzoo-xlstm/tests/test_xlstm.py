@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from rnnzoo_xlstm import CHUNK, MLSTMCell, SLSTMCell
+from rnnzoo_xlstm import CHUNK, EPS, MLSTMCell, SLSTMCell
 
 from rnnzoo import create_model
 from rnnzoo.testing import cell_tests
@@ -35,16 +35,21 @@ def test_slstm_is_the_papers_without_a_stabiliser():
 
 def test_mlstm_is_the_papers_without_a_stabiliser():
     model, p = network("mlstm", 6, num_heads=2)
+    torch.nn.init.normal_(model.cells[0].scale)
     x = 3 * torch.randn(1, 2 * CHUNK + 5, 3, dtype=torch.float64)
+    inputs = x[0].numpy()
     C, n = np.zeros((2, 3, 3)), np.zeros((2, 3))
-    for step, found in zip(x[0].numpy(), model(x).outputs[0].detach().numpy(), strict=True):
-        q, k, v, o, i, f = np.split(p["linear.weight"] @ step + p["linear.bias"], [6, 12, 18, 24, 26])
+    for t, found in enumerate(model(x).outputs[0].detach().numpy()):
+        s = sum(p["conv"][3 - back] * inputs[t - back] for back in range(min(4, t + 1)))
+        q, k = np.split(p["query_key.weight"] @ (s * sigmoid(s)) + p["query_key.bias"], 2)
+        v, o, i, f = np.split(p["linear.weight"] @ inputs[t] + p["linear.bias"], [6, 12, 14])
         heads = []
         for head, (q_, k_, v_) in enumerate(zip(*(part.reshape(2, 3) for part in (q, k, v)), strict=True)):
             k_ = k_ / np.sqrt(3)
             C[head] = sigmoid(f[head]) * C[head] + np.exp(i[head]) * np.outer(v_, k_)
             n[head] = sigmoid(f[head]) * n[head] + np.exp(i[head]) * k_
-            heads.append(C[head] @ q_ / max(abs(n[head] @ q_), 1))
+            read = C[head] @ q_ / max(abs(n[head] @ q_), 1)
+            heads.append(read / np.sqrt((read**2).mean() + EPS) * p["scale"][head])
         np.testing.assert_allclose(found, sigmoid(o) * np.concatenate(heads))
 
 
