@@ -89,8 +89,14 @@ class CopyMemory(Memory):
         names = np.array([*self.symbols, self.blank, self.sign], dtype=object)
         blank, sign = len(self.symbols), len(self.symbols) + 1
         found: dict[str, Any] = {}
+        seen: set[bytes] = set()
         for part, size in self.sizes().items():
-            symbols = self.numbers(part).randint(0, len(self.symbols), (size, self.count), np.int64)
+            numbers = self.numbers(part)
+            symbols = numbers.randint(0, len(self.symbols), (size, self.count), np.int64)
+            for row in symbols:  # a chance repeat of an earlier part's is drawn again
+                while row.tobytes() in seen:
+                    row[:] = numbers.randint(0, len(self.symbols), self.count, np.int64)
+            seen |= {row.tobytes() for row in symbols}
             words = np.full((size, self.steps + 2 * self.count), blank)
             tags = words.copy()
             words[:, : self.count] = tags[:, -self.count :] = symbols
