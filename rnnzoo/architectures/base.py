@@ -111,6 +111,7 @@ class LayerStack(Architecture):
 
     def encode(self, x: Sequences, state: list[State] | None, need_state: bool) -> Encoded:
         directions = 1 + self.bidirectional
+        recurrences: list[Any] = list(self.layers)
         merge = MERGES[self.merge]
         last_state: list[State] = []
         last = torch.empty(0)
@@ -118,7 +119,7 @@ class LayerStack(Architecture):
             below = x.map(self.dropout) if depth and self.dropout.p else x
             layers = slice(depth * directions, (depth + 1) * directions)
             given = [None] * directions if state is None else state[layers]
-            ran = together([*self.layers][layers], below, given, need_state)  # type: ignore[arg-type]
+            ran = together(recurrences[layers], below, given, need_state)
             runs = [outputs for outputs, _ in ran]
             last_state += [end for _, end in ran if end is not None]
             x = runs[0].map(merge, runs[1]) if self.bidirectional else runs[0]

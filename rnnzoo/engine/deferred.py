@@ -62,13 +62,13 @@ class _Collect(torch.autograd.Function):
     """The weight as the steps see it. Its way back comes when all of theirs have been: they left what it multiplies."""
 
     @staticmethod
-    def forward(ctx: Any, weight: Tensor, steps: list) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, weight: Tensor, steps: list) -> Tensor:
         ctx.steps = steps
         ctx.set_materialize_grads(False)
         return weight.view_as(weight)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor | None) -> tuple[Tensor | None, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor | None) -> tuple[Tensor | None, None]:
         if ctx.steps:
             x, of_y = (torch.cat(parts) for parts in zip(*ctx.steps, strict=True))
             ctx.steps.clear()
@@ -81,13 +81,13 @@ class _Multiply(torch.autograd.Function):
     """x (batch, in) times weight' (in, out)."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, steps: list) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, x: Tensor, weight: Tensor, steps: list) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.steps = steps
         return x @ weight.t()
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor | None, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor | None, None]:
         x, weight = ctx.saved_tensors
         if torch.is_grad_enabled():  # a gradient of the gradient is wanted: nothing is put off
             return gradient @ weight, gradient.t() @ x, None

@@ -77,7 +77,7 @@ def _computes(cell: Cell, layer: Layer) -> bool:
     parts = numbers[: layer.gates], numbers[layer.gates : 2 * layer.gates], numbers[2 * layer.gates :]
     try:
         with torch.no_grad(), torch.autocast("cpu", enabled=False):
-            found = cell.update(*parts)  # type: ignore[operator]
+            found = cell.update(*parts)  # type: ignore[operator]  # what has a core has an update
             wanted = layer.formula(*parts)
         return len(found) == layer.states and all(
             torch.allclose(a, b, rtol=0, atol=1e-12) for a, b in zip(found, wanted, strict=True)

@@ -169,7 +169,7 @@ class Scan(torch.autograd.Function):
     """gx, weight, bias, first states, channels to the states over time and the last ones."""
 
     @staticmethod
-    def forward(ctx: Any, job: Job, *tensors: Tensor | None) -> tuple[Tensor, ...]:  # type: ignore[override]
+    def forward(ctx: Any, job: Job, *tensors: Tensor | None) -> tuple[Tensor, ...]:
         given: list[Any] = [None if t is None else t.detach().contiguous() for t in tensors]
         gx, weight, bias, *rest = given
         traced, layout = job.code.trace, job.layout
@@ -194,7 +194,7 @@ class Scan(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         job, (weight, gates, products, starts, before, *rest) = ctx.job, ctx.saved_tensors
         states, channels = rest[: ctx.states], rest[ctx.states :]
         rows, hidden = len(gates), states[0].shape[1]

@@ -226,12 +226,12 @@ class _Pack(torch.autograd.Function):
     """(batch, time, features) to packed rows; its gradient is the way back, into zeros."""
 
     @staticmethod
-    def forward(ctx: Any, padded: Tensor, layout: Layout) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, padded: Tensor, layout: Layout) -> Tensor:
         ctx.layout = layout
         return _pack(padded, layout)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         return _Unpack.apply(gradient, ctx.layout), None
 
 
@@ -239,12 +239,12 @@ class _Unpack(torch.autograd.Function):
     """Packed rows to (batch, time, features), zeros past the ends; its gradient is the way back."""
 
     @staticmethod
-    def forward(ctx: Any, rows: Tensor, layout: Layout) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, rows: Tensor, layout: Layout) -> Tensor:
         ctx.layout = layout
         return _unpack(rows, layout)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         return _Pack.apply(gradient, ctx.layout), None
 
 

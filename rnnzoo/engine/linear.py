@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from rnnzoo.cells.base import Cell, LinearCell, State
 from rnnzoo.engine.layout import Layout, Sequences
@@ -36,45 +35,43 @@ class Linear:
         a, b = cell.parts(gx)
         a, b = torch.broadcast_tensors(a, b)
         kind = torch.promote_types(torch.promote_types(a.dtype, b.dtype), first.dtype)
-        scan = ParallelScan if layout.device.type == "cuda" else SequentialScan
-        h, last = scan.apply(a.to(kind), b.to(kind), layout.sort(first).to(kind), layout, reverse)
+        h, last = LinearScan.apply(a.to(kind), b.to(kind), layout.sort(first).to(kind), layout, reverse)
         return Sequences(layout, rows=cell.readout(gx, (h,))), (layout.unsort(last),) if need_state else None
 
 
-class SequentialScan(torch.autograd.Function):
-    """a, b: packed rows (rows, *shape); first: (batch, *shape), longest sequence first. Gives all states, the last."""
+class LinearScan(torch.autograd.Function):
+    """a, b: packed rows (rows, *shape); first: (batch, *shape), longest sequence first. Gives all states, the last.
+
+    Its gradient is a linear recurrence the other way, and computed as one: so it has gradients of any order.
+    """
 
     @staticmethod
-    def forward(  # type: ignore[override]
-        ctx: Any, a: Tensor, b: Tensor, first: Tensor, layout: Layout, reverse: bool
-    ) -> tuple[Tensor, Tensor]:
-        rows = len(b)
-        states = torch.cat([b, first])
-        for now, before in steps(layout, reverse, rows):
-            states[now].addcmul_(a[now], states[before])
-        ctx.save_for_backward(a, states)
+    def forward(ctx: Any, a: Tensor, b: Tensor, first: Tensor, layout: Layout, reverse: bool) -> tuple[Tensor, Tensor]:
+        h = (doubled if layout.device.type == "cuda" else one_by_one)(a, b, first, layout, reverse)
+        ctx.save_for_backward(a, first, h)
         ctx.layout, ctx.reverse = layout, reverse
-        ctx.set_materialize_grads(False)
-        return states[:rows], states.index_select(0, layout.row_ends(reverse, rows))
+        return h, torch.cat([h, first]).index_select(0, layout.row_ends(reverse, len(h)))
 
     @staticmethod
-    @once_differentiable
-    def backward(  # type: ignore[override]
-        ctx: Any, of_states: Tensor | None, of_last: Tensor | None
-    ) -> tuple[Tensor | None, ...]:
-        a, states = ctx.saved_tensors
-        layout, reverse, rows = ctx.layout, ctx.reverse, len(a)
-        gradient = torch.zeros_like(states)
-        if of_states is not None:
-            gradient[:rows] = of_states
-        if of_last is not None:
-            gradient.index_add_(0, layout.row_ends(reverse, rows), of_last)
-        back = a.conj().resolve_conj()
-        for now, before in reversed(steps(layout, reverse, rows)):
-            gradient[before].addcmul_(back[now], gradient[now])
-        of_b = gradient[:rows]
-        of_a = of_b * states.index_select(0, layout.row_before(reverse)).conj()
-        return of_a, of_b, gradient[rows:], None, None
+    def backward(ctx: Any, of_h: Tensor, of_last: Tensor) -> tuple[Tensor | None, ...]:
+        a, first, h = ctx.saved_tensors
+        layout, reverse, rows = ctx.layout, ctx.reverse, len(h)
+        before, none = layout.row_before(reverse), torch.zeros_like(first)
+        given = torch.cat([of_h, none]).index_add(0, layout.row_ends(reverse, rows), of_last)
+        # what a row passes on is the a of the step after it: zero for the last of a sequence, where nothing comes back
+        back = a.conj()
+        passed = torch.zeros_like(given).index_copy(0, before, back)[:rows]
+        of_b, _ = LinearScan.apply(passed, given[:rows], none, layout, not reverse)
+        of_a = of_b * torch.cat([h, first]).index_select(0, before).conj()
+        return of_a, of_b, given.index_add(0, before, back * of_b)[rows:], None, None
+
+
+def one_by_one(a: Tensor, b: Tensor, first: Tensor, layout: Layout, reverse: bool) -> Tensor:
+    """All states of h' = a * h + b, packed rows, in one pass."""
+    states = torch.cat([b, first])
+    for now, before in steps(layout, reverse, len(b)):
+        states[now].addcmul_(a[now], states[before])
+    return states[: len(b)]
 
 
 def steps(layout: Layout, reverse: bool, rows: int) -> list[tuple[slice, slice]]:
@@ -95,48 +92,8 @@ def steps(layout: Layout, reverse: bool, rows: int) -> list[tuple[slice, slice]]
     return found
 
 
-class ParallelScan(torch.autograd.Function):
-    """The same on a rectangle (batch, time), in log2(time) rounds that each combine steps twice as far apart."""
-
-    @staticmethod
-    def forward(  # type: ignore[override]
-        ctx: Any, a: Tensor, b: Tensor, first: Tensor, layout: Layout, reverse: bool
-    ) -> tuple[Tensor, Tensor]:
-        rows = len(b)
-        states = torch.cat([doubled(a, b, first, layout, reverse), first])
-        ctx.save_for_backward(a, states)
-        ctx.layout, ctx.reverse = layout, reverse
-        ctx.set_materialize_grads(False)
-        return states[:rows], states.index_select(0, layout.row_ends(reverse, rows))
-
-    @staticmethod
-    @once_differentiable
-    def backward(  # type: ignore[override]
-        ctx: Any, of_states: Tensor | None, of_last: Tensor | None
-    ) -> tuple[Tensor | None, ...]:
-        a, states = ctx.saved_tensors
-        layout, reverse, rows = ctx.layout, ctx.reverse, len(a)
-        given = torch.zeros_like(states)
-        if of_states is not None:
-            given[:rows] = of_states
-        if of_last is not None:
-            given.index_add_(0, layout.row_ends(reverse, rows), of_last)
-        before = layout.row_before(reverse)
-        back = a.conj().resolve_conj()
-        # what a row passes on is the a of the step after it: zero for the last of a sequence, where nothing comes back
-        passed = torch.zeros_like(states).index_copy_(0, before, back)
-        of_b = doubled(passed[:rows], given[:rows], torch.zeros_like(given[rows:]), layout, not reverse)
-        of_first = given[rows:].index_add(0, *_to_first(before, rows, back * of_b))
-        return of_b * states.index_select(0, before).conj(), of_b, of_first, None, None
-
-
-def _to_first(before: Tensor, rows: int, values: Tensor) -> tuple[Tensor, Tensor]:
-    of_first = before >= rows
-    return before[of_first] - rows, values[of_first]
-
-
 def doubled(a: Tensor, b: Tensor, first: Tensor, layout: Layout, reverse: bool) -> Tensor:
-    """All states of h' = a * h + b, packed rows, by doubling (Hillis, Steele, doi:10.1145/7902.7903)."""
+    """The same in log2(time) rounds, combining steps ever further apart (Hillis, Steele, doi:10.1145/7902.7903)."""
     decay, total = layout.grid(a), layout.grid(b)
     if reverse:
         decay, total = decay.flip(1), total.flip(1)  # a sequence now stands at the end; what is before it is zeros

@@ -86,12 +86,15 @@ def _compiled(traced: Trace) -> Compiled:
     return Compiled(traced, emit(traced))
 
 
+VARIANTS = 32  # of one cell, by its numbers and its mode
 _ready: WeakKeyDictionary[Cell, dict[tuple, Compiled | str]] = WeakKeyDictionary()
 
 
 def compiled(cell: Cell) -> Compiled | str:
     """The library of a cell as it is now, or why there is none; told once in the log."""
     ready, now = _ready.setdefault(cell, {}), constants(cell)
+    if now not in ready and len(ready) >= VARIANTS:
+        return "its numbers change from call to call"
     if now not in ready:
         try:
             ready[now] = _compiled(traced_from(cell))
@@ -348,7 +351,7 @@ class Scan(torch.autograd.Function):
     """Jobs with their gradients: from each one's tensors to its states over time and its last ones."""
 
     @staticmethod
-    def forward(ctx: Any, jobs: list[Job], *tensors: Tensor | None) -> tuple[Tensor, ...]:  # type: ignore[override]
+    def forward(ctx: Any, jobs: list[Job], *tensors: Tensor | None) -> tuple[Tensor, ...]:
         parts = _parts(tensors, [len(job.tensors) for job in jobs])
         ctx.jobs = jobs
         ctx.save_for_backward(*tensors)  # asked for on the way back, which fails if one was changed in between
@@ -359,7 +362,7 @@ class Scan(torch.autograd.Function):
         return tuple(itertools.chain(*found))
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         if torch.is_grad_enabled():
             return (None, *_differentiable(ctx, gradients))
         counts = [len(job.tensors) for job in ctx.jobs]

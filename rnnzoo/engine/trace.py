@@ -199,7 +199,7 @@ def stepper(cell: Cell) -> Callable[..., list[Tensor]]:
         if core.recurrent == "diagonal":
             gh = tuple(state[0] * named[f"weight_hh.{k}"] + named[f"bias_hh.{k}"] for k in range(shape.gates))
         with _reparametrize_module(core, {name: named[f"{name}.0"] for name in core.params}):
-            return cell.update(gx, gh, state, *noise)  # type: ignore[operator]
+            return cell.update(gx, gh, state, *noise)  # type: ignore[operator]  # what has a core has an update
 
     def general(gx: Any, gh: Any, state: State, noise: Any, named: dict[str, Tensor]) -> State:
         lanes: dict[str, list[Tensor]] = {}

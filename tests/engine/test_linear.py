@@ -74,27 +74,43 @@ def everything(layer, x, state):
 @pytest.mark.parametrize("given", [True, False], ids=["h0", "zeros"])
 @pytest.mark.parametrize("reverse", [False, True], ids=["forward", "backward"])
 @pytest.mark.parametrize(
-    ("cell_class", "path", "scan"),
+    ("cell_class", "path", "solve"),
     [
-        (Decay, "linear", "SequentialScan"),
-        (Decay, "linear", "ParallelScan"),
-        (Rotation, "linear", "SequentialScan"),
-        (Rotation, "linear", "ParallelScan"),
-        (Sum, "scan", "SequentialScan"),
+        (Decay, "linear", "one_by_one"),
+        (Decay, "linear", "doubled"),
+        (Rotation, "linear", "one_by_one"),
+        (Rotation, "linear", "doubled"),
+        (Sum, "scan", "one_by_one"),
     ],
 )
-def test_a_pass_over_all_steps_equals_the_plain_loop(cell_class, path, scan, reverse, given, monkeypatch):
+def test_a_pass_over_all_steps_equals_the_plain_loop(cell_class, path, solve, reverse, given, monkeypatch):
     torch.manual_seed(0)
     layer = Recurrence(cell_class(5, 4), reverse)
     x = torch.randn(6, 9, 5, requires_grad=True)
     state = tuple(torch.randn_like(s).requires_grad_() for s in layer.cell.initial_state(6, x)) if given else None
     with forced("reference"):
         wanted = everything(layer, x, state)
-    monkeypatch.setattr(linear, "SequentialScan", getattr(linear, scan))
+    monkeypatch.setattr(linear, "one_by_one", getattr(linear, solve))
     with forced(path):
         found = everything(layer, x, state)
     for a, b in zip(found, wanted, strict=True):
         torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("reverse", [False, True], ids=["forward", "backward"])
+@pytest.mark.parametrize("solve", ["one_by_one", "doubled"])
+def test_a_linear_pass_has_gradients_of_gradients(solve, reverse, monkeypatch):
+    monkeypatch.setattr(linear, "one_by_one", getattr(linear, solve))
+    torch.manual_seed(0)
+    layout = Layout(torch.tensor([3, 0, 1, 2]), 3, torch.device("cpu"))
+    a, b = (torch.randn(6, 2, dtype=torch.complex128, requires_grad=True) for _ in range(2))
+    first = torch.randn(4, 2, dtype=torch.complex128, requires_grad=True)
+
+    def scan(*inputs):
+        return linear.LinearScan.apply(*inputs, layout, reverse)
+
+    assert torch.autograd.gradcheck(scan, (a, b, first))
+    assert torch.autograd.gradgradcheck(scan, (a, b, first))
 
 
 def test_a_grid_holds_each_sequence_longest_first_and_gives_its_rows_back():

@@ -368,3 +368,19 @@ def test_under_autocast_native_code_computes_in_float32(cell_class):
     assert layer.ran == {"native": 3} and outputs.padded.dtype == again.padded.dtype == torch.float32
     torch.testing.assert_close(outputs.padded, wanted.padded)
     assert all(p.grad is not None and p.grad.isfinite().all() for p in (*layer.parameters(), *below.parameters()))
+
+
+@needs_compiler
+def test_a_cell_whose_numbers_never_rest_is_left_to_the_plain_loop():
+    class Counting(VanillaCell):
+        calls = 0
+
+        def project(self, x):
+            self.calls += 1
+            return super().project(x)
+
+    layer, x = Recurrence(Counting(4, 3)), Sequences.of(torch.randn(1, 2, 4))
+    for _ in range(40):
+        layer(x)
+    assert set(layer.ran) == {"native", "reference"}
+    assert "its numbers change from call to call" in layer.why
