@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import tempfile
 from pathlib import Path
 
@@ -20,6 +21,8 @@ os.environ |= {
 for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID", "WANDB_API_KEY", "RNNZOO_PLUGINS", "COLUMNS"):
     os.environ.pop(name, None)
 (OWN / "wandb").mkdir()
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background job: some tests press Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 REVIEWS = """
 name: reviews
