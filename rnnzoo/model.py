@@ -93,12 +93,19 @@ class SequenceModel(nn.Module):
         """One answer for each sequence: logits (batch, classes)."""
         return self.head(self.dropout(self.pool(self.encode(batch))))
 
+    def features(
+        self, batch: Batch, state: list[State] | None = None, need_state: bool = False
+    ) -> tuple[Tensor, Encoded]:
+        """What the head reads at each step, (batch, time, features); and what it was made of, before dropout."""
+        encoded = self.encode(batch, state, need_state)
+        return self.dropout(encoded.outputs), encoded
+
     def each(
         self, batch: Batch, state: list[State] | None = None, need_state: bool = False
     ) -> tuple[Tensor, list[State] | None]:
         """One answer for each step: logits (batch, time, classes), and the last state if asked for."""
-        encoded = self.encode(batch, state, need_state)
-        return self.head(self.dropout(encoded.outputs)), encoded.state
+        features, encoded = self.features(batch, state, need_state)
+        return self.head(features), encoded.state
 
     def read(self, batch: Batch) -> tuple[Memory, list[State]]:
         """What an encoder-decoder's decoder starts from: the memory and its first state."""

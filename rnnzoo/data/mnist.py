@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from rnnzoo.data.base import Columns, Source
-from rnnzoo.data.sources import commit_of, held_out, load_hub, taken
+from rnnzoo.data.base import Columns
+from rnnzoo.data.sources import HubSource, held_out, taken
 from rnnzoo.errors import DataError
 from rnnzoo.limits import check
 
@@ -16,7 +16,7 @@ SIDE = 28  # pixels
 Order = Literal["rows", "pixels", "permuted"]
 
 
-class Mnist(Source):
+class Mnist(HubSource):
     """60,000 handwritten digits for training and 10,000 for testing, 28 x 28 pixels, read from top to bottom.
 
     Source: LeCun, Bottou, Bengio, Haffner, Proc. IEEE 86(11), 1998; `ylecun/mnist` on the Hub. As sequences of pixels,
@@ -32,19 +32,20 @@ class Mnist(Source):
     hub_id = "ylecun/mnist"
 
     def __init__(self, order: Order = "rows", revision: str | None = None, dev_fraction: float = 0.1) -> None:
+        super().__init__(revision)
         check(dev_fraction=dev_fraction)
         if order not in ("rows", "pixels", "permuted"):
             raise ValueError(f"order must be rows, pixels or permuted, got {order!r}")
-        self.order, self.revision, self.dev_fraction = order, revision, dev_fraction
-        self._commit: str | None = None
+        self.order, self.dev_fraction = order, dev_fraction
 
     def read(self) -> dict[str, Columns]:
         try:
             import PIL.Image  # noqa: F401
         except ImportError as cause:
             raise DataError("reading images needs Pillow.\n  Install it: pip install 'rnnzoo[images]'") from cause
-        parts = load_hub(self.hub_id, self.revision)
-        self._commit = commit_of(parts["train"])
+        return super().read()
+
+    def parts(self, parts: Any) -> dict[str, Columns]:
         train, test = (self._columns(parts[name]) for name in ("train", "test"))
         kept, dev = held_out(train["label"], self.dev_fraction)
         return {"train": taken(train, kept), "dev": taken(train, dev), "test": test}
@@ -67,9 +68,6 @@ class Mnist(Source):
             return values
         pixels = values.reshape(-1, SIDE * SIDE, 1)
         return pixels[:, permutation()] if self.order == "permuted" else pixels
-
-    def identity(self) -> dict[str, str | None]:
-        return {"id": self.hub_id, "revision": self._commit or self.revision}
 
 
 def permutation() -> np.ndarray:

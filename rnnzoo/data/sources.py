@@ -8,10 +8,11 @@ import io
 import json
 import re
 import sys
+from abc import abstractmethod
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from rnnzoo.data.base import Columns, Source
 from rnnzoo.errors import DataError, nearest
@@ -40,7 +41,36 @@ def taken(columns: Columns, rows: Sequence[int]) -> Columns:
     return {name: [values[row] for row in rows] for name, values in columns.items()}
 
 
-class Imdb(Source):
+class HubSource(Source):
+    """A data set of the Hub. A subclass says which, and turns its rows into columns.
+
+    hub_id, config: the repository, and the configuration where it has several. default_revision: the branch to read,
+    for repositories whose main branch holds a loading script, which `datasets` does not run.
+    revision: the Hub's commit, branch or tag; the newest if not given.
+    """
+
+    hub_id: ClassVar[str]
+    config: ClassVar[str | None] = None
+    default_revision: ClassVar[str | None] = None
+
+    def __init__(self, revision: str | None = None) -> None:
+        self.revision = revision or self.default_revision
+        self._commit: str | None = None
+
+    def read(self) -> dict[str, Columns]:
+        parts = load_hub(self.hub_id, self.revision, self.config)
+        self._commit = commit_of(next(iter(parts.values())))
+        return self.parts(parts)
+
+    @abstractmethod
+    def parts(self, parts: Any) -> dict[str, Columns]:
+        """The columns of "train", "dev" and perhaps "test", of a `datasets.DatasetDict`."""
+
+    def identity(self) -> dict[str, str | None]:
+        return {"id": self.hub_id, "revision": self._commit or self.revision}
+
+
+class Imdb(HubSource):
     """50,000 film reviews, half of them positive: 25,000 for training, 25,000 for testing.
 
     Source: Maas et al., "Learning Word Vectors for Sentiment Analysis", ACL 2011; `stanfordnlp/imdb` on the Hub.
@@ -55,13 +85,11 @@ class Imdb(Source):
     gap = 30  # reviews of each label; no film has more
 
     def __init__(self, revision: str | None = None, dev_fraction: float = 0.1) -> None:
+        super().__init__(revision)
         check(dev_fraction=dev_fraction)
-        self.revision, self.dev_fraction = revision, dev_fraction
-        self._commit: str | None = None
+        self.dev_fraction = dev_fraction
 
-    def read(self) -> dict[str, Columns]:
-        parts = load_hub(self.hub_id, self.revision)
-        self._commit = commit_of(parts["train"])
+    def parts(self, parts: Any) -> dict[str, Columns]:
         train, test = (self._columns(parts[name]) for name in ("train", "test"))
         kept, dev = held_out(train["label"], self.dev_fraction, self.gap)
         return {"train": taken(train, kept), "dev": taken(train, dev), "test": test}
@@ -75,12 +103,11 @@ class Imdb(Source):
             "label": [names[label] for label in table.column("label").to_pylist()],
         }
 
-    def identity(self) -> dict[str, str | None]:
-        return {"id": self.hub_id, "revision": self._commit or self.revision}
 
+def load_hub(hub_id: str, revision: str | None = None, config_name: str | None = None) -> Any:
+    """The `datasets.DatasetDict` of a repository of the Hub, or of one of its configurations.
 
-def load_hub(hub_id: str, revision: str | None = None) -> Any:
-    """The `datasets.DatasetDict` of a repository of the Hub; a Hub that does not answer is not waited for.
+    A Hub that does not answer is not waited for.
 
     Raises: DataError if it can neither be fetched nor was fetched before.
     """
@@ -91,7 +118,7 @@ def load_hub(hub_id: str, revision: str | None = None) -> Any:
     reached = was_offline or answers(config.HF_ENDPOINT)
     try:
         config.HF_HUB_OFFLINE = was_offline or not reached  # or its clients retry, each of them for half a minute
-        parts = load_dataset(hub_id, revision=revision)
+        parts = load_dataset(hub_id, config_name, revision=revision)
     except Exception as cause:  # the Hub's clients raise of many kinds: no network, no such revision, no disk space
         first = f"{type(cause).__name__}: {(str(cause).splitlines() or [''])[0].rstrip('.'):.200}"
         why = first if reached else f"{config.HF_ENDPOINT} does not answer"
