@@ -18,7 +18,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
-from rnnzoo import __version__, checkpoint, registry, runs, tracking
+from rnnzoo import __version__, checkpoint, provenance, registry, runs, tracking
 from rnnzoo import recipe as recipes
 from rnnzoo.batch import DataSpec
 from rnnzoo.callbacks.checkpoints import Checkpoints
@@ -173,7 +173,7 @@ def _train(
     seconds, cpu_seconds = time.perf_counter() - began, _summed(trainer, time.process_time() - cpu_began)
     trained = report(module)
     metrics: dict[str, float] = {}
-    best: dict[str, Any] = {"monitor": monitor, "score": checkpoints.best_score, "epoch": None}
+    best: dict[str, Any] = {"monitor": monitor, "mode": mode, "score": checkpoints.best_score, "epoch": None}
     if checkpoints.best_path is not None:
         kept = checkpoint.load(checkpoints.best_path)
         checkpoint.apply(module.model, kept)
@@ -188,6 +188,7 @@ def _train(
         "train_seconds": round(seconds, 3),
         "cpu_seconds": round(cpu_seconds, 3),
         "steps": trainer.global_step,
+        "epochs": trainer.fit_loop.epoch_progress.current.completed,
         "engine": trained,
         "throughput": throughput.summary(),
         "processes": trainer.world_size,
@@ -314,6 +315,8 @@ def _facts(recipe: Mapping[str, Any], module: ZooModule, data: ZooData) -> dict[
         "digest": recipes.digest(recipe),
         "parameters": sum(p.numel() for p in module.model.parameters()),
         "versions": versions(recipe),
+        "commit": provenance.commit(),
+        "hardware": provenance.hardware(),
         "data": {
             **data.identity,
             "fingerprint": data.fingerprint,
