@@ -171,10 +171,7 @@ class TextFiles(Source):
         dev_fraction: float = 0.1,
     ) -> None:
         check(dev_fraction=dev_fraction)
-        try:
-            io.TextIOWrapper(io.BytesIO(), encoding=encoding)
-        except LookupError:
-            raise ValueError(f"encoding must be a text encoding that Python knows, got '{encoding}'") from None
+        check_encoding(encoding)
         self.paths = {name: Path(path) for name, path in {"train": train, "dev": dev, "test": test}.items() if path}
         self.text_column, self.label_column = text_column, label_column
         self.encoding, self.dev_fraction = encoding, dev_fraction
@@ -217,14 +214,29 @@ class TextFiles(Source):
         return {"id": ", ".join(path.name for path in self.paths.values()), "revision": self._digest}
 
 
+def check_encoding(encoding: str) -> None:
+    """Raises: ValueError for an encoding of text that Python does not know."""
+    try:
+        io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    except LookupError:
+        raise ValueError(f"encoding must be a text encoding that Python knows, got '{encoding}'") from None
+
+
+def missing(name: str, path: Path) -> str | None:
+    """What a message says of `path`, the value of the option `name`, if no file is there; None if one is."""
+    if path.is_file():
+        return None
+    if path.exists():
+        return f"data.{name}: '{path}' is not a file."
+    near = nearest(path.name, [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else [])
+    hint = f"\n  Did you mean '{path.parent / near}'?" if near else ""
+    return f"data.{name}: there is no file '{path}'.{hint}\n  Looked in {path.parent.resolve()}."
+
+
 def unreadable(name: str, path: Path) -> str | None:
     """What keeps `path`, the value of the option `name`, from being read; None if nothing does."""
-    if not path.is_file():
-        if path.exists():
-            return f"data.{name}: '{path}' is not a file."
-        near = nearest(path.name, [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else [])
-        hint = f"\n  Did you mean '{path.parent / near}'?" if near else ""
-        return f"data.{name}: there is no file '{path}'.{hint}\n  Looked in {path.parent.resolve()}."
+    if wrong := missing(name, path):
+        return wrong
     if path.suffix.lower() not in READERS:
         return f"data.{name}: cannot tell the format of '{path}' by its ending.\n  Known endings: {', '.join(READERS)}."
     return None

@@ -1,0 +1,85 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rnnzoo.batch import EOS, UNK
+from rnnzoo.data.forms import TextStream
+from rnnzoo.data.language import TextLines
+from rnnzoo.errors import DataError
+
+HUB = Path(__file__).parents[2].parent / "shared" / "hub"
+
+
+def write(path, content):
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return str(path)
+
+
+def refused(*arguments, **options):
+    with pytest.raises(DataError) as error:
+        TextLines(*arguments, **options).read()
+    assert all(len(message.splitlines()) <= 5 for message in error.value.messages)
+    return str(error.value)
+
+
+def test_lines_of_a_file_end_at_a_line_feed_and_blank_ones_stay(tmp_path):
+    path = write(tmp_path / "a.txt", "\ufeffone two\r\n\r\nthree\u2028four\n")
+    assert TextLines(path, dev=path).read()["train"] == {"text": ["one two", "", "three\u2028four"]}
+
+
+def test_without_a_dev_file_the_end_of_the_training_text_is_held_out(tmp_path):
+    path = write(tmp_path / "a.txt", "".join(f"{n}\n" for n in range(10)))
+    parts = TextLines(path, dev_fraction=0.2).read()
+    assert parts == {"train": {"text": [*"01234567"]}, "dev": {"text": ["8", "9"]}}
+    two = write(tmp_path / "two.txt", "a\nb")
+    for fraction in (0.01, 0.99):
+        assert TextLines(two, dev_fraction=fraction).read() == {"train": {"text": ["a"]}, "dev": {"text": ["b"]}}
+
+
+def test_a_file_of_any_encoding_is_read_if_it_is_named(tmp_path):
+    path = write(tmp_path / "a.text", "né\nêtre\n".encode("latin-1"))
+    assert TextLines(path, encoding="latin-1").read()["train"]["text"] == ["né"]
+    assert "line 1: byte 1 (0xe9) is not utf-8" in refused(path)
+    with pytest.raises(ValueError, match="encoding must be a text encoding that Python knows, got 'utf-9'"):
+        TextLines(path, encoding="utf-9")
+
+
+def test_files_that_are_missing_empty_or_one_line_long_are_refused(tmp_path):
+    path = write(tmp_path / "novel.txt", "one line\n")
+    told = refused(str(tmp_path / "novle.txt"), test=str(tmp_path))
+    assert f"data.train: there is no file '{tmp_path / 'novle.txt'}'" in told
+    assert f"Did you mean '{path}'?" in told and f"data.test: '{tmp_path}' is not a file" in told
+    assert "has one line only, so none can be held out" in refused(path)
+    assert "is empty" in refused(write(tmp_path / "empty.txt", "\n \n"))
+
+
+def test_words_that_a_corpus_writes_for_unknown_and_end_are_those_tokens():
+    form = TextStream()
+    spec = form.fit({"text": ["the <unk> cat <eos>"]})
+    assert spec.target.names[4:] == ("cat", "the")
+    assert form.encode({"text": ["<unk> <eos> the"]}, spec).ids.tolist() == [UNK, EOS, 5, EOS]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not HUB.is_dir(), reason="needs the folder ../shared/hub beside the repository")
+def test_the_corpora_have_the_tokens_and_types_that_papers_count():
+    code = (
+        "import json\n"
+        "from rnnzoo.data.forms import TextStream\n"
+        "from rnnzoo.data.language import Ptb, TinyShakespeare, WikiText2\n"
+        "for source, unit in ((Ptb(), 'space'), (WikiText2(), 'space'), (TinyShakespeare(), 'character')):\n"
+        "    form, parts = TextStream(unit=unit), source.read()\n"
+        "    spec = form.fit(parts['train'])\n"
+        "    examples = [form.encode(columns, spec) for columns in parts.values()]\n"
+        "    used = set(examples[0].ids.tolist())\n"
+        "    print(json.dumps([[len(part.ids) for part in examples], len(used), len(spec.target.names)]))\n"
+    )
+    command = [sys.executable, str(HUB / "serve_hub.py"), "--", sys.executable, "-c", code]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    ptb, wikitext, shakespeare = map(json.loads, result.stdout.splitlines()[-3:])
+    assert ptb == [[929_589, 73_760, 82_430], 10_000, 10_002]  # <pad> and <bos> are never written
+    assert wikitext == [[2_088_628, 217_646, 245_569], 33_278, 33_280]
+    assert shakespeare[0] == [1_003_854 + 1, 55_770 + 1, 55_770 + 1]  # characters, and the end of each part
