@@ -67,6 +67,7 @@ class Batch:
     target_lengths: (batch,) int64 on the CPU, where the target is a sequence of its own.
     index: (batch,) int64 on the CPU, the examples' row numbers.
     fresh: False if every row goes on where the same row of the batch before ended (carried state).
+    references: one text a row, the target as it was written, for a metric that compares texts.
     """
 
     inputs: dict[str, Tensor]
@@ -75,6 +76,7 @@ class Batch:
     target_lengths: Tensor = None  # type: ignore[assignment]
     index: Tensor | None = None
     fresh: bool = True
+    references: list[str] | None = None
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -93,4 +95,5 @@ class Batch:
             self.target_lengths,
             self.index,
             self.fresh,
+            self.references,
         )

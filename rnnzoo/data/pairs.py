@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 from rnnzoo.batch import EOS, DataSpec
 from rnnzoo.data.base import Columns, check_type
 from rnnzoo.data.rows import RowExamples, RowForm
-from rnnzoo.data.text import Encoder
+from rnnzoo.data.text import Encoder, Unit
 from rnnzoo.limits import check
 
 
 class TextPairs(RowForm):
-    """A text and the text it is turned into, each with a vocabulary of its own.
+    """A text and the text it is turned into, each with a vocabulary of its own, or both with one.
 
     `Batch.target` is the second text with <eos> at its end, (batch, time), IGNORE after it; `target_lengths` counts the
-    <eos>. A decoder's input is <bos> and the target shifted by one, which the task makes.
+    <eos>. A decoder's input is <bos> and the target shifted by one, which the task makes. `Batch.references` holds the
+    second texts as they were given.
 
-    vocab_size: tokens kept of each side, the most frequent first, four special ones counted. min_freq: how often a kept
-    token occurs at least. max_length: tokens kept of a text, from its head. unit: what a token is: a word or
-    punctuation mark, whatever blanks separate, or a character. batch_size: pairs a batch. batch_tokens: at most so many
-    tokens a batch, padding counted, on the longer side. eval_batch_size: pairs a batch in evaluation; as in training if
-    not given.
+    vocab_size: tokens kept of each vocabulary, the most frequent first, four special ones counted. joint_vocabulary:
+    both sides have the same. min_freq: how often a kept token occurs at least. max_length: tokens kept of a text, from
+    its head. unit: what a token is: a word or punctuation mark, whatever blanks separate, a character, or a piece of a
+    word (see `rnnzoo.data.subwords`). batch_size: pairs a batch. batch_tokens: at most so many tokens a batch, padding
+    counted, on the longer side. eval_batch_size: pairs a batch in evaluation; as in training if not given.
     """
 
     name = "text_pairs"
@@ -33,15 +34,16 @@ class TextPairs(RowForm):
         vocab_size: int = 25000,
         min_freq: int = 1,
         max_length: int | None = 100,
-        unit: Literal["word", "space", "character"] = "word",
+        unit: Unit = "word",
         lowercase: bool = True,
+        joint_vocabulary: bool = False,
         batch_size: int = 64,
         batch_tokens: int | None = None,
         eval_batch_size: int | None = None,
     ) -> None:
         check(vocab_size=vocab_size, min_freq=min_freq, max_length=max_length)
         check(batch_size=batch_size, batch_tokens=batch_tokens, eval_batch_size=eval_batch_size)
-        self.vocab_size, self.min_freq = vocab_size, min_freq
+        self.vocab_size, self.min_freq, self.joint_vocabulary = vocab_size, min_freq, joint_vocabulary
         self.settings: dict[str, Any] = {"unit": unit, "lowercase": lowercase, "max_length": max_length}
         self.batch_size, self.batch_tokens, self.eval_batch_size = batch_size, batch_tokens, eval_batch_size
 
@@ -52,19 +54,21 @@ class TextPairs(RowForm):
 
     def fit(self, train: Columns) -> DataSpec:
         self.rows(train, need_target=True)
-        fields = []
         for name in self.columns:
             check_type(name, train[name], str, "text")
-            fields.append(Encoder.fit(train[name], self.vocab_size, self.min_freq, **self.settings).field())
-        return DataSpec(self.name, {"tokens": fields[0]}, fields[1])
+        texts = [train[name] for name in self.columns]
+        if self.joint_vocabulary:
+            texts = [[*texts[0], *texts[1]]]
+        fields = [Encoder.fit(rows, self.vocab_size, self.min_freq, **self.settings).field() for rows in texts]
+        return DataSpec(self.name, {"tokens": fields[0]}, fields[-1])
 
     def encode(self, columns: Columns, spec: DataSpec) -> RowExamples:
+        """A source without tokens becomes one <unk>."""
         self.rows(columns)
         check_type("source", columns["source"], str, "text")
         tokens, cut = Encoder.from_field(spec.inputs["tokens"]).encode(columns["source"])
         if "target" not in columns:
             return RowExamples(tokens, None, cut, sequence_target=True)
         check_type("target", columns["target"], str, "text")
-        encoder = Encoder.from_field(spec.target)
-        target, target_cut = encoder.encode(columns["target"], blank=None)
-        return RowExamples(tokens, target.with_last(EOS), cut + target_cut, sequence_target=True)
+        target, target_cut = Encoder.from_field(spec.target).encode(columns["target"], blank=None)
+        return RowExamples(tokens, target.with_last(EOS), cut + target_cut, True, columns["target"])

@@ -26,13 +26,14 @@ class RowExamples(Examples):
     """Rows of tokens, batched by row numbers.
 
     tokens: the input ids. target: None, or one number a row, or a row of numbers each.
-    sequence_target: the target has lengths of its own.
+    sequence_target: the target has lengths of its own. references: the targets as texts, one a row.
     """
 
     tokens: Ragged
     target: np.ndarray | Ragged | None = None
     truncated: int = 0
     sequence_target: bool = False
+    references: Sequence[str] | None = None
 
     @property
     def lengths(self) -> np.ndarray:
@@ -68,6 +69,7 @@ class RowExamples(Examples):
             target,
             target_lengths,
             torch.from_numpy(rows),
+            references=None if self.references is None else [self.references[row] for row in rows],
         )
 
 

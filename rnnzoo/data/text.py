@@ -13,12 +13,14 @@ from typing import Any, Literal
 import numpy as np
 
 from rnnzoo.batch import EOS, PAD, SPECIALS, UNK, Field
+from rnnzoo.data import subwords
 from rnnzoo.errors import DataError
 
-Unit = Literal["word", "space", "character"]
+Unit = Literal["word", "space", "character", "subword"]
 Truncate = Literal["head", "tail", "head_tail"]
 
 WORD = re.compile(r"\w+(?:'\w+)?|[^\w\s]")
+CUT: dict[str, Callable[[str], Sequence[str]]] = {"word": WORD.findall, "space": str.split, "character": str}
 WRITTEN_SPECIALS = {SPECIALS[UNK]: UNK, SPECIALS[EOS]: EOS}  # corpora have these spelled out; they keep their meaning
 
 
@@ -79,17 +81,22 @@ class Ragged:
         return Ragged.of(np.insert(self.flat, self.offsets[1:], token), self.lengths + 1)
 
 
-def splitter(unit: Unit, lowercase: bool) -> Callable[[str], Sequence[str]]:
+def splitter(
+    unit: Unit, lowercase: bool, names: Sequence[str] = (), merges: Sequence[str] = ()
+) -> Callable[[str], Sequence[str]]:
     """What cuts a text, in Unicode's composed form NFC, into tokens.
 
     unit: "word" for words and single punctuation marks ("it's fine!" -> it's, fine, !), "space" for whatever blanks
-    separate (text that is tokenised already), "character" for each character, blanks too.
+    separate (text that is tokenised already), "character" for each character, blanks too; "subword" for pieces of words,
+    which `merges` of the vocabulary `names` make (see `rnnzoo.data.subwords`).
     """
-    cut: dict[str, Callable[[str], Sequence[str]]] = {"word": WORD.findall, "space": str.split, "character": str}
-    pieces = cut[unit]
-    if lowercase:
-        return lambda text: pieces(unicodedata.normalize("NFC", text.lower()))
-    return lambda text: pieces(unicodedata.normalize("NFC", text))
+    pieces = subwords.Subwords(names, merges).pieces if unit == "subword" else CUT[unit]
+    return lambda text: pieces(normal(text, lowercase))
+
+
+def normal(text: str, lowercase: bool) -> str:
+    """The text in Unicode's composed form NFC, in small letters if asked."""
+    return unicodedata.normalize("NFC", text.lower() if lowercase else text)
 
 
 class _Numbers(dict):
@@ -114,7 +121,8 @@ def numbered(rows: Iterable[Sequence[str]]) -> tuple[Ragged, list[str]]:
 class Encoder:
     """Tokens to ids and back, and the settings that made the tokens: all that a `Field` of tokens holds.
 
-    names: the vocabulary in id order, SPECIALS first. A token that is not in it becomes <unk>.
+    names: the vocabulary in id order, SPECIALS first. A token that is not in it becomes <unk>. merges: of subwords, see
+    `rnnzoo.data.subwords`.
     """
 
     names: tuple[str, ...]
@@ -122,6 +130,7 @@ class Encoder:
     lowercase: bool = True
     max_length: int | None = None
     truncate: Truncate = "head"
+    merges: Sequence[str] = ()
 
     @classmethod
     def fit(
@@ -137,6 +146,9 @@ class Encoder:
 
         Raises: DataError if no token occurs `min_freq` times.
         """
+        if unit == "subword":
+            names, merges = subwords.train((normal(text, lowercase) for text in rows), vocab_size, min_freq)
+            return cls(names, unit, lowercase, merges=merges, **cut)
         encoder = cls(SPECIALS, unit, lowercase, **cut)
         ragged, tokens = numbered(encoder.tokens(rows))
         counts = np.bincount(ragged.flat, minlength=len(tokens)).tolist()
@@ -160,7 +172,8 @@ class Encoder:
 
     def field(self) -> Field:
         options: dict[str, Any] = {"unit": self.unit, "lowercase": self.lowercase}
-        return Field("tokens", self.names, options=options | {"max_length": self.max_length, "truncate": self.truncate})
+        options |= {"max_length": self.max_length, "truncate": self.truncate}
+        return Field("tokens", self.names, options=options | ({"merges": list(self.merges)} if self.merges else {}))
 
     @cached_property
     def ids(self) -> dict[str, int]:
@@ -169,12 +182,12 @@ class Encoder:
 
     def tokens(self, rows: Iterable[Any]) -> Iterable[Sequence[str]]:
         """The tokens of each row: of a text, or of a list of words, which stay whole."""
-        split = splitter(self.unit, self.lowercase)
+        split = splitter(self.unit, self.lowercase, self.names, self.merges)
         for row in rows:
             if isinstance(row, str):
                 yield split(row)
             else:
-                yield [unicodedata.normalize("NFC", word.lower() if self.lowercase else word) for word in row]
+                yield [normal(word, self.lowercase) for word in row]
 
     def encode(self, rows: Iterable[Any], blank: int | None = UNK) -> tuple[Ragged, int]:
         """The ids of each row, and how many rows were cut to `max_length`; an empty row is one `blank`, if given."""
@@ -192,4 +205,6 @@ class Encoder:
             if number == EOS:
                 break
             words.append(self.names[number])
+        if self.unit == "subword":
+            return subwords.joined(words)
         return ("" if self.unit == "character" else " ").join(words)

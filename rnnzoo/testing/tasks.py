@@ -48,6 +48,7 @@ def sample(form: str) -> Columns:
         "text_stream": {"text": texts},
         "text_pairs": {"source": texts, "target": [text[::-1] for text in texts]},
         "labelled_series": {"values": series, "label": labels},
+        "transcribed_series": {"values": series, "text": [" ".join(row[::2]) for row in words]},
         "measured_series": {"values": series, "target": [row.sum(0) for row in series]},
     }
     return samples[form]
@@ -90,7 +91,8 @@ def rows_of(batch: Batch, rows: list[int]) -> Batch:
     elif target.dim() == 2 and not target.is_floating_point():
         target = target[:, :time]
     inputs = {name: tensor[rows][:, :time] for name, tensor in batch.inputs.items()}
-    return Batch(inputs, lengths, target, target_lengths)  # type: ignore[arg-type]
+    references = None if batch.references is None else [batch.references[row] for row in rows]
+    return Batch(inputs, lengths, target, target_lengths, references=references)  # type: ignore[arg-type]
 
 
 def splits(batch: Batch) -> dict[str, list[Batch]]:

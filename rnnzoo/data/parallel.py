@@ -1,0 +1,135 @@
+"""Texts in two languages, sentence by sentence: Multi30k from the Hub, and the user's own files."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any, Literal
+
+from rnnzoo.data.base import Columns, Source
+from rnnzoo.data.sources import READERS, HubSource, check_encoding, decoded, held_out, missing, taken
+from rnnzoo.errors import DataError
+from rnnzoo.limits import check
+
+Language = Literal["en", "de"]
+
+
+class Multi30k(HubSource):
+    """Captions of 31,014 photographs in English and German: 29,000 to train on, 1,014 dev, 1,000 test (2016 Flickr).
+
+    Source: Elliott et al., arXiv:1605.00459; `bentrevett/multi30k` on the Hub, raw text.
+
+    revision: the Hub's commit, branch or tag; the newest if not given. source, target: the languages.
+    """
+
+    form = "text_pairs"
+    hub_id = "bentrevett/multi30k"
+
+    def __init__(self, revision: str | None = None, source: Language = "en", target: Language = "de") -> None:
+        super().__init__(revision)
+        if source == target:
+            raise ValueError(f"source and target are the same language, '{source}'")
+        self.columns = {"source": source, "target": target}
+
+    def parts(self, parts: Any) -> dict[str, Columns]:
+        names = {"train": "train", "dev": "validation", "test": "test"}
+        return {
+            part: {column: list(parts[name][language]) for column, language in self.columns.items()}
+            for part, name in names.items()
+        }
+
+
+class PairFiles(Source):
+    """Your own pairs of texts: two parallel files, or two columns of one table.
+
+    `train: data/train, source: en, target: de` reads data/train.en and data/train.de, one text a line, in the same
+    order. `train: data/train.tsv` reads the columns en and de of a table: CSV, TSV, JSON lines or Parquet, as its
+    ending says (see `TextFiles`).
+
+    train, dev, test: paths. Without dev, the last `dev_fraction` of the training pairs is held out; without test, there
+    is none. encoding: of all but Parquet.
+    """
+
+    form = "text_pairs"
+
+    def __init__(
+        self,
+        train: str,
+        dev: str | None = None,
+        test: str | None = None,
+        source: str = "source",
+        target: str = "target",
+        encoding: str = "utf-8",
+        dev_fraction: float = 0.1,
+    ) -> None:
+        check(dev_fraction=dev_fraction)
+        if source == target:
+            raise ValueError(f"source and target are both '{source}'")
+        check_encoding(encoding)
+        self.paths = {name: Path(path) for name, path in {"train": train, "dev": dev, "test": test}.items() if path}
+        self.names = (source, target)
+        self.encoding, self.dev_fraction = encoding, dev_fraction
+        self._digest: str | None = None
+
+    def read(self) -> dict[str, Columns]:
+        wrong = [
+            message
+            for part, path in self.paths.items()
+            for file in self.files(path)
+            if (message := missing(part, file))
+        ]
+        if wrong:
+            raise DataError(*wrong)
+        parts = {part: self._columns(path) for part, path in self.paths.items()}
+        files = [file for path in self.paths.values() for file in self.files(path)]
+        self._digest = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+        if "dev" not in parts:
+            train = parts["train"]
+            kept, dev = held_out([None] * len(train["source"]), self.dev_fraction)
+            if not dev:
+                raise DataError(
+                    f"{self.place('train')} has one pair only, so none can be held out.\n"
+                    "  Give more pairs, or a dev file."
+                )
+            parts |= {"train": taken(train, kept), "dev": taken(train, dev)}
+        return parts
+
+    def files(self, path: Path) -> list[Path]:
+        """The table itself, or the two parallel files."""
+        if path.suffix.lower() in READERS:
+            return [path]
+        return [path.with_name(f"{path.name}.{name}") for name in self.names]
+
+    def _columns(self, path: Path) -> Columns:
+        files = self.files(path)
+        try:
+            if files == [path]:
+                table = READERS[path.suffix.lower()](path, self.names, self.encoding)
+                sides = [table[name] for name in self.names]
+            else:
+                sides = [lines(file, self.encoding) for file in files]
+        except OSError as cause:
+            raise DataError(f"cannot read {cause.filename or path}: {cause.strerror or cause}.") from cause
+        if len(sides[0]) != len(sides[1]):
+            raise DataError(
+                f"{files[0]} has {len(sides[0])} lines and {files[1]} has {len(sides[1])}.\n"
+                "  Line n of one file is the translation of line n of the other."
+            )
+        for row, pair in enumerate(zip(*sides, strict=True), start=1):
+            for name, text in zip(self.names, pair, strict=True):
+                if not isinstance(text, str) or not text.strip():
+                    told = "empty" if text is None or isinstance(text, str) else f"{text!r:.80}, not text"
+                    raise DataError(f"{path}, row {row}: '{name}' is {told}.\n  Give each row both texts.")
+        return {"source": sides[0], "target": sides[1]}
+
+    def place(self, part: str) -> str:
+        return str(self.paths[part]) if part in self.paths else super().place(part)
+
+    def identity(self) -> dict[str, str | None]:
+        """The file names, and the SHA-256 of their contents."""
+        return {"id": ", ".join(path.name for path in self.paths.values()), "revision": self._digest}
+
+
+def lines(path: Path, encoding: str) -> list[str]:
+    """The lines of a text file. Raises: DataError."""
+    return [line.removesuffix("\r") for line in decoded(path, encoding).removesuffix("\n").split("\n")]

@@ -1,0 +1,63 @@
+"""Subwords: pieces of words, so that a small vocabulary writes every word of the training text.
+
+Source: Sennrich, Haddow, Birch, "Neural Machine Translation of Rare Words with Subword Units", arXiv:1508.07909.
+Differs: the mark of a word stands at its beginning ("▁wor", "d", "s"), as in SentencePiece, arXiv:1808.06226, so that
+pieces put together are the text again. Punctuation marks are pieces of their own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+
+from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+
+from rnnzoo.batch import SPECIALS, UNK
+
+BLANK = "▁"
+
+
+def _tokenizer(model: models.BPE) -> Tokenizer:
+    tokenizer = Tokenizer(model)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Metaspace(BLANK, prepend_scheme="always"), pre_tokenizers.Punctuation()]
+    )
+    return tokenizer
+
+
+def train(texts: Iterable[str], vocab_size: int, min_freq: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The vocabulary of the most frequent pieces, SPECIALS first, and the merges that make them, in their order.
+
+    A merge is two pieces with a blank between, joined where they stand side by side `min_freq` times or more. The same
+    texts give the same answer. Characters count to `vocab_size` and are kept all.
+    """
+    tokenizer = _tokenizer(models.BPE(unk_token=SPECIALS[UNK]))
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size, min_frequency=min_freq, special_tokens=list(SPECIALS), show_progress=False
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    model = json.loads(tokenizer.to_str())["model"]
+    names = sorted(model["vocab"], key=model["vocab"].__getitem__)
+    return tuple(names), tuple(" ".join(pair) for pair in model["merges"])
+
+
+class Subwords:
+    """Cuts texts into the pieces of a vocabulary."""
+
+    def __init__(self, names: Sequence[str], merges: Sequence[str]) -> None:
+        """Raises: ValueError for a merge of pieces that the vocabulary lacks."""
+        vocabulary = {name: number for number, name in enumerate(names)}
+        pairs = [tuple(merge.split(" ")) for merge in merges]
+        try:
+            self._tokenizer = _tokenizer(models.BPE(vocabulary, pairs, unk_token=SPECIALS[UNK]))  # type: ignore[arg-type]
+        except Exception as error:  # the library raises Exception itself
+            raise ValueError(f"the merges do not fit the vocabulary: {error}") from error
+
+    def pieces(self, text: str) -> list[str]:
+        """The pieces of a text; <unk> for a character that the training text did not have."""
+        return self._tokenizer.encode(text).tokens
+
+
+def joined(pieces: Iterable[str]) -> str:
+    """The text that the pieces were cut from, its blanks single."""
+    return "".join(pieces).replace(BLANK, " ").strip()
