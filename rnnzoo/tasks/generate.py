@@ -15,8 +15,6 @@ matter: `beam` reorders its rows by the caller's `select(state, rows)`, rows (ro
         return memory.select(rows), recurrence.select(hidden, rows)
 
     best = beam(step, select, model.read(batch), batch.lengths.new_full((len(batch),), BOS), size=5, end=EOS)
-
-The functions draw no gradient graph if the caller is under `torch.inference_mode()` or `torch.no_grad()`.
 """
 
 from __future__ import annotations
@@ -64,6 +62,7 @@ def restricted(
     return logits
 
 
+@torch.no_grad()
 def sample(
     step: Step, state: Any, tokens: Tensor, length: int, *, temperature: float = 1.0, top_k: int | None = None,
     top_p: float | None = None, seed: int = 0, forbid: Sequence[int] = (), end: int | None = None,
@@ -105,6 +104,7 @@ def penalty(length: Any, alpha: float) -> Any:
     return ((5 + length) / 6) ** alpha
 
 
+@torch.no_grad()
 def beam(
     step: Step, select: Select, state: Any, tokens: Tensor, *, size: int = 5, max_steps: int | Tensor = 100,
     length_penalty: float = 0.6, forbid: Sequence[int] = (PAD,), end: int = EOS,
@@ -129,15 +129,14 @@ def beam(
     best = torch.full((count,), -torch.inf, device=device)  # (live,) score of each one's best finished hypothesis
     scores = torch.zeros(count, 1, device=device)  # (live, hypotheses) log-probabilities of the unfinished, best first
     written = tokens.new_empty(count, 1, 0)  # (live, hypotheses, steps)
-    forbidden = torch.tensor(forbid, dtype=torch.int64, device=device)
+    barred = torch.tensor([*forbid, end], device=device)
     length = 0
     while len(row):
         length += 1
         logits, state = step(tokens, state)
-        told = logits.float().index_fill(-1, forbidden, -torch.inf).log_softmax(-1)  # (live * hypotheses, vocabulary)
+        told = logits.float().log_softmax(-1)  # (live * hypotheses, vocabulary)
         ended = scores + told[:, end].view_as(scores)
-        told = told.index_fill(-1, torch.tensor([end], device=device), -torch.inf)
-        values, words = told.topk(min(size, told.shape[-1] - 1), -1)
+        values, words = told.index_fill_(-1, barred, -torch.inf).topk(min(size, told.shape[-1] - 1), -1)
         width = values.shape[-1]
         values = (scores.unsqueeze(-1) + values.view(*scores.shape, width)).flatten(1)
         scores, places = values.topk(min(size, values.shape[1]), -1)
