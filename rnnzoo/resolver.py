@@ -326,6 +326,8 @@ class Resolver:
 
     def check_form(self, sections: dict[str, Node]) -> None:
         """The task must take the form of examples that the data set has."""
+        from rnnzoo.data.forms import fits
+
         source, task = self.classes.get("data"), self.classes.get("task")
         if source is None or task is None:
             return
@@ -333,19 +335,21 @@ class Resolver:
             self.wrong(sections["task"], "task", f"{task.__name__} does not say its {' and '.join(lacking)}.")
             del self.classes["task"]
             return
-        if source.form == task.form:
+        if fits(source.form, task.form):
             return
         names = {key: _name(sections[key]) for key in ("data", "task")}
-        fits = {
-            kind: ", ".join(name for name, cls in _loadable(kind) if getattr(cls, "form", None) == form) or "none"
-            for kind, form in (("tasks", source.form), ("datasets", task.form))
-        }
+        tasks, datasets = (
+            [(name, cls.form) for name, cls in _loadable(kind) if hasattr(cls, "form")]
+            for kind in ("tasks", "datasets")
+        )
         self.wrong(
             sections["task"],
             "task",
             f"'{names['task']}' takes {task.form}, and data set '{names['data']}' has {source.form}.\n"
-            f"  Tasks for '{names['data']}': {fits['tasks']}.\n"
-            f"  Data sets for '{names['task']}': {fits['datasets']}.",
+            f"  Tasks for '{names['data']}': "
+            f"{', '.join(name for name, form in tasks if fits(source.form, form)) or 'none'}.\n"
+            f"  Data sets for '{names['task']}': "
+            f"{', '.join(name for name, form in datasets if fits(form, task.form)) or 'none'}.",
         )
 
     def check_answer(self, sections: dict[str, Node], architecture: dict[str, Any] | None) -> None:

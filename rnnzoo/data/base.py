@@ -25,7 +25,10 @@ class Source(ABC):
         text_stream     text: list[str], the lines in order
         text_pairs      source: list[str]         target: list[str]
         labelled_series values: one array (time, features) a row    label: list[str]
+        labelled_sound  sound: one array (samples,) a row    rate: list[int], in Hz    label: list[str]
         measured_series values: one array (time, features) a row    target: one number, or an array (targets,), a row
+        transcribed_series values: one array (time, features) a row    text: list[str]
+        transcribed_sound sound: one array (samples,) a row    rate: list[int], in Hz    text: list[str]
     """
 
     form: ClassVar[str]

@@ -4,9 +4,27 @@ from rnnzoo.data.base import Form
 from rnnzoo.data.labelled import LabelledText
 from rnnzoo.data.pairs import TextPairs
 from rnnzoo.data.series import LabelledSeries, MeasuredSeries
+from rnnzoo.data.sounds import LabelledSound, TranscribedSound
 from rnnzoo.data.stream import TextStream
 from rnnzoo.data.tagged import TaggedText
+from rnnzoo.data.transcribed import TranscribedSeries
 
 FORMS: dict[str, type[Form]] = {
-    form.name: form for form in (LabelledText, TaggedText, TextStream, TextPairs, LabelledSeries, MeasuredSeries)
+    form.name: form
+    for form in (
+        LabelledText,
+        TaggedText,
+        TextStream,
+        TextPairs,
+        LabelledSeries,
+        LabelledSound,
+        MeasuredSeries,
+        TranscribedSeries,
+        TranscribedSound,
+    )
 }
+
+
+def fits(form: str, wanted: str) -> bool:
+    """Whether a form is the wanted one or a kind of it, as a labelled sound is a labelled series."""
+    return form == wanted or (form in FORMS and wanted in FORMS and issubclass(FORMS[form], FORMS[wanted]))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -79,8 +79,15 @@ class Series(RowForm):
 
     def fit(self, train: Columns) -> DataSpec:
         self.rows(train, need_target=True)
-        features = _arrays("values", train["values"])[0].shape[1]
-        return DataSpec(self.name, {"values": Field("values", size=features)}, self.target_field(train))
+        return DataSpec(self.name, {"values": self.input_field(train)}, self.target_field(train))
+
+    def input_field(self, train: Columns) -> Field:
+        """What the features of the training rows are."""
+        return Field("values", size=_arrays("values", train["values"])[0].shape[1])
+
+    def input_arrays(self, columns: Columns, field: Field) -> list[np.ndarray]:
+        """Each row as (time, features) float32."""
+        return _arrays("values", columns["values"], field.size)
 
     def target_field(self, train: Columns) -> Field:
         """What the targets of the training rows are."""
@@ -92,7 +99,7 @@ class Series(RowForm):
 
     def encode(self, columns: Columns, spec: DataSpec) -> SeriesExamples:
         self.rows(columns)
-        arrays = _arrays("values", columns["values"], spec.inputs["values"].size)
+        arrays = self.input_arrays(columns, spec.inputs["values"])
         offsets = np.cumsum([0, *map(len, arrays)], dtype=np.int64)
         target = self.target_array(columns, spec.target) if self.target in columns else None
         return SeriesExamples(np.concatenate(arrays), offsets, target)
@@ -106,7 +113,7 @@ class LabelledSeries(Series):
     """A series of numbers and the one label it has."""
 
     name = "labelled_series"
-    columns = ("values", "label")
+    columns: ClassVar[tuple[str, ...]] = ("values", "label")
     target = "label"
 
     def target_field(self, train: Columns) -> Field:

@@ -1,0 +1,169 @@
+"""Sound: WAV files as samples, and samples as log-mel features."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from rnnzoo.errors import DataError
+
+PCM, FLOAT, EXTENSIBLE = 0x0001, 0x0003, 0xFFFE
+CODECS = {0x0002: "ADPCM", 0x0006: "A-law", 0x0007: "mu-law", 0x0011: "IMA ADPCM", 0x0031: "GSM", 0x0055: "MP3"}
+FLOOR = 1e-6  # power that is added before the logarithm: below what 16 bits tell from silence
+
+
+# -- WAV ------------------------------------------------------------------------------------------------------------
+
+
+def read_wav(file: str | Path | bytes, name: str | None = None) -> tuple[np.ndarray, int]:
+    """The samples of a WAV file, (samples,) float32 in [-1, 1], and their rate in Hz; channels become their mean.
+
+    file: a path, or the file's bytes, which a message calls `name`. Read are whole numbers of 8, 16, 24 and 32 bits
+    (PCM) and floating-point numbers of 32 and 64 bits. Raises: DataError, naming the file.
+    """
+    name = name or ("the sound" if isinstance(file, bytes) else str(file))
+    if not isinstance(file, bytes):
+        try:
+            file = Path(file).read_bytes()
+        except (OSError, ValueError) as cause:
+            raise DataError(f"cannot read the sound {name}: {getattr(cause, 'strerror', None) or cause}.") from cause
+    chunks = _chunks(file, name)
+    codec, channels, rate, block, bits = struct.unpack_from("<HHIxxxxHH", chunks[b"fmt "])
+    if codec == EXTENSIBLE and len(chunks[b"fmt "]) >= 26:
+        (codec,) = struct.unpack_from("<H", chunks[b"fmt "], 24)
+    if (codec, bits) not in DECODERS:
+        kind = {PCM: "PCM", FLOAT: "floating point"}.get(codec) or CODECS.get(codec, f"codec {codec:#06x}")
+        raise DataError(
+            f"{name}: a WAV file of {bits} bits {kind} cannot be read.\n"
+            "  Read are PCM of 8, 16, 24 and 32 bits, and floating point of 32 and 64.\n"
+            f"  Convert it: ffmpeg -i FILE -c:a pcm_s16le NEW.wav"
+        )
+    if not channels or not rate or block != channels * bits // 8:
+        raise DataError(f"{name}: a WAV header of {channels} channels, {rate} Hz and {block} bytes a step is damaged.")
+    data = chunks[b"data"]
+    if len(data) % block:
+        raise DataError(f"{name} is damaged: {len(data)} bytes of sound are no whole number of {block}-byte steps.")
+    if not data:
+        raise DataError(f"{name} has no samples.")
+    samples = DECODERS[codec, bits](data).reshape(-1, channels).mean(1, dtype=np.float64).astype(np.float32)
+    if not np.isfinite(samples).all():
+        raise DataError(f"{name}: a sample is infinite or not a number.")
+    return samples, rate
+
+
+def _chunks(file: bytes, name: str) -> dict[bytes, bytes]:
+    """The first chunk of each kind, up to "data". Raises: DataError for what is no WAV file, or not all of one."""
+    if len(file) < 12 or file[:4] != b"RIFF" or file[8:12] != b"WAVE":
+        raise DataError(f"{name} is not a WAV file: it begins with {file[:12]!r}, not with RIFF and WAVE.")
+    chunks: dict[bytes, bytes] = {}
+    place = 12
+    while place + 8 <= len(file) and b"data" not in chunks:
+        kind, size = struct.unpack_from("<4sI", file, place)
+        chunk = file[place + 8 : place + 8 + size]
+        if len(chunk) < size:
+            told = kind.decode("ascii", "replace").strip()
+            raise DataError(f"{name} is cut short: its '{told}' has {len(chunk)} bytes where its header says {size}.")
+        chunks.setdefault(kind, chunk)
+        place += 8 + size + size % 2
+    for kind, least in ((b"fmt ", 16), (b"data", 0)):
+        if len(chunks.get(kind, b"")) < least or kind not in chunks:
+            raise DataError(f"{name} is a damaged WAV file: it has no whole '{kind.decode().strip()}' chunk.")
+    return chunks
+
+
+def _pcm24(data: bytes) -> np.ndarray:
+    """Three bytes a sample, as the upper ones of four."""
+    wide = np.zeros((len(data) // 3, 4), dtype=np.uint8)
+    wide[:, 1:] = np.frombuffer(data, dtype=np.uint8).reshape(-1, 3)
+    return wide.view("<i4")[:, 0] / 2.0**31
+
+
+DECODERS = {
+    (PCM, 8): lambda data: (np.frombuffer(data, dtype=np.uint8) - 128.0) / 2.0**7,
+    (PCM, 16): lambda data: np.frombuffer(data, dtype="<i2") / 2.0**15,
+    (PCM, 24): _pcm24,
+    (PCM, 32): lambda data: np.frombuffer(data, dtype="<i4") / 2.0**31,
+    (FLOAT, 32): lambda data: np.frombuffer(data, dtype="<f4"),
+    (FLOAT, 64): lambda data: np.frombuffer(data, dtype="<f8"),
+}
+
+
+# -- features -------------------------------------------------------------------------------------------------------
+
+
+def mel(hertz: np.ndarray | float) -> np.ndarray:
+    """Pitch in mel: 2595 log10(1 + f / 700), 1000 mel at 1000 Hz. Source: O'Shaughnessy, 1987; as in HTK."""
+    return 2595 * np.log10(1 + np.asarray(hertz) / 700)
+
+
+@dataclass(frozen=True)
+class LogMel:
+    """Logarithms of the power in bands of equal width in mel, frame by frame.
+
+        X_k = sum_n w_n x_n exp(-2 pi i k n / N)        w_n = (1 - cos(2 pi n / window)) / 2, the Hann window
+        y_m = log(FLOOR + sum_k b_mk |X_k|^2)           b_m: a triangle over the frequencies, 1 at its peak
+
+    with the peaks of neighbouring triangles at each other's feet, from 0 Hz to half of the rate. N is the power of two
+    from the window's length on.
+
+    rate: samples a second. n_mels: bands. window_ms, hop_ms: a frame's length and the step to the next, milliseconds.
+    stack: so many frames side by side are one step of the sequence, which is as many times shorter.
+    Raises: DataError if a band is too narrow to hold a frequency, or a frame or the hop too short for a sample.
+    """
+
+    rate: int
+    n_mels: int = 40
+    window_ms: float = 25.0
+    hop_ms: float = 10.0
+    stack: int = 1
+
+    def __post_init__(self) -> None:
+        if min(self.hop, self.window) < 1 or not self.bands.any(1).all():
+            raise DataError(
+                f"{self.n_mels} mel bands of {self.window_ms:g} ms frames each {self.hop_ms:g} ms "
+                f"cannot be had at {self.rate} Hz.\n  Lower n_mels, or raise window_ms or hop_ms."
+            )
+
+    @property
+    def window(self) -> int:
+        """Samples in a frame."""
+        return round(self.rate * self.window_ms / 1000)
+
+    @property
+    def hop(self) -> int:
+        """Samples from a frame's start to the next one's."""
+        return round(self.rate * self.hop_ms / 1000)
+
+    @property
+    def points(self) -> int:
+        """N of the Fourier transform."""
+        return 1 << max(1, self.window - 1).bit_length()
+
+    @property
+    def size(self) -> int:
+        """Features a step."""
+        return self.n_mels * self.stack
+
+    @property
+    def bands(self) -> np.ndarray:
+        """b: (n_mels, N / 2 + 1), the weight of each frequency in each band."""
+        frequencies = mel(np.arange(self.points // 2 + 1) * self.rate / self.points)
+        corners = np.linspace(0, mel(self.rate / 2), self.n_mels + 2)[:, None]
+        low, peak, high = corners[:-2], corners[1:-1], corners[2:]
+        rising, falling = (frequencies - low) / (peak - low), (high - frequencies) / (high - peak)
+        return np.maximum(0, np.minimum(rising, falling))
+
+    def __call__(self, samples: np.ndarray) -> np.ndarray:
+        """samples: (samples,). Returns (steps, n_mels * stack) float32; silence is added to fill the last step."""
+        frames = 1 + max(0, -(-(len(samples) - self.window) // self.hop))
+        frames += -frames % self.stack
+        padded = np.zeros(self.window + (frames - 1) * self.hop)
+        kept = min(len(samples), len(padded))
+        padded[:kept] = samples[:kept]
+        cut = np.lib.stride_tricks.sliding_window_view(padded, self.window)[:: self.hop]
+        hann = (1 - np.cos(2 * np.pi * np.arange(self.window) / self.window)) / 2
+        power = np.abs(np.fft.rfft(cut * hann, self.points)) ** 2
+        return np.log(FLOOR + power @ self.bands.T).astype(np.float32).reshape(-1, self.size)

@@ -1,0 +1,87 @@
+"""Sounds: series whose features are made here, so that a model can be asked with WAV files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from rnnzoo.batch import DataSpec, Field
+from rnnzoo.data.audio import LogMel, read_wav
+from rnnzoo.data.base import Columns, check_type
+from rnnzoo.data.series import LabelledSeries, Series, SeriesExamples
+from rnnzoo.data.transcribed import TranscribedSeries
+from rnnzoo.errors import DataError
+from rnnzoo.limits import check
+
+
+class Sounds(Series):
+    """A series that is a sound: its features are log-mel frames, standardised by the training part's.
+
+    sound: (samples,) float in [-1, 1]; rate: samples a second, the same in every row. Other rates are refused, not
+    resampled.
+
+    n_mels, window_ms, hop_ms, stack: see `LogMel`. The others: see `Series`.
+    """
+
+    def __init__(
+        self, n_mels: int = 40, window_ms: float = 25.0, hop_ms: float = 10.0, stack: int = 1, **others: Any
+    ) -> None:
+        super().__init__(**others)
+        check(n_mels=n_mels, window_ms=window_ms, hop_ms=hop_ms, stack=stack)
+        self.features = {"n_mels": n_mels, "window_ms": window_ms, "hop_ms": hop_ms, "stack": stack}
+
+    def input_field(self, train: Columns) -> Field:
+        check_type("rate", train["rate"], int, "samples a second, a whole number")
+        features = LogMel(train["rate"][0], **self.features)  # type: ignore[arg-type]
+        steps = np.concatenate(_heard(features, train))
+        deviation = steps.std(0, dtype=np.float64)
+        standard = {
+            "mean": steps.mean(0, dtype=np.float64).tolist(),
+            "deviation": np.where(deviation, deviation, 1).tolist(),
+        }
+        return Field("values", size=features.size, options=asdict(features) | standard)
+
+    def input_arrays(self, columns: Columns, field: Field) -> list[np.ndarray]:
+        options = dict(field.options)
+        mean, deviation = (np.array(options.pop(name), dtype=np.float32) for name in ("mean", "deviation"))
+        return [(steps - mean) / deviation for steps in _heard(LogMel(**options), columns)]
+
+    def ask(self, texts: Sequence[Any], spec: DataSpec) -> SeriesExamples:
+        """Sounds, as paths of WAV files or as the bytes of such."""
+        heard = [
+            read_wav(file, f"sound {row}" if isinstance(file, bytes) else None) for row, file in enumerate(texts, 1)
+        ]
+        return self.encode({"sound": [sound for sound, _ in heard], "rate": [rate for _, rate in heard]}, spec)
+
+
+def _heard(features: LogMel, columns: Columns) -> list[np.ndarray]:
+    """The features of each row. Raises: DataError, naming the row, for another rate or no samples."""
+    found = []
+    for row, (sound, rate) in enumerate(zip(columns["sound"], columns["rate"], strict=True), start=1):
+        if rate != features.rate:
+            raise DataError(
+                f"column 'rate', row {row}: {rate} Hz, where {features.rate} Hz are expected.\n"
+                f"  Resample it: ffmpeg -i FILE -ar {features.rate} NEW.wav"
+            )
+        samples = np.asarray(sound, dtype=np.float32)
+        if samples.ndim != 1 or not samples.size or not np.isfinite(samples).all():
+            raise DataError(f"column 'sound', row {row}: expected (samples,), at least one, all finite numbers.")
+        found.append(features(samples))
+    return found
+
+
+class LabelledSound(Sounds, LabelledSeries):
+    """A sound and the one label it has."""
+
+    name = "labelled_sound"
+    columns = ("sound", "rate", "label")
+
+
+class TranscribedSound(Sounds, TranscribedSeries):
+    """A sound and the text that it says."""
+
+    name = "transcribed_sound"
+    columns = ("sound", "rate", "text")

@@ -1,0 +1,111 @@
+"""Connectionist temporal classification: what a sequence of steps says, without a word on where.
+
+At each step the network names a token or the blank, id 0. A row of such names, an alignment, says the tokens that are
+left when runs of one name are taken as one and blanks are dropped:
+
+    p(l | x) = sum over the alignments a that say l of prod_t y_t(a_t)
+
+Source: Graves, Fernandez, Gomez, Schmidhuber, ICML 2006, doi:10.1145/1143844.1143891.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from collections.abc import Sequence
+from math import exp, inf, log1p
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torchmetrics import Metric
+
+BLANK = 0
+
+
+def ctc_loss(logits: Tensor, target: Tensor, lengths: Tensor, target_lengths: Tensor) -> Tensor:
+    """-ln p(l | x) in nats, summed over the batch, in fp32; infinite where no alignment says the target.
+
+    logits: (batch, time, classes). target: (batch, longest target) int64, whatever after each one's end. lengths,
+    target_lengths: (batch,) int64.
+    """
+    log_probs = logits.float().log_softmax(-1).transpose(0, 1)
+    mask = torch.arange(target.shape[1], device=target.device) < target_lengths.to(target.device)[:, None]
+    return F.ctc_loss(log_probs, target[mask], lengths, target_lengths, blank=BLANK, reduction="sum")
+
+
+def best_path(logits: Tensor, lengths: Tensor) -> list[list[int]]:
+    """What each sequence's most probable alignment says. logits: (batch, time, classes); lengths: (batch,)."""
+    best = logits.argmax(-1).tolist()
+    return [collapsed(row[:length]) for row, length in zip(best, lengths.tolist(), strict=True)]
+
+
+def collapsed(alignment: Sequence[int]) -> list[int]:
+    """The tokens that an alignment says."""
+    return [token for token, _ in itertools.groupby(alignment) if token != BLANK]
+
+
+def prefix_search(log_probs: Tensor, beam: int) -> tuple[list[int], float]:
+    """The most probable tokens of one sequence, and ln p of what the beam saw of them, in nats.
+
+    After each step the `beam` most probable prefixes are kept, each with the probability of its alignments that
+    end in a blank and of those that do not. With every prefix kept, the answer is the true argmax of p(l | x).
+    log_probs: (time, classes). Source: Graves, "Supervised Sequence Labelling with Recurrent Neural Networks", 2012,
+    section 7.5, as a beam search: Hannun et al., arXiv:1408.2873.
+    """
+    kept: dict[tuple[int, ...], tuple[float, float]] = {(): (0.0, -inf)}  # prefix -> ln p ending in blank, in a token
+    for step in log_probs.tolist():
+        grown: dict[tuple[int, ...], list[float]] = defaultdict(lambda: [-inf, -inf])
+        for prefix, (blank, token) in kept.items():
+            either = _add(blank, token)
+            own = grown[prefix]
+            own[0] = _add(own[0], either + step[BLANK])
+            if prefix:
+                own[1] = _add(own[1], token + step[prefix[-1]])
+            for name, score in enumerate(step):
+                if name != BLANK:
+                    longer = grown[(*prefix, name)]
+                    before = blank if prefix and name == prefix[-1] else either
+                    longer[1] = _add(longer[1], before + score)
+        best = sorted(grown.items(), key=lambda item: (-_add(*item[1]), item[0]))[:beam]
+        kept = {prefix: (scores[0], scores[1]) for prefix, scores in best}
+    prefix, scores = next(iter(kept.items()))
+    return list(prefix), _add(*scores)
+
+
+def _add(a: float, b: float) -> float:
+    """ln(exp(a) + exp(b))."""
+    if a < b:
+        a, b = b, a
+    return a if b == -inf else a + log1p(exp(b - a))
+
+
+def edits(found: Sequence[int], wanted: Sequence[int]) -> int:
+    """The fewest insertions, deletions and substitutions of tokens that turn one into the other (Levenshtein, 1966)."""
+    row = list(range(len(wanted) + 1))
+    for place, token in enumerate(found, start=1):
+        diagonal, row[0] = row[0], place
+        for column, other in enumerate(wanted, start=1):
+            diagonal, row[column] = row[column], min(row[column] + 1, row[column - 1] + 1, diagonal + (token != other))
+    return row[-1]
+
+
+class TokenErrorRate(Metric):
+    """Edits from what was found to what was wanted, over the number of wanted tokens; above 1 if much is made up."""
+
+    full_state_update = False
+    edits: Tensor
+    tokens: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("edits", torch.tensor(0), dist_reduce_fx="sum")
+        self.add_state("tokens", torch.tensor(0), dist_reduce_fx="sum")
+
+    def update(self, preds: Sequence[Sequence[int]], target: Sequence[Sequence[int]]) -> None:
+        """Rows of tokens."""
+        self.edits += sum(edits(found, wanted) for found, wanted in zip(preds, target, strict=True))
+        self.tokens += sum(map(len, target))
+
+    def compute(self) -> Tensor:
+        return self.edits / self.tokens.clamp(min=1)

@@ -1,0 +1,70 @@
+"""Transcription: the text that a series says, shorter than it and in its order (unaligned many to many)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+from torchmetrics import MetricCollection
+
+from rnnzoo.architectures.base import EACH
+from rnnzoo.batch import Batch, DataSpec
+from rnnzoo.cells.base import State
+from rnnzoo.data.text import Encoder
+from rnnzoo.limits import check
+from rnnzoo.model import SequenceModel
+from rnnzoo.tasks.base import Output, Task
+from rnnzoo.tasks.ctc import TokenErrorRate, best_path, ctc_loss, prefix_search
+
+
+class Transcription(Task):
+    """Write down what a series says, by connectionist temporal classification; see `rnnzoo.tasks.ctc`.
+
+    The blank is <pad>. Losses are in nats a token. beam: prefixes kept in decoding; 1 takes the best path.
+    """
+
+    form = "transcribed_series"
+    needs = EACH
+    needs_reason = "transcription names a token or a blank at each step of the series that is read"
+    monitor = ("error_rate", "min")
+
+    def __init__(self, spec: DataSpec, beam: int = 1) -> None:
+        super().__init__(spec)
+        check(beam=beam)
+        self.beam = beam
+        self.encoder = Encoder.from_field(spec.target)
+
+    def forward(
+        self, model: SequenceModel, batch: Batch, state: list[State] | None = None, step: int | None = None
+    ) -> Output:
+        return Output(logits=model.each(batch)[0])  # (batch, time, tokens)
+
+    def loss(self, output: Output, batch: Batch) -> Tensor:
+        total = ctc_loss(output.logits, batch.target, batch.lengths, batch.target_lengths)
+        return total / max(self.count(batch), 1)
+
+    def count(self, batch: Batch) -> int:
+        return int(batch.target_lengths.sum())
+
+    def metrics(self) -> MetricCollection:
+        return MetricCollection({"error_rate": TokenErrorRate()})
+
+    def update(
+        self, metrics: MetricCollection, output: Output, batch: Batch, loss: Tensor, model: SequenceModel
+    ) -> None:
+        rows = zip(batch.target.tolist(), batch.target_lengths.tolist(), strict=True)
+        metrics.update(self.decode(output.logits, batch.lengths), [row[:length] for row, length in rows])
+
+    def decode(self, logits: Tensor, lengths: Tensor) -> list[list[int]]:
+        """The tokens of each sequence. logits: (batch, time, tokens); lengths: (batch,)."""
+        if self.beam == 1:
+            return best_path(logits, lengths)
+        log_probs = logits.float().log_softmax(-1).cpu()
+        return [
+            prefix_search(row[:length], self.beam)[0] for row, length in zip(log_probs, lengths.tolist(), strict=True)
+        ]
+
+    def predictions(self, model: SequenceModel, batch: Batch) -> list[dict[str, Any]]:
+        """text: what the series says."""
+        logits = self.forward(model, batch).logits
+        return [{"text": self.encoder.decode(row)} for row in self.decode(logits, batch.lengths)]
