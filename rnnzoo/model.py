@@ -84,10 +84,14 @@ class SequenceModel(nn.Module):
         self.head.weight = source.embedding.weight
 
     def encode(self, batch: Batch, state: list[State] | None = None, need_state: bool = False) -> Encoded:
-        """What the architecture makes of the batch's inputs, side by side."""
-        x = [part(batch.inputs[name]) for name, part in zip(self.input_names, self.inputs, strict=True)]
-        sequences = Sequences.of(x[0] if len(x) == 1 else torch.cat(x, -1), batch.lengths)
+        """What the architecture makes of the batch's inputs."""
+        sequences = Sequences.of(self.embed(batch), batch.lengths)
         return self.architecture(sequences, state=state, need_state=need_state)
+
+    def embed(self, batch: Batch) -> Tensor:
+        """The inputs of each step, side by side: (batch, time, features)."""
+        x = [part(batch.inputs[name]) for name, part in zip(self.input_names, self.inputs, strict=True)]
+        return x[0] if len(x) == 1 else torch.cat(x, -1)
 
     def pooled(self, batch: Batch) -> Tensor:
         """One answer for each sequence: logits (batch, classes)."""
