@@ -174,6 +174,16 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
     new.add_argument("name", metavar="NAME", help="the part's name in recipes, as in my_cell")
     new.add_argument("--kind", default="cell", choices=KINDS, help="(default: cell)")
     new.add_argument("--folder", type=Path, metavar="DIR", help="where to write it (default: rnnzoo-NAME, here)")
+    table = add(
+        _results, "make the table of results from finished runs of the shipped recipes",
+        "rnnzoo results   or   rnnzoo results runs/imdb_bilstm/ID --keep",
+    )  # fmt: skip
+    table.add_argument("run", nargs="*", metavar="RUN", help="runs' folders or ids (default: those that were kept)")
+    table.add_argument("--keep", action="store_true", help="keep the runs' facts in recipes/manifests first")
+    table.add_argument("--ship", action="store_true", help="put the runs' weights into rnnzoo/pretrained")
+    table.add_argument("--markdown", type=Path, metavar="FILE", help="write a page with the table, as RESULTS.md")
+    table.add_argument("--csv", type=Path, metavar="FILE", help="write the table with all columns")
+    table.add_argument("--update", type=Path, metavar="FILE", help="write the table into a marked page, as README.md")
     bench.add_arguments(add(_bench, "measure the speed of cells, or of a recipe", "rnnzoo bench cell lstm gru --json"))
     return parser, list(commands.choices)
 
@@ -337,7 +347,7 @@ def _show_run(run: str, as_json: bool) -> int:
     return 0
 
 
-# -- check, new-plugin, bench ---------------------------------------------------------------------------------------
+# -- check, new-plugin, results, bench ------------------------------------------------------------------------------
 
 
 def _check(given: argparse.Namespace) -> int:
@@ -351,6 +361,12 @@ def _new_plugin(given: argparse.Namespace) -> int:
 
     templates.write(given.kind, given.name, given.folder)
     return 0
+
+
+def _results(given: argparse.Namespace) -> int:
+    from rnnzoo import results
+
+    return results.run(given)
 
 
 def _bench(given: argparse.Namespace) -> int:

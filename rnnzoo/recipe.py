@@ -78,13 +78,17 @@ class Raw:
 # Phase 1: read
 
 
-def shipped() -> dict[str, Path]:
-    """The recipes that come with rnnzoo, by name: the path below the recipes' folder, without its suffix."""
+def folder() -> Path:
+    """Where the recipes that come with rnnzoo are: in the package or, of an editable install, in the repository."""
     package = Path(__file__).parent
-    folder = package / "recipes"
-    if not folder.is_dir() and (package.parent / "pyproject.toml").is_file():  # an editable install
-        folder = package.parent / "recipes"
-    return {path.relative_to(folder).with_suffix("").as_posix(): path for path in sorted(folder.rglob("*.yaml"))}
+    if not (package / "recipes").is_dir() and (package.parent / "pyproject.toml").is_file():
+        return package.parent / "recipes"
+    return package / "recipes"
+
+
+def shipped() -> dict[str, Path]:
+    """The recipes that come with rnnzoo, by name: the path below their folder, without its suffix."""
+    return {path.relative_to(folder()).with_suffix("").as_posix(): path for path in sorted(folder().rglob("*.yaml"))}
 
 
 def read(recipe: str | Path, overrides: Sequence[str] = ()) -> Raw:

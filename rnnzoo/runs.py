@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rnnzoo import pretrained
 from rnnzoo.checkpoint import POINTERS, write_text
 from rnnzoo.errors import RunError, nearest
 
@@ -197,11 +198,13 @@ def read(run: str | Path, root: Path = ROOT, tail: int = 10) -> dict[str, Any]:
 
 
 def find(run: str | Path, root: Path = ROOT) -> Path:
-    """The folder of the run that `run` names, see `read`. Raises: RunError."""
+    """The folder of the run, or of the shipped model, that `run` names, see `read`. Raises: RunError."""
     path = Path(run)
     for candidate in (path, root / path, *(root.glob(f"*/{glob.escape(path.name)}") if path.name == str(run) else ())):
         if _is_run(candidate):
             return candidate
+    if shipped := pretrained.find(run):
+        return shipped
     siblings = {str(p): p for folder in (path, path.parent, root, root / path) for p in _runs_under(folder)}
     match = nearest(str(run), siblings) or nearest(path.name, [p.name for p in siblings.values()])
     newest = sorted(siblings, key=lambda name: siblings[name].name)[-4:]

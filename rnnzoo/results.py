@@ -1,0 +1,311 @@
+"""The table of results: what finished runs of shipped recipes gave, over their seeds, beside what was published.
+
+    recipes/manifests/<recipe>-seed<N>.json     the facts of one run, copied from its summary by `rnnzoo results --keep`
+    recipes/RESULTS.md, recipes/RESULTS.csv     made of them by `rnnzoo results --markdown FILE --csv FILE`
+    rnnzoo/published.yaml                       published figures, by recipe, and where each is printed
+
+A run counts if it is one of the recipe as it stands: finished, whole, its test part scored. Only judging a run, which
+resolves recipes, imports torch; the table does not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import fnmatch
+import io
+import json
+import re
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+from rnnzoo import recipe as recipes
+from rnnzoo import runs, show
+from rnnzoo.checkpoint import write_text
+from rnnzoo.errors import RunError, ZooError
+
+KEPT = (
+    "status", "seed", "started", "commit", "hardware", "threads", "processes", "versions", "parameters", "data",
+    "metrics", "best", "epochs", "steps", "train_seconds", "cpu_seconds", "peak_memory_bytes", "throughput",
+)  # fmt: skip
+FREE = (  # what runs of one recipe may differ in
+    "name", "seed", "engine", "tracking", "trainer.accelerator", "trainer.enable_progress_bar",
+    "trainer.log_every_n_steps",
+)  # fmt: skip
+COLUMNS = (
+    "recipe", "metric", "direction", "mean", "std", "seeds", "dev", "parameters", "epochs", "train_seconds",
+    "cpu_seconds", "peak_memory_bytes", "hardware", "commit", "digest", "command", "published", "source",
+)  # fmt: skip
+MARKED = re.compile(r"(<!-- results (\S+) -->\n).*?(<!-- /results -->)", re.DOTALL)
+
+Row = dict[str, Any]
+
+
+# -- runs -----------------------------------------------------------------------------------------------------------
+
+
+def folder() -> Path:
+    """Where manifests are kept."""
+    return recipes.folder() / "manifests"
+
+
+def digest(recipe: str) -> str:
+    """The sha256 of what a shipped recipe says, its bases merged: the same for every seed. Imports no torch."""
+    said = recipes.read(recipe).data
+    return recipes.digest({key: value for key, value in said.items() if key != "seed"})
+
+
+def manifest(run: str | Path) -> dict[str, Any]:
+    """The facts of a run that counts: of its recipe, its seed, its scores, its cost, the code and the machine.
+
+    run: a run's folder or id, or a kept manifest, which is judged again.
+    Raises: RunError with the reason why the run does not count.
+    """
+    if Path(run).suffix == ".json":
+        facts = _kept(Path(run))
+    else:
+        told = runs.read(run)
+        facts = told["summary"] | {"config": told["config"]}
+    if facts.get("status") != "finished" or not isinstance(facts.get("config"), dict):
+        raise _refused(run, f"it is {facts.get('status', 'no finished run')}", "Wait for its end, or run it again.")
+    if missing := [key for key in KEPT if key not in facts] + ["best.mode"] * ("mode" not in facts.get("best", {})):
+        raise _refused(run, f"its summary does not tell {', '.join(missing)}", "Run it again, with this rnnzoo.")
+    name = _recipe_of(run, facts)
+    scored = metric(facts)
+    if not isinstance(facts["metrics"].get(f"test/{scored}"), float):
+        raise _refused(run, f"it has no test/{scored}", "Only a run whose test part was scored counts.")
+    config = {key: value for key, value in facts["config"].items() if key not in ("name", "tracking")}
+    return {"recipe": name, "digest": digest(name), **{key: facts[key] for key in KEPT}, "config": config}
+
+
+def metric(facts: Mapping[str, Any]) -> str:
+    """The metric that chose a run's checkpoint: "accuracy"."""
+    return facts["best"]["monitor"].removeprefix("val/")
+
+
+def _recipe_of(run: str | Path, facts: Mapping[str, Any]) -> str:
+    """The shipped recipe that a run was of, down to every default."""
+    asked = facts["recipe"]
+    names = [name for name in recipes.shipped() if asked in (name, Path(name).stem)]
+    if not names:
+        raise _refused(run, f"no recipe '{asked}' comes with rnnzoo", "Give its settings a file in recipes/.")
+    ran = _leaves(recipes.resolve(recipes.of(facts["config"], asked)))
+    changed: list[str] = []
+    for name in names:
+        says = _leaves(recipes.resolve(recipes.read(name)))
+        changed = [key for key in says | ran if says.get(key) != ran.get(key) and not _free(key)]
+        if not changed:
+            return name
+    told = f"{changed[0]} was {ran.get(changed[0])!r} and is {says.get(changed[0])!r}"
+    raise _refused(run, f"recipe '{names[-1]}' says otherwise: {told}", "Run the recipe as it stands.")
+
+
+def _free(key: str) -> bool:
+    return any(key == free or key.startswith(f"{free}.") for free in FREE)
+
+
+def _leaves(value: Any, key: str = "") -> dict[str, Any]:
+    """Nested settings as one level, by dotted keys."""
+    if not isinstance(value, Mapping) or not value:
+        return {key: value}
+    pairs = ((f"{key}.{name}" if key else name, item) for name, item in value.items())
+    return {name: leaf for path, item in pairs for name, leaf in _leaves(item, path).items()}
+
+
+def _refused(run: str | Path, why: str, remedy: str) -> RunError:
+    return RunError(f"{run} does not count: {why}.\n  {remedy}")
+
+
+def keep(run: str | Path) -> Path:
+    """Keep a run's manifest beside the recipes; one of the same recipe and seed is replaced. Raises: RunError."""
+    facts = manifest(run)
+    path = folder() / f"{runs.slug(facts['recipe'])}-seed{facts['seed']}.json"
+    path.parent.mkdir(exist_ok=True)
+    write_text(path, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
+    return path
+
+
+def kept() -> list[dict[str, Any]]:
+    """The manifests that are kept. Raises: RunError."""
+    return [_kept(path) for path in sorted(folder().glob("*.json"))]
+
+
+def _kept(path: Path) -> dict[str, Any]:
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        if not (isinstance(facts, dict) and {"recipe", "metrics", "best"} <= facts.keys()):
+            raise ValueError("it does not hold a run's facts")
+        return facts
+    except (OSError, ValueError) as error:
+        raise RunError(f"cannot read the manifest {path}: {error}.") from error
+
+
+# -- the table ------------------------------------------------------------------------------------------------------
+
+
+def rows(manifests: Iterable[Mapping[str, Any]]) -> tuple[list[Row], list[str]]:
+    """One row for each recipe, in alphabetical order, and why recipes have none. The order of runs does not matter.
+
+    Raises: ZooError for two runs of one recipe and seed.
+    """
+    groups: dict[str, list[Mapping[str, Any]]] = {}
+    for facts in manifests:
+        groups.setdefault(facts["recipe"], []).append(facts)
+    shipped, printed = recipes.shipped(), published()
+    found, stale = [], []
+    for name, group in sorted(groups.items()):
+        if name not in shipped:
+            stale.append(f"{name}: no such recipe comes with rnnzoo any more.")
+        elif any(facts["digest"] != digest(name) for facts in group):
+            stale.append(f"{name}: recipe changed since. Run it again, then `rnnzoo results RUN --keep`.")
+        else:
+            found.append(_row(name, sorted(group, key=lambda facts: facts["seed"]), printed.get(name, {})))
+    return found, stale
+
+
+def _row(name: str, group: Sequence[Mapping[str, Any]], printed: Mapping[str, Any]) -> Row:
+    seeds = [facts["seed"] for facts in group]
+    if len(set(seeds)) < len(seeds):
+        raise ZooError(f"two runs of {name} have the same seed.\n  Give one run for each seed.")
+    scored = metric(group[0])
+    scores = [facts["metrics"][f"test/{scored}"] for facts in group]
+    return {
+        "recipe": name,
+        "metric": scored,
+        "direction": group[0]["best"]["mode"],
+        "mean": fmean(scores),
+        "std": stdev(scores) if len(scores) > 1 else None,
+        "seeds": len(seeds),
+        "dev": fmean(facts["metrics"][f"val/{scored}"] for facts in group),
+        "parameters": group[0]["parameters"],
+        **{key: _mean(group, key) for key in ("epochs", "train_seconds", "cpu_seconds", "peak_memory_bytes")},
+        "hardware": _told(_machine(facts) for facts in group),
+        "commit": _told(facts["commit"] or "" for facts in group),
+        "digest": group[0]["digest"],
+        "command": f"rnnzoo fit {name} --seed {seeds[0]}",
+        "published": printed.get("value"),
+        "source": ". ".join(str(printed[key]) for key in ("source", "differs") if key in printed),
+    }
+
+
+def _mean(group: Sequence[Mapping[str, Any]], key: str) -> float | None:
+    values = [facts[key] for facts in group]
+    return None if None in values else round(fmean(values), 3)
+
+
+def _told(values: Iterable[str]) -> str:
+    return "; ".join(sorted({*values} - {""}))
+
+
+def _machine(facts: Mapping[str, Any]) -> str:
+    """ "AMD EPYC, 2 threads"."""
+    hardware = facts["hardware"]
+    return hardware["gpu"] or f"{hardware['cpu']}, {facts['threads']} thread" + "s" * (facts["threads"] > 1)
+
+
+def published() -> dict[str, dict[str, Any]]:
+    """Published figures by recipe: value in the row's unit, source, and differs: what is not alike."""
+    import yaml
+
+    return yaml.safe_load((Path(__file__).parent / "published.yaml").read_text(encoding="utf-8"))
+
+
+# -- as text --------------------------------------------------------------------------------------------------------
+
+SHOWN = {  # the columns of a page, and what stands in them
+    "Recipe": lambda row: f"`{row['recipe']}`",
+    "Metric": lambda row: row["metric"].replace("_", " ") + {"max": " ↑", "min": " ↓"}[row["direction"]],
+    "Test": lambda row: score(row["mean"], row["std"]),
+    "Seeds": lambda row: str(row["seeds"]),
+    "Dev": lambda row: score(row["dev"], None),
+    "Published": lambda row: "" if row["published"] is None else f"{row['published']}: {row['source']}",
+    "Parameters": lambda row: f"{row['parameters']:,}",
+    "Epochs": lambda row: f"{row['epochs']:g}",
+    "Training": lambda row: f"{row['train_seconds'] / 60:.1f} min",
+    "Memory": lambda row: "" if row["peak_memory_bytes"] is None else f"{row['peak_memory_bytes'] / 2**30:.1f} GiB",
+    "Hardware": lambda row: row["hardware"],
+    "Command": lambda row: f"`{row['command']}`",
+    "Commit": lambda row: "; ".join(commit[:8] + "+" * commit.endswith("+") for commit in row["commit"].split("; ")),
+    "Digest": lambda row: row["digest"][:8],
+}
+BRIEF = ("Recipe", "Metric", "Test", "Seeds", "Training", "Memory", "Published")
+PAGE = """# Results
+
+Test scores of the shipped recipes: the mean over seeds and its standard deviation (n - 1), of the checkpoint that was
+best on dev; the test part is read once a run. Time and memory are means. Each row's command makes it again. This page
+is written by `rnnzoo results --markdown` from `manifests/`, the facts of every run counted; `RESULTS.csv` has more
+columns. A digest is of the recipe, a "+" after a commit says that the working tree had changes.
+
+"""
+
+
+def score(mean: float, std: float | None) -> str:
+    """ "0.8945 ± 0.0015"."""
+    digits = 4 if abs(mean) < 10 else 2
+    return f"{mean:.{digits}f}" + ("" if std is None else f" ± {std:.{digits}f}")
+
+
+def markdown(found: Sequence[Row], columns: Sequence[str] = tuple(SHOWN)) -> str:
+    """The table in Markdown."""
+    lines = [columns, ["---"] * len(columns), *([SHOWN[column](row) for column in columns] for row in found)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def as_csv(found: Sequence[Row]) -> str:
+    """The table as CSV; an empty field is not known."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(found)
+    return text.getvalue()
+
+
+def updated(text: str, found: Sequence[Row]) -> str:
+    """A page with the table written anew between each `<!-- results PATTERN -->` and `<!-- /results -->`.
+
+    PATTERN, as imdb_*, says which recipes. Raises: ZooError if there is no such place.
+    """
+
+    def table(place: re.Match[str]) -> str:
+        return place[1] + markdown([row for row in found if fnmatch.fnmatch(row["recipe"], place[2])], BRIEF) + place[3]
+
+    if not MARKED.search(text):
+        raise ZooError(
+            "the page has no place for the table.\n"
+            "  Mark it by a line <!-- results * --> and, below, a line <!-- /results -->."
+        )
+    return MARKED.sub(table, text)
+
+
+# -- the command ----------------------------------------------------------------------------------------------------
+
+
+def run(given: argparse.Namespace) -> int:
+    """`rnnzoo results`: judge, keep and ship runs if asked, then print the table and write it where asked."""
+    if (given.keep or given.ship) and not given.run:
+        raise ZooError(
+            "rnnzoo results: --keep and --ship need runs.\n  As in: rnnzoo results runs/quickstart/ID --keep"
+        )
+    for path in given.run:
+        if given.keep:
+            print(f"kept {keep(path)}", file=sys.stderr)
+        if given.ship:
+            from rnnzoo.pretrained import ship
+
+            print(f"shipped {ship.export(path)}", file=sys.stderr)
+    found, stale = rows(kept() if given.keep or not given.run else map(manifest, given.run))
+    for why in stale:
+        print(why, file=sys.stderr)
+    if not found:
+        raise ZooError("no run counts.\n  A run counts if it is a finished one of a shipped recipe, as it stands.")
+    show.table([BRIEF, *([SHOWN[column](row).strip("`") for column in BRIEF] for row in found)])
+    pages = {given.markdown: PAGE + markdown(found), given.csv: as_csv(found)}
+    if given.update:
+        pages[given.update] = updated(given.update.read_text(encoding="utf-8"), found)
+    for path, text in pages.items():
+        if path:
+            write_text(path, text)
+    return 0
