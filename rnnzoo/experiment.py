@@ -35,6 +35,7 @@ from rnnzoo.model import SequenceModel
 from rnnzoo.module import ZooModule
 from rnnzoo.options import CALLBACKS
 from rnnzoo.schema import part_kind, signature
+from rnnzoo.vectors.start import start_from
 
 REMARKS = (  # of Lightning, that say nothing of a run of ours
     "The .*dataloader.* does not have many workers",
@@ -83,6 +84,17 @@ def make_module(recipe: Mapping[str, Any], spec: DataSpec) -> ZooModule:
     return ZooModule(model, task, recipe["optimizer"], recipe["schedule"])
 
 
+def start(recipe: Mapping[str, Any], data: ZooData) -> tuple[ZooModule, dict[str, Any]]:
+    """The module to train, from the recipe's seed and its file of word vectors; and the vectors' coverage, if any.
+
+    Raises: RecipeError, DataError.
+    """
+    seed_everything(recipe["seed"])
+    module = make_module(recipe, data.spec)
+    place = recipe["model"]["vectors"]
+    return module, {"vectors": start_from(module.model, data, place)} if place else {}
+
+
 def from_recipe(recipe: str | Path, *overrides: str) -> tuple[ZooModule, ZooData]:
     """The module and the data of a recipe (a path or a shipped name), for one's own `lightning.Trainer`.
 
@@ -92,8 +104,7 @@ def from_recipe(recipe: str | Path, *overrides: str) -> tuple[ZooModule, ZooData
     resolved = recipes.resolve(recipes.read(recipe, overrides))
     choose.force(resolved["engine"])
     data = make_data(resolved)
-    seed_everything(resolved["seed"])
-    return make_module(resolved, data.spec), data
+    return start(resolved, data)[0], data
 
 
 def make_trainer(recipe: Mapping[str, Any], **arguments: Any) -> pl.Trainer:
@@ -131,8 +142,7 @@ def fit(recipe: dict[str, Any], run_dir: Path | None = None) -> tuple[dict[str, 
         make_trainer(recipe, enable_progress_bar=False)  # what Lightning refuses is told before anything is written
     data = make_data(recipe)
     data.prepare()
-    seed_everything(recipe["seed"])
-    module = make_module(recipe, data.spec)
+    module, coverage = start(recipe, data)
     run = runs.create(recipe["name"], run_dir, recipe["seed"])
     run.write_config(recipes.dump(runs.redact(recipe)))
     told = recipe["tracking"] | {"run_name": recipe["tracking"]["run_name"] or run_name(recipe)}
@@ -148,7 +158,7 @@ def fit(recipe: dict[str, Any], run_dir: Path | None = None) -> tuple[dict[str, 
     finally:
         place = tracking.where(loggers)
         tracking.finish(loggers, ok=status == "finished")
-        summary = _facts(recipe, module, data) | {"wandb": place}
+        summary = _facts(recipe, module, data) | coverage | {"wandb": place}
         summary |= (facts if status == "finished" else {}) | {"status": status}
         run.write_summary(summary)
     return summary, run

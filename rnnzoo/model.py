@@ -36,7 +36,10 @@ class SequenceModel(nn.Module):
 
     embedding_size: features of a token's vector. pooling: see `Pool`; used where the task wants one answer.
     dropout: before the head. embedding_dropout, word_dropout: see `TokenEmbedding`. tie_weights: the head's weights
-    are the (target) embedding's (Press, Wolf, arXiv:1608.05859); the sizes must agree.
+    are the (target) embedding's (Press, Wolf, arXiv:1608.05859); the sizes must agree. share_embeddings: source and
+    target tokens have the same vectors, which takes one vocabulary for both. vectors: a file of word vectors
+    that training starts from, see `rnnzoo.vectors.start`; a path, or an https address ending in "#sha256=DIGEST".
+    freeze_vectors: they are not trained.
 
     Raises: ValueError for a size or probability out of range, weights that cannot be tied, or settings of embeddings
     where no input is of tokens.
@@ -45,7 +48,7 @@ class SequenceModel(nn.Module):
     def __init__(
         self, spec: DataSpec, task: Task, architecture: ArchitectureLike = "bidirectional", embedding_size: int = 128,
         pooling: Pooling = "last", dropout: float = 0.0, embedding_dropout: float = 0.0, word_dropout: float = 0.0,
-        tie_weights: bool = False,
+        tie_weights: bool = False, share_embeddings: bool = False, vectors: str | None = None, freeze_vectors: bool = False,
     ) -> None:  # fmt: skip
         super().__init__()
         limits.check(dropout=dropout)
@@ -54,9 +57,11 @@ class SequenceModel(nn.Module):
             "embedding_dropout": embedding_dropout,
             "word_dropout": word_dropout,
         }
-        self.input_names = tuple(spec.inputs)
-        parts = [INPUTS[field.kind](field, **settings) for field in spec.inputs.values()]
-        of_tokens = {"embedding_dropout": embedding_dropout, "word_dropout": word_dropout, "tie_weights": tie_weights}
+        inputs = task.inputs(spec)
+        self.input_names = tuple(inputs)
+        parts = [INPUTS[field.kind](field, **settings) for field in inputs.values()]
+        of_tokens: dict[str, Any] = {"embedding_dropout": embedding_dropout, "word_dropout": word_dropout}
+        of_tokens |= {"tie_weights": tie_weights, "vectors": vectors, "freeze_vectors": freeze_vectors}
         asked = next((name for name, value in of_tokens.items() if value), None)
         if asked and not any(isinstance(part, TokenEmbedding) for part in parts):
             raise ValueError(f"{asked} needs an input of tokens, and the data are numbers")
@@ -68,10 +73,31 @@ class SequenceModel(nn.Module):
             features = self.pool.output_size
         if isinstance(self.architecture, EncoderDecoder):
             self.target_inputs = TokenEmbedding(spec.target, **settings)
+        if share_embeddings:
+            self._share(spec)
         self.dropout = nn.Dropout(dropout)
-        self.head = task.head(features)
+        self.head = task.head_of(self.architecture, features)
         if tie_weights:
             self._tie()
+        if freeze_vectors:
+            if vectors is None:
+                raise ValueError("freeze_vectors needs vectors: vectors drawn at random are to be trained")
+            self.word_embedding.weight.requires_grad_(False)
+
+    @property
+    def word_embedding(self) -> nn.Embedding:
+        """The vectors of the input named "tokens"."""
+        part: Any = self.inputs[self.input_names.index("tokens")]
+        return part.embedding
+
+    def _share(self, spec: DataSpec) -> None:
+        source = spec.inputs.get("tokens")
+        if not hasattr(self, "target_inputs") or source is None or source.names != spec.target.names:
+            raise ValueError(
+                "share_embeddings needs an encoder-decoder over one vocabulary for source and target; "
+                "the data's option joint_vocabulary makes one"
+            )
+        self.target_inputs.embedding.weight = self.word_embedding.weight
 
     def _tie(self) -> None:
         source: Any = getattr(self, "target_inputs", self.inputs[0])
@@ -117,8 +143,15 @@ class SequenceModel(nn.Module):
         assert isinstance(self.architecture, EncoderDecoder) and encoded.state is not None
         return self.architecture.remember(encoded), encoded.state
 
-    def write(self, tokens: Tensor, memory: Memory, state: list[State], lengths: Tensor | None = None) -> Decoding:
-        """tokens: (batch, time), the previous targets. The decoder's answer to each."""
+    def follow(
+        self, tokens: Tensor, memory: Memory, state: list[State], lengths: Tensor | None = None
+    ) -> tuple[Tensor, list[State], Tensor | None]:
+        """What the head reads at each of the previous targets, tokens (batch, time); the state, and the attention."""
         assert isinstance(self.architecture, EncoderDecoder)
         features, state, attention = self.architecture.decode(self.target_inputs(tokens), memory, state, lengths)
-        return Decoding(self.head(self.dropout(features)), state, attention)
+        return self.dropout(features), state, attention
+
+    def write(self, tokens: Tensor, memory: Memory, state: list[State], lengths: Tensor | None = None) -> Decoding:
+        """tokens: (batch, time), the previous targets. The decoder's answer to each."""
+        features, state, attention = self.follow(tokens, memory, state, lengths)
+        return Decoding(self.head(features), state, attention)

@@ -120,10 +120,12 @@ def show_result(summary: Mapping[str, Any], folder: Path) -> None:
     """Print the one table of a run that has just finished."""
     scores = [(name, value) for name, value in summary["metrics"].items() if isinstance(value, float)]
     speed = summary["throughput"]["tokens_per_second"]
+    vectors = [("word vectors", _coverage(summary["vectors"]))] if "vectors" in summary else []
     table(
         [
             *scores,
             ("parameters", summary["parameters"]),
+            *vectors,
             ("training", f"{summary['train_seconds']:.1f} s" + (f", {speed:,.0f} tokens/s" if speed else "")),
             ("engine", "; ".join(sorted({f"{layer['cell']}: {layer['path']}" for layer in summary["engine"]}))),
             ("W&B", _tracker(summary["wandb"], folder)),
@@ -131,6 +133,11 @@ def show_result(summary: Mapping[str, Any], folder: Path) -> None:
         ],
         f"{summary['recipe']}, seed {summary['seed']}",
     )
+
+
+def _coverage(vectors: Mapping[str, Any]) -> str:
+    types, tokens = (f"{100 * vectors[key]:.1f} %" for key in ("types", "tokens"))
+    return f"for {types} of the vocabulary, {tokens} of the training tokens"
 
 
 def show_run(told: Mapping[str, Any]) -> None:
@@ -145,7 +152,7 @@ def show_run(told: Mapping[str, Any]) -> None:
         if isinstance(layer, dict):
             ran = "{cell} {direction}: {path} ({why})".format_map(_Known(layer))
             rows.append((f"engine {layer.get('layer', '')}", ran))
-    for section in ("best", "throughput", "data", "versions"):
+    for section in ("best", "throughput", "data", "vectors", "versions"):
         rows += [(f"{section} {key.replace('_', ' ')}", value) for key, value in _mapping(summary, section).items()]
     rows += [(f"checkpoint {name}", target) for name, target in told["checkpoints"].items()]
     rows += [("W&B", _tracker(_mapping(summary, "wandb"), folder))] if "wandb" in summary else []

@@ -18,6 +18,7 @@ from rnnzoo.errors import DataError, nearest
 
 MAX_BYTES = 4 * 2**30  # of a download
 BLOCK = 2**20  # bytes
+PIN = "#sha256="
 TIMEOUT = 30.0  # seconds without a byte
 
 Open = Callable[..., Any]  # as urllib.request.urlopen
@@ -26,13 +27,16 @@ Open = Callable[..., Any]  # as urllib.request.urlopen
 def fetch(place: str | Path, sha256: str | None = None) -> Path:
     """The local file of a path or of an https address, which is downloaded once and kept.
 
-    sha256: of the file, in hexadecimal; an address needs it. A kept download is checked at each call, and replaced
-    if it has changed. Two processes may fetch the same file: each writes its own, and the last one stays.
+    sha256: of the file, in hexadecimal; an address needs it. It may stand at the end of `place`, as pip has it:
+    "#sha256=0a1b...". A kept download is checked at each call, and replaced if it has changed. Two processes may fetch
+    the same file: each writes its own, and the last one stays.
     Raises: DataError if there is no such file, it cannot be downloaded, or it has another digest.
     """
+    place, mark, pinned = str(place).partition(PIN)
+    sha256 = pinned if mark else sha256
     if sha256 is not None and not re.fullmatch(r"[0-9a-fA-F]{64}", sha256):
         raise DataError(f"a SHA-256 has 64 hexadecimal digits, got {sha256!r:.80}.")
-    scheme, colon, _ = str(place).partition("://")
+    scheme, colon, _ = place.partition("://")
     if not colon:
         return _local(Path(place), sha256)
     if scheme.lower() != "https":
@@ -42,11 +46,11 @@ def fetch(place: str | Path, sha256: str | None = None) -> Path:
     if sha256 is None:
         raise DataError(
             f"'{place}' is given without its SHA-256, so nobody could tell what came.\n"
-            "  Download it once, look at it, and give what `sha256sum FILE` prints."
+            f"  Download it once, look at it, and give what `sha256sum FILE` prints, as ADDRESS{PIN}DIGEST."
         )
-    kept = _cache() / sha256.lower() / _name(str(place))
+    kept = _cache() / sha256.lower() / _name(place)
     if not kept.is_file() or digest(kept) != sha256.lower():
-        download(str(place), kept, sha256.lower())
+        download(place, kept, sha256.lower())
     return kept
 
 

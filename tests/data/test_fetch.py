@@ -103,6 +103,13 @@ def test_an_address_needs_a_digest():
         fetch("https://files.example/vectors.txt")
 
 
+def test_a_digest_may_stand_at_the_end_of_the_address(local_https, tmp_path):
+    kept = fetch(f"https://files.example/vectors.txt#sha256={SHA256}")
+    assert kept == fetch("https://files.example/vectors.txt", SHA256) and kept.name == "vectors.txt"
+    with pytest.raises(DataError, match="another SHA-256"):
+        fetch(f"{kept}#sha256={'0' * 64}")
+
+
 def test_an_address_is_downloaded_once_and_keeps_its_name(server, local_https):
     first = fetch("https://files.example/vectors.txt", SHA256)
     assert fetch("https://files.example/vectors.txt", SHA256) == first

@@ -1,0 +1,97 @@
+"""Vectors of words in the text formats of GloVe and word2vec."""
+
+from __future__ import annotations
+
+import gzip
+import math
+import unicodedata
+import zlib
+from collections.abc import Collection, Iterator
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from rnnzoo.errors import DataError
+
+MAX_LINE = 2**20  # bytes
+
+
+class Vectors(NamedTuple):
+    """words: in the file's order, each once. rows: (words, size) float32."""
+
+    words: list[str]
+    rows: np.ndarray
+
+    @property
+    def size(self) -> int:
+        return self.rows.shape[1]
+
+    @property
+    def places(self) -> dict[str, int]:
+        """The row of each word."""
+        return {word: row for row, word in enumerate(self.words)}
+
+
+def read_vectors(path: Path, wanted: Collection[str] | None = None) -> Vectors:
+    """The vectors of the `wanted` words, or of all; no others are held in memory. Gzip is told by the ending .gz.
+
+    Each line is a word and its numbers, with blanks between; word2vec's files begin with a line of two counts. Words
+    are brought to Unicode's composed form NFC, and the first of equal ones counts.
+    Raises: DataError, naming the line, for a wrong number of columns, or what is not a finite number.
+    """
+    rows: dict[str, np.ndarray] = {}
+    size = 0
+    for line, word, numbers in _lines(path):
+        size = len(numbers)
+        if word in rows or (wanted is not None and word not in wanted):
+            continue
+        try:
+            with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is told below
+                row = np.array([float(number) for number in numbers]).astype(np.float32)
+        except ValueError as cause:
+            raise DataError(
+                f"{path}, line {line}: the vector of {word!r:.40} has what is no number: {cause}."
+            ) from cause
+        if not np.isfinite(row).all():
+            raise DataError(f"{path}, line {line}: the vector of {word!r:.40} has a number that is not finite.")
+        rows[word] = row
+    return Vectors(list(rows), np.stack(list(rows.values())) if rows else np.empty((0, size), dtype=np.float32))
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str, list[bytes]]]:
+    """The number, the word and the columns of each line, all of the same number of columns."""
+    count, read = None, 0
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            first = file.readline(MAX_LINE).split()
+            headed = len(first) == 2 and all(column.isdigit() and len(column) < 12 for column in first)
+            count, size = map(int, first) if headed else (None, len(first) - 1)
+            if size < 1:
+                raise DataError(f"{path}, line 1: neither a word and its numbers, nor two counts, as word2vec begins.")
+            if not headed:
+                file.seek(0)
+            for number, line in enumerate(iter(partial(file.readline, MAX_LINE), b""), start=1 + headed):
+                word, *columns = line.strip().rsplit(None, size) or [b""]
+                if len(columns) != size or _ends_in_number(word):
+                    found = max(0, len(line.split()) - 1)
+                    raise DataError(
+                        f"{path}, line {number}: {found} numbers, where line 1 has {size}.\n"
+                        "  Each line is a word and its numbers, as GloVe and word2vec write text; binary is not read."
+                    )
+                read += 1
+                yield number, unicodedata.normalize("NFC", word.decode("utf-8", "replace")), columns
+    except (OSError, EOFError, zlib.error) as cause:
+        raise DataError(f"cannot read {path}: {getattr(cause, 'strerror', None) or cause}.") from cause
+    if count is not None and read != count:
+        raise DataError(f"{path} has {read} vectors, where line 1 tells {count}.\n  Is the file complete?")
+
+
+def _ends_in_number(word: bytes) -> bool:
+    """Whether a word with a blank in it, which some files have, is a word and a number too many."""
+    pieces = word.split()
+    try:
+        return len(pieces) > 1 and math.isfinite(float(pieces[-1]))
+    except ValueError:
+        return False
