@@ -158,7 +158,7 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
     what.add_argument("--interactive", action="store_true", help="ask for texts until 'stop'")
     predict.add_argument("--json", action="store_true", help="print one JSON object a line")
     listing = add(_list, "list what is installed", "rnnzoo list cells")
-    listing.add_argument("kind", nargs="?", metavar="KIND", help=f"{', '.join(show.LISTS)} (default: all)")
+    listing.add_argument("kind", nargs="?", metavar="KIND", help=f"{', '.join(show.LISTS)} (default: all), or combinations")
     listing.add_argument("--json", action="store_true", help="print one JSON array")
     showing = add(
         _show, "show a part, a recipe or a run", "rnnzoo show cell lstm   or   rnnzoo show runs/quickstart/ID"
@@ -166,6 +166,13 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
     showing.usage = "rnnzoo show KIND NAME | RUN [--json]"
     showing.add_argument("what", nargs="+", metavar="KIND NAME | RUN", help="a kind and a name, or a run")
     showing.add_argument("--json", action="store_true", help="print one JSON object (of a run)")
+    reach = add(
+        _gradients, "draw how far back the last output of trained models reaches",
+        "rnnzoo gradients runs/adding_lstm/ID runs/adding_vanilla/ID --out reach.svg",
+    )  # fmt: skip
+    reach.add_argument("run", nargs="+", metavar="RUN", help="runs' folders, or their ids")
+    reach.add_argument("--out", type=Path, default=Path("gradients.svg"), metavar="FILE", help="(default: %(default)s)")
+    reach.add_argument("--json", action="store_true", help="print each run's |dh_T/dx_(T-k)|, k = 0, 1, ...")
     check = add(_check, "check that a part keeps its contract, and show what holds", "rnnzoo check lstm")
     check.add_argument("name", nargs="+", metavar="NAME", help="names that `rnnzoo list` tells; 'all' for every cell")
     check.add_argument("--kind", default="cell", choices=KINDS, help="(default: cell)")
@@ -306,11 +313,15 @@ def _interact(model: Any, as_json: bool) -> int:
 
 
 def _list(given: argparse.Namespace) -> int:
-    rows = [row for kind in ([show.kind_of(given.kind)] if given.kind else show.LISTS) for row in show.listed(kind)]
+    if given.kind == "combinations":
+        rows, header = show.combinations(), ("TASK", "NEEDS", "ARCHITECTURES")
+    else:
+        kinds = [show.kind_of(given.kind)] if given.kind else show.LISTS
+        rows, header = [row for kind in kinds for row in show.listed(kind)], show.HEADER
     if given.json:
         print(json.dumps(rows, indent=2))
     else:
-        show.table([show.HEADER, *([row[key.lower()] for key in show.HEADER] for row in rows)])
+        show.table([header, *([row[key.lower()] for key in header] for row in rows)])
     return 0
 
 
@@ -344,6 +355,24 @@ def _show_run(run: str, as_json: bool) -> int:
         print(json.dumps(told, indent=2))
     else:
         show.show_run(told)
+    return 0
+
+
+# -- gradients ------------------------------------------------------------------------------------------------------
+
+
+def _gradients(given: argparse.Namespace) -> int:
+    from rnnzoo import gradients
+
+    found = {run: gradients.of_run(run) for run in given.run}
+    given.out.write_text(gradients.picture({Path(run).name: norms for run, norms in found.items()}), encoding="utf-8")
+    if given.json:
+        print(json.dumps(found))
+    else:
+        for run, norms in found.items():
+            half = next((str(k) for k, norm in enumerate(norms) if norm < norms[0] / 2), f"more than {len(norms) - 1}")
+            print(f"{run}: the gradient is halved {half} steps back")
+        print(f"drawn: {given.out}")
     return 0
 
 
