@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch.nn.functional as F
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy
 
@@ -13,7 +13,10 @@ from rnnzoo.architectures.base import EACH
 from rnnzoo.batch import IGNORE, Batch, DataSpec
 from rnnzoo.cells.base import State
 from rnnzoo.model import SequenceModel
+from rnnzoo.spans import OUTSIDE, breaks, read
 from rnnzoo.tasks.base import Output, Task
+from rnnzoo.tasks.crf import CRF, Independent
+from rnnzoo.tasks.entities import SpanScore
 
 
 class Recall(MulticlassAccuracy):
@@ -30,8 +33,12 @@ class Recall(MulticlassAccuracy):
 class Tagging(Task):
     """Label each word, from the words before it and, with a bidirectional architecture, after it.
 
-    outside: the tag of words that are nothing in particular; `recall` is then the share of the others that is tagged
-    right.
+    Where the tags are spans (IOB1, IOB2, BIOES), `precision`, `recall` and `f1` are those of whole spans, and f1
+    chooses the checkpoint; otherwise the share of words that are tagged right, `accuracy`, does.
+
+    crf: the tags of a sentence are decided together (`rnnzoo.tasks.crf.CRF`), not each by itself. constrained: a CRF
+    tells no tags that their scheme forbids, such as an I-PER after an O. outside: where the tags are no spans, the tag
+    of words that are nothing in particular; `recall` is then the share of the others that is tagged right.
     """
 
     form = "tagged_text"
@@ -39,21 +46,39 @@ class Tagging(Task):
     needs_reason = "tagging asks for one label for each word of the sequence that is read"
     monitor = ("accuracy", "max")
 
-    def __init__(self, spec: DataSpec, outside: str | None = None) -> None:
+    def __init__(self, spec: DataSpec, crf: bool = False, constrained: bool = True, outside: str | None = None) -> None:
         super().__init__(spec)
+        self.crf, self.constrained, self.outside = crf, constrained, outside
+        self.scheme = spec.target.options.get("scheme")
         if outside is not None and outside not in spec.labels:
             raise ValueError(f"task: outside must be one of the tags {', '.join(spec.labels)}, got '{outside}'")
-        self.outside = outside
+        if outside is not None and self.scheme:
+            raise ValueError("task: outside is for tags that are no spans; of spans it is always 'O'")
+        if self.scheme:
+            self.monitor = ("f1", "max")  # type: ignore[misc]  # a matter of the data, not of the class
+
+    def head(self, features: int) -> nn.Module:
+        """`CRF` or `Independent`: both give logits (batch, time, tags), their `nll`, and `decode` them."""
+        return (
+            CRF(features, self.spec.target.size, self.legal())
+            if self.crf
+            else Independent(features, self.spec.target.size)
+        )
+
+    def legal(self) -> Tensor | None:
+        """Which tag may stand after which, as `CRF` takes it; None where all may."""
+        if not (self.scheme and self.constrained):
+            return None
+        tags = (*self.spec.labels, OUTSIDE)
+        return torch.tensor([[not breaks(self.scheme, before, tag) for tag in tags] for before in tags])
 
     def forward(
         self, model: SequenceModel, batch: Batch, state: list[State] | None = None, step: int | None = None
     ) -> Output:
-        return Output(logits=model.each(batch)[0])  # (batch, time, tags)
+        return Output(logits=model.each(batch)[0], extras={"head": model.head})  # (batch, time, tags)
 
     def loss(self, output: Output, batch: Batch) -> Tensor:
-        total = F.cross_entropy(
-            output.logits.flatten(0, 1).float(), batch.target.flatten(), ignore_index=IGNORE, reduction="sum"
-        )
+        total = output.extras["head"].nll(output.logits, batch.target, batch.lengths)
         return total / max(self.count(batch), 1)
 
     def count(self, batch: Batch) -> int:
@@ -63,6 +88,8 @@ class Tagging(Task):
         n = len(self.spec.labels)
         found: dict[str, Metric | MetricCollection] = {}
         found["accuracy"] = MulticlassAccuracy(n, average="micro", ignore_index=IGNORE)
+        if self.scheme:
+            found |= {name: SpanScore(self.spec.labels, name) for name in ("precision", "recall", "f1")}  # type: ignore[arg-type]
         if self.outside is not None:
             found["recall"] = Recall(n, self.spec.labels.index(self.outside))
         return MetricCollection(found, compute_groups=False)  # equal counts in one batch do not make equal metrics
@@ -70,13 +97,12 @@ class Tagging(Task):
     def update(
         self, metrics: MetricCollection, output: Output, batch: Batch, loss: Tensor, model: SequenceModel
     ) -> None:
-        metrics.update(output.logits.flatten(0, 1), batch.target.flatten())
+        metrics.update(output.extras["head"].decode(output.logits, batch.lengths), batch.target)
 
     def predictions(self, model: SequenceModel, batch: Batch) -> list[dict[str, Any]]:
-        """tags: one for each word."""
-        best = self.forward(model, batch).logits.argmax(-1).tolist()
+        """tags: one for each word. spans, where the tags are such: type, first word and the one after the last."""
+        output = self.forward(model, batch)
+        rows = output.extras["head"].decode(output.logits, batch.lengths).tolist()
         labels = self.spec.labels
-        return [
-            {"tags": [labels[tag] for tag in row[:length]]}
-            for row, length in zip(best, batch.lengths.tolist(), strict=True)
-        ]
+        tags = [[labels[tag] for tag in row[:length]] for row, length in zip(rows, batch.lengths.tolist(), strict=True)]
+        return [{"tags": row, **({"spans": [list(span) for span in read(row)]} if self.scheme else {})} for row in tags]

@@ -13,12 +13,10 @@ from rnnzoo.tasks.classification import Classification
 from rnnzoo.tasks.next_word import NextWord
 from rnnzoo.tasks.regression import Regression
 from rnnzoo.tasks.sentiment import Sentiment
-from rnnzoo.tasks.tagging import Tagging
 from rnnzoo.tasks.translation import Translation
 
 WORDS = Field("tokens", ("<pad>", "<unk>", "<bos>", "<eos>", *"abcdef"))
 LABELLED = DataSpec("labelled_text", {"tokens": WORDS}, Field("label", ("bad", "good")))
-TAGGED = DataSpec("tagged_text", {"tokens": WORDS}, Field("tags", ("X", "Y", "Z")))
 STREAM = DataSpec("text_stream", {"tokens": WORDS}, WORDS)
 PAIRS = DataSpec("text_pairs", {"tokens": WORDS}, WORDS)
 SERIES = {"values": Field("values", size=2)}
@@ -101,47 +99,6 @@ def test_the_numbers_told_of_a_series_are_the_heads():
     batch = Batch({"values": torch.randn(1, 3, 2)}, torch.tensor([3]))
     (row,) = task.predictions(model, batch)
     assert row["values"] == pytest.approx(model.pooled(batch)[0].tolist())
-
-
-def test_tagging_counts_words_and_ignores_padding():
-    task = Tagging(TAGGED)
-    logits = torch.tensor([[[3.0, 0, 0], [0, 3, 0], [0, 0, 3]], [[0, 3, 0], [9, 9, 9], [9, 9, 9]]])
-    target = torch.tensor([[0, 1, 1], [1, IGNORE, IGNORE]])
-    batch = Batch({}, torch.tensor([3, 1]), target)
-    output = Output(logits)
-    assert measured(task, (output, batch))["accuracy"] == pytest.approx(3 / 4)
-    right, wrong = -math.log(math.exp(3) / (math.exp(3) + 2)), -math.log(1 / (math.exp(3) + 2))
-    assert task.loss(output, batch).item() == pytest.approx((3 * right + wrong) / 4)
-    assert task.count(batch) == 4
-
-
-def test_recall_is_the_share_right_of_words_whose_tag_is_not_the_outside_one():
-    task = Tagging(TAGGED, outside="X")
-    logits = F.one_hot(torch.tensor([[0, 1, 2, 0], [1, 1, 0, 0]]), 3).float()
-    target = torch.tensor([[0, 1, 1, 0], [0, 1, IGNORE, IGNORE]])
-    halves = [(Output(logits[b : b + 1]), Batch({}, torch.tensor([n]), target[b : b + 1])) for b, n in ((0, 4), (1, 2))]
-    assert measured(task, *halves) == pytest.approx({"accuracy": 4 / 6, "recall": 2 / 3})
-
-
-def test_metrics_that_agree_on_the_first_batch_are_still_two():
-    task = Tagging(TAGGED, outside="X")
-    logits = F.one_hot(torch.tensor([[1, 1], [1, 1]]), 3).float()
-    target = torch.tensor([[1, 1], [0, 0]])
-    halves = [(Output(logits[b : b + 1]), Batch({}, torch.tensor([2]), target[b : b + 1])) for b in (0, 1)]
-    assert measured(task, *halves) == pytest.approx({"accuracy": 2 / 4, "recall": 1})
-
-
-def test_an_outside_that_is_no_tag_is_refused():
-    with pytest.raises(ValueError, match="outside must be one of the tags X, Y, Z, got 'O'"):
-        Tagging(TAGGED, outside="O")
-
-
-def test_tags_are_predicted_for_each_word_and_for_no_padding():
-    task = Tagging(TAGGED)
-    rows = task.predictions(
-        model_of(task), Batch({"tokens": torch.tensor([[4, 5, 6], [7, 0, 0]])}, torch.tensor([3, 1]))
-    )
-    assert [len(row["tags"]) for row in rows] == [3, 1]
 
 
 def test_perplexity_is_the_exponential_of_the_mean_over_all_tokens():
