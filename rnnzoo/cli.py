@@ -158,7 +158,7 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
     what.add_argument("--interactive", action="store_true", help="ask for texts until 'stop'")
     predict.add_argument("--json", action="store_true", help="print one JSON object a line")
     listing = add(_list, "list what is installed", "rnnzoo list cells")
-    listing.add_argument("kind", nargs="?", metavar="KIND", help=f"{', '.join(show.LISTS)} (default: all), or combinations")
+    listing.add_argument("kind", nargs="?", metavar="KIND", help=f"{', '.join(show.LISTS)}, combinations")
     listing.add_argument("--json", action="store_true", help="print one JSON array")
     showing = add(
         _show, "show a part, a recipe or a run", "rnnzoo show cell lstm   or   rnnzoo show runs/quickstart/ID"

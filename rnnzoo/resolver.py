@@ -339,7 +339,7 @@ class Resolver:
             return
         names = {key: _name(sections[key]) for key in ("data", "task")}
         tasks, datasets = (
-            [(name, cls.form) for name, cls in _loadable(kind) if hasattr(cls, "form")]
+            [(name, cls.form) for name, cls in loadable(kind) if hasattr(cls, "form")]
             for kind in ("tasks", "datasets")
         )
         self.wrong(
@@ -368,7 +368,7 @@ class Resolver:
         if able:
             return
         reason = getattr(task, "needs_reason", "")
-        others = ", ".join(_able(task.needs)) or "none"
+        others = ", ".join(able_to(task.needs)) or "none"
         self.wrong(
             at,
             "model.architecture",
@@ -414,15 +414,15 @@ def _name(node: Node) -> Any:
     return node.value["name"].value if isinstance(node.value, dict) else node.value
 
 
-def _able(need: str) -> Iterator[str]:
+def able_to(need: str) -> Iterator[str]:
     """The architectures that give a shape of answer by default."""
-    for name, cls in _loadable("architectures"):
+    for name, cls in loadable("architectures"):
         with contextlib.suppress(Exception):  # a plugin's own code
             if need in cls.answers():
                 yield name
 
 
-def _loadable(kind: str) -> Iterator[tuple[str, Any]]:
+def loadable(kind: str) -> Iterator[tuple[str, Any]]:
     """The registered parts of a kind that can be imported."""
     for entry in registry.entries(kind):
         try:

@@ -65,6 +65,16 @@ def listed(kind: str) -> list[dict[str, str]]:
     return [entry._asdict() | {"kind": registry.SINGULAR[kind]} for entry in registry.entries(kind)]
 
 
+def combinations() -> list[dict[str, str]]:
+    """Each task, the shape of answer it needs, and the architectures that give it by default. Imports all of them."""
+    from rnnzoo.resolver import able_to, loadable
+
+    return [
+        {"task": name, "needs": task.needs, "architectures": ", ".join(able_to(task.needs))}
+        for name, task in loadable("tasks")
+    ]
+
+
 def show_recipe(name: str) -> None:
     """Print a recipe's file. Raises: RecipeError."""
     from rnnzoo import recipe
