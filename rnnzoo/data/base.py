@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -26,6 +27,8 @@ class Source(ABC):
         text_pairs      source: list[str]         target: list[str]
         labelled_series values: one array (time, features) a row    label: list[str]
         labelled_sound  sound: one array (samples,) a row    rate: list[int], in Hz    label: list[str]
+        windowed_series values: one array (variables,) a step, or a structured one with their names
+                        own: bool a step, False for steps of the part before, which windows may read
         measured_series values: one array (time, features) a row    target: one number, or an array (targets,), a row
         transcribed_series values: one array (time, features) a row    text: list[str]
         transcribed_sound sound: one array (samples,) a row    rate: list[int], in Hz    text: list[str]
@@ -49,10 +52,12 @@ class Source(ABC):
 class Examples(ABC):
     """Encoded rows, as flat arrays. `examples[window]` is a batch, for a window that the form's batches name.
 
-    truncated: how many rows were cut to the form's `max_length`.
+    truncated: how many rows were cut to the form's `max_length`. notes: what else encoding has found, for the run's
+    summary: JSON.
     """
 
     truncated: int = 0
+    notes: Mapping[str, Any] = MappingProxyType({})
 
     @property
     @abstractmethod
@@ -67,6 +72,10 @@ class Examples(ABC):
     @abstractmethod
     def arrays(self) -> list[np.ndarray]:
         """Everything the examples are made of, ids first."""
+
+    def told(self, row: int) -> dict[str, Any]:
+        """What an answer to a row repeats of it: JSON."""
+        return {}
 
     @abstractmethod
     def collate(self, window: Any) -> Batch:

@@ -1,6 +1,7 @@
 """The kinds of examples. A form owns the vocabulary, the encoding and the batching; a source only gives raw rows."""
 
 from rnnzoo.data.base import Form
+from rnnzoo.data.forecast import WindowedSeries
 from rnnzoo.data.labelled import LabelledText
 from rnnzoo.data.pairs import TextPairs
 from rnnzoo.data.series import LabelledSeries, MeasuredSeries
@@ -21,6 +22,7 @@ FORMS: dict[str, type[Form]] = {
         MeasuredSeries,
         TranscribedSeries,
         TranscribedSound,
+        WindowedSeries,
     )
 }
 

@@ -8,7 +8,8 @@ from typing import Any, ClassVar, Literal
 from torch import Tensor, nn
 from torchmetrics import MetricCollection
 
-from rnnzoo.batch import Batch, DataSpec
+from rnnzoo.architectures.base import Architecture
+from rnnzoo.batch import Batch, DataSpec, Field
 from rnnzoo.cells.base import State
 from rnnzoo.model import SequenceModel
 
@@ -36,15 +37,23 @@ class Task:
     form: ClassVar[str]
     needs: ClassVar[str]
     needs_reason: ClassVar[str] = ""
-    monitor: ClassVar[tuple[str, Literal["max", "min"]]] = ("loss", "min")
+    monitor: tuple[str, Literal["max", "min"]] = ("loss", "min")
     carries_state: ClassVar[bool] = False
 
     def __init__(self, spec: DataSpec) -> None:
         self.spec = spec
 
+    def inputs(self, spec: DataSpec) -> dict[str, Field]:
+        """The inputs as the model reads them: the data's, unless the task reshapes them."""
+        return spec.inputs
+
     def head(self, features: int) -> nn.Module:
         """The layer from features to logits."""
         return nn.Linear(features, self.spec.target.size)
+
+    def head_of(self, architecture: Architecture, features: int) -> nn.Module:
+        """The head for this architecture: the same for all, unless the task asks more of one."""
+        return self.head(features)
 
     def forward(
         self, model: SequenceModel, batch: Batch, state: list[State] | None = None, step: int | None = None
@@ -63,6 +72,10 @@ class Task:
     def metrics(self) -> MetricCollection:
         """Metric objects, summed over a whole part of the data before anything is divided."""
         return MetricCollection({})
+
+    def scoring(self) -> dict[str, str]:
+        """How metrics are counted where the field has several ways, by metric: told in the run's summary."""
+        return {}
 
     def update(
         self, metrics: MetricCollection, output: Output, batch: Batch, loss: Tensor, model: SequenceModel

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from rnnzoo import recipe as recipes
 from rnnzoo.architectures.base import CAUSAL, EACH, ONE, SEQUENCE, Architecture, Encoded
 from rnnzoo.architectures.encoder_decoder import EncoderDecoder
+from rnnzoo.architectures.segment import Segment
 from rnnzoo.cells.base import Cell, State, StateSpec
 from rnnzoo.engine.recurrence import select
 from rnnzoo.errors import RecipeError, UnknownName
@@ -109,6 +110,8 @@ def answer(network: Architecture, x: Tensor, lengths: Tensor | None = None, stat
     if isinstance(network, EncoderDecoder):
         y = x.new_ones(len(x), 3, network.input_size)
         found["decoded"] = network.decode(y, network.remember(encoded), encoded.state)[0]
+    if isinstance(network, Segment):
+        found["ahead"] = network.ahead(x.new_ones(len(x), 3, network.query_size), encoded.state or [])
     states = (tensor for layer in encoded.state or () for tensor in layer)
     return found | {f"state {k}": tensor for k, tensor in enumerate(states)}
 
@@ -262,7 +265,8 @@ def check_gradient_reaches_everything(subject: ArchitectureSubject) -> None:
     x, lengths = batch_of((3, 20, 0, 1, 17, 5), 21)  # long enough for skips through time
     x.requires_grad_()
     found = answer(network, x, lengths)
-    _spread(found["decoded" if SEQUENCE in subject.answers else "outputs"]).backward()
+    told = ("decoded",) if SEQUENCE in subject.answers else ("outputs", "ahead")
+    sum((_spread(found[name]) for name in told if name in found), torch.zeros(())).backward()
     for name, parameter in network.named_parameters():
         if parameter.requires_grad:
             subject.reached(name, parameter)

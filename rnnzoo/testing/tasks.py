@@ -32,6 +32,7 @@ TOYS = {  # an embedded data set of each form
     "text_stream": "toy_text",
     "text_pairs": "toy_pairs",
     "measured_series": "adding",
+    "windowed_series": "etth1",  # of the Hub, and not read
 }
 
 
@@ -49,6 +50,7 @@ def sample(form: str) -> Columns:
         "text_pairs": {"source": texts, "target": [text[::-1] for text in texts]},
         "labelled_series": {"values": series, "label": labels},
         "transcribed_series": {"values": series, "text": [" ".join(row[::2]) for row in words]},
+        "windowed_series": {"values": [[math.sin(t / 7), math.sin(t / 11)] for t in range(200)], "own": [True] * 200},
         "measured_series": {"values": series, "target": [row.sum(0) for row in series]},
     }
     return samples[form]

@@ -1,0 +1,103 @@
+"""A recurrent network that reads and writes a series by segments."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from rnnzoo import limits
+from rnnzoo.architectures.base import EACH, ONE, Architecture, Encoded, LayerStack
+from rnnzoo.cells.base import CellLike, State
+from rnnzoo.engine.layout import Layout, Sequences
+from rnnzoo.engine.recurrence import select
+
+
+class Segment(Architecture):
+    """SegRNN: `segment` steps are one step of a cell, so a window of a hundred steps takes a few.
+
+        e_i = relu(W [x_(i-1)w+1; ...; x_iw] + b)     segment i of w steps, zeros past a sequence's end
+        h_i = cell(e_i, h_i-1)                        any cell, num_layers deep
+        g_j = cell(q_j, h_n)                          segment j after the last one: one step each, all at once
+
+    The queries q_j say which segment is meant; what a task reads from g_j is its head's business (`SegmentHead`). As
+    an architecture for other tasks, each step has the output of its segment.
+    Source: Lin, Lin, Wu, Zhao, Mo, Zhang, arXiv:2308.11200 (parallel multi-step forecasting).
+    """
+
+    def __init__(
+        self, input_size: int, cell: CellLike = "gru", hidden_size: int = 128, segment: int = 24, num_layers: int = 1,
+        dropout: float = 0.0,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        limits.check(input_size=input_size, hidden_size=hidden_size, segment=segment)
+        self.input_size, self.segment = input_size, segment
+        self.embed = nn.Linear(segment * input_size, hidden_size)
+        self.layers = LayerStack(hidden_size, cell, hidden_size, num_layers, dropout=dropout)
+        self.query_size, self.output_size = hidden_size, self.layers.output_size
+
+    @classmethod
+    def answers(cls, **parameters: Any) -> frozenset[str]:
+        return frozenset({ONE, EACH})
+
+    def encode(self, x: Sequences, state: list[State] | None, need_state: bool) -> Encoded:
+        count = -(-x.layout.time // self.segment)
+        whole = F.pad(x.padded, (0, 0, 0, count * self.segment - x.layout.time))
+        segments = whole.unflatten(1, (count, self.segment)).flatten(2)  # (batch, segments, segment * input_size)
+        encoded = self.layers(F.relu(self.embed(segments)), -(-x.layout.lengths // self.segment), state, need_state)
+        return _OfSteps(encoded, x.layout, self.segment)
+
+    def ahead(self, queries: Tensor, state: list[State]) -> Tensor:
+        """queries: (batch, segments, query_size); state: after the last segment read.
+
+        Returns (batch, segments, output_size).
+        """
+        batch, count, _ = queries.shape
+        each = torch.arange(batch, device=queries.device).repeat_interleave(count)
+        encoded = self.layers(queries.flatten(0, 1).unsqueeze(1), None, select(state, each), need_state=False)
+        return encoded.last.unflatten(0, (batch, count))
+
+
+class _OfSteps(Encoded):
+    """Outputs of segments as outputs of steps, made only if they are asked for."""
+
+    def __init__(self, encoded: Encoded, layout: Layout, segment: int) -> None:
+        self.last, self.state = encoded.last, encoded.state
+        self._segments, self._layout, self._segment = encoded.outputs, layout, segment
+
+    @cached_property
+    def sequences(self) -> Sequences:  # type: ignore[override]
+        outputs = self._segments.repeat_interleave(self._segment, 1)[:, : self._layout.time]
+        return Sequences.of(outputs, self._layout.lengths)
+
+
+class SegmentHead(nn.Module):
+    """What asks a `Segment` for the steps after a window, and reads its answers.
+
+        q_jc = [p_j; v_c]             p_j: learned for the j-th segment ahead, v_c: for the c-th series
+        y_jc = W g_jc + b             the w steps of that segment
+
+    horizon: steps. series: how many stand in turn in a batch's rows, each a variable of its own.
+    """
+
+    def __init__(self, architecture: Segment, horizon: int, series: int) -> None:
+        super().__init__()
+        half = architecture.query_size // 2
+        self.numbers = horizon * architecture.input_size
+        self.positions = nn.Parameter(torch.randn(-(-horizon // architecture.segment), architecture.query_size - half))
+        self.series = nn.Parameter(torch.randn(series, half))
+        self.out = nn.Linear(architecture.output_size, architecture.segment * architecture.input_size)
+
+    def queries(self, batch: int) -> Tensor:
+        """(batch, segments, query_size) for so many rows, the series in turn."""
+        count, series = len(self.positions), len(self.series)
+        positions = self.positions.expand(series, -1, -1)
+        queries = torch.cat([positions, self.series.unsqueeze(1).expand(-1, count, -1)], -1)
+        return queries.repeat(batch // series, 1, 1)
+
+    def forward(self, answers: Tensor) -> Tensor:
+        """answers: (batch, segments, output_size). Returns (batch, horizon * input_size), step by step."""
+        return self.out(answers).flatten(1)[:, : self.numbers]
