@@ -12,6 +12,7 @@ from rnnzoo.architectures.base import ONE, ArchitectureLike, Encoded, make_archi
 from rnnzoo.architectures.encoder_decoder import EncoderDecoder, Memory
 from rnnzoo.batch import Batch, DataSpec
 from rnnzoo.cells.base import State
+from rnnzoo.dropout import LockedDropout
 from rnnzoo.engine.layout import Sequences
 from rnnzoo.inputs.tokens import TokenEmbedding
 from rnnzoo.inputs.values import Values
@@ -35,7 +36,8 @@ class SequenceModel(nn.Module):
     """From a batch to logits.
 
     embedding_size: features of a token's vector. pooling: see `Pool`; used where the task wants one answer.
-    dropout: before the head. embedding_dropout, word_dropout: see `TokenEmbedding`. tie_weights: the head's weights
+    dropout: before the head. locked_dropout: the same with one mask through time, where there is an answer to each
+    step. embedding_dropout, word_dropout, type_dropout: see `TokenEmbedding`. tie_weights: the head's weights
     are the (target) embedding's (Press, Wolf, arXiv:1608.05859); the sizes must agree. share_embeddings: source and
     target tokens have the same vectors, which takes one vocabulary for both. vectors: a file of word vectors
     that training starts from, see `rnnzoo.vectors.start`; a path, or an https address ending in "#sha256=DIGEST".
@@ -48,19 +50,21 @@ class SequenceModel(nn.Module):
     def __init__(
         self, spec: DataSpec, task: Task, architecture: ArchitectureLike = "bidirectional", embedding_size: int = 128,
         pooling: Pooling = "last", dropout: float = 0.0, embedding_dropout: float = 0.0, word_dropout: float = 0.0,
+        type_dropout: float = 0.0, locked_dropout: float = 0.0,
         tie_weights: bool = False, share_embeddings: bool = False, vectors: str | None = None, freeze_vectors: bool = False,
     ) -> None:  # fmt: skip
         super().__init__()
-        limits.check(dropout=dropout)
+        limits.check(dropout=dropout, locked_dropout=locked_dropout)
         settings: dict[str, Any] = {
             "embedding_size": embedding_size,
             "embedding_dropout": embedding_dropout,
             "word_dropout": word_dropout,
+            "type_dropout": type_dropout,
         }
         inputs = task.inputs(spec)
         self.input_names = tuple(inputs)
         parts = [INPUTS[field.kind](field, **settings) for field in inputs.values()]
-        of_tokens: dict[str, Any] = {"embedding_dropout": embedding_dropout, "word_dropout": word_dropout}
+        of_tokens = {name: value for name, value in settings.items() if name != "embedding_size"}
         of_tokens |= {"tie_weights": tie_weights, "vectors": vectors, "freeze_vectors": freeze_vectors}
         asked = next((name for name, value in of_tokens.items() if value), None)
         if asked and not any(isinstance(part, TokenEmbedding) for part in parts):
@@ -69,13 +73,15 @@ class SequenceModel(nn.Module):
         self.architecture = make_architecture(architecture, sum(part.output_size for part in parts))
         features = self.architecture.output_size
         if task.needs == ONE:
+            if locked_dropout:
+                raise ValueError("locked_dropout holds through the steps answered, and the task has one answer")
             self.pool = Pool(pooling, features)
             features = self.pool.output_size
         if isinstance(self.architecture, EncoderDecoder):
             self.target_inputs = TokenEmbedding(spec.target, **settings)
         if share_embeddings:
             self._share(spec)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Sequential(nn.Dropout(dropout), LockedDropout(locked_dropout))
         self.head = task.head_of(self.architecture, features)
         if tie_weights:
             self._tie()

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from rnnzoo import limits, registry
 from rnnzoo.cells.base import Cell, CellLike, State, make_cell
+from rnnzoo.dropout import LockedDropout
 from rnnzoo.engine.layout import Sequences
 from rnnzoo.engine.recurrence import Recurrence, together
 
@@ -81,20 +82,31 @@ class LayerStack(Architecture):
     """Layers of one cell, in one direction or both: each layer reads the (merged) outputs of the one below.
 
     residual: from the second layer on, a layer's input is added to its output. dropout: between layers.
+    locked_dropout: the same with one mask through time. last_hidden_size: of the last layer, `hidden_size` if None.
+    Raises: ValueError for a residual connection to a layer of another size.
     """
 
     def __init__(
         self, input_size: int, cell: CellLike, hidden_size: int, num_layers: int = 1, bidirectional: bool = False,
-        merge: Merge = "concat", dropout: float = 0.0, residual: bool = False,
+        merge: Merge = "concat", dropout: float = 0.0, residual: bool = False, locked_dropout: float = 0.0,
+        last_hidden_size: int | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
         limits.check(input_size=input_size, hidden_size=hidden_size, num_layers=num_layers, dropout=dropout)
+        limits.check(locked_dropout=locked_dropout, last_hidden_size=last_hidden_size)
+        if residual and last_hidden_size not in (None, hidden_size):
+            raise ValueError(
+                f"residual adds layers of one size, got hidden_size {hidden_size} and last_hidden_size "
+                f"{last_hidden_size}"
+            )
         self.input_size, self.num_layers, self.bidirectional = input_size, num_layers, bidirectional
         self.merge, self.residual = merge, residual
-        self.dropout = nn.Dropout(dropout)
+        self.dropout, self.locked_dropout = nn.Dropout(dropout), LockedDropout(locked_dropout)
         self.layers = nn.ModuleList()
         size = input_size
-        for _ in range(num_layers):
+        for depth in range(num_layers):
+            if depth + 1 == num_layers and last_hidden_size is not None:
+                hidden_size = last_hidden_size
             for reverse in (False, True)[: 1 + bidirectional]:
                 self.layers.append(Recurrence(make_cell(cell, size, hidden_size), reverse))
             size = self.cells[-1].output_size * (2 if bidirectional and merge == "concat" else 1)
@@ -116,7 +128,7 @@ class LayerStack(Architecture):
         last_state: list[State] = []
         last = torch.empty(0)
         for depth in range(self.num_layers):
-            below = x.map(self.dropout) if depth and self.dropout.p else x
+            below = self._between(x) if depth else x
             layers = slice(depth * directions, (depth + 1) * directions)
             given = [None] * directions if state is None else state[layers]
             ran = together(recurrences[layers], below, given, need_state)

@@ -10,11 +10,16 @@ class Stacked(LayerStack):
     """Several layers, each reading the outputs of the one below; in one direction or, concatenated, in both.
 
     Source: Graves, Mohamed, Hinton, arXiv:1303.5778. dropout: between layers, a probability in [0, 1).
-    residual: add a layer's input to its output, from the second layer on.
+    locked_dropout: the same with one mask through time. residual: add a layer's input to its output, from the second
+    layer on. last_hidden_size: of the last layer, where it is another; as wide as the embedding, it can be tied to it.
     """
 
     def __init__(
         self, input_size: int, cell: CellLike = "lstm", hidden_size: int = 128, num_layers: int = 2,
-        bidirectional: bool = False, dropout: float = 0.0, residual: bool = False,
+        bidirectional: bool = False, dropout: float = 0.0, residual: bool = False, locked_dropout: float = 0.0,
+        last_hidden_size: int | None = None,
     ) -> None:  # fmt: skip
-        super().__init__(input_size, cell, hidden_size, num_layers, bidirectional, "concat", dropout, residual)
+        super().__init__(
+            input_size, cell, hidden_size, num_layers, bidirectional, "concat", dropout, residual, locked_dropout,
+            last_hidden_size,
+        )  # fmt: skip
