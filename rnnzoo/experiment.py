@@ -325,6 +325,7 @@ def _facts(recipe: Mapping[str, Any], module: ZooModule, data: ZooData) -> dict[
         "digest": recipes.digest(recipe),
         "parameters": sum(p.numel() for p in module.model.parameters()),
         "versions": versions(recipe),
+        "scoring": module.task.scoring(),
         "commit": provenance.commit(),
         "hardware": provenance.hardware(),
         "data": {

@@ -9,53 +9,63 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from rnnzoo.architectures.attention import DotAttention
+from rnnzoo.architectures.attention import ATTENTIONS
 from rnnzoo.architectures.base import SEQUENCE, Architecture, ArchitectureLike, Encoded, LayerStack, make_architecture
-from rnnzoo.cells.base import CellLike, State, StateSpec
+from rnnzoo.cells.base import CellLike, State, StateSpec, make_cell
 from rnnzoo.engine.layout import Sequences
 
 
 class Memory(NamedTuple):
-    """What a decoder sees of the source: the encoder's outputs (batch, steps, features) and where they are valid."""
+    """What a decoder sees of the source: the encoder's outputs (batch, steps, features), their keys for the attention
+    (batch, steps, size), and where they are valid (batch, steps)."""
 
     outputs: Tensor
+    keys: Tensor
     mask: Tensor
 
     def select(self, index: Tensor) -> Memory:
         """The memories of the chosen sequences, in the order of `index`."""
-        return Memory(self.outputs.index_select(0, index), self.mask.index_select(0, index))
+        return Memory(*(part.index_select(0, index) for part in self))
 
 
 class EncoderDecoder(Architecture):
     """A recurrent encoder and a recurrent decoder that attends to it.
 
-        m_1..n = encoder(x)                 any architecture that answers many to one
-        s_0    = bridge(last m)             tanh of a linear map, or the decoder's own initial state
-        s_t    = decoder(y_t-1, s_t-1)      any cell, num_layers deep
-        o_t    = tanh(W [s_t; c_t])         c_t: attention of s_t over m
+        m_1..n = encoder(x)                     any architecture that answers many to one
+        s_0    = bridge(last m)                 tanh of a linear map, or the decoder's own initial state
+        s_t    = decoder(y_t-1, s_t-1)          any cell, num_layers deep
+        c_t    = attention of s_t over m        see `rnnzoo.architectures.attention`
+        o_t    = tanh(W [s_t; c_t])             s_t itself without attention
 
+    With input_feeding the decoder reads [y_t-1; o_t-1] and knows what it attended to before, o_0 = 0; it then takes one
+    step at a time, where it otherwise takes all steps of a training target at once.
     Sources: Sutskever, Vinyals, Le, arXiv:1409.3215; Luong, Pham, Manning, arXiv:1508.04025.
-    encoder: takes this cell and hidden_size where it does not name its own.
+
+    encoder: takes this cell and hidden_size where it does not name its own. dropout: of m and of s_t, and between
+    layers.
     """
 
     def __init__(
         self, input_size: int, cell: CellLike = "lstm", hidden_size: int = 128,
         encoder: ArchitectureLike = "bidirectional", num_layers: int = 1, dropout: float = 0.0,
-        bridge: Literal["linear", "none"] = "linear", attention: Literal["dot", "none"] = "dot",
+        bridge: Literal["linear", "none"] = "linear",
+        attention: Literal["additive", "bilinear", "dot", "none"] = "bilinear", input_feeding: bool = False,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.input_size = input_size
+        if input_feeding and attention == "none":
+            raise ValueError("input_feeding feeds what was attended to, and attention is none")
+        self.input_size, self.input_feeding = input_size, input_feeding
         encoder = encoder if isinstance(encoder, Mapping) else {"name": encoder}
         own = {key: value for key, value in encoder.items() if value is not None}
         self.encoder = make_architecture({"cell": cell, "hidden_size": hidden_size, **own}, input_size)
-        self.decoder = LayerStack(input_size, cell, hidden_size, num_layers, dropout=dropout)
-        size = self.decoder.output_size
-        self.output_size = size
-        self.bridge = (
-            nn.Linear(self.encoder.output_size, sum(map(_bridged, self._specs()))) if bridge == "linear" else None
-        )
-        self.attention = DotAttention(size, self.encoder.output_size) if attention == "dot" else None
-        self.combine = nn.Linear(size + self.encoder.output_size, size) if self.attention else None
+        fed = make_cell(cell, input_size, hidden_size).output_size if input_feeding else 0
+        self.decoder = LayerStack(input_size + fed, cell, hidden_size, num_layers, dropout=dropout)
+        self.output_size = size = self.decoder.output_size
+        self.dropout = nn.Dropout(dropout)
+        memory_size = self.encoder.output_size
+        self.bridge = nn.Linear(memory_size, sum(map(_bridged, self._specs()))) if bridge == "linear" else None
+        self.attention = None if attention == "none" else ATTENTIONS[attention](size, memory_size)
+        self.combine = nn.Linear(size + memory_size, size) if self.attention else None
 
     @classmethod
     def answers(cls, **parameters: Any) -> frozenset[str]:
@@ -70,19 +80,21 @@ class EncoderDecoder(Architecture):
         return Encoded(encoded.sequences, encoded.last, self.start(encoded) if need_state else None)
 
     def start(self, encoded: Encoded) -> list[State]:
-        """The decoder's first state: every free state bridged from the encoder's last output."""
+        """The decoder's first state: every free state bridged from the encoder's last output, and o_0 if it is fed."""
         like = encoded.last
         state = [cell.initial_state(len(like), like) for cell in self.decoder.cells]
-        if self.bridge is None:
-            return state
-        specs = self._specs()
-        pieces = iter(torch.tanh(self.bridge(like)).split([n for n in map(_bridged, specs) if n], -1))
-        flat = iter(specs)
-        return [tuple(_filled(next(flat), s, pieces) for s in layer) for layer in state]
+        if self.bridge is not None:
+            specs = self._specs()
+            pieces = iter(torch.tanh(self.bridge(like)).split([n for n in map(_bridged, specs) if n], -1))
+            flat = iter(specs)
+            state = [tuple(_filled(next(flat), s, pieces) for s in layer) for layer in state]
+        return [*state, (like.new_zeros(len(like), self.output_size),)] if self.input_feeding else state
 
     def remember(self, encoded: Encoded) -> Memory:
         """The memory that `decode` attends to."""
-        return Memory(encoded.outputs, encoded.sequences.layout.mask)
+        outputs = self.dropout(encoded.outputs)
+        keys = outputs if self.attention is None else self.attention.keys(outputs)
+        return Memory(outputs, keys, encoded.sequences.layout.mask)
 
     def decode(
         self, y: Tensor, memory: Memory, state: list[State], lengths: Tensor | None = None
@@ -92,12 +104,27 @@ class EncoderDecoder(Architecture):
         Returns features (batch, time, output_size), the state after the last step, and the attention (batch, time,
         steps), None without one.
         """
+        if not self.input_feeding:
+            return self._advance(y, memory, state, lengths)
+        steps = []
+        for step in y.unbind(1):
+            *hidden, (fed,) = state
+            features, hidden, weights = self._advance(torch.cat([step, fed], -1).unsqueeze(1), memory, hidden)
+            state = [*hidden, (features.squeeze(1),)]
+            steps.append((features, weights))
+        features, weights = (torch.cat(parts, 1) for parts in zip(*steps, strict=True))
+        return features, state, weights
+
+    def _advance(
+        self, y: Tensor, memory: Memory, state: list[State], lengths: Tensor | None = None
+    ) -> tuple[Tensor, list[State], Tensor | None]:
         decoded = self.decoder(y, lengths, state)
         assert decoded.state is not None
+        query = self.dropout(decoded.outputs)
         if self.attention is None or self.combine is None:
-            return decoded.outputs, decoded.state, None
-        context, weights = self.attention(decoded.outputs, memory.outputs, memory.mask)
-        return torch.tanh(self.combine(torch.cat([decoded.outputs, context], -1))), decoded.state, weights
+            return query, decoded.state, None
+        context, weights = self.attention(query, memory.keys, memory.outputs, memory.mask)
+        return torch.tanh(self.combine(torch.cat([query, context], -1))), decoded.state, weights
 
 
 def _bridged(spec: StateSpec) -> int:

@@ -87,8 +87,8 @@ def splitter(
     """What cuts a text, in Unicode's composed form NFC, into tokens.
 
     unit: "word" for words and single punctuation marks ("it's fine!" -> it's, fine, !), "space" for whatever blanks
-    separate (text that is tokenised already), "character" for each character, blanks too; "subword" for pieces of words,
-    which `merges` of the vocabulary `names` make (see `rnnzoo.data.subwords`).
+    separate (text that is tokenised already), "character" for each character, blanks too, "subword" for pieces of
+    words, which `merges` of the vocabulary `names` make (see `rnnzoo.data.subwords`).
     """
     pieces = subwords.Subwords(names, merges).pieces if unit == "subword" else CUT[unit]
     return lambda text: pieces(normal(text, lowercase))

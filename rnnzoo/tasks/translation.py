@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -11,81 +11,135 @@ from torchmetrics import MetricCollection
 from torchmetrics.aggregation import MeanMetric
 
 from rnnzoo.architectures.base import SEQUENCE
-from rnnzoo.batch import BOS, EOS, IGNORE, PAD, Batch, DataSpec
+from rnnzoo.batch import BOS, EOS, IGNORE, PAD, UNK, Batch, DataSpec
 from rnnzoo.cells.base import State
+from rnnzoo.data.text import Encoder
+from rnnzoo.engine import recurrence
+from rnnzoo.limits import COUNT, check
 from rnnzoo.model import SequenceModel
+from rnnzoo.tasks import bleu, generate
 from rnnzoo.tasks.base import Output, Task
+from rnnzoo.tasks.next_word import Perplexity
+
+NEVER = (PAD, UNK, BOS)  # tokens that are not written
 
 
 class Translation(Task):
     """Write a sequence token by token, each from the source and from the tokens written so far.
 
-    Training feeds the true previous token (teacher forcing). `exact_match` is free-running: the share of sequences
-    that greedy decoding gets right from beginning to end. max_steps: tokens after which decoding stops.
+    Two ways to look at a model are both reported. Teacher-forced, it is given the true previous tokens: `loss` and
+    `perplexity`. Free-running, it is given its own: `bleu`, and `exact_match`, the share of sequences that are right
+    from beginning to end.
+
+    label_smoothing: of training. teacher_forcing: the probability that training feeds the true previous token and not
+    the likeliest one, drawn for each token (scheduled sampling; Bengio et al., arXiv:1506.03099, linear decay): from
+    `teacher_forcing` to `teacher_forcing_end`, if given, over so many optimizer steps. beam: hypotheses kept in
+    decoding; 1 is greedy. length_penalty: see `rnnzoo.tasks.generate.penalty`. max_steps: tokens after which decoding
+    stops. monitor: the dev metric that chooses the checkpoint.
     """
 
     form = "text_pairs"
     needs = SEQUENCE
     needs_reason = "translation writes a sequence whose length is its own, which takes a decoder"
-    monitor = ("exact_match", "max")
+    monitor = ("bleu", "max")
 
-    def __init__(self, spec: DataSpec, label_smoothing: float = 0.0, max_steps: int = 100) -> None:
+    def __init__(
+        self, spec: DataSpec, label_smoothing: float = 0.0, teacher_forcing: float = 1.0,
+        teacher_forcing_end: float | None = None, teacher_forcing_steps: int = 10_000, beam: int = 1,
+        length_penalty: float = 1.0, max_steps: Annotated[int, COUNT] = 100,
+        monitor: Literal["bleu", "exact_match", "loss"] = "bleu",
+    ) -> None:  # fmt: skip
         super().__init__(spec)
-        self.label_smoothing, self.max_steps = label_smoothing, max_steps
+        check(label_smoothing=label_smoothing, teacher_forcing=teacher_forcing, teacher_forcing_end=teacher_forcing_end)
+        check(teacher_forcing_steps=teacher_forcing_steps, beam=beam, length_penalty=length_penalty)
+        self.label_smoothing = label_smoothing
+        end = teacher_forcing if teacher_forcing_end is None else teacher_forcing_end
+        self.teacher_forcing, self.teacher_forcing_steps = (teacher_forcing, end), teacher_forcing_steps
+        self.beam, self.length_penalty, self.max_steps = beam, length_penalty, max_steps
+        self.monitor = (monitor, "min" if monitor == "loss" else "max")
+        self.encoder = Encoder.from_field(spec.target)
+
+    def forced(self, step: int) -> float:
+        """The probability that the true previous token is fed at this step of training."""
+        begin, end = self.teacher_forcing
+        return begin + (end - begin) * min(1.0, step / self.teacher_forcing_steps)
 
     def forward(
         self, model: SequenceModel, batch: Batch, state: list[State] | None = None, step: int | None = None
     ) -> Output:
-        previous = batch.target.masked_fill(batch.target == IGNORE, PAD).roll(1, dims=1)
-        previous[:, 0] = BOS
+        """logits: (tokens, vocabulary), of the target's real tokens alone, row by row."""
+        previous = F.pad(batch.target[:, :-1], (1, 0), value=BOS)
+        previous = previous.masked_fill(previous == IGNORE, PAD)
+        forced = self.forced(step or 0) if model.training else 1.0
         memory, state = model.read(batch)
-        decoding = model.write(previous, memory, state, batch.target_lengths)
-        smoothing = self.label_smoothing if model.training else 0.0  # reported losses are plain
-        extras = {"attention": decoding.attention, "label_smoothing": smoothing}
-        return Output(logits=decoding.logits, extras=extras)
+        features: list[Tensor] = []
+        attention = []
+        for true in previous.split(previous.shape[1] if forced == 1 else 1, dim=1):
+            fed = true
+            if features and forced < 1:
+                with torch.no_grad():
+                    own = model.head(features[-1]).argmax(-1)
+                fed = torch.where(torch.rand(true.shape, device=true.device) < forced, true, own)
+            left = (batch.target_lengths - sum(part.shape[1] for part in features)).clamp(0, fed.shape[1])
+            part, state, weights = model.follow(fed, memory, state, left)
+            features.append(part)
+            attention.append(weights)
+        extras = {"label_smoothing": self.label_smoothing if model.training else 0.0}  # reported losses are plain
+        if attention[0] is not None:
+            extras["attention"] = torch.cat(attention, 1)  # (batch, time, steps)
+        return Output(logits=model.head(torch.cat(features, 1)[batch.target != IGNORE]), extras=extras)
 
     def loss(self, output: Output, batch: Batch) -> Tensor:
+        target = batch.target[batch.target != IGNORE]
         smoothing = output.extras["label_smoothing"]
-        total = F.cross_entropy(
-            output.logits.flatten(0, 1).float(), batch.target.flatten(), ignore_index=IGNORE, reduction="sum",
-            label_smoothing=smoothing,
-        )  # fmt: skip
+        total = F.cross_entropy(output.logits.float(), target, reduction="sum", label_smoothing=smoothing)
         return total / max(self.count(batch), 1)
 
     def count(self, batch: Batch) -> int:
         return int(batch.target_lengths.sum())
 
     def metrics(self) -> MetricCollection:
-        return MetricCollection({"exact_match": MeanMetric()})
+        metrics = {"bleu": bleu.BLEU(), "exact_match": MeanMetric(), "perplexity": Perplexity()}
+        return MetricCollection(metrics, compute_groups=False)  # type: ignore[arg-type]
+
+    def scoring(self) -> dict[str, str]:
+        return {"bleu": bleu.signature()}
 
     def update(
         self, metrics: MetricCollection, output: Output, batch: Batch, loss: Tensor, model: SequenceModel
     ) -> None:
-        target = batch.target.masked_fill(batch.target == IGNORE, PAD)
-        written = self.generate(model, batch, steps=target.shape[1])
-        written = F.pad(written, (0, target.shape[1] - written.shape[1]), value=PAD)
-        metrics.update((written == target).all(1).float())
+        written = self.generate(model, batch)
+        true = [row[:length] for row, length in zip(batch.target.tolist(), batch.target_lengths.tolist(), strict=True)]
+        metrics["bleu"].update([self.encoder.decode(row) for row in written], batch.references)
+        metrics["exact_match"].update(torch.tensor([float(a == b) for a, b in zip(written, true, strict=True)]))
+        metrics["perplexity"].update(loss, weight=self.count(batch))
 
     @torch.no_grad()
-    def generate(self, model: SequenceModel, batch: Batch, steps: int | None = None) -> Tensor:
-        """Greedy decoding: (batch, time) tokens, <eos> included, PAD after it; the same for any batch size."""
-        memory, state = model.read(batch)
-        token = memory.mask.new_full((len(batch), 1), BOS, dtype=torch.int64)
-        ended = torch.zeros_like(token, dtype=torch.bool)
-        written = []
-        for _ in range(steps or self.max_steps):
-            logits, state, _ = model.write(token, memory, state)
-            token = logits.argmax(-1).masked_fill(ended, PAD)
-            written.append(token)
-            ended = ended | (token == EOS)
-            if bool(ended.all()):
-                break
-        return torch.cat(written, 1)
+    def generate(self, model: SequenceModel, batch: Batch) -> list[list[int]]:
+        """What beam search, or greedy decoding, writes for each sequence, <eos> included; the same for any batch."""
+
+        def step(tokens: Tensor, state: Any) -> tuple[Tensor, Any]:
+            memory, hidden = state
+            logits, hidden, _ = model.write(tokens.unsqueeze(1), memory, hidden)
+            return logits[:, 0], (memory, hidden)
+
+        def select(state: Any, rows: Tensor) -> Any:
+            memory, hidden = state
+            return memory.select(rows), recurrence.select(hidden, rows)
+
+        memory, hidden = model.read(batch)
+        first = torch.full((len(batch),), BOS, device=memory.mask.device)
+        if self.beam == 1:
+            written = generate.sample(
+                step, (memory, hidden), first, self.max_steps, temperature=0, forbid=NEVER, end=EOS
+            ).tolist()
+            return [row[: row.index(EOS) + 1] if EOS in row else row for row in written]
+        found = generate.beam(
+            step, select, (memory, hidden), first, size=self.beam, max_steps=self.max_steps,
+            length_penalty=self.length_penalty, forbid=NEVER,
+        )  # fmt: skip
+        return [hypothesis.tokens for hypothesis in found]
 
     def predictions(self, model: SequenceModel, batch: Batch) -> list[dict[str, Any]]:
-        """text: what greedy decoding writes."""
-        vocabulary = self.spec.target.names
-        return [
-            {"text": " ".join(vocabulary[i] for i in row if i not in (PAD, EOS))}
-            for row in self.generate(model, batch).tolist()
-        ]
+        """text: what is written."""
+        return [{"text": self.encoder.decode(row)} for row in self.generate(model, batch)]
