@@ -102,7 +102,8 @@ class DigitStrings(SpokenDigits):
         found: Columns = {"sound": [], "rate": [], "text": []}
         for _ in range(count):
             own = said[sorted(said)[random.randint(len(said))]]
-            digits = [sorted(own)[random.randint(len(own))] for _ in range(random.randint(*self.digits) + 1)]
+            length = random.randint(self.digits[0], self.digits[1] + 1)
+            digits = [sorted(own)[random.randint(len(own))] for _ in range(length)]
             rows = [own[digit][random.randint(len(own[digit]))] for digit in digits]
             rate = recordings["rate"][rows[0]]
             pieces: list[np.ndarray] = []

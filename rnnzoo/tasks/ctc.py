@@ -64,9 +64,9 @@ def prefix_search(log_probs: Tensor, beam: int) -> tuple[list[int], float]:
                 own[1] = _add(own[1], token + step[prefix[-1]])
             for name, score in enumerate(step):
                 if name != BLANK:
-                    longer = grown[(*prefix, name)]
                     before = blank if prefix and name == prefix[-1] else either
-                    longer[1] = _add(longer[1], before + score)
+                    longer = (*prefix, name)
+                    grown[longer][1] = _add(grown[longer][1], before + score)
         best = sorted(grown.items(), key=lambda item: (-_add(*item[1]), item[0]))[:beam]
         kept = {prefix: (scores[0], scores[1]) for prefix, scores in best}
     prefix, scores = next(iter(kept.items()))
