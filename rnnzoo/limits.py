@@ -73,6 +73,7 @@ LIMITS = {
     "patience": COUNT,
     "examples": COUNT,
     "seed": Limit(True, 0, 2**32 - 1),
+    "split_seed": Limit(True, 0, 2**32 - 1),
     "dropout": PROBABILITY,
     "rate": PROBABILITY,
     "embedding_dropout": PROBABILITY,

@@ -9,7 +9,6 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
-from torchmetrics import MetricCollection
 from torchmetrics.aggregation import MeanMetric
 
 from rnnzoo.batch import Batch
@@ -37,7 +36,7 @@ class ZooModule(pl.LightningModule):
         self.model, self.task = model, task
         self.optimizer, self.schedule = optimizer, schedule or {"name": "constant"}
         self.losses = nn.ModuleList(MeanMetric() for _ in STAGES)
-        self.measures = nn.ModuleList(MetricCollection({}) if stage == "train" else task.metrics() for stage in STAGES)
+        self.measures = nn.ModuleList(task.train_metrics() if stage == "train" else task.metrics() for stage in STAGES)
         self._carried: dict[str, list[State]] = {}
 
     @property
@@ -57,15 +56,20 @@ class ZooModule(pl.LightningModule):
         return output
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        loss = self.task.loss(self._answer("train", batch), batch)
+        output = self._answer("train", batch)
+        loss = self.task.loss(output, batch)
         count = self.task.count(batch)
-        self._metrics("train")[0].update(loss.detach(), weight=count)
+        mean_loss, measures = self._metrics("train")
+        mean_loss.update(loss.detach(), weight=count)
+        if len(measures):
+            with torch.no_grad():
+                self.task.update(measures, output, batch, loss, self.model)
         if self.global_step % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
             self.log("train/loss_step", loss.detach(), prog_bar=True, batch_size=len(batch))
         return loss * self._share(count)
 
     def _metrics(self, stage: str) -> tuple[Any, Any]:
-        """The mean loss and the task's metrics of one stage; training has the loss alone."""
+        """The mean loss and the task's metrics of one stage."""
         place = STAGES.index(stage)
         return self.losses[place], self.measures[place]
 

@@ -12,7 +12,9 @@ from abc import abstractmethod
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
+
+import numpy as np
 
 from rnnzoo.data.base import Columns, Source
 from rnnzoo.errors import DataError, nearest
@@ -34,6 +36,13 @@ def held_out(labels: Sequence[Any], fraction: float, gap: int = 0) -> tuple[list
         train += own[: max(1, len(own) - count - gap)]
         dev += own[len(own) - count :]
     return sorted(train), sorted(dev)
+
+
+def drawn(rows: int, fraction: float, seed: int) -> tuple[list[int], list[int]]:
+    """The rows to train on, and the `fraction` of all that are held out, drawn at random; each in order."""
+    order = np.random.default_rng(seed).permutation(rows)
+    count = max(1, round(rows * fraction))
+    return sorted(order[count:].tolist()), sorted(order[:count].tolist())
 
 
 def taken(columns: Columns, rows: Sequence[int]) -> Columns:
@@ -74,25 +83,42 @@ class Imdb(HubSource):
     """50,000 film reviews, half of them positive: 25,000 for training, 25,000 for testing.
 
     Source: Maas et al., "Learning Word Vectors for Sentiment Analysis", ACL 2011; `stanfordnlp/imdb` on the Hub.
-    The dev part is the end of the training part, after a gap: reviews of one film stand together, and a dev part drawn
-    at random, which shares films with the training part, reads about three points of accuracy high.
 
-    revision: the Hub's commit, branch or tag; the newest if not given. dev_fraction: of the training part.
+    dev_split: "films" makes the dev part of the training part's end, after a gap: reviews of one film stand together.
+    "random" draws it with `split_seed`, as many tutorials do: it shares films with what is trained on, and reads about
+    three points of accuracy high. "test", as other tutorials have it, trains on all of the training part and takes the
+    test part as dev part; there is no test part then, since a checkpoint chosen on it is not tested on it.
+    dev_fraction: of the training part, for "films" and "random". revision: the Hub's commit, branch or tag; the newest
+    if not given.
     """
 
     form = "labelled_text"
     hub_id = "stanfordnlp/imdb"
     gap = 30  # reviews of each label; no film has more
 
-    def __init__(self, revision: str | None = None, dev_fraction: float = 0.1) -> None:
+    def __init__(
+        self,
+        revision: str | None = None,
+        dev_split: Literal["films", "random", "test"] = "films",
+        dev_fraction: float = 0.1,
+        split_seed: int = 123,
+    ) -> None:
         super().__init__(revision)
-        check(dev_fraction=dev_fraction)
-        self.dev_fraction = dev_fraction
+        check(dev_fraction=dev_fraction, split_seed=split_seed)
+        self.dev_split, self.dev_fraction, self.split_seed = dev_split, dev_fraction, split_seed
 
     def parts(self, parts: Any) -> dict[str, Columns]:
         train, test = (self._columns(parts[name]) for name in ("train", "test"))
-        kept, dev = held_out(train["label"], self.dev_fraction, self.gap)
+        if self.dev_split == "test":
+            return {"train": train, "dev": test}
+        if self.dev_split == "films":
+            kept, dev = held_out(train["label"], self.dev_fraction, self.gap)
+        else:
+            kept, dev = drawn(len(train["label"]), self.dev_fraction, self.split_seed)
         return {"train": taken(train, kept), "dev": taken(train, dev), "test": test}
+
+    def identity(self) -> dict[str, str | None]:
+        return super().identity() | ({"dev": "the test part"} if self.dev_split == "test" else {})
 
     @staticmethod
     def _columns(rows: Any) -> Columns:

@@ -16,13 +16,14 @@ from rnnzoo.model import SequenceModel
 
 @dataclass
 class Output:
-    """logits: (batch, classes), or (batch, time, classes), or the numbers themselves where numbers are asked for.
+    """logits: (batch, classes), or (batch, time, classes), or the numbers themselves where numbers are asked for; None
+    where the loss is made without them.
 
     state: what the next batch of a stream goes on from.
     extras: what a loss, a prediction or a picture needs besides, by name.
     """
 
-    logits: Tensor
+    logits: Tensor = None  # type: ignore[assignment]
     state: list[State] | None = None
     extras: dict[str, Any] = field(default_factory=dict)
 

@@ -48,6 +48,9 @@ class Classification(Task):
             }
         )
 
+    def train_metrics(self) -> MetricCollection:
+        return MetricCollection({"accuracy": MulticlassAccuracy(len(self.spec.labels), average="micro")})
+
     def update(
         self, metrics: MetricCollection, output: Output, batch: Batch, loss: Tensor, model: SequenceModel
     ) -> None:

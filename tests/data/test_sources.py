@@ -10,7 +10,7 @@ import pyarrow.parquet
 import pytest
 
 from rnnzoo.data.forms import LabelledText
-from rnnzoo.data.sources import Imdb, TextFiles, held_out
+from rnnzoo.data.sources import Imdb, TextFiles, drawn, held_out
 from rnnzoo.errors import DataError
 
 HUB = Path(__file__).parents[2].parent / "shared" / "hub"
@@ -188,6 +188,32 @@ def test_without_a_network_the_hub_is_told_with_what_works_instead(tmp_path):
     assert result.stdout.startswith("cannot read the data set 'stanfordnlp/imdb, revision main' from the Hub")
     assert "text_files" in result.stdout and "quickstart" in result.stdout
     assert len(result.stdout.splitlines()) <= 5
+
+
+def reviews(rows):
+    """A part of IMDB: the first half negative."""
+    from datasets import ClassLabel, Dataset, Features, Value
+
+    features = Features({"text": Value("string"), "label": ClassLabel(names=["neg", "pos"])})
+    labels = [int(row >= rows // 2) for row in range(rows)]
+    return Dataset.from_dict({"text": [f"{rows}-{row}" for row in range(rows)], "label": labels}, features)
+
+
+def test_a_drawn_dev_part_has_the_asked_size_and_shares_no_row_with_training():
+    train, dev = drawn(101, 0.2, seed=123)
+    assert len(dev) == 20 and sorted(train + dev) == list(range(101))
+    assert (train, dev) == drawn(101, 0.2, seed=123) != drawn(101, 0.2, seed=124)
+
+
+def test_imdb_may_be_split_at_random_or_validated_on_its_test_part():
+    given = {"train": reviews(200), "test": reviews(50)}
+    films, random, test = (Imdb(dev_split=how, dev_fraction=0.2).parts(given) for how in ("films", "random", "test"))
+    assert [set(parts) for parts in (films, random, test)] == [{"train", "dev", "test"}] * 2 + [{"train", "dev"}]
+    assert len(films["train"]["text"]) == 200 - 40 - 60  # without the gap of 30 of each label
+    assert sorted(random["train"]["text"] + random["dev"]["text"]) == sorted(given["train"]["text"])
+    assert len(random["dev"]["text"]) == 40 and random["dev"]["label"] != films["dev"]["label"]
+    assert test["train"]["text"] == given["train"]["text"] and test["dev"] == films["test"]
+    assert Imdb(dev_split="test").identity()["dev"] == "the test part" and "dev" not in Imdb().identity()
 
 
 @pytest.mark.slow
