@@ -2,18 +2,34 @@
 
 from typing import Any
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
+from rnnzoo import limits
 from rnnzoo.batch import Field
 
 
 class Values(nn.Module):
-    """Features as they are; the settings of embeddings are for others."""
+    """Features as they are.
 
-    def __init__(self, field: Field, **_: Any) -> None:
+    shift: in training each sequence is moved by up to so many steps, and so many features, either way; zeros come in.
+    """
+
+    def __init__(self, field: Field, shift: int = 0, **_: Any) -> None:
         super().__init__()
-        self.output_size = field.size
+        limits.check(shift=shift)
+        self.output_size, self.shift = field.size, shift
 
     def forward(self, values: Tensor) -> Tensor:
-        """values: (batch, time, features). Returns them."""
-        return values
+        """values: (batch, time, features). Returns (batch, time, features)."""
+        if not self.training or not self.shift:
+            return values
+        batch, time, features = values.shape
+        starts = torch.randint(2 * self.shift + 1, (2, batch, 1), device=values.device)
+        steps, places = (
+            torch.arange(size, device=values.device) + start
+            for size, start in zip((time, features), starts, strict=True)
+        )
+        rows = torch.arange(batch, device=values.device)[:, None, None]
+        return F.pad(values, [self.shift] * 4)[rows, steps[:, :, None], places[:, None, :]]
