@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Annotated, Any
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from torchmetrics import MetricCollection
 from torchmetrics.aggregation import MeanMetric
 
 from rnnzoo.architectures.base import CAUSAL
-from rnnzoo.batch import IGNORE, Batch
+from rnnzoo.batch import IGNORE, Batch, DataSpec
 from rnnzoo.cells.base import State
+from rnnzoo.heads import AdaptiveSoftmax, Softmax
+from rnnzoo.limits import Limit
 from rnnzoo.model import SequenceModel
 from rnnzoo.tasks.base import Output, Task
 
 WINDOW = 1024  # steps of a text that are predicted at once
+Weight = Annotated[float, Limit(False, 0)]
 
 
 class Perplexity(MeanMetric):
@@ -28,7 +30,16 @@ class Perplexity(MeanMetric):
 
 
 class NextWord(Task):
-    """Predict each next token of a stream from all before it; the state is carried from window to window."""
+    """Predict each next token of a stream from all before it; the state is carried from window to window.
+
+    alpha, beta: weights of two penalties on the top layer's outputs h, in training; m is dropout's mask, the means are
+    over steps and features (activation regularisation and its temporal form; Merity et al., arXiv:1708.02182).
+
+        alpha mean (m h_t)^2 + beta mean (h_t - h_{t+1})^2
+
+    cutoffs: word numbers where the clusters of an adaptive softmax begin, for a vocabulary of ten thousands; see
+    `AdaptiveSoftmax`. Word numbers go by falling frequency.
+    """
 
     form = "text_stream"
     needs = CAUSAL
@@ -36,17 +47,40 @@ class NextWord(Task):
     monitor = ("perplexity", "min")
     carries_state = True
 
+    def __init__(
+        self, spec: DataSpec, alpha: Weight = 0.0, beta: Weight = 0.0, cutoffs: list[int] | None = None
+    ) -> None:
+        super().__init__(spec)
+        if alpha < 0 or beta < 0:
+            raise ValueError(f"alpha and beta must be numbers >= 0, got {alpha} and {beta}")
+        self.alpha, self.beta, self.cutoffs = alpha, beta, cutoffs
+
+    def head(self, features: int) -> nn.Module:
+        words = self.spec.target.size
+        return Softmax(features, words) if self.cutoffs is None else AdaptiveSoftmax(features, words, self.cutoffs)
+
     def forward(
         self, model: SequenceModel, batch: Batch, state: list[State] | None = None, step: int | None = None
     ) -> Output:
-        logits, state = model.each(batch, state, need_state=True)  # (batch, time, vocabulary)
-        return Output(logits=logits, state=state)
+        features, encoded = model.features(batch, state, need_state=True)
+        penalty = self.penalty(features, encoded.outputs, batch.lengths) if model.training else 0.0
+        extras = {"features": features, "head": model.head, "penalty": penalty}
+        return Output(state=encoded.state, extras=extras)
+
+    def penalty(self, dropped: Tensor, outputs: Tensor, lengths: Tensor) -> Tensor | float:
+        """dropped, outputs: the top layer's (batch, time, features), with and without dropout, zeros past the ends."""
+        penalty: Tensor | float = 0.0
+        if self.alpha:
+            penalty += self.alpha * dropped.float().square().sum() / (lengths.sum() * dropped.shape[-1])
+        if self.beta:
+            real = (torch.arange(1, outputs.shape[1]) < lengths[:, None]).to(outputs.device)  # (batch, time - 1)
+            change = (outputs[:, 1:] - outputs[:, :-1])[real].float()
+            penalty += self.beta * change.square().sum() / max(1, change.numel())
+        return penalty
 
     def loss(self, output: Output, batch: Batch) -> Tensor:
-        total = F.cross_entropy(
-            output.logits.flatten(0, 1).float(), batch.target.flatten(), ignore_index=IGNORE, reduction="sum"
-        )
-        return total / max(self.count(batch), 1)
+        total = output.extras["head"].nll(output.extras["features"], batch.target)
+        return total / max(self.count(batch), 1) + output.extras["penalty"]
 
     def count(self, batch: Batch) -> int:
         return int((batch.target != IGNORE).sum()) if batch.target is not None else 0

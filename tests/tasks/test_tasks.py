@@ -101,16 +101,6 @@ def test_the_numbers_told_of_a_series_are_the_heads():
     assert row["values"] == pytest.approx(model.pooled(batch)[0].tolist())
 
 
-def test_perplexity_is_the_exponential_of_the_mean_over_all_tokens():
-    task = NextWord(STREAM)
-    logits = torch.randn(2, 3, 10)
-    target = torch.tensor([[4, 5, 6], [7, IGNORE, IGNORE]])
-    nll = -logits.log_softmax(-1)
-    total = sum(nll[b, t, target[b, t]] for b, t in ((0, 0), (0, 1), (0, 2), (1, 0)))
-    halves = [(Output(logits[b : b + 1]), Batch({}, torch.tensor([n]), target[b : b + 1])) for b, n in ((0, 3), (1, 1))]
-    assert measured(task, *halves)["perplexity"] == pytest.approx(math.exp(total / 4), rel=1e-5)
-
-
 def test_the_next_word_is_told_with_its_probability_and_the_text_with_its_perplexity():
     task = NextWord(STREAM)
     model = model_of(task)

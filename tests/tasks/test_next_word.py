@@ -1,0 +1,87 @@
+"""The language model's task, by hand arithmetic; training in windows, as one process and as two."""
+
+import math
+from itertools import pairwise
+
+import pytest
+import torch
+
+from rnnzoo import experiment
+from rnnzoo import recipe as recipes
+from rnnzoo.batch import IGNORE, Batch, DataSpec, Field
+from rnnzoo.errors import RecipeError
+from rnnzoo.model import SequenceModel
+from rnnzoo.tasks.next_word import NextWord
+
+WORDS = Field("tokens", ("<pad>", "<unk>", "<bos>", "<eos>", *"abcdef"))
+STREAM = DataSpec("text_stream", {"tokens": WORDS}, WORDS)
+
+
+def model_of(task, **settings):
+    torch.manual_seed(0)
+    return SequenceModel(task.spec, task, {"name": "gru", "hidden_size": 6}, 5, **settings).eval()
+
+
+def ragged():
+    tokens = torch.tensor([[4, 5, 6, 7], [8, 9, 4, 0]])
+    target = torch.tensor([[5, 6, 7, 8], [9, 4, 5, IGNORE]])
+    return Batch({"tokens": tokens}, torch.tensor([4, 3]), target)
+
+
+@pytest.mark.parametrize("cutoffs", [None, [5, 7]])
+def test_perplexity_is_the_exponential_of_the_mean_over_all_tokens(cutoffs):
+    task = NextWord(STREAM, cutoffs=cutoffs)
+    model, batch, metrics = model_of(task), ragged(), task.metrics()
+    for row, length in enumerate(batch.lengths):
+        own = Batch(
+            {"tokens": batch.inputs["tokens"][row, None, :length]}, length[None], batch.target[row, None, :length]
+        )
+        output = task.forward(model, own)
+        task.update(metrics, output, own, task.loss(output, own), model)
+    told = model.each(batch)[0].log_softmax(-1)
+    asked = batch.target != IGNORE
+    total = -told[asked].gather(1, batch.target[asked][:, None]).sum().item()
+    assert metrics.compute()["perplexity"].item() == pytest.approx(math.exp(total / 7), rel=1e-5)
+    assert task.loss(task.forward(model, batch), batch).item() == pytest.approx(total / 7, rel=1e-5)
+
+
+def test_the_penalties_are_those_of_the_paper_in_training_and_none_in_evaluation():
+    plain, task = NextWord(STREAM), NextWord(STREAM, alpha=2.0, beta=3.0)
+    model, batch = model_of(task), ragged()
+    h = [row[:length] for row, length in zip(model.encode(batch).outputs, batch.lengths, strict=True)]
+    size = sum(step.square().mean() for row in h for step in row) / 7
+    change = sum((a - b).square().mean() for row in h for a, b in pairwise(row)) / 5
+    wanted = plain.loss(plain.forward(model, batch), batch)
+    torch.testing.assert_close(task.loss(task.forward(model, batch), batch), wanted)
+    model.train()
+    torch.testing.assert_close(task.loss(task.forward(model, batch), batch), wanted + 2 * size + 3 * change)
+
+
+def test_the_activation_penalty_reads_what_dropout_left_and_the_temporal_one_does_not():
+    task = NextWord(STREAM, alpha=1.0, beta=1.0)
+    kept, half = torch.ones(1, 3, 4), torch.tensor([0.0, 2.0, 0.0, 2.0]).expand(1, 3, 4)
+    assert task.penalty(half, kept, torch.tensor([3])).item() == pytest.approx(2)
+    rising = torch.arange(3.0)[None, :, None].expand(1, 3, 4)
+    assert task.penalty(kept, rising, torch.tensor([3])).item() == pytest.approx(1 + 1)
+    assert task.penalty(torch.zeros(1, 1, 4), torch.zeros(1, 1, 4), torch.tensor([1])).item() == 0
+
+
+def test_penalties_below_zero_are_refused():
+    with pytest.raises(ValueError, match=r"numbers >= 0, got 1\.0 and -1\.0"):
+        NextWord(STREAM, alpha=1.0, beta=-1.0)
+
+
+def resolved(*overrides):
+    fixed = ("--trainer.accelerator=cpu", "--trainer.enable_progress_bar=false", "--tracking.mode=disabled")
+    return recipes.resolve(recipes.read("toy_text", (*fixed, *overrides)))
+
+
+def test_cutoffs_beyond_the_vocabulary_are_refused_before_anything_is_written(tmp_path):
+    with pytest.raises(RecipeError, match=r"the model cannot be built: cutoffs must rise"):
+        experiment.fit(resolved("--task.cutoffs=[10,9000]"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_tied_weights_and_an_adaptive_softmax_exclude_each_other(tmp_path):
+    with pytest.raises(RecipeError, match=r"tie_weights needs a head of the embedding's shape .*, got AdaptiveSoftmax"):
+        experiment.fit(resolved("--task.cutoffs=[10]", "--model.tie_weights=true"), tmp_path / "run")
