@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from rnnzoo import __version__, bench, show, texts
+from rnnzoo import __version__, bench, limits, show, texts, vectors
 from rnnzoo.errors import DataError, RecipeError, ZooError, nearest
 
 MISTAKE_EXIT, SIGINT_EXIT, PIPE_EXIT = 2, 130, 141
@@ -70,6 +70,14 @@ def _drop_output() -> None:
 KINDS = ("cell", "architecture", "task", "dataset")
 RECIPE_VERBS = ("fit", "validate", "test")
 VALUE_FLAGS = ("--run_dir",)
+GENERATING: dict[str, tuple[type, str]] = {
+    "length": (int, "words or characters to write (default: 100)"),
+    "temperature": (float, "below 1 the likely becomes likelier; 0 takes the likeliest (default: 1)"),
+    "top_k": (int, "draw from the k likeliest only"),
+    "top_p": (float, "draw from the fewest likeliest that have this probability together"),
+    "beam": (int, "the likeliest continuation that a search so wide finds; nothing is drawn"),
+    "seed": (int, "the same seed writes the same text (default: 0)"),
+}
 OWN_FLAGS = (*VALUE_FLAGS, "--help", "--print_config", "--json")
 
 
@@ -157,6 +165,17 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
     what.add_argument("--file", metavar="FILE", help="texts, one a line, or .jsonl with a 'text' each; - is stdin")
     what.add_argument("--interactive", action="store_true", help="ask for texts until 'stop'")
     predict.add_argument("--json", action="store_true", help="print one JSON object a line")
+    generate = add(
+        _generate, "go on with a text, by a language model; <unk> is never written",
+        'rnnzoo generate runs/toy_text/ID --prompt "the dog" --length 50 --temperature 0.8',
+    )  # fmt: skip
+    generate.add_argument("run", metavar="RUN", help="a run's folder, or its id")
+    generate.add_argument("--prompt", default="", metavar="TEXT", help="the text to go on with (default: a new line)")
+    for name, (kind, summary) in GENERATING.items():
+        flags = dict.fromkeys((f"--{name}", f"--{name.replace('_', '-')}"))
+        generate.add_argument(*flags, type=kind, metavar=name[0].upper(), help=summary)
+    generate.add_argument("--midi", type=Path, metavar="FILE", help="write the notes of a model of chorales as MIDI")
+    generate.add_argument("--json", action="store_true", help="print one JSON object")
     listing = add(_list, "list what is installed", "rnnzoo list cells")
     listing.add_argument("kind", nargs="?", metavar="KIND", help=f"{', '.join(show.LISTS)}, combinations")
     listing.add_argument("--json", action="store_true", help="print one JSON array")
@@ -191,6 +210,9 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
     table.add_argument("--markdown", type=Path, metavar="FILE", help="write a page with the table, as RESULTS.md")
     table.add_argument("--csv", type=Path, metavar="FILE", help="write the table with all columns")
     table.add_argument("--update", type=Path, metavar="FILE", help="write the table into a marked page, as README.md")
+    vectors.add_arguments(
+        add(_vectors, "train or score vectors of words", "rnnzoo vectors train --data ptb --out ptb_vectors.txt")
+    )
     bench.add_arguments(add(_bench, "measure the speed of cells, or of a recipe", "rnnzoo bench cell lstm gru --json"))
     return parser, list(commands.choices)
 
@@ -309,6 +331,36 @@ def _interact(model: Any, as_json: bool) -> int:
     return 0
 
 
+# -- generate -------------------------------------------------------------------------------------------------------
+
+
+def _generate(given: argparse.Namespace) -> int:
+    how = {name: value for name in GENERATING if (value := getattr(given, name)) is not None}
+    wrong = [f"rnnzoo generate: --{name} {problem}." for name in how if (problem := limits.problem(name, how[name]))]
+    drawing = [f"--{name}" for name in how if name not in ("length", "beam")]
+    if "beam" in how and drawing:
+        wrong.append(
+            f"rnnzoo generate: --beam takes the likeliest and draws nothing.\n  Leave out {drawing[0]}, or --beam."
+        )
+    if wrong:
+        raise ZooError(*wrong)
+    from rnnzoo import predictor
+
+    found = predictor.load(given.run).generate(given.prompt, **how)
+    if given.midi is not None:
+        from rnnzoo.data import midi
+
+        midi.write(given.midi, found.text.split())
+    if given.json:
+        print(json.dumps(found._asdict()))
+    else:
+        print("\n".join(map(show.printable, found.text.split("\n"))))
+    if found.unknown:
+        _flush()
+        print(f"the model does not know: {', '.join(map(show.printable, found.unknown))}.", file=sys.stderr)
+    return 0
+
+
 # -- list, show -----------------------------------------------------------------------------------------------------
 
 
@@ -396,6 +448,10 @@ def _results(given: argparse.Namespace) -> int:
     from rnnzoo import results
 
     return results.run(given)
+
+
+def _vectors(given: argparse.Namespace) -> int:
+    return vectors.run(given)
 
 
 def _bench(given: argparse.Namespace) -> int:

@@ -14,6 +14,8 @@ from rnnzoo.data.batching import BucketBatches
 from rnnzoo.data.forms import FORMS
 from rnnzoo.errors import RunError, ZooError, unknown
 from rnnzoo.experiment import make_module, origin
+from rnnzoo.tasks.continuation import Continuation, continued
+from rnnzoo.tasks.next_word import NextWord
 
 BATCH_TOKENS = 2**16  # tokens a batch, padding counted: one long text does not make room for 63 more
 AHEAD = 256  # texts of a stream that are read before the first of them is answered
@@ -65,6 +67,18 @@ class Predictor:
             for row, answer in zip(batch.index.tolist(), found, strict=True):
                 answers[row] = answer
         return answers
+
+    def generate(self, prompt: str = "", length: int = 100, **how: Any) -> Continuation:
+        """The prompt and `length` tokens more, by a language model; see `rnnzoo.tasks.continuation.continued`.
+
+        Raises: RunError if the model is of another task; ValueError for a number out of range.
+        """
+        if not isinstance(self.task, NextWord):
+            raise RunError(
+                f"a model of the task {self.recipe['task']['name']} goes on with no text.\n"
+                "  `rnnzoo generate` asks a model of next_word; `rnnzoo predict` asks any."
+            )
+        return continued(self.model, self.spec, prompt, length, **how)
 
     def stream(self, texts: Iterable[str]) -> Iterator[tuple[str, dict[str, Any]]]:
         """Each text with its answer, in order, reading a bounded part of `texts` ahead."""

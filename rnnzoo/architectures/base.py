@@ -77,6 +77,12 @@ class Architecture(nn.Module):
         """As `forward`, on sequences that are known to fit."""
         raise TypeError(f"{type(self).__name__} must define encode(x, state, need_state)")
 
+    def step(self, x: Tensor, state: list[State] | None = None) -> tuple[Tensor, list[State]]:
+        """One step of a causal architecture in evaluation: (batch, input_size) to the output and the new state."""
+        encoded = self(x.unsqueeze(1), state=state)
+        assert encoded.state is not None
+        return encoded.last, encoded.state
+
 
 class LayerStack(Architecture):
     """Layers of one cell, in one direction or both: each layer reads the (merged) outputs of the one below.
@@ -142,6 +148,22 @@ class LayerStack(Architecture):
                 if depth + 1 == self.num_layers:
                     last = last + self._skipped(below)
         return Encoded(x, last, last_state if need_state else None)
+
+    def step(self, x: Tensor, state: list[State] | None = None) -> tuple[Tensor, list[State]]:
+        given = [None] * self.num_layers if state is None else state
+        after: list[State] = []
+        recurrences: list[Any] = list(self.layers)
+        for depth in range(self.num_layers):
+            y, end = recurrences[depth].step(x, given[depth])
+            x = y + x if self.residual and depth else y
+            after.append(end)
+        return x, after
+
+    def _between(self, x: Sequences) -> Sequences:
+        """What a layer reads of the one below."""
+        if self.dropout.p:
+            x = x.map(self.dropout)
+        return Sequences(x.layout, loose=self.locked_dropout(x.loose)) if self.locked_dropout.p else x
 
     def _skipped(self, below: Sequences) -> Tensor:
         """What a residual connection adds to `last`: each half of the features at its own direction's last step."""

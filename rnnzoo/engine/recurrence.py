@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -38,6 +38,15 @@ class Recurrence(nn.Module):
     ) -> tuple[Sequences, State | None]:
         """x: input_size features. Returns the outputs, output_size features, and the last state, None if not needed."""
         return together([self], x, [state], need_state)[0]
+
+    def step(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """One step in evaluation for (batch, input_size): the output and the new state, by the cell's own equations.
+
+        It does without all that sequences need, which takes longer than the step: for writing a token at a time.
+        """
+        weights = self.cell.effective_weights()
+        with _reparametrize_module(self.cell, weights) if weights else nullcontext():
+            return self.cell(x, state)
 
 
 def together(

@@ -107,7 +107,7 @@ def penalty(length: Any, alpha: float) -> Any:
 @torch.no_grad()
 def beam(
     step: Step, select: Select, state: Any, tokens: Tensor, *, size: int = 5, max_steps: int | Tensor = 100,
-    length_penalty: float = 0.6, forbid: Sequence[int] = (PAD,), end: int = EOS,
+    length_penalty: float = 0.6, forbid: Sequence[int] = (PAD,), end: int | None = EOS,
 ) -> list[Hypothesis]:  # fmt: skip
     """The best sequence found for each row by beam search, the same for a row alone and in a batch.
 
@@ -118,7 +118,8 @@ def beam(
     is the answer.
 
     state, tokens: of one row a sequence; the rows of a sequence's hypotheses stand together, as many for each.
-    max_steps: most tokens written, for all or, as (rows,), for each. forbid: tokens that are never written.
+    max_steps: most tokens written, for all or, as (rows,), for each. forbid: tokens that are never written. end: None
+    where no token ends a sequence, and all have max_steps tokens.
     Raises: ValueError for a number out of range.
     """
     check(beam=size, length_penalty=length_penalty)
@@ -129,14 +130,15 @@ def beam(
     best = torch.full((count,), -torch.inf, device=device)  # (live,) score of each one's best finished hypothesis
     scores = torch.zeros(count, 1, device=device)  # (live, hypotheses) log-probabilities of the unfinished, best first
     written = tokens.new_empty(count, 1, 0)  # (live, hypotheses, steps)
-    barred = torch.tensor([*forbid, end], device=device)
+    last = [] if end is None else [end]
+    barred = torch.tensor([*forbid, *last], dtype=torch.int64, device=device)
     length = 0
     while len(row):
         length += 1
         logits, state = step(tokens, state)
         told = logits.float().log_softmax(-1)  # (live * hypotheses, vocabulary)
-        ended = scores + told[:, end].view_as(scores)
-        values, words = told.index_fill_(-1, barred, -torch.inf).topk(min(size, told.shape[-1] - 1), -1)
+        ended = torch.full_like(scores, -torch.inf) if end is None else scores + told[:, end].view_as(scores)
+        values, words = told.index_fill_(-1, barred, -torch.inf).topk(min(size, told.shape[-1]), -1)
         width = values.shape[-1]
         values = (scores.unsqueeze(-1) + values.view(*scores.shape, width)).flatten(1)
         scores, places = values.topk(min(size, values.shape[1]), -1)
@@ -145,7 +147,7 @@ def beam(
         score, winner = (ended.masked_fill(ended < least, -torch.inf) / penalty(length, length_penalty)).max(1)
         better = score > best
         for place in better.nonzero().squeeze(1).tolist():
-            found[int(row[place])] = Hypothesis([*written[place, winner[place]].tolist(), end], float(score[place]))
+            found[int(row[place])] = Hypothesis(written[place, winner[place]].tolist() + last, float(score[place]))
         best = torch.maximum(best, score)
 
         words = words.view(len(row), -1).gather(1, places)  # (live, hypotheses), of the extended

@@ -123,6 +123,17 @@ def test_a_row_is_done_as_soon_as_nothing_unfinished_can_win():
     assert table.calls == [1]
 
 
+@pytest.mark.parametrize("size", [2, 5**3])
+def test_without_an_end_all_sequences_have_all_the_steps(size):
+    table = Table(2, seed=4)
+    for row, found in enumerate(decode(table, [0, 1], size=size, max_steps=4, end=None)):
+        words = [w for w in range(VOCABULARY) if w != PAD]
+        best = max(itertools.product(words, repeat=4), key=lambda sequence: table.score(row, sequence, 0.6))
+        assert len(found.tokens) == 4
+        assert found.score <= table.score(row, best, 0.6) + 1e-5
+        assert size == 2 or found.tokens == list(best)
+
+
 def test_no_rows_are_no_sequences():
     assert decode(Table(1), []) == []
 
