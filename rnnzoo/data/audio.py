@@ -29,7 +29,9 @@ def read_wav(file: str | Path | bytes, name: str | None = None) -> tuple[np.ndar
         try:
             file = Path(file).read_bytes()
         except (OSError, ValueError) as cause:
-            raise DataError(f"cannot read the sound {name}: {getattr(cause, 'strerror', None) or cause}.") from cause
+            raise DataError(
+                f"cannot read the sound {name}: {getattr(cause, 'strerror', None) or cause}.\n  Give the path of a WAV file."
+            ) from cause
     chunks = _chunks(file, name)
     codec, channels, rate, block, bits = struct.unpack_from("<HHIxxxxHH", chunks[b"fmt "])
     if codec == EXTENSIBLE and len(chunks[b"fmt "]) >= 26:

@@ -85,7 +85,7 @@ def test_a_string_is_of_one_speaker_and_its_own_part_and_says_its_words():
             lengths[len(said)] += 1
             pauses.append((len(sound) - 5 * len(said)) / (len(said) - 1) / rate)
     assert set(lengths) == {3, 4, 5, 6, 7}
-    assert 0 <= min(pauses) and max(pauses) <= 0.2 and np.mean(pauses) == pytest.approx(0.1, abs=0.01)
+    assert min(pauses) >= 0 and max(pauses) <= 0.2 and np.mean(pauses) == pytest.approx(0.1, abs=0.01)
 
 
 def test_a_seed_gives_its_strings_again_and_another_one_others():

@@ -1,0 +1,42 @@
+import wave
+
+import numpy as np
+import pytest
+
+from rnnzoo.data.datamodule import ZooData
+from rnnzoo.data.sound_files import SoundFiles
+from rnnzoo.data.sounds import LabelledSound
+from rnnzoo.errors import DataError
+
+
+@pytest.fixture
+def table(tmp_path):
+    """A table of six recordings in a folder beside it, low tones and high ones."""
+    (tmp_path / "takes").mkdir()
+    rows = ["file,label"]
+    for take in range(6):
+        kind, hertz = ("low", 100) if take % 2 else ("high", 300)
+        tone = np.sin(2 * np.pi * hertz * np.arange(200 + 10 * take) / 1000) / 2
+        with wave.open(str(tmp_path / "takes" / f"{take}.wav"), "wb") as file:
+            file.setparams((1, 2, 1000, 0, "NONE", ""))
+            file.writeframes((tone * 2**15).astype("<i2").tobytes())
+        rows.append(f"takes/{take}.wav,{kind}")
+    (tmp_path / "train.csv").write_text("\n".join(rows) + "\n")
+    return tmp_path / "train.csv"
+
+
+def test_recordings_are_read_from_the_tables_folder_and_some_of_each_label_held_out(table):
+    parts = SoundFiles(str(table), dev_fraction=0.3).read()
+    assert [len(sound) for sound in parts["train"]["sound"]] == [200, 210, 220, 230]
+    assert parts["dev"]["label"] == ["high", "low"] and parts["dev"]["rate"] == [1000, 1000]
+    data = ZooData(SoundFiles(str(table)), LabelledSound(n_mels=4))
+    assert data.spec.labels == ("high", "low") and data.sizes == {"train": 4, "dev": 2}
+
+
+def test_a_bad_recording_is_named_with_its_table_and_row(table):
+    (table.parent / "takes" / "2.wav").write_bytes(b"not sound")
+    with pytest.raises(DataError, match=r"train.csv, row 3: takes/2.wav is not a WAV file"):
+        SoundFiles(str(table)).read()
+    (table.parent / "takes" / "0.wav").unlink()
+    with pytest.raises(DataError, match=r"cannot read the sound .*train.csv, row 1: takes/0.wav: No such file"):
+        SoundFiles(str(table)).read()
