@@ -148,9 +148,9 @@ def standardised(values: np.ndarray, spec: DataSpec) -> np.ndarray:
 
 def _table(values: Any) -> tuple[tuple[str, ...], np.ndarray]:
     """The variables' names, and (steps, variables) float64. Raises: DataError for what is not finite numbers."""
-    array = np.asarray(values)
-    names = array.dtype.names
     try:
+        array = np.asarray(values)
+        names = array.dtype.names
         array = (structured_to_unstructured(array) if names else array).astype(np.float64)
     except (TypeError, ValueError):
         raise DataError("column 'values': expected numbers, as many each step.") from None
