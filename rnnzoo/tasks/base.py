@@ -74,6 +74,10 @@ class Task:
         """Metric objects, summed over a whole part of the data before anything is divided."""
         return MetricCollection({})
 
+    def train_metrics(self) -> MetricCollection:
+        """Metrics of the training batches, as they were answered while the weights changed; none by default."""
+        return MetricCollection({})
+
     def scoring(self) -> dict[str, str]:
         """How metrics are counted where the field has several ways, by metric: told in the run's summary."""
         return {}
