@@ -6,7 +6,7 @@ import gzip
 import math
 import unicodedata
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -28,10 +28,10 @@ class Vectors(NamedTuple):
     def size(self) -> int:
         return self.rows.shape[1]
 
-    @property
-    def places(self) -> dict[str, int]:
-        """The row of each word."""
-        return {word: row for row, word in enumerate(self.words)}
+    def find(self, words: Iterable[str]) -> np.ndarray:
+        """(words,) int64: the row of each word, or else of its lower-case form; -1 if there is neither."""
+        rows = {word: row for row, word in enumerate(self.words)}
+        return np.array([rows.get(word, rows.get(word.lower(), -1)) for word in words], dtype=np.int64)
 
 
 def read_vectors(path: Path, wanted: Collection[str] | None = None) -> Vectors:

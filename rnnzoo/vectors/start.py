@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import torch
 
 from rnnzoo.batch import PAD, SPECIALS
@@ -33,8 +32,7 @@ def start_from(model: SequenceModel, data: ZooData, place: str) -> dict[str, Any
             f"{path} has vectors of {vectors.size} numbers, where model.embedding_size is {weight.shape[1]}.\n"
             f"  Set embedding_size: {vectors.size}."
         )
-    rows = vectors.places
-    places = np.array([rows.get(name, rows.get(name.lower(), -1)) for name in names])  # (vocabulary,)
+    places = vectors.find(names)
     places[PAD] = -1
     found = places >= 0
     if not found.any():
