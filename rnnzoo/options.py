@@ -77,6 +77,13 @@ def early_stopping(
     return EarlyStopping(monitor=monitor, mode=mode, patience=patience, min_delta=min_delta)
 
 
+def attention(monitor: str, mode: str, *, sentences: Count = 2) -> "Callback":
+    """Draw what a decoder attends to, for a few sentences of the dev part; see `rnnzoo.callbacks.attention`."""
+    from rnnzoo.callbacks.attention import AttentionPictures
+
+    return AttentionPictures(sentences)
+
+
 def ema(monitor: str, mode: str, *, decay: Annotated[float, Limit(False, 0, 1, open_high=True)] = 0.999) -> "Callback":
     """Validate and keep an exponential moving average of the weights; see `rnnzoo.callbacks.ema`."""
     from rnnzoo.callbacks.ema import EMA
@@ -100,5 +107,5 @@ def lr_monitor(monitor: str, mode: str, *, interval: Literal["step", "epoch"] = 
 
 RUNTIME = frozenset({"monitor", "mode"})  # arguments that the run gives, not the recipe
 CALLBACKS: "dict[str, Callable[..., Callback]]" = {
-    function.__name__: function for function in (early_stopping, ema, lr_monitor, swa)
+    function.__name__: function for function in (attention, early_stopping, ema, lr_monitor, swa)
 }

@@ -3,6 +3,7 @@
 runs/<recipe>/<id>/
     config.yaml       the resolved recipe
     metrics.jsonl     one line per logging call
+    pictures/         SVG, where a callback draws some
     summary.json      status, scores, speed, memory; written at the start, replaced at the end
     checkpoints/      see rnnzoo.checkpoint
 """

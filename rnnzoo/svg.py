@@ -1,4 +1,4 @@
-"""Line charts as SVG text, without a plotting library."""
+"""Line charts and grids as SVG text, without a plotting library."""
 
 from __future__ import annotations
 
@@ -54,6 +54,29 @@ def chart(title: str, x_label: str, y_label: str, lines: Mapping[str, Points], l
         parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
         y = TOP + 6 + 16 * number
         parts += [_line(WIDTH - 150, y, WIDTH - 130, y, colour, 2), _text(WIDTH - 124, y + 4, name, "start")]
+    return "\n".join([*parts, "</svg>", ""])
+
+
+def grid(title: str, columns: Sequence[str], rows: Sequence[str], values: Sequence[Sequence[float]]) -> str:
+    """A square for each row and column, named on top and on the left; from white, 0, to dark, 1."""
+    side, left = 22, 20 + 7.5 * max(map(len, rows))
+    top = 50 + 7.5 * max(map(len, columns))
+    width, height = max(left + side * len(columns) + 10, 9.0 * len(title)), top + side * len(rows) + 10
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" font-family="sans-serif">',
+        f'<rect width="{width:.0f}" height="{height:.0f}" fill="white"/>',
+        _text(width / 2, 22, title, size=15),
+    ]
+    for number, name in enumerate(columns):
+        x, y = left + side * (number + 0.7), top - 6
+        parts.append(f'<g transform="rotate(-90 {x:.1f} {y:.1f})">{_text(x, y, name, "start")}</g>')
+    for number, (name, line) in enumerate(zip(rows, values, strict=True)):
+        y = top + side * number
+        parts.append(_text(left - 6, y + side * 0.7, name, "end"))
+        for column, value in enumerate(line):
+            x = left + side * column
+            shade = f'fill="{COLOURS[0]}" fill-opacity="{value:.3f}"'
+            parts.append(f'<rect x="{x:.1f}" y="{y:.1f}" width="{side}" height="{side}" {shade} stroke="#eee"/>')
     return "\n".join([*parts, "</svg>", ""])
 
 

@@ -60,6 +60,13 @@ def finish(loggers: Sequence[Logger], ok: bool = True, timeout: float = FINISH_S
             item.finish(ok, timeout)
 
 
+def draw(loggers: Sequence[Logger], name: str, svg: str, step: int) -> None:
+    """Keep a picture: in the run's folder, as pictures/<name>-<step>.svg, and in W&B. Rank 0 only; never raises."""
+    for item in loggers:
+        if isinstance(item, (MetricsFile, Wandb)):
+            item.log_picture(name, svg, step)
+
+
 class MetricsFile(Logger):
     """Appends a JSON line per call: step, epoch, time (seconds since the start) and the metrics; rank 0 only.
 
@@ -96,12 +103,20 @@ class MetricsFile(Logger):
         epoch = int(metrics["epoch"]) if "epoch" in metrics else None
         line = {"step": step, "epoch": epoch, "time": round(time.monotonic() - self._start, 3), **values}
         text = json.dumps(plain(line | ({"not_finite": bad} if bad else {})), allow_nan=False)
+        self._write(self.path, text + "\n")
+
+    @rank_zero_only
+    def log_picture(self, name: str, svg: str, step: int) -> None:
+        self._write(self.path.parent / "pictures" / f"{name}-{step:06}.svg", svg)
+
+    def _write(self, path: Path, text: str) -> None:
         try:
-            with open(self.path, "a", encoding="utf-8", newline="\n") as file:
-                file.write(text + "\n")
+            path.parent.mkdir(exist_ok=True)
+            with open(path, "a", encoding="utf-8", newline="\n") as file:
+                file.write(text)
         except OSError as error:
             if not self._warned:
-                log.warning("metrics are not written to %s: %s. The run goes on.", self.path, error.strerror)
+                log.warning("metrics are not written to %s: %s. The run goes on.", path, error.strerror)
             self._warned = True
 
 
@@ -131,6 +146,12 @@ class Wandb(WandbLogger):
                 super().log_metrics(metrics, step)
             except Exception as error:
                 self._break(error)
+
+    @rank_zero_only
+    def log_picture(self, name: str, svg: str, step: int) -> None:
+        import wandb
+
+        self.log_metrics({name: wandb.Html(svg, inject=False)}, step)
 
     def finish(self, ok: bool, timeout: float) -> None:
         def close() -> None:
