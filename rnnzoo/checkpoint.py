@@ -223,8 +223,14 @@ def apply(model: nn.Module, checkpoint: Checkpoint) -> None:
         ],
     }
     if any(wrong.values()):
+        first = "the checkpoint's weights do not fit this model"
+        for name, (given_shape, own_shape) in shapes.items():
+            if name.endswith("embedding.weight") and given_shape[0] != own_shape[0]:
+                first = (
+                    f"the vocabulary of {own_shape[0]:,} does not match the weights, which are for {given_shape[0]:,}"
+                )
         raise RunError(
-            "the checkpoint's weights do not fit this model.\n"
+            f"{first}.\n"
             + "".join(f"  {what}: {_some(items)}.\n" for what, items in wrong.items() if items)
             + "  Build the model with the settings that the checkpoint was trained with."
         )

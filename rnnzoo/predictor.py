@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from rnnzoo import checkpoint, registry, runs
+from rnnzoo import pretrained as shipped
 from rnnzoo.batch import UNK
 from rnnzoo.data.batching import BucketBatches
 from rnnzoo.data.forms import FORMS
@@ -65,7 +66,7 @@ class Predictor:
                 shares = (batch.inputs["tokens"] == UNK).sum(1) / batch.lengths.clamp(min=1)
                 found = [{**told, "unknown_share": share} for told, share in zip(found, shares.tolist(), strict=True)]
             for row, answer in zip(batch.index.tolist(), found, strict=True):
-                answers[row] = answer
+                answers[row] = examples.told(row) | answer
         return answers
 
     def generate(self, prompt: str = "", length: int = 100, **how: Any) -> Continuation:
@@ -98,14 +99,29 @@ class Predictor:
 
 
 def load(run: str | Path, device: str | torch.device = "cpu") -> Predictor:
-    """The model of a run, given by its folder or id, from its best checkpoint. Raises: RunError, PluginError."""
+    """A run's best model, or a shipped one, by folder, id or name. Raises: RunError, PluginError."""
     return Predictor(checkpoint.load(checkpoint.locate(runs.find(run))), device)
 
 
-def create_model(name: str, input_size: int, **given: Any) -> torch.nn.Module:
-    """A registered architecture as a plain nn.Module: `create_model("stacked", 128, cell="gru", num_layers=3)`.
+def create_model(
+    name: str, input_size: int | None = None, *, pretrained: bool = False, **given: Any
+) -> torch.nn.Module:
+    """A registered architecture, or a shipped model, as a plain nn.Module.
 
-    It takes x (batch, time, input_size) and lengths (batch,), and returns an `Encoded`: outputs, last, state.
-    Raises: UnknownName, PluginError; TypeError or ValueError for wrong parameters.
+    `create_model("stacked", 128, cell="gru", num_layers=3)` takes x (batch, time, input_size) and lengths (batch,), and
+    returns an `Encoded`: outputs, last, state. `create_model("imdb_bilstm", pretrained=True)` is a trained
+    SequenceModel in evaluation mode; without `pretrained`, the same one untrained.
+    Raises: UnknownName, PluginError, RunError; TypeError or ValueError for wrong parameters.
     """
-    return registry.load("architectures", name)(input_size, **given)
+    place = shipped.find(name)
+    if place is None:
+        if pretrained:
+            raise RunError(unknown("no trained model is shipped as", name, shipped.names()))
+        build = registry.load("architectures", name)
+        if input_size is None:
+            raise TypeError(f"create_model('{name}', input_size): an architecture needs the size of its input")
+        return build(input_size, **given)
+    if input_size is not None or given:
+        raise TypeError(f"'{name}' is a whole model, of the sizes that its recipe says; give pretrained alone")
+    kept = checkpoint.load(place)
+    return Predictor(kept).model if pretrained else make_module(*origin(kept)).model

@@ -159,7 +159,7 @@ def rows(manifests: Iterable[Mapping[str, Any]]) -> tuple[list[Row], list[str]]:
     for name, group in sorted(groups.items()):
         if name not in shipped:
             stale.append(f"{name}: no such recipe comes with rnnzoo any more.")
-        elif any(facts["digest"] != digest(name) for facts in group):
+        elif {facts["digest"] for facts in group} != {digest(name)}:
             stale.append(f"{name}: recipe changed since. Run it again, then `rnnzoo results RUN --keep`.")
         else:
             found.append(_row(name, sorted(group, key=lambda facts: facts["seed"]), printed.get(name, {})))

@@ -207,13 +207,15 @@ def find(run: str | Path, root: Path = ROOT) -> Path:
     if shipped := pretrained.find(run):
         return shipped
     siblings = {str(p): p for folder in (path, path.parent, root, root / path) for p in _runs_under(folder)}
-    match = nearest(str(run), siblings) or nearest(path.name, [p.name for p in siblings.values()])
+    trained = pretrained.names()
+    match = nearest(str(run), [*siblings, *trained]) or nearest(path.name, [p.name for p in siblings.values()])
     newest = sorted(siblings, key=lambda name: siblings[name].name)[-4:]
     why = "there is no such folder" if not path.exists() else "it holds no summary.json or config.yaml"
     raise RunError(
         f"no run at {run}: {why}.\n"
         + (f"  Did you mean '{match}'?\n" if match else "")
         + (f"  Runs near it: {', '.join(newest)}." if newest else f"  No run is near it, nor in {root}/.")
+        + (f"\n  Trained models that are here: {', '.join(trained)}." if trained else "")
     )
 
 

@@ -29,3 +29,9 @@ def shipped() -> dict[str, Path]:
 def find(name: str | Path) -> Path | None:
     """The folder of the model that a name, or another name for it, means; None if none is shipped under it."""
     return shipped().get(ALIASES.get(str(name), str(name)))
+
+
+def names() -> list[str]:
+    """Every name that `find` knows."""
+    here = shipped()
+    return [*here, *(alias for alias, name in ALIASES.items() if name in here)]

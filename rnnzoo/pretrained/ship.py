@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -67,12 +68,21 @@ def export(run: str | Path) -> Path:
     tracking = dict.fromkeys(kept.meta["recipe"]["tracking"])
     recipe = kept.meta["recipe"] | {"tracking": tracking | {"mode": "disabled", "project": "rnnzoo", "tags": []}}
     place = FOLDER / name
-    checkpoint.save(place, halved(kept.weights), meta | {"recipe": recipe}, kept.spec)
-    half = experiment.evaluate(place, "dev", {"trainer": {"enable_progress_bar": False}})
-    facts |= {"half": half}
-    checkpoint.write_text(place / FACTS, json.dumps(runs.plain(facts), indent=1, ensure_ascii=False) + "\n")
-    checkpoint.write_text(place / CARD, card(facts))
+    if place.exists():
+        raise RunError(f"{place} is there already.\n  Remove it to ship other weights.")
+    with tempfile.TemporaryDirectory(prefix=checkpoint.TEMPORARY, dir=FOLDER) as temporary:
+        made = Path(temporary) / name
+        checkpoint.save(made, halved(kept.weights), meta | {"recipe": recipe}, kept.spec)
+        _write_facts(made, facts)
+        facts["half"] = experiment.evaluate(made, "dev", {"trainer": {"enable_progress_bar": False}})
+        _write_facts(made, facts)
+        checkpoint.write_text(made / CARD, card(facts))
+        made.rename(place)
     return place
+
+
+def _write_facts(folder: Path, facts: Mapping[str, Any]) -> None:
+    checkpoint.write_text(folder / FACTS, json.dumps(runs.plain(facts), indent=1, ensure_ascii=False) + "\n")
 
 
 def halved(weights: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,229 @@
+"""The table of results holds what runs of the shipped recipes gave, and nothing else."""
+
+import csv
+import io
+import json
+import re
+import statistics
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_packaging import ROOT, loaded_by
+
+from rnnzoo import recipe as recipes
+from rnnzoo import results, runs
+from rnnzoo.cli import main
+from rnnzoo.errors import RunError, ZooError
+
+CONFIG = recipes.resolve(recipes.read("toy_tags"))
+
+
+def facts(seed=1, score=0.9, **changes):
+    """The summary of a run of toy_tags."""
+    return {
+        "recipe": "toy_tags",
+        "status": "finished",
+        "seed": seed,
+        "started": "2026-01-01T00:00:00+00:00",
+        "commit": "a" * 40,
+        "hardware": {"cpu": "a processor", "cores": 2, "gpu": None},
+        "threads": 2,
+        "processes": 1,
+        "versions": {"rnnzoo": "0.1.0"},
+        "parameters": 100,
+        "data": {"id": "rnnzoo/ToyTags", "revision": None, "sizes": {"train": 10}},
+        "metrics": {"test/accuracy": score, "val/accuracy": score / 2, "test/loss": 0.1},
+        "best": {"monitor": "val/accuracy", "mode": "max", "score": score / 2, "epoch": 0},
+        "epochs": 3,
+        "steps": 30,
+        "train_seconds": 10.0 * seed,
+        "cpu_seconds": 8.0,
+        "peak_memory_bytes": 2**30,
+        "throughput": {},
+        "host": "a machine",
+        "pid": 1,
+        "wandb": {"path": "a/path"},
+    } | changes
+
+
+def run_folder(folder, config=CONFIG, **given):
+    """A run's folder with these facts."""
+    folder.mkdir(exist_ok=True)
+    (folder / "summary.json").write_text(json.dumps(facts(**given)))
+    (folder / "config.yaml").write_text(recipes.dump(config))
+    return folder
+
+
+def changed(section, **values):
+    return CONFIG | {section: CONFIG[section] | values}
+
+
+# -- which runs count -----------------------------------------------------------------------------------------------
+
+
+def test_a_run_that_counts_is_told_without_its_machine_and_paths(tmp_path):
+    told = results.manifest(run_folder(tmp_path / "run", changed("trainer", enable_progress_bar=False)))
+    assert told["recipe"] == "toy_tags" and told["digest"] == results.digest("toy_tags")
+    assert told["config"] == {
+        key: changed("trainer", enable_progress_bar=False)[key] for key in CONFIG if key not in ("name", "tracking")
+    }
+    assert not {"host", "pid", "wandb"} & told.keys() and str(tmp_path) not in json.dumps(told)
+
+
+@pytest.mark.parametrize(
+    ("config", "given", "why"),
+    [
+        (CONFIG, {"status": "interrupted"}, "it is interrupted"),
+        (CONFIG, {"recipe": "mine"}, "no recipe 'mine' comes with rnnzoo"),
+        (CONFIG, {"metrics": {"val/accuracy": 0.9, "test/loss": 0.1}}, "it has no test/accuracy"),
+        (CONFIG, {"metrics": {"val/accuracy": 0.9, "test/accuracy": None}}, "it has no test/accuracy"),
+        (changed("trainer", limit_train_batches=3), {}, "trainer.limit_train_batches was 3 and is None"),
+        (changed("trainer", fast_dev_run=True), {}, "trainer.fast_dev_run was True and is False"),
+        (changed("model", dropout=0.5), {}, "model.dropout was 0.5 and is 0.0"),
+        (changed("data", examples=7), {}, "data.examples was 7"),
+    ],
+)
+def test_a_run_that_is_not_a_whole_one_of_its_recipe_is_refused(tmp_path, config, given, why):
+    with pytest.raises(RunError, match=re.escape(why)):
+        results.manifest(run_folder(tmp_path / "run", config, **given))
+
+
+def test_a_run_whose_summary_does_not_tell_enough_is_refused(tmp_path):
+    folder = run_folder(tmp_path / "run")
+    old = {key: value for key, value in facts().items() if key not in ("commit", "epochs")}
+    (folder / "summary.json").write_text(json.dumps(old))
+    with pytest.raises(RunError, match="its summary does not tell commit, epochs"):
+        results.manifest(folder)
+
+
+def test_a_recipe_has_one_digest_for_all_seeds_and_another_once_it_says_otherwise(tmp_path, monkeypatch):
+    (tmp_path / "recipes").mkdir()
+    monkeypatch.setattr(recipes, "folder", lambda: tmp_path / "recipes")
+    digests = []
+    for text in ("seed: 1\nname: x\nmodel: {dropout: 0.1}", "seed: 2\nmodel: {dropout: 0.1}", "model: {dropout: 0.2}"):
+        (tmp_path / "recipes" / "one.yaml").write_text(text)
+        digests.append(results.digest("one"))
+    assert digests[0] == digests[1] != digests[2]
+
+
+# -- the table ------------------------------------------------------------------------------------------------------
+
+
+def manifests(scores):
+    config = {key: value for key, value in CONFIG.items() if key not in ("name", "tracking")}
+    return [
+        facts(seed, score) | {"digest": results.digest("toy_tags"), "config": config}
+        for seed, score in enumerate(scores, start=1)
+    ]
+
+
+@settings(deadline=None)  # the first call reads recipes
+@given(st.lists(st.floats(0, 1000), min_size=1, max_size=5), st.randoms())
+def test_a_row_has_the_mean_and_the_standard_deviation_whatever_the_order_of_runs(scores, random):
+    given_runs = manifests(scores)
+    ((row,), stale) = results.rows(given_runs)
+    random.shuffle(given_runs)
+    assert results.rows(given_runs) == ([row], stale) == ([row], [])
+    assert row["mean"] == statistics.fmean(scores) and row["dev"] == statistics.fmean(score / 2 for score in scores)
+    assert row["std"] == (statistics.stdev(scores) if len(scores) > 1 else None)
+    assert row["seeds"] == len(scores) and row["direction"] == "max" and row["metric"] == "accuracy"
+    assert row["train_seconds"] == 10 * statistics.fmean(range(1, len(scores) + 1))
+
+
+def test_two_runs_of_one_seed_are_refused():
+    with pytest.raises(ZooError, match="two runs of toy_tags have the same seed"):
+        results.rows([*manifests([0.5]), *manifests([0.6])])
+
+
+def test_a_recipe_that_was_changed_or_is_gone_has_no_row():
+    one, two = manifests([0.5, 0.6])
+    found, stale = results.rows([one | {"digest": "0" * 64}, two | {"recipe": "gone"}])
+    assert found == [] and [line.partition(":")[0] for line in stale] == ["gone", "toy_tags"]
+    assert "no such recipe" in stale[0] and "recipe changed since" in stale[1]
+
+
+def test_the_csv_holds_every_column_of_every_row_unrounded():
+    found, _ = results.rows(manifests([0.1, 0.3]))
+    (row,) = csv.DictReader(io.StringIO(results.as_csv(found)))
+    assert list(row) == list(results.COLUMNS)
+    assert float(row["mean"]) == found[0]["mean"] and float(row["std"]) == found[0]["std"]
+    assert row["command"] == "rnnzoo fit toy_tags --seed 1" and row["commit"] == "a" * 40
+
+
+def test_a_page_tells_scores_to_the_digits_that_matter():
+    found, _ = results.rows(manifests([0.89453, 0.89656]))
+    assert "| `toy_tags` | accuracy ↑ | 0.8955 ± 0.0014 | 2 |" in results.markdown(found)
+    assert results.score(110.4347, 0.5) == "110.43 ± 0.50" and results.score(0.5, None) == "0.5000"
+
+
+def test_a_marked_page_gets_the_rows_that_it_asks_for_and_keeps_the_rest():
+    found, _ = results.rows(manifests([0.5]))
+    page = "before\n<!-- results {} -->\nold\n<!-- /results -->\nafter\n"
+    for pattern, has in (("toy_*", True), ("imdb_*", False)):
+        written = results.updated(page.format(pattern), found)
+        assert written.startswith(f"before\n<!-- results {pattern} -->\n| Recipe") and "old" not in written
+        assert written.endswith("<!-- /results -->\nafter\n") and ("toy_tags" in written) == has
+        assert results.updated(written, found) == written
+    with pytest.raises(ZooError, match="no place for the table"):
+        results.updated("nothing", found)
+
+
+# -- what is kept ---------------------------------------------------------------------------------------------------
+
+
+def test_the_committed_tables_are_what_the_command_makes_of_the_manifests():
+    found, stale = results.rows(results.kept())
+    assert stale == []
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert (ROOT / "recipes" / "RESULTS.md").read_text(encoding="utf-8") == results.PAGE + results.markdown(found)
+    assert (ROOT / "recipes" / "RESULTS.csv").read_text(encoding="utf-8") == results.as_csv(found)
+    assert results.updated(readme, found) == readme
+
+
+def test_every_kept_run_is_one_of_its_recipe_as_it_resolves_now():
+    for path in sorted(results.folder().glob("*.json")):
+        told = results.manifest(path)
+        assert json.loads(path.read_text(encoding="utf-8")) == told
+        assert path.stem == f"{runs.slug(told['recipe'])}-seed{told['seed']}"
+
+
+def test_published_figures_are_of_recipes_that_there_are_and_name_their_source():
+    for name, told in results.published().items():
+        assert name in recipes.shipped() and isinstance(told["value"], (int, float)) and told["source"]
+        assert told.keys() <= {"value", "source", "differs"}
+
+
+# -- the command ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def shelf(tmp_path, monkeypatch):
+    """A folder for manifests, empty."""
+    monkeypatch.setattr(results, "folder", lambda: tmp_path / "manifests")
+    return tmp_path / "manifests"
+
+
+def test_the_command_keeps_runs_and_writes_the_tables_of_all_that_are_kept(tmp_path, shelf, capsys):
+    folders = [str(run_folder(tmp_path / str(seed), seed=seed, score=score)) for seed, score in ((2, 0.5), (1, 0.7))]
+    page, table = tmp_path / "RESULTS.md", tmp_path / "RESULTS.csv"
+    assert main(["results", *folders, "--keep", "--markdown", str(page), "--csv", str(table)]) == 0
+    assert {path.name for path in shelf.iterdir()} == {"toy_tags-seed1.json", "toy_tags-seed2.json"}
+    assert "0.6000 ± 0.1414" in capsys.readouterr().out
+    assert "0.6000 ± 0.1414" in page.read_text() and table.read_text().count("\n") == 2
+    assert main(["results", str(shelf / "toy_tags-seed1.json")]) == 0  # a kept manifest is judged as its run was
+    assert "0.7000" in capsys.readouterr().out
+
+
+def test_the_command_tells_what_it_lacks(tmp_path, shelf, capsys):
+    assert main(["results"]) == 2 and "no run counts" in capsys.readouterr().err
+    assert main(["results", "--keep"]) == 2 and "--keep and --ship need runs" in capsys.readouterr().err
+    assert main(["results", "nowhere"]) == 2 and "no run at nowhere" in capsys.readouterr().err
+    (tmp_path / "odd.json").write_text("[]")
+    assert main(["results", str(tmp_path / "odd.json")]) == 2 and "cannot read the manifest" in capsys.readouterr().err
+    assert main(["results", str(run_folder(tmp_path / "run")), "--ship"]) == 2
+    assert "weights of 'toy_tags' are not shipped" in capsys.readouterr().err
+
+
+def test_the_table_of_what_is_kept_needs_no_torch():
+    assert not loaded_by("from rnnzoo import results\nresults.rows(results.kept())") & {"torch", "lightning", "numpy"}
