@@ -91,6 +91,13 @@ def ema(monitor: str, mode: str, *, decay: Annotated[float, Limit(False, 0, 1, o
     return EMA(decay)
 
 
+def nt_asgd(monitor: str, mode: Literal["max", "min"], *, interval: Count = 5) -> "Callback":
+    """Validate and keep the mean of the weights since the dev metric was worse than the best `interval` before it."""
+    from rnnzoo.callbacks.nt_asgd import NTASGD
+
+    return NTASGD(monitor, mode, interval)
+
+
 def swa(monitor: str, mode: str, *, lr: float, start: Share = 0.8, annealing_epochs: Count = 10) -> "Callback":
     """The mean of the weights over the epochs after the share `start`, trained at `lr`. Source: arXiv:1803.05407."""
     from lightning.pytorch.callbacks import StochasticWeightAveraging
@@ -107,5 +114,5 @@ def lr_monitor(monitor: str, mode: str, *, interval: Literal["step", "epoch"] = 
 
 RUNTIME = frozenset({"monitor", "mode"})  # arguments that the run gives, not the recipe
 CALLBACKS: "dict[str, Callable[..., Callback]]" = {
-    function.__name__: function for function in (attention, early_stopping, ema, lr_monitor, swa)
+    function.__name__: function for function in (attention, early_stopping, ema, lr_monitor, nt_asgd, swa)
 }

@@ -8,14 +8,14 @@ from typing import Any, Literal
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from rnnzoo import checkpoint
-from rnnzoo.callbacks.ema import EMA
+from rnnzoo.callbacks.averaging import Averaging
 from rnnzoo.errors import RunError, unknown
 
 
 class Checkpoints(Callback):
     """Writes `folder/step-000001200` at the end of each validation during training, and the pointers `last` and `best`.
 
-    Saved are exactly the weights that were validated: the averaged ones if an `EMA` callback is there, in any order.
+    Saved are exactly the weights that were validated: averaged ones if an `Averaging` callback is there, in any order.
     At the end of training the weights are saved once more if they have changed since. Folders that neither pointer
     names are deleted once the pointers are in place. Rank 0 writes; all ranks know `best_path`.
     """
@@ -59,8 +59,8 @@ class Checkpoints(Callback):
             path = self.last_path.with_name(f"{path.name}-{self.last_path.name.count('-')}")
         best = score is not None and self._improves(score)
         if trainer.is_global_zero:
-            ema = next((c for c in trainer.callbacks if isinstance(c, EMA)), None)  # type: ignore[attr-defined]
-            with ema.applied(pl_module) if ema else nullcontext():
+            averaging = next((c for c in trainer.callbacks if isinstance(c, Averaging)), None)  # type: ignore[attr-defined]
+            with averaging.applied(pl_module) if averaging else nullcontext():
                 meta = self.meta | self._progress(trainer, score)
                 checkpoint.save(path, pl_module.model.state_dict(), meta, self.spec)  # type: ignore[operator, union-attr]
             checkpoint.point(self.folder / "last", path.name)

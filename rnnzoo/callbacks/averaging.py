@@ -1,0 +1,85 @@
+"""Averages of the weights that training goes through: smoother than the last ones, and often better."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.trainer.states import TrainerFn
+from torch import Tensor
+
+
+class Averaging(Callback):
+    """A running average of all parameters, one update per optimizer step from `begin` on.
+
+        a <- (1 - s_n) * a + s_n * w        n = 0, 1, ... updates so far; s_n = share(n)
+
+    Validation sees a instead of w, and so do the checkpoints saved then; training goes on with w, bit for bit. After
+    training the model holds a. Buffers are not averaged. A subclass writes `share`, and calls `begin`.
+    """
+
+    def __init__(self) -> None:
+        self.average: list[Tensor] | None = None
+        self._aside: list[Tensor] | None = None  # the training weights, while the averages are in the model
+        self._updates = 0
+        self._seen_step = 0
+
+    def share(self, updates: int) -> float:
+        """What the newest weights count for, in [0, 1], after so many updates."""
+        raise NotImplementedError
+
+    def begin(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Average from the present weights on."""
+        self.average = [p.detach().clone() for p in _parameters(pl_module)]
+        self._aside, self._updates, self._seen_step = None, 0, trainer.global_step
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: object) -> None:
+        if self.average is None or trainer.global_step == self._seen_step:
+            return  # a batch that only accumulated gradients
+        with torch.no_grad():
+            torch._foreach_lerp_(self.average, _parameters(pl_module), self.share(self._updates))
+        self._updates += 1
+        self._seen_step = trainer.global_step
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.state.fn == TrainerFn.FITTING:
+            self._swap_in(pl_module)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._swap_out(pl_module)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        self._swap_out(pl_module)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._swap_in(pl_module)
+        self.average = self._aside = None
+
+    @contextmanager
+    def applied(self, pl_module: LightningModule) -> Iterator[None]:
+        """Inside, the model holds the averages, whether or not it did before."""
+        if self.average is None or self._aside is not None:
+            yield
+            return
+        self._swap_in(pl_module)
+        try:
+            yield
+        finally:
+            self._swap_out(pl_module)
+
+    @torch.no_grad()
+    def _swap_in(self, pl_module: LightningModule) -> None:
+        if self.average is not None and self._aside is None:
+            parameters = _parameters(pl_module)
+            self._aside = [p.detach().clone() for p in parameters]
+            torch._foreach_copy_(parameters, self.average)
+
+    @torch.no_grad()
+    def _swap_out(self, pl_module: LightningModule) -> None:
+        if self._aside is not None:
+            torch._foreach_copy_(_parameters(pl_module), self._aside)
+            self._aside = None
+
+
+def _parameters(pl_module: LightningModule) -> list[Tensor]:
+    return [p.detach() for p in pl_module.parameters()]
