@@ -27,7 +27,7 @@ def chords(words: Iterable[str]) -> list[list[int]]:
             steps[-1].append(int(word))
         else:
             raise DataError(
-                f"cannot write '{word[:40]}' as MIDI: it is no note.\n  A model of chorales writes 84 79 76 60 . and so on."
+                f"cannot write '{word[:40]}' as MIDI: it is no note.\n  A model of chorales writes 84 79 76 ."
             )
     return steps if steps[-1] else steps[:-1]
 
