@@ -107,11 +107,13 @@ class MetricsFile(Logger):
 
     @rank_zero_only
     def log_picture(self, name: str, svg: str, step: int) -> None:
-        self._write(self.path.parent / "pictures" / f"{name}-{step:06}.svg", svg)
+        path = self.path.parent / "pictures" / f"{name}-{step:06}.svg"
+        with contextlib.suppress(OSError):
+            path.parent.mkdir(exist_ok=True)
+        self._write(path, svg)
 
     def _write(self, path: Path, text: str) -> None:
         try:
-            path.parent.mkdir(exist_ok=True)
             with open(path, "a", encoding="utf-8", newline="\n") as file:
                 file.write(text)
         except OSError as error:
