@@ -5,7 +5,6 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from rnnzoo.architectures.attention import DotAttention, masked_softmax
 from rnnzoo.architectures.base import LayerStack, make_architecture
 from rnnzoo.architectures.bidirectional import Bidirectional
 from rnnzoo.architectures.encoder_decoder import EncoderDecoder
@@ -164,9 +163,9 @@ def decoder(cell="lstm", **parameters):
 
 
 @pytest.mark.parametrize("cell", TORCH)
-@pytest.mark.parametrize("attention", ["dot", "none"])
-def test_decoding_step_by_step_equals_decoding_at_once(cell, attention):
-    ours, memory, state = decoder(cell, attention=attention, num_layers=2)
+@pytest.mark.parametrize("settings", [{"attention": "additive"}, {"attention": "none"}, {"input_feeding": True}])
+def test_decoding_step_by_step_equals_decoding_at_once(cell, settings):
+    ours, memory, state = decoder(cell, num_layers=2, **settings)
     y = torch.randn(4, 6, 5)
     whole, last, _ = ours.decode(y, memory, state)
     steps = []
@@ -199,19 +198,3 @@ def test_attention_looks_only_at_valid_steps_and_sums_to_one():
     torch.testing.assert_close(weights.sum(-1), torch.ones(4, 3))
     for row, length in enumerate(LENGTHS.tolist()):
         assert not weights[row, :, length:].any()
-
-
-def test_a_query_over_nothing_gets_zeros_and_no_nan():
-    weights = masked_softmax(torch.randn(1, 2, 3), torch.zeros(1, 1, 3, dtype=torch.bool))
-    assert not weights.any()
-    scores = torch.randn(2, 4)
-    torch.testing.assert_close(masked_softmax(scores, torch.ones(2, 4, dtype=torch.bool)), scores.softmax(-1))
-
-
-def test_dot_attention_is_the_softmax_of_the_products():
-    attention = DotAttention(3, 4)
-    query, memory, mask = torch.randn(2, 5, 3), torch.randn(2, 6, 4), torch.ones(2, 6, dtype=torch.bool)
-    wanted = torch.einsum("bqd,dm,bsm->bqs", query, attention.key.weight, memory).softmax(-1)
-    context, weights = attention(query, memory, mask)
-    torch.testing.assert_close(weights, wanted)
-    torch.testing.assert_close(context, wanted @ memory)
