@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -29,9 +30,8 @@ def read_wav(file: str | Path | bytes, name: str | None = None) -> tuple[np.ndar
         try:
             file = Path(file).read_bytes()
         except (OSError, ValueError) as cause:
-            raise DataError(
-                f"cannot read the sound {name}: {getattr(cause, 'strerror', None) or cause}.\n  Give the path of a WAV file."
-            ) from cause
+            why = getattr(cause, "strerror", None) or cause
+            raise DataError(f"cannot read the sound {name}: {why}.\n  Give the path of a WAV file.") from cause
     chunks = _chunks(file, name)
     codec, channels, rate, block, bits = struct.unpack_from("<HHIxxxxHH", chunks[b"fmt "])
     if codec == EXTENSIBLE and len(chunks[b"fmt "]) >= 26:
@@ -149,7 +149,7 @@ class LogMel:
         """Features a step."""
         return self.n_mels * self.stack
 
-    @property
+    @cached_property
     def bands(self) -> np.ndarray:
         """b: (n_mels, N / 2 + 1), the weight of each frequency in each band."""
         frequencies = mel(np.arange(self.points // 2 + 1) * self.rate / self.points)
