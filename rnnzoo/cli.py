@@ -304,9 +304,15 @@ def _answer(answer: dict[str, Any]) -> str:
         return " ".join(answer["tags"])
     if "values" in answer:
         return "  ".join(f"{value:.6g}" for value in answer["values"])
+    if "gaps" in answer:
+        return "  |  ".join(_shares(words) for words in answer["gaps"])
     if "next" in answer:
-        return "  ".join(f"{token} {100 * p:.1f} %" for token, p in answer["next"].items())
+        return _shares(answer["next"])
     return str(answer.get("text", answer))
+
+
+def _shares(words: dict[str, float]) -> str:
+    return "  ".join(f"{word} {100 * p:.1f} %" for word, p in words.items())
 
 
 def _interact(model: Any, as_json: bool) -> int:
@@ -366,7 +372,7 @@ def _generate(given: argparse.Namespace) -> int:
 
 def _list(given: argparse.Namespace) -> int:
     if given.kind == "combinations":
-        rows, header = show.combinations(), ("TASK", "NEEDS", "ARCHITECTURES")
+        rows, header = show.combinations(), show.COMBINATION
     else:
         kinds = [show.kind_of(given.kind)] if given.kind else show.LISTS
         rows, header = [row for kind in kinds for row in show.listed(kind)], show.HEADER

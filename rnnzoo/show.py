@@ -11,7 +11,8 @@ from rnnzoo import __version__, registry
 from rnnzoo.errors import UnknownName, nearest
 
 LISTS = (*registry.KINDS, "recipes")
-HEADER = ("KIND", "NAME", "DISTRIBUTION", "VERSION")
+HEADER: tuple[str, ...] = ("KIND", "NAME", "DISTRIBUTION", "VERSION")
+COMBINATION: tuple[str, ...] = ("TASK", "NEEDS", "ARCHITECTURES")
 TAIL = 3  # lines of metrics.jsonl
 
 
