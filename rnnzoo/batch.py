@@ -18,14 +18,16 @@ class Field:
     """One input or target: what it holds, and what its numbers mean.
 
     kind: "tokens" (names = the vocabulary, in id order), "label" or "tags" (names = the labels), "values"
-    (size = features a step, or numbers in a target). options: JSON settings of the encoder that made the ids, so that
-    it can be made again.
+    (size = features a step, or numbers in a target), "characters" (names = the letters), "case" (names = the shapes).
+    options: JSON settings of the encoder that made the ids, so that it can be made again. counts: how often each of
+    the names occurs in training, where a part asks for it.
     """
 
     kind: str
     names: tuple[str, ...] = ()
     size: int = 0
     options: dict[str, Any] = field(default_factory=dict)
+    counts: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.names:
@@ -51,7 +53,8 @@ class DataSpec:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> DataSpec:
         def make(item: dict[str, Any]) -> Field:
-            return Field(item["kind"], tuple(item["names"]), item["size"], item["options"])
+            counts = tuple(item.get("counts", ()))
+            return Field(item["kind"], tuple(item["names"]), item["size"], item["options"], counts)
 
         return cls(data["form"], {name: make(item) for name, item in data["inputs"].items()}, make(data["target"]))
 
@@ -60,7 +63,8 @@ class DataSpec:
 class Batch:
     """Sequences of one batch, padded at the end.
 
-    inputs: by name, "tokens" (batch, time) int64 or "values" (batch, time, features).
+    inputs: by name, "tokens" (batch, time) int64, "values" (batch, time, features), "characters" (batch, time, letters)
+    int64 or "case" (batch, time) int64.
     lengths: (batch,) int64, on the CPU whatever the device of the rest; 0 <= length <= time.
     target: what the task asks for: (batch,) or (batch, time) int64, IGNORE where nothing is asked, or numbers (batch,
     targets).

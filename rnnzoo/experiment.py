@@ -302,7 +302,9 @@ def used_parts(recipe: Mapping[str, Any]) -> list[dict[str, str]]:
             if inner and value is not None:
                 walk(value, inner)
 
-    walk(recipe["model"]["architecture"], "architectures")
+    for component in (recipe["model"]["architecture"], recipe["model"]["character_encoder"]):
+        if component is not None:
+            walk(component, "architectures")
     return [registry.find(kind, name)._asdict() | {"name": name} for kind, name in sorted(found)]
 
 
@@ -334,6 +336,7 @@ def _facts(recipe: Mapping[str, Any], module: ZooModule, data: ZooData) -> dict[
             "sizes": data.sizes,
             "truncated": data.truncated,
             "unknown_share": {part: round(share, 6) for part, share in data.unknown_share.items()},
+            "notes": data.notes,
         },
     }
 

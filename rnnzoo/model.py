@@ -14,6 +14,7 @@ from rnnzoo.batch import Batch, DataSpec
 from rnnzoo.cells.base import State
 from rnnzoo.dropout import LockedDropout
 from rnnzoo.engine.layout import Sequences
+from rnnzoo.inputs.characters import CharacterFeatures
 from rnnzoo.inputs.tokens import TokenEmbedding
 from rnnzoo.inputs.values import Values
 from rnnzoo.pooling import Pool, Pooling
@@ -21,7 +22,12 @@ from rnnzoo.pooling import Pool, Pooling
 if TYPE_CHECKING:
     from rnnzoo.tasks.base import Task
 
-INPUTS = {"tokens": TokenEmbedding, "values": Values}
+INPUTS: dict[str, type[nn.Module]] = {
+    "tokens": TokenEmbedding,
+    "values": Values,
+    "characters": CharacterFeatures,
+    "case": TokenEmbedding,
+}
 
 
 class Decoding(NamedTuple):
@@ -35,11 +41,13 @@ class Decoding(NamedTuple):
 class SequenceModel(nn.Module):
     """From a batch to logits.
 
-    embedding_size: features of a token's vector. pooling: see `Pool`; used where the task wants one answer.
-    dropout: before the head. locked_dropout: the same with one mask through time, where there is an answer to each
-    step. embedding_dropout, word_dropout, type_dropout: see `TokenEmbedding`. tie_weights: the head's weights
-    are the (target) embedding's (Press, Wolf, arXiv:1608.05859); the sizes must agree. share_embeddings: source and
-    target tokens have the same vectors, which takes one vocabulary for both. vectors: a file of word vectors
+    embedding_size: features of a token's vector. pooling: see `Pool`; used where the task wants one answer. dropout:
+    before the head. locked_dropout: the same with one mask through time, where there is an answer to each step.
+    embedding_dropout, word_dropout, type_dropout, rare_word_dropout: see `TokenEmbedding`. character_encoder,
+    character_size, character_filters: of words by their letters, where the data give them, see `CharacterFeatures`.
+    shift: of numbers, see `Values`. case_size: features of a word's shape, where the data give it. tie_weights: the
+    head's weights are the (target) embedding's (Press, Wolf, arXiv:1608.05859); the sizes must agree. share_embeddings:
+    source and target tokens have the same vectors, which takes one vocabulary for both. vectors: a file of word vectors
     that training starts from, see `rnnzoo.vectors.start`; a path, or an https address ending in "#sha256=DIGEST".
     freeze_vectors: they are not trained.
 
@@ -50,8 +58,11 @@ class SequenceModel(nn.Module):
     def __init__(
         self, spec: DataSpec, task: Task, architecture: ArchitectureLike = "bidirectional", embedding_size: int = 128,
         pooling: Pooling = "last", dropout: float = 0.0, embedding_dropout: float = 0.0, word_dropout: float = 0.0,
-        type_dropout: float = 0.0, locked_dropout: float = 0.0,
-        tie_weights: bool = False, share_embeddings: bool = False, vectors: str | None = None, freeze_vectors: bool = False,
+        shift: int = 0, type_dropout: float = 0.0, rare_word_dropout: float = 0.0, locked_dropout: float = 0.0,
+        character_encoder: ArchitectureLike | None = None, character_size: int = 30, character_filters: int = 50,
+        case_size: int = 10,
+        tie_weights: bool = False, share_embeddings: bool = False, vectors: str | None = None,
+        freeze_vectors: bool = False,
     ) -> None:  # fmt: skip
         super().__init__()
         limits.check(dropout=dropout, locked_dropout=locked_dropout)
@@ -60,15 +71,29 @@ class SequenceModel(nn.Module):
             "embedding_dropout": embedding_dropout,
             "word_dropout": word_dropout,
             "type_dropout": type_dropout,
+            "rare_word_dropout": rare_word_dropout,
+        }
+        settings_of: dict[str, dict[str, Any]] = {
+            "tokens": settings,
+            "values": {"shift": shift},
+            "characters": {
+                "character_size": character_size,
+                "filters": character_filters,
+                "encoder": character_encoder,
+                "embedding_dropout": embedding_dropout,
+            },
+            "case": {"embedding_size": case_size, "embedding_dropout": embedding_dropout},
         }
         inputs = task.inputs(spec)
         self.input_names = tuple(inputs)
-        parts = [INPUTS[field.kind](field, **settings) for field in inputs.values()]
+        parts: list[Any] = [INPUTS[field.kind](field, **settings_of[field.kind]) for field in inputs.values()]
         of_tokens = {name: value for name, value in settings.items() if name != "embedding_size"}
         of_tokens |= {"tie_weights": tie_weights, "vectors": vectors, "freeze_vectors": freeze_vectors}
         asked = next((name for name, value in of_tokens.items() if value), None)
         if asked and not any(isinstance(part, TokenEmbedding) for part in parts):
             raise ValueError(f"{asked} needs an input of tokens, and the data are numbers")
+        if shift and not any(isinstance(part, Values) for part in parts):
+            raise ValueError("shift needs an input of numbers, and the data are tokens")
         self.inputs = nn.ModuleList(parts)
         self.architecture = make_architecture(architecture, sum(part.output_size for part in parts))
         features = self.architecture.output_size

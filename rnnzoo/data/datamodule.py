@@ -83,6 +83,12 @@ class ZooData(LightningDataModule):
         self.prepare()
         return {part: examples.unknown_share for part, examples in self.parts.items()}
 
+    @property
+    def notes(self) -> dict[str, dict[str, Any]]:
+        """What else encoding has found in each part."""
+        self.prepare()
+        return {part: dict(examples.notes) for part, examples in self.parts.items()}
+
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256, in hexadecimal, of every part's ids and targets: equal for equal examples in equal order."""

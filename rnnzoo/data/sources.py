@@ -10,7 +10,7 @@ import re
 import sys
 from abc import abstractmethod
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -173,7 +173,60 @@ def commit_of(rows: Any) -> str | None:
     return None
 
 
-class TextFiles(Source):
+class FileSource(Source):
+    """The user's own files, one for each part. A subclass says how one is read.
+
+    paths: by part, None where there is none. Without "dev", the last `dev_fraction` of the training rows are held out,
+    of those of each label where rows have one.
+    """
+
+    def __init__(self, paths: Mapping[str, str | None], encoding: str, dev_fraction: float) -> None:
+        check(dev_fraction=dev_fraction)
+        check_encoding(encoding)
+        self.paths = {part: Path(path) for part, path in paths.items() if path}
+        self.encoding, self.dev_fraction = encoding, dev_fraction
+        self._digest: str | None = None
+
+    def read(self) -> dict[str, Columns]:
+        wrong = [message for part, path in self.paths.items() if (message := self.unreadable(part, path))]
+        if wrong:
+            raise DataError(*wrong)
+        try:
+            parts = {part: self.columns(path) for part, path in self.paths.items()}
+            contents = b"".join(path.read_bytes() for path in self.paths.values())
+        except OSError as cause:
+            raise DataError(f"cannot read {cause.filename}: {cause.strerror or cause}.") from cause
+        self._digest = hashlib.sha256(contents).hexdigest()
+        if "dev" not in parts:
+            train = parts["train"]
+            rows = len(next(iter(train.values())))
+            kept, dev = held_out(train.get("label", [None] * rows), self.dev_fraction)
+            if not dev:
+                alike = " of one label" if "label" in train else ""
+                raise DataError(
+                    f"{self.paths['train']} has no two rows{alike}, so none can be held out.\n"
+                    "  Give more rows, or a dev file."
+                )
+            parts |= {"train": taken(train, kept), "dev": taken(train, dev)}
+        return parts
+
+    def unreadable(self, part: str, path: Path) -> str | None:
+        """What keeps a path from being read; None if nothing does."""
+        return missing(part, path)
+
+    @abstractmethod
+    def columns(self, path: Path) -> Columns:
+        """The rows of one file. Raises: DataError, naming the file and the line or row; OSError."""
+
+    def place(self, part: str) -> str:
+        return str(self.paths[part]) if part in self.paths else super().place(part)
+
+    def identity(self) -> dict[str, str | None]:
+        """The file names, and the SHA-256 of their contents."""
+        return {"id": ", ".join(path.name for path in self.paths.values()), "revision": self._digest}
+
+
+class TextFiles(FileSource):
     """Your own labelled texts: CSV, TSV, JSON lines or Parquet, as each file's ending says.
 
     CSV has a header, commas, and double quotes round what holds a comma, a quote or a line feed. TSV has a header,
@@ -196,34 +249,14 @@ class TextFiles(Source):
         encoding: str = "utf-8",
         dev_fraction: float = 0.1,
     ) -> None:
-        check(dev_fraction=dev_fraction)
-        check_encoding(encoding)
-        self.paths = {name: Path(path) for name, path in {"train": train, "dev": dev, "test": test}.items() if path}
+        super().__init__({"train": train, "dev": dev, "test": test}, encoding, dev_fraction)
         self.text_column, self.label_column = text_column, label_column
-        self.encoding, self.dev_fraction = encoding, dev_fraction
-        self._digest: str | None = None
 
-    def read(self) -> dict[str, Columns]:
-        wrong = [message for name, path in self.paths.items() if (message := unreadable(name, path))]
-        if wrong:
-            raise DataError(*wrong)
-        parts = {name: self._columns(path) for name, path in self.paths.items()}
-        self._digest = hashlib.sha256(b"".join(path.read_bytes() for path in self.paths.values())).hexdigest()
-        if "dev" not in parts:
-            kept, dev = held_out(parts["train"]["label"], self.dev_fraction)
-            if not dev:
-                raise DataError(
-                    f"{self.paths['train']} has no two rows of one label, so none can be held out.\n"
-                    "  Give more rows, or a dev file."
-                )
-            parts |= {"train": taken(parts["train"], kept), "dev": taken(parts["train"], dev)}
-        return parts
+    def unreadable(self, part: str, path: Path) -> str | None:
+        return unreadable(part, path)
 
-    def _columns(self, path: Path) -> Columns:
-        try:
-            table = READERS[path.suffix.lower()](path, (self.text_column, self.label_column), self.encoding)
-        except OSError as cause:
-            raise DataError(f"cannot read {path}: {cause.strerror or cause}.") from cause
+    def columns(self, path: Path) -> Columns:
+        table = READERS[path.suffix.lower()](path, (self.text_column, self.label_column), self.encoding)
         texts, labels = table[self.text_column], table[self.label_column]
         for row, (text, label) in enumerate(zip(texts, labels, strict=True), start=1):
             if not isinstance(text, str):
@@ -231,13 +264,6 @@ class TextFiles(Source):
             if label is None or isinstance(label, (list, dict, bytes)):
                 raise DataError(f"{path}, row {row}: '{self.label_column}' is {label!r:.80}, not a label.")
         return {"text": texts, "label": [label if isinstance(label, str) else json.dumps(label) for label in labels]}
-
-    def place(self, part: str) -> str:
-        return str(self.paths[part]) if part in self.paths else super().place(part)
-
-    def identity(self) -> dict[str, str | None]:
-        """The file names, and the SHA-256 of their contents."""
-        return {"id": ", ".join(path.name for path in self.paths.values()), "revision": self._digest}
 
 
 def check_encoding(encoding: str) -> None:

@@ -2,24 +2,63 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import torch
 
-from rnnzoo.batch import IGNORE, DataSpec, Field
-from rnnzoo.data.base import Columns, Examples, label_ids, named_labels
+from rnnzoo import spans
+from rnnzoo.batch import IGNORE, Batch, DataSpec, Field
+from rnnzoo.data import looks
+from rnnzoo.data.base import Columns, label_ids, named_labels
 from rnnzoo.data.rows import RowExamples, RowForm
-from rnnzoo.data.text import Encoder, Ragged
+from rnnzoo.data.text import Encoder, Ragged, numbered
 from rnnzoo.errors import DataError
 from rnnzoo.limits import check
+
+
+@dataclass
+class TaggedExamples(RowExamples):
+    """Rows of words, with what each word looks like.
+
+    words: the number of each distinct word. looks: by input, a row for each distinct word: (words, letters) or
+    (words,) int64; the last one is for padding. asked: the words themselves, where they were cut from a typed text.
+    """
+
+    words: Ragged = field(kw_only=True)
+    looks: dict[str, np.ndarray] = field(kw_only=True)
+    asked: list[list[str]] | None = None
+
+    def arrays(self) -> list[np.ndarray]:
+        return [*super().arrays(), *((self.words.flat, *self.looks.values()) if self.looks else ())]
+
+    def collate(self, window: Sequence[int]) -> Batch:
+        batch = super().collate(window)
+        assert batch.index is not None
+        for name, table in self.looks.items():
+            found = table[self.words.padded(batch.index.tolist(), len(table) - 1)]
+            if found.ndim == 3:
+                found = found[:, :, : max(1, int((found != 0).sum(-1).max(initial=0)))]
+            batch.inputs[name] = torch.from_numpy(np.ascontiguousarray(found))
+        return batch
+
+    def told(self, row: int) -> dict[str, Any]:
+        return {} if self.asked is None else {"words": self.asked[row]}
 
 
 class TaggedText(RowForm):
     """Words and the one tag that each has. The words are given, and stay whole.
 
+    Tags that are spans, in IOB1, IOB2 or BIOES, are found to be by their looks. Every part is brought to one scheme,
+    whatever its own: to `scheme`, or if not given, to that of the training part. Tags that break the rules, a mixture
+    of schemes too, are read as conlleval reads them (`rnnzoo.spans.joins`), counted, and warned of.
+
     vocab_size: words kept, the most frequent first, four special ones counted. min_freq: how often a kept word occurs
-    at least. max_length: words kept of a text, from its head; all if not given. batch_size: texts a batch.
+    at least. max_length: words kept of a text, from its head; all if not given. characters, case: the letters of each
+    word, and its shape, are inputs of their own, both before it is lower-cased. batch_size: texts a batch.
     batch_tokens: at most so many words a batch, padding counted. eval_batch_size: texts a batch in evaluation; as in
     training if not given.
     """
@@ -34,6 +73,9 @@ class TaggedText(RowForm):
         min_freq: int = 1,
         max_length: int | None = None,
         lowercase: bool = False,
+        characters: bool = False,
+        case: bool = False,
+        scheme: spans.Scheme | None = None,
         batch_size: int = 32,
         batch_tokens: int | None = None,
         eval_batch_size: int | None = None,
@@ -42,6 +84,7 @@ class TaggedText(RowForm):
         check(batch_size=batch_size, batch_tokens=batch_tokens, eval_batch_size=eval_batch_size)
         self.vocab_size, self.min_freq = vocab_size, min_freq
         self.settings: dict[str, Any] = {"unit": "space", "lowercase": lowercase, "max_length": max_length}
+        self.characters, self.case, self.scheme = characters, case, scheme
         self.batch_size, self.batch_tokens, self.eval_batch_size = batch_size, batch_tokens, eval_batch_size
 
     @classmethod
@@ -49,16 +92,41 @@ class TaggedText(RowForm):
         options = spec.inputs["tokens"].options
         return cls(max_length=options["max_length"], lowercase=options["lowercase"])
 
-    def ask(self, texts: Sequence[str], spec: DataSpec) -> Examples:
-        """Texts whose words are what blanks separate."""
-        return self.encode({"words": [text.split() for text in texts]}, spec)
+    def ask(self, texts: Sequence[str], spec: DataSpec) -> TaggedExamples:
+        """Typed texts: a word is what blanks separate, without the punctuation around it if that makes it known."""
+        encoder = Encoder.from_field(spec.inputs["tokens"])
+        rows = [[word for piece in text.split() for word in bare(piece, encoder)] for text in texts]
+        return replace(self.encode({"words": rows}, spec), asked=rows)
 
     def fit(self, train: Columns) -> DataSpec:
         self.rows(train, need_target=True)
         self._check(train)
         encoder = Encoder.fit(train["words"], self.vocab_size, self.min_freq, **self.settings)
-        names = named_labels("tags", [tag for tags in train["tags"] for tag in tags])
-        return DataSpec(self.name, {"tokens": encoder.field()}, Field("tags", names))
+        counts = np.bincount(encoder.encode(train["words"])[0].flat, minlength=len(encoder.names))
+        inputs = {"tokens": replace(encoder.field(), counts=tuple(counts.tolist()))}
+        words = sorted({word for row in train["words"] for word in row})
+        if self.characters:
+            inputs["characters"] = looks.letters_field(words)
+        if self.case:
+            inputs["case"] = looks.shapes_field(words)
+        return DataSpec(self.name, inputs, self._tags(train["tags"]))
+
+    def _tags(self, rows: Sequence[Sequence[str]]) -> Field:
+        """The tags of the training part; of spans, each type with every letter of the scheme."""
+        names = named_labels("tags", [tag for tags in rows for tag in tags])
+        found = spans.detect(rows)
+        if found is None and self.scheme:
+            strange = next((name for name in names if not spans.TAG.fullmatch(name)), "O")
+            raise DataError(
+                f"column 'tags': scheme is {self.scheme}, and {strange!r} is no tag of a span.\n"
+                "  Such a tag is O, or B, I, E or S with a type, as in B-PER. For other tags, leave scheme out."
+            )
+        if found is None:
+            return Field("tags", names)
+        scheme = self.scheme or found.scheme
+        kinds = sorted({name[2:] for name in names if name != spans.OUTSIDE})
+        tags = [f"{letter}-{kind}" for kind in kinds for letter in spans.LETTERS[scheme]]
+        return Field("tags", (spans.OUTSIDE, *tags), options={"scheme": scheme})
 
     def _check(self, columns: Columns) -> None:
         for name in ("words", "tags"):
@@ -69,15 +137,47 @@ class TaggedText(RowForm):
             if len(words) != len(tags):
                 raise DataError(f"row {row} has {len(words)} words and {len(tags)} tags.\n  Give each word one tag.")
 
-    def encode(self, columns: Columns, spec: DataSpec) -> RowExamples:
+    def encode(self, columns: Columns, spec: DataSpec) -> TaggedExamples:
         """A row without words becomes one <unk>, whose tag is IGNORE."""
         self.rows(columns)
         self._check(columns)
-        encoder = Encoder.from_field(spec.inputs["tokens"])
+        encoder = Encoder.from_field(replace(spec.inputs["tokens"]))
         tokens, cut = encoder.encode(columns["words"])
+        words, distinct = numbered(columns["words"])
+        words = words.truncated(encoder.max_length).filled(len(distinct))
+        made = {"characters": looks.letters, "case": looks.shapes}
+        tables = {name: made[name]([*distinct, ""], of) for name, of in spec.inputs.items() if name != "tokens"}
+        examples = TaggedExamples(tokens, None, cut, words=words, looks=tables)
         if "tags" not in columns:
-            return RowExamples(tokens, None, cut)
-        lengths = [len(tags) for tags in columns["tags"]]
-        rows = np.repeat(np.arange(1, len(lengths) + 1), lengths)
-        flat = label_ids("tags", (tag for tags in columns["tags"] for tag in tags), spec.labels, rows.__getitem__)
-        return RowExamples(tokens, Ragged.of(flat, lengths).truncated(encoder.max_length).filled(IGNORE), cut)
+            return examples
+        rows = columns["tags"]
+        if (scheme := spec.target.options.get("scheme")) and (found := spans.detect(rows)):
+            given, rows = rows, [spans.write(spans.read(tags), len(tags), scheme) for tags in rows]
+            changed = sum(a != b for old, new in zip(given, rows, strict=True) for a, b in zip(old, new, strict=True))
+            examples.notes = {"scheme": found.scheme, "illegal_tags": found.illegal, "converted_tags": changed}
+            if found.illegal:
+                warnings.warn(
+                    f"{found.illegal} tags break the rules of their scheme, {found.scheme}; they are read as conlleval "
+                    "reads them: a tag that does not go on with the span before it begins one",
+                    stacklevel=2,
+                )
+        lengths = [len(tags) for tags in rows]
+        row_of = np.repeat(np.arange(1, len(lengths) + 1), lengths)
+        flat = label_ids("tags", (tag for tags in rows for tag in tags), spec.labels, row_of.__getitem__)
+        examples.target = Ragged.of(flat, lengths).truncated(encoder.max_length).filled(IGNORE)
+        return examples
+
+
+def bare(piece: str, encoder: Encoder) -> list[str]:
+    """A piece of text as words: whole if it is known, else with the punctuation at its ends cut off, mark by mark."""
+    before, after = [], []
+    while len(piece) > 1 and next(iter(encoder.tokens([[piece]])))[0] not in encoder.ids:
+        if not piece[-1].isalnum():
+            after.append(piece[-1])
+            piece = piece[:-1]
+        elif not piece[0].isalnum():
+            before.append(piece[0])
+            piece = piece[1:]
+        else:
+            break
+    return [*before, piece, *reversed(after)]

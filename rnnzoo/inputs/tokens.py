@@ -15,29 +15,40 @@ class TokenEmbedding(nn.Module):
     embedding_dropout: drops features of a whole sequence at once (one mask through time; Gal, Ghahramani,
     arXiv:1512.05287). word_dropout: a token becomes <unk> with this probability (Iyyer et al., ACL 2015). type_dropout:
     the vector of a word is zero wherever the word stands in a batch, with this probability, and the others are scaled
-    up (the "embedding dropout" of Merity et al., arXiv:1708.02182).
+    up (the "embedding dropout" of Merity et al., arXiv:1708.02182). rare_word_dropout: a word that occurs n times in
+    training becomes <unk> with probability a / (a + n), for this a (Kiperwasser, Goldberg, arXiv:1603.04351); the data
+    must count their words, as those of tagging do.
     """
 
     def __init__(
         self, field: Field, embedding_size: int, embedding_dropout: float = 0.0, word_dropout: float = 0.0,
-        type_dropout: float = 0.0,
+        type_dropout: float = 0.0, rare_word_dropout: float = 0.0,
     ) -> None:  # fmt: skip
         super().__init__()
         limits.check(embedding_size=embedding_size, embedding_dropout=embedding_dropout, word_dropout=word_dropout)
-        limits.check(type_dropout=type_dropout)
+        limits.check(type_dropout=type_dropout, rare_word_dropout=rare_word_dropout)
+        if rare_word_dropout and not field.counts:
+            raise ValueError("rare_word_dropout needs to know how often each word occurs, and these data do not tell")
         self.embedding = nn.Embedding(field.size, embedding_size, padding_idx=PAD)
         nn.init.normal_(self.embedding.weight, std=0.1)
         with torch.no_grad():
             self.embedding.weight[PAD].zero_()
         self.output_size = embedding_size
         self.dropout = LockedDropout(embedding_dropout)
-        self.word_dropout, self.type_dropout = word_dropout, type_dropout
+        self.type_dropout = type_dropout
+        counts = torch.tensor(field.counts or [1] * field.size)
+        rare = rare_word_dropout / (rare_word_dropout + counts.clamp(min=1))
+        replaced = word_dropout + (1 - word_dropout) * rare
+        replaced[PAD] = 0
+        self.replaced: Tensor  # (size,) the probability of each token to become <unk>
+        self.register_buffer("replaced", replaced, persistent=False)
+        self.word_dropout = bool(word_dropout or rare_word_dropout)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """tokens: (batch, time) int64. Returns (batch, time, embedding_size)."""
         if self.training and self.word_dropout:
-            dropped = torch.rand(tokens.shape, device=tokens.device) < self.word_dropout
-            tokens = tokens.masked_fill(dropped & (tokens != PAD), UNK)
+            dropped = torch.rand(tokens.shape, device=tokens.device) < self.replaced[tokens]
+            tokens = tokens.masked_fill(dropped, UNK)
         x = self.embedding(tokens)
         if self.training and self.type_dropout:
             kept = F.dropout(x.new_ones(self.embedding.num_embeddings, 1), self.type_dropout)

@@ -1,0 +1,134 @@
+"""Tagged words: CoNLL-2003, the English Web Treebank, and the user's own files in columns."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, Literal
+
+from rnnzoo.data.base import Columns
+from rnnzoo.data.sources import FileSource, HubSource, decoded
+from rnnzoo.errors import DataError
+from rnnzoo.limits import check
+
+COLUMNS = {".conllu": (2, 4)}  # of words and tags, by ending: CoNLL-U's FORM and UPOS
+
+
+def tagged(rows: Any, column: str) -> Columns:
+    """The words and the tags of a `datasets.Dataset` whose tags are numbers."""
+    names = rows.features[column].feature.names
+    table = rows.data
+    return {
+        "words": table.column("tokens").to_pylist(),
+        "tags": [[names[tag] for tag in tags] for tags in table.column(column).to_pylist()],
+    }
+
+
+class Conll2003(HubSource):
+    """22,137 sentences of Reuters news of 1996, with the names of persons, places, organisations and others.
+
+    Source: Tjong Kim Sang, De Meulder, "Introduction to the CoNLL-2003 shared task", CoNLL 2003, arXiv:cs/0306050;
+    `lhoestq/conll2003` on the Hub, in IOB2.
+
+    tags: names (ner), parts of speech of the Penn Treebank (pos), or syntactic chunks (chunk).
+    """
+
+    form = "tagged_text"
+    hub_id = "lhoestq/conll2003"
+
+    def __init__(self, revision: str | None = None, tags: Literal["ner", "pos", "chunk"] = "ner") -> None:
+        super().__init__(revision)
+        if tags not in ("ner", "pos", "chunk"):
+            raise ValueError(f"tags must be ner, pos or chunk, got {tags!r}")
+        self.tags = tags
+
+    def parts(self, parts: Any) -> dict[str, Columns]:
+        names = {"train": "train", "dev": "validation", "test": "test"}
+        return {part: tagged(parts[name], f"{self.tags}_tags") for part, name in names.items()}
+
+
+class UdEwt(HubSource):
+    """16,622 sentences of English web text, with universal parts of speech.
+
+    Source: Silveira et al., "A Gold Standard Dependency Corpus for English", LREC 2014; configuration `en_ewt` of
+    `universal-dependencies/universal_dependencies` on the Hub. The words are those of the treebank.
+    """
+
+    form = "tagged_text"
+    hub_id = "universal-dependencies/universal_dependencies"
+    config = "en_ewt"
+    default_revision = "refs/convert/parquet"
+
+    def parts(self, parts: Any) -> dict[str, Columns]:
+        names = {"train": "train", "dev": "validation", "test": "test"}
+        return {part: tagged(parts[name], "upos") for part, name in names.items()}
+
+
+class ConllFiles(FileSource):
+    """Your own tagged words in columns: a line for each word, a blank line after each sentence.
+
+    Columns are separated by tabs, if the line has one, else by blanks. Lines end at a line feed only. Lines of
+    -DOCSTART- belong to no sentence. In files that end in .conllu comments are skipped too, and words that stand for
+    several (1-2) or for none (1.1).
+
+    train, dev, test: paths. Without dev, the last `dev_fraction` of the training sentences are held out; without test,
+    there is none. word_column, tag_column: counted from 1; the first and the last if not given, in .conllu the word and
+    its universal part of speech.
+    """
+
+    form = "tagged_text"
+
+    def __init__(
+        self,
+        train: str,
+        dev: str | None = None,
+        test: str | None = None,
+        word_column: int | None = None,
+        tag_column: int | None = None,
+        encoding: str = "utf-8",
+        dev_fraction: float = 0.1,
+    ) -> None:
+        super().__init__({"train": train, "dev": dev, "test": test}, encoding, dev_fraction)
+        check(word_column=word_column, tag_column=tag_column)
+        self.word_column, self.tag_column = word_column, tag_column
+
+    def columns(self, path: Path) -> Columns:
+        is_conllu = path.suffix.lower() == ".conllu"
+        sentences: list[list[list[str]]] = [[]]
+        first, count = 0, 0  # the file's first word: its line, and its columns
+        for number, line in enumerate(decoded(path, self.encoding).split("\n"), start=1):
+            line = line.removesuffix("\r")
+            if not line.strip(" \t") or line.startswith("-DOCSTART-"):
+                sentences.append([])
+                continue
+            if is_conllu and re.match(r"#|\d+[-.]\d+\t", line):
+                continue
+            values = line.split("\t") if "\t" in line else re.split(" +", line.strip(" "))
+            first, count = (first, count) if first else (number, len(values))
+            if len(values) != count:
+                raise DataError(
+                    f"{path}, line {number}: {len(values)} columns, where line {first} has {count}.\n"
+                    f"  Found: {line:.80}\n"
+                    "  A blank line ends a sentence; a word with blanks in it needs columns separated by tabs."
+                )
+            sentences[-1].append(values)
+        if not first:
+            raise DataError(f"{path} has no words.\n  Give a line for each word, and a blank one after each sentence.")
+        word, tag = self._places(path, count)
+        rows = [rows for rows in sentences if rows]
+        return {
+            "words": [[values[word] for values in row] for row in rows],
+            "tags": [[values[tag] for values in row] for row in rows],
+        }
+
+    def _places(self, path: Path, count: int) -> tuple[int, int]:
+        """Where the words and the tags stand, from 0. Raises: DataError if there are not so many columns."""
+        usual = COLUMNS.get(path.suffix.lower(), (1, max(2, count)))
+        asked = {"word_column": self.word_column or usual[0], "tag_column": self.tag_column or usual[1]}
+        for name, column in asked.items():
+            if column > count:
+                raise DataError(
+                    f"{path} has no column {column}: its lines have {count}.\n"
+                    f"  {name} is counted from 1. Columns are separated by tabs or blanks."
+                )
+        return asked["word_column"] - 1, asked["tag_column"] - 1

@@ -1,0 +1,84 @@
+"""Words by their letters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from rnnzoo import limits
+from rnnzoo.architectures.base import ArchitectureLike, make_architecture
+from rnnzoo.batch import PAD, Field
+from rnnzoo.dropout import LockedDropout
+
+
+class CharacterFeatures(nn.Module):
+    """Features of each word from its letters, so that a word that was never seen has some too.
+
+    encoder: None for a convolution, see `Convolution`; or an architecture that reads the letters in order and of which
+    the last outputs count, as the bidirectional LSTM of Lample et al., arXiv:1603.01360.
+    character_size: features of a letter's vector. filters: of a convolution, for each width.
+    embedding_dropout: of the words' features, one mask through a sentence.
+
+    A word that stands several times in a batch is computed once.
+    """
+
+    def __init__(
+        self, field: Field, character_size: int = 30, filters: int = 50, encoder: ArchitectureLike | None = None,
+        embedding_dropout: float = 0.0,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        limits.check(character_size=character_size, filters=filters, embedding_dropout=embedding_dropout)
+        self.embedding = nn.Embedding(field.size, character_size, padding_idx=PAD)
+        nn.init.normal_(self.embedding.weight, std=0.5)
+        with torch.no_grad():
+            self.embedding.weight[PAD].zero_()
+        self.encoder = Convolution(character_size, filters) if encoder is None else Last(character_size, encoder)
+        self.output_size = self.encoder.output_size
+        self.dropout = LockedDropout(embedding_dropout)
+
+    def forward(self, characters: Tensor) -> Tensor:
+        """characters: (batch, time, letters) int64, PAD after a word's end. Returns (batch, time, output_size)."""
+        words, place = distinct(characters.flatten(0, 1))
+        features = self.encoder(self.embedding(words), (words != PAD).sum(1))
+        return self.dropout(features[place].unflatten(0, characters.shape[:2]))
+
+
+def distinct(words: Tensor) -> tuple[Tensor, Tensor]:
+    """The distinct rows of (words, letters), and each row's place among them: (distinct, letters), (words,)."""
+    return torch.unique(words, dim=0, return_inverse=True)
+
+
+class Convolution(nn.Module):
+    """Windows of letters, and of each filter the place where it answers most.
+
+        f = max over t of relu(W [x_t-k, ..., x_t+k] + b)    for windows of 2k + 1 = 3 and 5 letters
+
+    with zeros around the word. Source: Ma, Hovy, arXiv:1603.01354. Differs: two widths, and a relu.
+    """
+
+    def __init__(self, input_size: int, filters: int, widths: Sequence[int] = (3, 5)) -> None:
+        super().__init__()
+        self.windows = nn.ModuleList(nn.Conv1d(input_size, filters, width, padding=width // 2) for width in widths)
+        self.output_size = filters * len(widths)
+
+    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+        """x: (words, letters, input_size), zeros past the ends. Returns (words, output_size), zeros for no letters."""
+        x = x.transpose(1, 2)
+        real = torch.arange(x.shape[2], device=x.device) < lengths[:, None, None]
+        found = torch.cat([window(x) for window in self.windows], 1).relu()
+        return (found * real).amax(2)
+
+
+class Last(nn.Module):
+    """The last output of each direction of an architecture."""
+
+    def __init__(self, input_size: int, architecture: ArchitectureLike) -> None:
+        super().__init__()
+        self.architecture = make_architecture(architecture, input_size)
+        self.output_size = self.architecture.output_size
+
+    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+        """x: (words, letters, input_size). Returns (words, output_size), zeros for no letters."""
+        return self.architecture(x, lengths.cpu(), need_state=False).last
