@@ -1,24 +1,21 @@
 """What each task asks and counts, by hand arithmetic."""
 
-import math
 
 import pytest
 import torch
 import torch.nn.functional as F
 
-from rnnzoo.batch import BOS, EOS, IGNORE, PAD, Batch, DataSpec, Field
+from rnnzoo.batch import Batch, DataSpec, Field
 from rnnzoo.model import SequenceModel
 from rnnzoo.tasks.base import Output
 from rnnzoo.tasks.classification import Classification
 from rnnzoo.tasks.next_word import NextWord
 from rnnzoo.tasks.regression import Regression
 from rnnzoo.tasks.sentiment import Sentiment
-from rnnzoo.tasks.translation import Translation
 
 WORDS = Field("tokens", ("<pad>", "<unk>", "<bos>", "<eos>", *"abcdef"))
 LABELLED = DataSpec("labelled_text", {"tokens": WORDS}, Field("label", ("bad", "good")))
 STREAM = DataSpec("text_stream", {"tokens": WORDS}, WORDS)
-PAIRS = DataSpec("text_pairs", {"tokens": WORDS}, WORDS)
 SERIES = {"values": Field("values", size=2)}
 MEASURED = DataSpec("measured_series", SERIES, Field("values", size=2))
 
@@ -111,49 +108,3 @@ def test_the_next_word_is_told_with_its_probability_and_the_text_with_its_perple
     assert first["perplexity"] == pytest.approx(nll.exp().item(), rel=1e-5)
     assert max(first["next"].values()) == pytest.approx(logits[0, 3].softmax(-1).max().item(), rel=1e-5)
     assert second["perplexity"] is None and len(second["next"]) == 5
-
-
-def pairs_batch():
-    target = torch.tensor([[4, 5, EOS], [6, EOS, IGNORE]])
-    return Batch({"tokens": torch.tensor([[4, 5], [6, PAD]])}, torch.tensor([2, 1]), target, torch.tensor([3, 2]))
-
-
-def test_teacher_forcing_feeds_bos_and_then_the_true_tokens():
-    task = Translation(PAIRS)
-    model, batch = model_of(task, "encoder_decoder"), pairs_batch()
-    memory, state = model.read(batch)
-    wanted = model.write(torch.tensor([[BOS, 4, 5], [BOS, 6, PAD]]), memory, state).logits
-    found = task.forward(model, batch).logits
-    torch.testing.assert_close(found[0], wanted[0])
-    torch.testing.assert_close(found[1, :2], wanted[1, :2])
-    nll = F.cross_entropy(found.flatten(0, 1), batch.target.flatten(), ignore_index=IGNORE)
-    assert task.loss(task.forward(model, batch), batch).item() == pytest.approx(nll.item())
-    assert task.count(batch) == 5
-
-
-def test_greedy_decoding_is_the_same_for_any_batch_size_and_stops_at_eos():
-    task = Translation(PAIRS, max_steps=9)
-    model, batch = model_of(task, "encoder_decoder"), pairs_batch()
-    together = task.predictions(model, batch)
-    for row in range(2):
-        length = batch.lengths[row]
-        alone = Batch({"tokens": batch.inputs["tokens"][row : row + 1, :length]}, length[None])
-        assert task.predictions(model, alone) == [together[row]]
-    with torch.no_grad():
-        model.head.bias[EOS] = 1e4
-    assert task.generate(model, batch).tolist() == [[EOS], [EOS]]
-
-
-def test_exact_match_counts_sequences_that_are_right_from_beginning_to_end():
-    task = Translation(PAIRS)
-    batch = pairs_batch()
-
-    class Knows:
-        written = torch.tensor([[4, 5, EOS], [6, 6, EOS]])
-
-    task.generate = lambda model, batch, steps: model.written
-    metrics = task.metrics()
-    task.update(metrics, None, batch, None, Knows)
-    Knows.written = torch.tensor([[4, 5, EOS], [6, EOS, PAD]])
-    task.update(metrics, None, batch, None, Knows)
-    assert metrics.compute()["exact_match"].item() == pytest.approx(3 / 4)
