@@ -3,6 +3,7 @@
 from rnnzoo.data.base import Form
 from rnnzoo.data.forecast import WindowedSeries
 from rnnzoo.data.labelled import LabelledText
+from rnnzoo.data.masked import MaskedText
 from rnnzoo.data.pairs import TextPairs
 from rnnzoo.data.series import LabelledSeries, MeasuredSeries
 from rnnzoo.data.sounds import LabelledSound, TranscribedSound
@@ -16,6 +17,7 @@ FORMS: dict[str, type[Form]] = {
         LabelledText,
         TaggedText,
         TextStream,
+        MaskedText,
         TextPairs,
         LabelledSeries,
         LabelledSound,

@@ -30,6 +30,7 @@ TOYS = {  # an embedded data set of each form
     "labelled_text": "toy_reviews",
     "tagged_text": "toy_tags",
     "text_stream": "toy_text",
+    "masked_text": "toy_gaps",
     "text_pairs": "toy_pairs",
     "measured_series": "adding",
     "windowed_series": "etth1",  # of the Hub, and not read
@@ -47,6 +48,7 @@ def sample(form: str) -> Columns:
         "labelled_text": {"text": texts, "label": labels},
         "tagged_text": {"words": words, "tags": [[letter.upper() for letter in row] for row in words]},
         "text_stream": {"text": texts},
+        "masked_text": {"text": texts},
         "text_pairs": {"source": texts, "target": [text[::-1] for text in texts]},
         "labelled_series": {"values": series, "label": labels},
         "transcribed_series": {"values": series, "text": [" ".join(row[::2]) for row in words]},

@@ -1,0 +1,78 @@
+"""Masked word: what stands in a gap, from both sides of it (aligned many to many, asked at the gaps only)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torchmetrics import MetricCollection
+from torchmetrics.aggregation import MeanMetric
+
+from rnnzoo.architectures.base import EACH
+from rnnzoo.batch import IGNORE, SPECIALS, Batch
+from rnnzoo.cells.base import State
+from rnnzoo.data.masked import GAP
+from rnnzoo.model import SequenceModel
+from rnnzoo.tasks.base import Output, Task
+from rnnzoo.tasks.next_word import Perplexity
+
+BEST = 5  # words told for a gap
+
+
+class MaskedWord(Task):
+    """Fill the gaps of a text. A bidirectional architecture sees both sides of a gap, a causal one the left alone.
+
+    The logits are those of the gaps, (gaps, vocabulary), row after row.
+    Source: Taylor, "Cloze procedure", Journalism Quarterly 30(4), 1953; as training: Devlin et al., arXiv:1810.04805.
+    Differs: a gap always shows the mask, never a word.
+    """
+
+    form = "masked_text"
+    needs = EACH
+    needs_reason = "masked_word asks for a word at each gap of the text that is read"
+    monitor = ("perplexity", "min")
+
+    def forward(
+        self, model: SequenceModel, batch: Batch, state: list[State] | None = None, step: int | None = None
+    ) -> Output:
+        return Output(logits=self._filled(model, batch, batch.target != IGNORE))
+
+    @staticmethod
+    def _filled(model: SequenceModel, batch: Batch, gaps: Tensor) -> Tensor:
+        """gaps: (batch, time) bool. Returns logits (gaps, vocabulary); the head is asked nowhere else."""
+        features, _ = model.features(batch)
+        return model.head(features[gaps])
+
+    def loss(self, output: Output, batch: Batch) -> Tensor:
+        words = batch.target[batch.target != IGNORE]
+        return F.cross_entropy(output.logits.float(), words, reduction="sum") / max(len(words), 1)
+
+    def count(self, batch: Batch) -> int:
+        return int((batch.target != IGNORE).sum())
+
+    def metrics(self) -> MetricCollection:
+        return MetricCollection({"perplexity": Perplexity(), "accuracy": MeanMetric()}, compute_groups=False)
+
+    def update(
+        self, metrics: MetricCollection, output: Output, batch: Batch, loss: Tensor, model: SequenceModel
+    ) -> None:
+        metrics["perplexity"].update(loss, weight=self.count(batch))
+        right = output.logits.argmax(-1) == batch.target[batch.target != IGNORE]
+        metrics["accuracy"].update(right.float())
+
+    def predictions(self, model: SequenceModel, batch: Batch) -> list[dict[str, Any]]:
+        """gaps: for each gap of a text, in order, the likeliest words with their probabilities."""
+        names = self.spec.target.names
+        tokens = batch.inputs["tokens"]
+        gaps = tokens == names.index(GAP)
+        logits = self._filled(model, batch, gaps).float()
+        never = torch.tensor([*range(len(SPECIALS)), names.index(GAP)], device=logits.device)
+        best = logits.index_fill(-1, never, -torch.inf).softmax(-1).topk(min(BEST, len(names) - len(never)))
+        told = [
+            {names[i]: p for p, i in zip(*pair, strict=True)}
+            for pair in zip(best.values.tolist(), best.indices.tolist(), strict=True)
+        ]
+        rows = iter(told)
+        return [{"gaps": [next(rows) for _ in range(count)]} for count in gaps.sum(1).tolist()]
