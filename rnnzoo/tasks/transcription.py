@@ -20,7 +20,8 @@ from rnnzoo.tasks.ctc import TokenErrorRate, best_path, ctc_loss, prefix_search
 class Transcription(Task):
     """Write down what a series says, by connectionist temporal classification; see `rnnzoo.tasks.ctc`.
 
-    The blank is <pad>. Losses are in nats a token. beam: prefixes kept in decoding; 1 takes the best path.
+    The blank is <pad>. Losses are in nats a token; none is infinite, since the data's form refuses a series that is
+    too short for its text. beam: prefixes kept in decoding; 1 takes the best path.
     """
 
     form = "transcribed_series"
