@@ -372,7 +372,7 @@ def _generate(given: argparse.Namespace) -> int:
 
 def _list(given: argparse.Namespace) -> int:
     if given.kind == "combinations":
-        rows, header = show.combinations(), ("TASK", "NEEDS", "ARCHITECTURES")
+        rows, header = show.combinations(), show.COMBINATION
     else:
         kinds = [show.kind_of(given.kind)] if given.kind else show.LISTS
         rows, header = [row for kind in kinds for row in show.listed(kind)], show.HEADER
