@@ -89,7 +89,10 @@ def _evaluate(given: argparse.Namespace) -> int:
         return 0
     share = "{} of {}".format
     table: list[tuple[Any, ...]] = [("SIMILARITY", "SPEARMAN", "PAIRS COVERED")]
-    show.table(table + [(name, score.spearman, share(score.covered, score.total)) for name, score in similar.items()])
+    for name, score in similar.items():
+        spearman = "-" if score.spearman is None else score.spearman
+        table.append((name, spearman, share(score.covered, score.total)))
+    show.table(table)
     table = [("ANALOGIES", "CORRECT", "QUESTIONS COVERED")]
     for name, correct, covered, of in (*answers, total):
         table.append((name, f"{100 * correct / covered:.1f} %" if covered else "-", share(covered, of)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -25,9 +24,9 @@ Question = tuple[str, str, str, str, str]
 
 
 class Similarity(NamedTuple):
-    """spearman: rank correlation with people's scores, -1 to 1; NaN where it has no meaning. Of the covered pairs."""
+    """spearman: rank correlation with people's scores over the covered pairs, -1 to 1; None if all are equal."""
 
-    spearman: float
+    spearman: float | None
     covered: int
     total: int
 
@@ -100,9 +99,8 @@ def similarity(vectors: Vectors, pairs: Sequence[Pair]) -> Similarity:
     unit = _unit(vectors.rows)
     cosines = (unit[first] * unit[second]).sum(1)
     ranks = np.stack([_ranks(cosines), _ranks(scores)])
-    centred = ranks - ranks.mean(1, keepdims=True)
-    scale = math.sqrt((centred**2).sum(1).prod())
-    return Similarity(float((centred[0] * centred[1]).sum() / scale) if scale else math.nan, len(scores), len(pairs))
+    varied = len(scores) > 1 and ranks.std(1).all()
+    return Similarity(float(np.corrcoef(ranks)[0, 1]) if varied else None, len(scores), len(pairs))
 
 
 def analogies(vectors: Vectors, questions: Sequence[Question]) -> list[Analogies]:
@@ -112,7 +110,7 @@ def analogies(vectors: Vectors, questions: Sequence[Question]) -> list[Analogies
     their order. A question is covered if all of its four words are known.
     """
     places = vectors.find(word for _, *words in questions for word in words).reshape(-1, 4)
-    covered = (places >= 0).all(1)
+    covered = np.asarray((places >= 0).all(1))
     correct = np.zeros(len(questions), dtype=bool)
     unit = _unit(vectors.rows)
     rows = np.flatnonzero(covered)
