@@ -15,10 +15,11 @@ import csv
 import fnmatch
 import io
 import json
+import os
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from statistics import fmean, stdev
 from typing import Any
 
@@ -74,16 +75,27 @@ def manifest(run: str | Path) -> dict[str, Any]:
     if missing := [key for key in KEPT if key not in facts] + ["best.mode"] * ("mode" not in facts.get("best", {})):
         raise _refused(run, f"its summary does not tell {', '.join(missing)}", "Run it again, with this rnnzoo.")
     name = _recipe_of(run, facts)
-    scored = metric(facts)
-    if not isinstance(facts["metrics"].get(f"test/{scored}"), float):
-        raise _refused(run, f"it has no test/{scored}", "Only a run whose test part was scored counts.")
-    config = {key: value for key, value in facts["config"].items() if key not in ("name", "tracking")}
+    if not isinstance(facts["metrics"].get(scored(facts)), float):
+        raise _refused(run, f"it has no {scored(facts)}", "Only a run whose test part was scored counts.")
+    config = {key: _local(value) for key, value in facts["config"].items() if key not in ("name", "tracking")}
     return {"recipe": name, "digest": digest(name), **{key: facts[key] for key in KEPT}, "config": config}
 
 
 def metric(facts: Mapping[str, Any]) -> str:
     """The metric that chose a run's checkpoint: "accuracy"."""
     return facts["best"]["monitor"].removeprefix("val/")
+
+
+def scored(facts: Mapping[str, Any]) -> str:
+    """The score that counts, as it was logged: of the test part or, where there is none, of dev."""
+    return f"{'test' if 'test' in facts['data']['sizes'] else 'val'}/{metric(facts)}"
+
+
+def _local(value: Any) -> Any:
+    """Nested settings, with a file's name for its path on this machine."""
+    if isinstance(value, dict):
+        return {key: _local(item) for key, item in value.items()}
+    return Path(value).name if isinstance(value, str) and os.path.isabs(value) else value
 
 
 def _recipe_of(run: str | Path, facts: Mapping[str, Any]) -> str:
@@ -96,11 +108,16 @@ def _recipe_of(run: str | Path, facts: Mapping[str, Any]) -> str:
     changed: list[str] = []
     for name in names:
         says = _leaves(recipes.resolve(recipes.read(name)))
-        changed = [key for key in says | ran if says.get(key) != ran.get(key) and not _free(key)]
+        changed = [key for key in says | ran if _file(says.get(key)) != _file(ran.get(key)) and not _free(key)]
         if not changed:
             return name
     told = f"{changed[0]} was {ran.get(changed[0])!r} and is {says.get(changed[0])!r}"
     raise _refused(run, f"recipe '{names[-1]}' says otherwise: {told}", "Run the recipe as it stands.")
+
+
+def _file(value: Any) -> Any:
+    """A setting; of a path or an address, the file's name: where a file lies does not change what is in it."""
+    return PurePosixPath(value.partition("#")[0]).name if isinstance(value, str) and "/" in value else value
 
 
 def _free(key: str) -> bool:
@@ -170,16 +187,16 @@ def _row(name: str, group: Sequence[Mapping[str, Any]], printed: Mapping[str, An
     seeds = [facts["seed"] for facts in group]
     if len(set(seeds)) < len(seeds):
         raise ZooError(f"two runs of {name} have the same seed.\n  Give one run for each seed.")
-    scored = metric(group[0])
-    scores = [facts["metrics"][f"test/{scored}"] for facts in group]
+    chosen_by = group[0]["best"]["monitor"]
+    scores = [facts["metrics"][scored(facts)] for facts in group]
     return {
         "recipe": name,
-        "metric": scored,
+        "metric": scored(group[0]).removeprefix("test/"),
         "direction": group[0]["best"]["mode"],
         "mean": fmean(scores),
         "std": stdev(scores) if len(scores) > 1 else None,
         "seeds": len(seeds),
-        "dev": fmean(facts["metrics"][f"val/{scored}"] for facts in group),
+        "dev": fmean(facts["metrics"][chosen_by] for facts in group),
         "parameters": group[0]["parameters"],
         **{key: _mean(group, key) for key in ("epochs", "train_seconds", "cpu_seconds", "peak_memory_bytes")},
         "hardware": _told(_machine(facts) for facts in group),
@@ -187,7 +204,7 @@ def _row(name: str, group: Sequence[Mapping[str, Any]], printed: Mapping[str, An
         "digest": group[0]["digest"],
         "command": f"rnnzoo fit {name} --seed {seeds[0]}",
         "published": printed.get("value"),
-        "source": ". ".join(str(printed[key]) for key in ("source", "differs") if key in printed),
+        "source": "; differs: ".join(printed[key] for key in ("source", "differs") if key in printed),
     }
 
 
@@ -235,9 +252,11 @@ BRIEF = ("Recipe", "Metric", "Test", "Seeds", "Training", "Memory", "Published")
 PAGE = """# Results
 
 Test scores of the shipped recipes: the mean over seeds and its standard deviation (n - 1), of the checkpoint that was
-best on dev; the test part is read once a run. Time and memory are means. Each row's command makes it again. This page
-is written by `rnnzoo results --markdown` from `manifests/`, the facts of every run counted; `RESULTS.csv` has more
-columns. A digest is of the recipe, a "+" after a commit says that the working tree had changes.
+best on dev; the test part is read once a run. "val" marks a recipe that has no test part, and its score is of dev. Time
+and memory are means. Each row's command makes it again. This page is written by `rnnzoo results --markdown` from
+`manifests/`, the facts of every run that counts; `RESULTS.csv` has more columns. A digest is of the recipe; a "+" after
+a commit says that the working tree had changes. Published figures are of work on the same data, and what is not alike
+is said.
 
 """
 

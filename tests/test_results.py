@@ -32,7 +32,7 @@ def facts(seed=1, score=0.9, **changes):
         "processes": 1,
         "versions": {"rnnzoo": "0.1.0"},
         "parameters": 100,
-        "data": {"id": "rnnzoo/ToyTags", "revision": None, "sizes": {"train": 10}},
+        "data": {"id": "rnnzoo/ToyTags", "revision": None, "sizes": {"train": 10, "dev": 5, "test": 5}},
         "metrics": {"test/accuracy": score, "val/accuracy": score / 2, "test/loss": 0.1},
         "best": {"monitor": "val/accuracy", "mode": "max", "score": score / 2, "epoch": 0},
         "epochs": 3,
@@ -87,6 +87,31 @@ def test_a_run_that_counts_is_told_without_its_machine_and_paths(tmp_path):
 def test_a_run_that_is_not_a_whole_one_of_its_recipe_is_refused(tmp_path, config, given, why):
     with pytest.raises(RunError, match=re.escape(why)):
         results.manifest(run_folder(tmp_path / "run", config, **given))
+
+
+def test_a_file_may_lie_anywhere_and_is_kept_by_its_name(tmp_path, monkeypatch):
+    (tmp_path / "recipes").mkdir()
+    monkeypatch.setattr(recipes, "folder", lambda: tmp_path / "recipes")
+    said = {
+        "data": {"name": "text_files", "train": "a.csv", "test": "https://x.org/b.csv#sha256=1"},
+        "task": "sentiment",
+    }
+    (tmp_path / "recipes" / "mine.yaml").write_text(json.dumps(said))
+    for train, counts in (("/here/a.csv", True), ("/here/other.csv", False)):
+        ran = recipes.resolve(recipes.of(said | {"data": said["data"] | {"train": train, "test": "/there/b.csv"}}))
+        folder = run_folder(tmp_path / "run", ran, recipe="mine")
+        if counts:
+            assert results.manifest(folder)["config"]["data"]["train"] == "a.csv"
+        else:
+            with pytest.raises(RunError, match=r"data\.train was '/here/other\.csv' and is 'a\.csv'"):
+                results.manifest(folder)
+
+
+def test_a_run_without_a_test_part_counts_by_its_dev_part_and_says_so(tmp_path):
+    data, metrics = {"id": "x", "sizes": {"train": 10, "dev": 5}}, {"val/accuracy": 0.75}
+    told = results.manifest(run_folder(tmp_path / "run", data=data, metrics=metrics))
+    ((row,), _) = results.rows([told])
+    assert row["metric"] == "val/accuracy" and row["mean"] == row["dev"] == 0.75
 
 
 def test_a_run_whose_summary_does_not_tell_enough_is_refused(tmp_path):
