@@ -103,7 +103,8 @@ class SequenceModel(nn.Module):
             self.pool = Pool(pooling, features)
             features = self.pool.output_size
         if isinstance(self.architecture, EncoderDecoder):
-            self.target_inputs = TokenEmbedding(spec.target, **settings)
+            read = {"embedding_size": self.architecture.input_size}  # by the decoder; of tokens, embedding_size
+            self.target_inputs = TokenEmbedding(spec.target, **(settings | read))
         if share_embeddings:
             self._share(spec)
         self.dropout = nn.Sequential(nn.Dropout(dropout), LockedDropout(locked_dropout))

@@ -1,6 +1,7 @@
 """The kinds of examples. A form owns the vocabulary, the encoding and the batching; a source only gives raw rows."""
 
 from rnnzoo.data.base import Form
+from rnnzoo.data.described import DescribedSeries
 from rnnzoo.data.forecast import WindowedSeries
 from rnnzoo.data.labelled import LabelledText
 from rnnzoo.data.masked import MaskedText
@@ -23,6 +24,7 @@ FORMS: dict[str, type[Form]] = {
         LabelledSound,
         MeasuredSeries,
         TranscribedSeries,
+        DescribedSeries,
         TranscribedSound,
         WindowedSeries,
     )

@@ -51,6 +51,7 @@ def sample(form: str) -> Columns:
         "masked_text": {"text": texts},
         "text_pairs": {"source": texts, "target": [text[::-1] for text in texts]},
         "labelled_series": {"values": series, "label": labels},
+        "described_series": {"values": series, "text": texts},
         "transcribed_series": {"values": series, "text": [" ".join(row[::2]) for row in words]},
         "windowed_series": {"values": [[math.sin(t / 7), math.sin(t / 11)] for t in range(200)], "own": [True] * 200},
         "measured_series": {"values": series, "target": [row.sum(0) for row in series]},

@@ -1,0 +1,33 @@
+import pytest
+import torch
+
+from rnnzoo.data.described import DescribedSeries
+from rnnzoo.model import SequenceModel
+from rnnzoo.tasks.captioning import Captioning
+
+WORDS = ["a", "small", "red", "cube", "or", "round", "thing"]
+VECTORS = torch.eye(6).unsqueeze(1).numpy()  # (rows, one step, features)
+ROWS = {"values": list(VECTORS), "text": [" ".join(WORDS[row : row + 1 + row % 4]) for row in range(6)]}
+
+
+@pytest.mark.parametrize("attention", ["bilinear", "none"])
+def test_a_vector_of_features_starts_a_decoder_that_learns_its_words(attention):
+    torch.manual_seed(0)
+    form = DescribedSeries()
+    spec = form.fit(ROWS)
+    task = Captioning(spec, max_steps=6)
+    architecture = {"name": "encoder_decoder", "cell": "gru", "hidden_size": 24, "attention": attention}
+    model = SequenceModel(spec, task, architecture, embedding_size=9)
+    batch = form.encode(ROWS, spec)[range(6)]
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
+    for _ in range(150):
+        optimizer.zero_grad()
+        task.loss(task.forward(model, batch), batch).backward()
+        optimizer.step()
+    model.eval()
+    metrics = task.metrics()
+    output = task.forward(model, batch)
+    task.update(metrics, output, batch, task.loss(output, batch), model)
+    assert metrics.compute()["exact_match"] == 1
+    asked = form.ask([VECTORS[3].tolist()], spec)
+    assert task.predictions(model, asked[[0]])[0]["text"] == ROWS["text"][3]
