@@ -41,7 +41,7 @@ def read_wav(file: str | Path | bytes, name: str | None = None) -> tuple[np.ndar
         raise DataError(
             f"{name}: a WAV file of {bits} bits {kind} cannot be read.\n"
             "  Read are PCM of 8, 16, 24 and 32 bits, and floating point of 32 and 64.\n"
-            f"  Convert it: ffmpeg -i FILE -c:a pcm_s16le NEW.wav"
+            "  Convert it: ffmpeg -i FILE -c:a pcm_s16le NEW.wav"
         )
     if not channels or not rate or block != channels * bits // 8:
         raise DataError(f"{name}: a WAV header of {channels} channels, {rate} Hz and {block} bytes a step is damaged.")
@@ -50,7 +50,8 @@ def read_wav(file: str | Path | bytes, name: str | None = None) -> tuple[np.ndar
         raise DataError(f"{name} is damaged: {len(data)} bytes of sound are no whole number of {block}-byte steps.")
     if not data:
         raise DataError(f"{name} has no samples.")
-    samples = DECODERS[codec, bits](data).reshape(-1, channels).mean(1, dtype=np.float64).astype(np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused
+        samples = DECODERS[codec, bits](data).reshape(-1, channels).mean(1, dtype=np.float64).astype(np.float32)
     if not np.isfinite(samples).all():
         raise DataError(f"{name}: a sample is infinite or not a number.")
     return samples, rate

@@ -1,7 +1,5 @@
 """Sequences that are numbers already."""
 
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -16,7 +14,7 @@ class Values(nn.Module):
     shift: in training each sequence is moved by up to so many steps, and so many features, either way; zeros come in.
     """
 
-    def __init__(self, field: Field, shift: int = 0, **_: Any) -> None:
+    def __init__(self, field: Field, shift: int = 0) -> None:
         super().__init__()
         limits.check(shift=shift)
         self.output_size, self.shift = field.size, shift

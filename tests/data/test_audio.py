@@ -86,6 +86,7 @@ def test_an_extensible_header_and_chunks_before_the_sound_are_read_over():
         (riff(1, 16, b"abcd", channels=0), "a WAV header of 0 channels"),
         (riff(1, 16, b"abcd", rate=0), "1 channels, 0 Hz"),
         (riff(3, 32, struct.pack("<f", math.nan)), "a sample is infinite or not a number"),
+        (riff(3, 64, struct.pack("<d", 1e300)), "a sample is infinite or not a number"),
     ],
 )
 def test_a_bad_file_is_refused_by_its_name_and_with_what_was_found(file, told, tmp_path):

@@ -27,5 +27,5 @@ def test_a_sequence_is_moved_by_every_distance_either_way_and_zeros_come_in():
 
 
 def test_a_shift_is_a_whole_number_from_zero():
-    with pytest.raises(ValueError, match="shift must be a whole number >= 0"):
+    with pytest.raises(ValueError, match=r"shift must be a whole number in \[0, 1000\]"):
         Values(FIELD, shift=-1)
