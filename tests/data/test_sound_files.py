@@ -3,6 +3,8 @@ import wave
 import numpy as np
 import pytest
 
+from rnnzoo import experiment, predictor
+from rnnzoo import recipe as recipes
 from rnnzoo.data.datamodule import ZooData
 from rnnzoo.data.sound_files import SoundFiles
 from rnnzoo.data.sounds import LabelledSound
@@ -40,3 +42,22 @@ def test_a_bad_recording_is_named_with_its_table_and_row(table):
     (table.parent / "takes" / "0.wav").unlink()
     with pytest.raises(DataError, match=r"cannot read the sound .*train.csv, row 1: takes/0.wav: No such file"):
         SoundFiles(str(table)).read()
+
+
+def test_a_model_of_recordings_is_asked_with_paths(table, tmp_path):
+    recipe = recipes.resolve(
+        recipes.of(
+            {
+                "data": {"name": "sound_files", "train": str(table), "n_mels": 4, "batch_size": 4},
+                "task": {"name": "classification"},
+                "model": {"architecture": {"name": "gru", "hidden_size": 4}},
+                "optimizer": {"name": "adam", "lr": 0.1},
+                "trainer": {"max_epochs": 15, "enable_progress_bar": False},
+                "tracking": {"mode": "disabled"},
+            },
+            "tones",
+        )
+    )
+    _, run = experiment.fit(recipe, tmp_path / "run")
+    asked = [str(table.parent / "takes" / f"{take}.wav") for take in (0, 1)]
+    assert [answer["label"] for answer in predictor.load(run.path).predict(asked)] == ["high", "low"]
