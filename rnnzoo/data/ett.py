@@ -82,6 +82,8 @@ class EttM1(Ett):
 class CsvSeries(Source):
     """Your own series: a CSV file with a header, a row for each step in the order of time, a column for each variable.
 
+    As in `data: {name: csv_series, path: load.csv, time_column: time, lookback: 168, horizon: 24}`.
+
     path: the file. columns: the variables; if not given, all whose first value is a number, the time left out.
     time_column: ISO 8601 times or numbers, evenly spaced, by which the rows' order is checked and gaps are found;
     without it, the rows are taken as they come. missing: "refuse" values and rows that are not there, or carry the

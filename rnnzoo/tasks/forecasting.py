@@ -17,6 +17,8 @@ from rnnzoo.cells.base import State
 from rnnzoo.model import SequenceModel
 from rnnzoo.tasks.base import Output, Task
 
+ERRORS = {"l1": F.l1_loss, "mse": F.mse_loss}
+
 
 class Forecasting(Task):
     """Tell the steps that follow a window. Losses and metrics are of standardised values, as in the papers.
@@ -42,8 +44,11 @@ class Forecasting(Task):
         channel_independent: bool = False,
     ) -> None:
         super().__init__(spec)
-        self.error = {"l1": F.l1_loss, "mse": F.mse_loss}[loss]
-        self.normalisation = normalisation
+        if loss not in ERRORS:
+            raise ValueError(f"loss must be one of {', '.join(ERRORS)}, got {loss!r}")
+        if normalisation not in ("none", "last"):
+            raise ValueError(f"normalisation must be none or last, got {normalisation!r}")
+        self.error, self.normalisation = ERRORS[loss], normalisation
         self.horizon: int = spec.target.options["horizon"]
         self.groups = spec.target.size if channel_independent else 1  # series that are read apart
         self.width = spec.target.size // self.groups  # variables of each

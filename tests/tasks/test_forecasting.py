@@ -112,6 +112,12 @@ def test_a_prediction_is_in_the_datas_own_units():
     np.testing.assert_allclose(row["values"], wanted, rtol=1e-6)
 
 
+@pytest.mark.parametrize("setting", ["loss", "normalisation"])
+def test_a_setting_that_there_is_not_is_refused(setting):
+    with pytest.raises(ValueError, match=f"{setting} must be .*, got 'huber'"):
+        Forecasting(SPEC, **{setting: "huber"})
+
+
 RECIPE = """
 name: waves
 data: {name: csv_series, path: waves.csv, time_column: time, lookback: 24, horizon: 12, batch_size: 16}
