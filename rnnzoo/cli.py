@@ -78,7 +78,7 @@ GENERATING: dict[str, tuple[type, str]] = {
     "beam": (int, "the likeliest continuation that a search so wide finds; nothing is drawn"),
     "seed": (int, "the same seed writes the same text (default: 0)"),
 }
-OWN_FLAGS = (*VALUE_FLAGS, "--help", "--print_config", "--json")
+OWN_FLAGS = (*VALUE_FLAGS, "--help", "--print_config", "--json", "--dynamic_evaluation")
 
 
 def _run(arguments: list[str]) -> int:
@@ -155,9 +155,12 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
     for verb, part in ((_validate, "dev"), (_test, "test")):
         name = verb.__name__.strip("_")
         command = add(verb, f"score a run's best checkpoint on its {part} data", f"rnnzoo {name} runs/quickstart/ID")
-        command.usage = f"rnnzoo {name} RUN [--json] [--trainer.KEY VALUE | --data.KEY VALUE ...]"
+        command.usage = f"rnnzoo {name} RUN [--json] [--dynamic_evaluation] [--trainer.KEY | --data.KEY VALUE ...]"
         command.add_argument("run", metavar="RUN", help="a run's folder, or its id")
         command.add_argument("--json", action="store_true", help="print one JSON object")
+        command.add_argument(
+            "--dynamic_evaluation", action="store_true", help="also let a language model learn from what it has read"
+        )
     predict = add(_predict, "ask a trained model", 'rnnzoo predict runs/quickstart/ID --text "not bad at all"')
     predict.add_argument("run", metavar="RUN", help="a run's folder, or its id")
     what = predict.add_mutually_exclusive_group(required=True)
@@ -261,7 +264,7 @@ def _score(given: argparse.Namespace, part: str) -> int:
     from rnnzoo import experiment
 
     with contextlib.redirect_stdout(sys.stderr):
-        metrics = experiment.evaluate(folder, part, changes)
+        metrics = experiment.evaluate(folder, part, changes, given.dynamic_evaluation)
     if runs.rank() == 0 and given.json:
         print(json.dumps(metrics))
     elif runs.rank() == 0:

@@ -27,6 +27,7 @@ from rnnzoo.callbacks.progress import Progress
 from rnnzoo.callbacks.throughput import Throughput
 from rnnzoo.data.datamodule import ZooData
 from rnnzoo.data.forms import FORMS
+from rnnzoo.dynamic import DynamicEvaluation
 from rnnzoo.engine import choose
 from rnnzoo.engine.memory import keep_memory
 from rnnzoo.engine.recurrence import report
@@ -206,10 +207,14 @@ def _train(
     }
 
 
-def evaluate(run: str | Path, part: str, overrides: Mapping[str, Any] | None = None) -> dict[str, float]:
+def evaluate(
+    run: str | Path, part: str, overrides: Mapping[str, Any] | None = None, dynamic: bool = False
+) -> dict[str, float]:
     """The loss and metrics of a run's best checkpoint on the "dev" or "test" part of its data.
 
-    overrides: keys of the recipe's `trainer` and `data` to set otherwise. Raises: RunError, DataError.
+    overrides: keys of the recipe's `trainer` and `data` to set otherwise. dynamic: a language model also goes on
+    learning from the part, on the CPU, at a rate chosen on dev (see `rnnzoo.dynamic`); these are numbers of their own.
+    Raises: RunError, DataError.
     """
     kept = checkpoint.load(checkpoint.locate(runs.find(run)))
     recipe, spec = origin(kept)
@@ -223,7 +228,13 @@ def evaluate(run: str | Path, part: str, overrides: Mapping[str, Any] | None = N
         trainer = make_trainer(recipe, callbacks=[Progress()] if recipe["trainer"]["enable_progress_bar"] else [])
         look = trainer.test if part == "test" else trainer.validate
         _go_on(trainer, lambda: look(module, data, verbose=False))
-    return {name: float(value) for name, value in sorted(trainer.callback_metrics.items())}
+        metrics = {name: float(value) for name, value in sorted(trainer.callback_metrics.items())}
+        if dynamic:
+            evaluation = DynamicEvaluation(module.task, module.model.cpu().eval(), data)
+            lr = evaluation.best_rate()
+            stage = "test" if part == "test" else "val"
+            metrics |= {f"{stage}/dynamic_perplexity": evaluation.perplexity(part, lr), f"{stage}/dynamic_lr": lr}
+    return metrics
 
 
 def origin(kept: checkpoint.Checkpoint) -> tuple[dict[str, Any], DataSpec]:

@@ -1,0 +1,84 @@
+"""Dynamic evaluation: a language model that goes on learning from the text that it is scored on."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterator
+from itertools import islice
+
+import torch
+from torch import Tensor
+
+from rnnzoo.batch import Batch
+from rnnzoo.data.datamodule import ZooData
+from rnnzoo.engine.recurrence import detach
+from rnnzoo.errors import RunError
+from rnnzoo.model import SequenceModel
+from rnnzoo.tasks.base import Task
+
+RATES = (1e-4, 2e-4, 5e-4, 1e-3)
+DEV_TOKENS = 10_000  # of the dev part, that choose the rate
+TRAINING_WINDOWS = 200  # that tell how large gradients are
+EPSILON = 1e-4
+
+
+class DynamicEvaluation:
+    """A model on one stream, window by window: each is scored first and then learnt from.
+
+        w <- w - lr * g / (sqrt(mean g^2) + epsilon)
+
+    g is the gradient of the window's mean loss; its mean square over windows of the training part is taken once.
+    Source: Krause et al., arXiv:1709.07432, the RMS form. Differs: no decay back to the trained weights. Every call
+    begins at the trained weights, and leaves them in the model.
+    """
+
+    def __init__(self, task: Task, model: SequenceModel, data: ZooData) -> None:
+        """Raises: RunError for a task that reads no stream."""
+        if not task.carries_state:
+            raise RunError(
+                f"dynamic evaluation goes on learning from a stream of text, and {type(task).__name__} reads none.\n"
+                "  It is for runs of the task next_word."
+            )
+        self.task, self.model, self.data = task, model, data
+        self.parameters = [p for p in model.parameters() if p.requires_grad]
+        self.weights = [p.detach() for p in self.parameters]
+        self.trained = [w.clone() for w in self.weights]
+        squares = [torch.zeros_like(w) for w in self.weights]
+        windows = 0
+        for batch in islice(data.train_dataloader(), TRAINING_WINDOWS):
+            gradients = self._gradients(task.loss(task.forward(model, batch), batch))
+            torch._foreach_addcmul_(squares, gradients, gradients)
+            windows += 1
+        self.scales = [1 / ((s / windows).sqrt() + EPSILON) for s in squares]
+
+    def _gradients(self, loss: Tensor) -> tuple[Tensor, ...]:
+        return torch.autograd.grad(loss, self.parameters)
+
+    def best_rate(self) -> float:
+        """Of `RATES`, the one with the lowest perplexity on the beginning of the dev part."""
+        return min(RATES, key=lambda lr: self.perplexity("dev", lr, DEV_TOKENS))
+
+    def perplexity(self, part: str, lr: float, tokens: float = math.inf) -> float:
+        """Of a part of the data, or of about so many tokens at its beginning, read as one column."""
+        total, count, state = 0.0, 0, None
+        try:
+            for batch in self._windows(part):
+                output = self.task.forward(self.model, batch, state)
+                loss = self.task.loss(output, batch)
+                total += loss.item() * self.task.count(batch)
+                count += self.task.count(batch)
+                state = detach(output.state) if output.state is not None else None
+                changes = torch._foreach_mul(self._gradients(loss), self.scales)
+                torch._foreach_add_(self.weights, changes, alpha=-lr)
+                if count >= tokens:
+                    break
+        finally:
+            torch._foreach_copy_(self.weights, self.trained)
+        return float(torch.tensor(total / count).exp())
+
+    def _windows(self, part: str) -> Iterator[Batch]:
+        form = copy.copy(self.data.form)
+        form.eval_batch_size = 1  # type: ignore[attr-defined]
+        examples = self.data.parts[part]
+        return (examples[window] for window in form.batches(examples, training=False))
