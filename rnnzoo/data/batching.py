@@ -99,15 +99,20 @@ class StreamBatches:
 
     The `steps` steps of the sequence are dealt to the columns in order, so each is in exactly one window. Columns
     differ in length by one at most, the longer ones first; the last window is as long as it takes, `tbptt_steps + 1` at
-    most, so that no row of it is empty. Every epoch is the same.
+    most, so that no row of it is empty. Every epoch is the same, unless windows are to jitter.
 
+    jitter: in training, windows end elsewhere in each epoch, as (seed, epoch) has it: their lengths are normal around
+    `tbptt_steps`, or in one of twenty cases around half of it, with a standard deviation of 5 (Merity et al.,
+    arXiv:1708.02182). Differs: there are as many windows as without, so lengths are stretched to add up; the learning
+    rate is left alone.
     columns: side by side on each rank in training; on all ranks together in evaluation, whatever their number. A rank
     has neighbouring columns, so 2 ranks of 4 columns read what 1 rank of 8 does.
     """
 
     def __init__(
-        self, steps: int, *, columns: int, tbptt_steps: int, training: bool = True, rank: int = 0, world_size: int = 1
-    ) -> None:
+        self, steps: int, *, columns: int, tbptt_steps: int, training: bool = True, jitter: bool = False, seed: int = 0,
+        rank: int = 0, world_size: int = 1,
+    ) -> None:  # fmt: skip
         total = columns * world_size if training else columns
         if training and steps < total:
             raise DataError(
@@ -120,17 +125,30 @@ class StreamBatches:
         own = np.array_split(np.arange(total), world_size)[rank]
         self.columns, self.ends = own, ends[own]
         self.starts = np.concatenate([[0], ends[:-1]])[own]
-        self.tbptt_steps = tbptt_steps
+        self.shortest, self.tbptt_steps, self.jitter = shortest, tbptt_steps, jitter and training
         self.windows = -(-shortest // tbptt_steps) if len(own) else 0
+        self.seed, self.epoch = seed, 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Every epoch is the same."""
+        self.epoch = epoch
+
+    def _cuts(self) -> np.ndarray:
+        """(windows,) where each window begins, in steps from a column's start."""
+        places = np.arange(self.windows)
+        if not self.jitter:
+            return places * self.tbptt_steps
+        rng = np.random.default_rng((self.seed, self.epoch))
+        mean = self.tbptt_steps * np.where(rng.random(self.windows) < 0.95, 1, 0.5)
+        wanted = rng.normal(mean, 5).clip(min=5).cumsum()
+        stretched = np.floor((self.shortest - self.windows) * wanted / wanted[-1]).astype(np.int64)
+        return places + np.concatenate([[0], stretched[:-1]])  # each window has one step at least
 
     def __iter__(self) -> Iterator[Window]:
-        for window in range(self.windows):
-            starts = self.starts + window * self.tbptt_steps
+        cuts = self._cuts()
+        for window, cut in enumerate(cuts):
+            starts = self.starts + cut
             last = window == self.windows - 1
-            ends = self.ends if last else starts + self.tbptt_steps
+            ends = self.ends if last else self.starts + cuts[window + 1]
             yield Window(self.columns, starts, ends - starts, fresh=window == 0)
 
     def __len__(self) -> int:

@@ -63,8 +63,9 @@ class TextStream(Form):
 
     vocab_size: tokens kept, the most frequent first, four special ones counted. min_freq: how often a kept token occurs
     at least. unit: what a token is: whatever blanks separate, a word or punctuation mark, or a character. A written
-    <unk> or <eos> is that special token. tbptt_steps: tokens a window, through which gradients flow. batch_size:
-    columns side by side. eval_batch_size: the same in evaluation; as in training if not given.
+    <unk> or <eos> is that special token. tbptt_steps: tokens a window, through which gradients flow. tbptt_jitter: the
+    windows of training end elsewhere in each epoch, see `StreamBatches`. batch_size: columns side by side.
+    eval_batch_size: the same in evaluation; as in training if not given.
     """
 
     name = "text_stream"
@@ -79,12 +80,14 @@ class TextStream(Form):
         tbptt_steps: int = 35,
         batch_size: int = 20,
         eval_batch_size: int | None = None,
+        tbptt_jitter: bool = False,
     ) -> None:
         check(vocab_size=vocab_size, min_freq=min_freq, tbptt_steps=tbptt_steps)
         check(batch_size=batch_size, eval_batch_size=eval_batch_size)
         self.vocab_size, self.min_freq = vocab_size, min_freq
         self.settings: dict[str, Any] = {"unit": unit, "lowercase": lowercase}
         self.tbptt_steps, self.batch_size, self.eval_batch_size = tbptt_steps, batch_size, eval_batch_size
+        self.tbptt_jitter = tbptt_jitter
 
     @classmethod
     def from_spec(cls, spec: DataSpec) -> TextStream:
@@ -116,6 +119,8 @@ class TextStream(Form):
             columns=self.batch_size if training else self.eval_batch_size or self.batch_size,
             tbptt_steps=self.tbptt_steps,
             training=training,
+            jitter=self.tbptt_jitter,
+            seed=seed,
             rank=rank,
             world_size=world_size,
         )

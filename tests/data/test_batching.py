@@ -176,6 +176,36 @@ def test_all_ranks_of_a_training_stream_take_the_same_number_of_steps(steps, tbp
     assert len(counts) == 1
 
 
+@given(**STREAM, world_size=WORLD, epoch=st.integers(0, 3))
+def test_windows_that_jitter_still_cover_each_step_once_in_order_and_in_the_same_number(
+    steps, columns, tbptt_steps, world_size, epoch
+):
+    if steps < columns * world_size:
+        return
+    places = []
+    for rank in range(world_size):
+        common = {"columns": columns, "tbptt_steps": tbptt_steps, "rank": rank, "world_size": world_size}
+        made = StreamBatches(steps, **common, jitter=True, seed=7)
+        made.set_epoch(epoch)
+        windows = list(made)
+        assert len(windows) == len(made) == len(StreamBatches(steps, **common))
+        assert all(length >= 1 for window in windows for length in window.lengths)
+        places += chain.from_iterable(covered for _, covered in visited(windows))
+    assert (sorted(places) if world_size > 1 or columns > 1 else places) == list(range(steps))
+
+
+def test_windows_jitter_around_their_length_anew_in_each_epoch_and_not_in_evaluation():
+    made = StreamBatches(70 * 2000, columns=1, tbptt_steps=70, jitter=True, seed=1)
+    lengths = np.array([window.lengths[0] for window in made])
+    assert lengths.mean() == 70 and np.median(lengths) == pytest.approx(70 / 0.975, abs=0.5)  # stretched to add up
+    assert (lengths < 50).mean() == pytest.approx(0.05, abs=0.02)
+    assert np.std(lengths[lengths > 50]) == pytest.approx(5, abs=0.3)
+    made.set_epoch(1)
+    assert [int(window.lengths[0]) for window in made] != lengths.tolist()
+    fixed = StreamBatches(70 * 20, columns=1, tbptt_steps=70, jitter=True, training=False)
+    assert {int(window.lengths[0]) for window in fixed} == {70}
+
+
 def test_a_text_shorter_than_its_columns_is_refused_for_training_and_read_in_evaluation():
     with pytest.raises(DataError, match="8 tokens, too few for 20 columns"):
         StreamBatches(7, columns=20, tbptt_steps=5)
