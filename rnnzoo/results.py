@@ -70,7 +70,7 @@ def manifest(run: str | Path) -> dict[str, Any]:
     else:
         told = runs.read(run)
         facts = told["summary"] | {"config": told["config"]}
-    if facts.get("status") != "finished" or not isinstance(facts.get("config"), dict):
+    if facts.get("status") != "finished" or not isinstance(facts["config"], dict):
         raise _refused(run, f"it is {facts.get('status', 'no finished run')}", "Wait for its end, or run it again.")
     if missing := [key for key in KEPT if key not in facts] + ["best.mode"] * ("mode" not in facts.get("best", {})):
         raise _refused(run, f"its summary does not tell {', '.join(missing)}", "Run it again, with this rnnzoo.")
@@ -153,7 +153,7 @@ def kept() -> list[dict[str, Any]]:
 def _kept(path: Path) -> dict[str, Any]:
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
-        if not (isinstance(facts, dict) and {"recipe", "metrics", "best"} <= facts.keys()):
+        if not (isinstance(facts, dict) and {"recipe", "digest", "config", *KEPT} <= facts.keys()):
             raise ValueError("it does not hold a run's facts")
         return facts
     except (OSError, ValueError) as error:
@@ -323,7 +323,10 @@ def run(given: argparse.Namespace) -> int:
     show.table([BRIEF, *([SHOWN[column](row).strip("`") for column in BRIEF] for row in found)])
     pages = {given.markdown: PAGE + markdown(found), given.csv: as_csv(found)}
     if given.update:
-        pages[given.update] = updated(given.update.read_text(encoding="utf-8"), found)
+        try:
+            pages[given.update] = updated(given.update.read_text(encoding="utf-8"), found)
+        except OSError as error:
+            raise ZooError(f"cannot read {given.update}: {error.strerror}.") from error
     for path, text in pages.items():
         if path:
             write_text(path, text)

@@ -243,6 +243,9 @@ def test_the_command_keeps_runs_and_writes_the_tables_of_all_that_are_kept(tmp_p
 def test_the_command_tells_what_it_lacks(tmp_path, shelf, capsys):
     assert main(["results"]) == 2 and "no run counts" in capsys.readouterr().err
     assert main(["results", "--keep"]) == 2 and "--keep and --ship need runs" in capsys.readouterr().err
+    shelf.mkdir()
+    (shelf / "toy_tags-seed1.json").write_text(json.dumps(manifests([0.5])[0]))
+    assert main(["results", "--update", str(tmp_path / "no.md")]) == 2 and "cannot read" in capsys.readouterr().err
     assert main(["results", "nowhere"]) == 2 and "no run at nowhere" in capsys.readouterr().err
     (tmp_path / "odd.json").write_text("[]")
     assert main(["results", str(tmp_path / "odd.json")]) == 2 and "cannot read the manifest" in capsys.readouterr().err
