@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
-from torchmetrics import MetricCollection
-from torchmetrics.aggregation import MeanMetric
+from torchmetrics import Metric, MetricCollection
 
 from rnnzoo.batch import EOS, SPECIALS, Batch, DataSpec
 from rnnzoo.model import SequenceModel
 from rnnzoo.tasks.base import Output
 from rnnzoo.tasks.next_word import NextWord, Perplexity
+
+
+class PerStep(Metric):
+    """A total over the number of steps, each summed over the whole part of the data."""
+
+    full_state_update = False
+    total: Tensor
+    steps: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("total", torch.zeros(()), dist_reduce_fx="sum")
+        self.add_state("steps", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
+
+    def update(self, total: Tensor, steps: Tensor) -> None:
+        self.total += total
+        self.steps += steps
+
+    def compute(self) -> Tensor:
+        return self.total / self.steps
 
 
 class Music(NextWord):
@@ -26,11 +46,11 @@ class Music(NextWord):
         self.step_end = spec.target.names.index(step_end)
 
     def metrics(self) -> MetricCollection:
-        return MetricCollection({"perplexity": Perplexity(), "step_nll": MeanMetric()}, compute_groups=False)
+        return MetricCollection({"perplexity": Perplexity(), "step_nll": PerStep()}, compute_groups=False)
 
     def update(
         self, metrics: MetricCollection, output: Output, batch: Batch, loss: Tensor, model: SequenceModel
     ) -> None:
-        count, steps = self.count(batch), int((batch.target == self.step_end).sum())
+        count = self.count(batch)
         metrics["perplexity"].update(loss, weight=count)
-        metrics["step_nll"].update(loss * count / max(steps, 1), weight=steps)
+        metrics["step_nll"].update(loss * count, (batch.target == self.step_end).sum())
