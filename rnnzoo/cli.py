@@ -185,9 +185,11 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
     showing = add(
         _show, "show a part, a recipe or a run", "rnnzoo show cell lstm   or   rnnzoo show runs/quickstart/ID"
     )
-    showing.usage = "rnnzoo show KIND NAME | RUN [--json]"
+    showing.usage = "rnnzoo show KIND NAME | RUN [--json | --curves FILE]"
     showing.add_argument("what", nargs="+", metavar="KIND NAME | RUN", help="a kind and a name, or a run")
-    showing.add_argument("--json", action="store_true", help="print one JSON object (of a run)")
+    how = showing.add_mutually_exclusive_group()
+    how.add_argument("--json", action="store_true", help="print one JSON object (of a run)")
+    how.add_argument("--curves", type=Path, metavar="FILE", help="draw a run's training and validation, as .svg")
     reach = add(
         _gradients, "draw how far back the last output of trained models reaches",
         "rnnzoo gradients runs/adding_lstm/ID runs/adding_vanilla/ID --out reach.svg",
@@ -388,9 +390,10 @@ def _list(given: argparse.Namespace) -> int:
 
 def _show(given: argparse.Namespace) -> int:
     if len(given.what) == 1:
-        return _show_run(given.what[0], given.json)
-    if len(given.what) > 2 or given.json:
-        got = " ".join([*given.what, *(["--json"] if given.json else [])])
+        return _show_run(given.what[0], given.json, given.curves)
+    of_runs = [flag for flag, value in (("--json", given.json), ("--curves", given.curves)) if value]
+    if len(given.what) > 2 or of_runs:
+        got = " ".join([*given.what, *of_runs])
         raise ZooError(f"rnnzoo show: takes a kind and a name, or a run, got '{got}'.\n  As in: rnnzoo show cell lstm")
     kind, name = show.kind_of(given.what[0]), given.what[1]
     if kind == "recipes":
@@ -400,8 +403,8 @@ def _show(given: argparse.Namespace) -> int:
     return 0
 
 
-def _show_run(run: str, as_json: bool) -> int:
-    from rnnzoo import runs
+def _show_run(run: str, as_json: bool, picture: Path | None) -> int:
+    from rnnzoo import curves, runs
 
     try:
         told = runs.read(run)
@@ -412,7 +415,10 @@ def _show_run(run: str, as_json: bool) -> int:
             hint = f"{run} NAME" if kinds else f"{named[0].removesuffix('s')} {run}"
             raise ZooError(f"{error}\n  To show a part or a recipe: rnnzoo show {hint}") from None
         raise
-    if as_json:
+    if picture is not None:
+        curves.draw(Path(told["path"]), picture)
+        print(picture)
+    elif as_json:
         print(json.dumps(told, indent=2))
     else:
         show.show_run(told)
