@@ -18,7 +18,7 @@ from itertools import chain, pairwise
 from typing import Literal, NamedTuple
 
 Scheme = Literal["iob1", "iob2", "bioes"]
-LETTERS: dict[str, str] = {"iob2": "IIBB", "iob1": "IIII", "bioes": "IEBS"}  # by 2 * is the first + is the last word
+LETTERS: dict[Scheme, str] = {"iob2": "IIBB", "iob1": "IIII", "bioes": "IEBS"}  # by 2 * is the first + is the last word
 OUTSIDE = "O"
 TAG = re.compile(r"O|[BIES]-.+", re.DOTALL)
 
@@ -92,8 +92,5 @@ def detect(rows: Iterable[Sequence[str]]) -> Found | None:
     kinds = {tag for pair in pairs for tag in pair}
     if kinds <= {OUTSIDE} or not all(map(TAG.fullmatch, kinds)):
         return None
-    found = (
-        Found(scheme, sum(count for pair, count in pairs.items() if breaks(scheme, *pair)))  # type: ignore[arg-type]
-        for scheme in LETTERS
-    )
+    found = [Found(scheme, sum(count * breaks(scheme, *pair) for pair, count in pairs.items())) for scheme in LETTERS]
     return min(found, key=lambda one: one.illegal)

@@ -43,7 +43,7 @@ def resolved(name: str, *overrides: str) -> dict:
     return recipes.resolve(recipes.read(name, (*SMALL, "--tracking.mode=disabled", *overrides)))
 
 
-COUNTED = ("test/accuracy", "test/f1", "test/exact_match")  # ratios of whole numbers
+COUNTED = ("test/accuracy", "test/precision", "test/recall", "test/f1", "test/exact_match")  # ratios of whole numbers
 
 
 def same(one: dict[str, float], two: dict[str, float]) -> None:
@@ -83,6 +83,27 @@ def test_two_processes_train_test_report_and_log_one_run(tmp_path):
 def test_two_processes_measure_what_one_does(name, overrides):
     summary, run = experiment.fit(resolved(name, *overrides))
     one = {name: value for name, value in summary["metrics"].items() if name.startswith("test/")}
+    same(json.loads(ran("test", run.path, "--json", *TWO)), one)
+
+
+SPANS = """
+data: {name: conll_files, train: train.txt, dev: dev.txt, test: dev.txt, scheme: bioes, characters: true,
+       batch_size: 4, eval_batch_size: 3}
+task: {name: tagging, crf: true}
+model: {architecture: {name: bidirectional, hidden_size: 8}, embedding_size: 8}
+optimizer: {name: adam, lr: 0.05}
+"""
+
+
+def test_two_processes_find_the_spans_that_one_does(tmp_path):
+    """Names of one word or two stand after a title."""
+    names = [["Mr O", *(f"n{k % 5} I-PER" for _ in range(1 + k % 2)), "sat O", ""] for k in range(60)]
+    for part, rows in {"train": names, "dev": names[:13]}.items():
+        (tmp_path / f"{part}.txt").write_text("\n".join(line for row in rows for line in row))
+    (tmp_path / "spans.yaml").write_text(SPANS)
+    summary, run = experiment.fit(resolved("spans.yaml"))
+    one = {name: value for name, value in summary["metrics"].items() if name.startswith("test/")}
+    assert one["test/f1"] > 0 and one.keys() > {"test/precision", "test/recall"}
     same(json.loads(ran("test", run.path, "--json", *TWO)), one)
 
 

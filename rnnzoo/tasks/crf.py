@@ -44,6 +44,7 @@ class CRF(nn.Module):
         self.transitions = nn.Parameter(torch.zeros(tags, tags))
         self.start = nn.Parameter(torch.zeros(tags))
         self.end = nn.Parameter(torch.zeros(tags))
+        self.penalty: Tensor  # nats, (tags + 1, tags + 1)
         legal = torch.ones(tags + 1, tags + 1, dtype=torch.bool) if legal is None else legal
         self.register_buffer("penalty", torch.where(legal, 0.0, FORBIDDEN), persistent=False)
 

@@ -27,6 +27,8 @@ class SpanScore(Metric):
     tp: Tensor
     fp: Tensor
     fn: Tensor
+    joins: Tensor
+    types: Tensor
 
     def __init__(
         self, labels: Sequence[str], what: Literal["precision", "recall", "f1"] = "f1", **options: Any

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch.testing import assert_close
 
 from rnnzoo.batch import Field
-from rnnzoo.inputs.characters import CharacterFeatures
+from rnnzoo.inputs.characters import CharacterFeatures, distinct
 
 LETTERS = Field("characters", ("<pad>", "<unk>", "<bos>", "<eos>", *"abcdef"))
 ENCODERS = [None, {"name": "bidirectional", "cell": "lstm", "hidden_size": 5}, {"name": "gru", "hidden_size": 4}]
@@ -32,6 +32,14 @@ def test_a_word_has_the_same_features_wherever_it_stands(encoder):
 @pytest.mark.parametrize("encoder", ENCODERS)
 def test_padding_has_no_features(encoder):
     assert not part(encoder)(BATCH)[1, 1:].any()
+
+
+def test_equal_words_are_one_and_others_are_not():
+    torch.manual_seed(0)
+    words = torch.randint(0, 3, (500, 6))
+    found, place = distinct(words)
+    assert torch.equal(found[place], words)
+    assert len(found) == len(torch.unique(words, dim=0)) < 500
 
 
 def test_the_convolution_takes_of_each_filter_the_largest_answer_to_a_window():
