@@ -99,7 +99,8 @@ class EncoderDecoder(Architecture):
     def decode(
         self, y: Tensor, memory: Memory, state: list[State], lengths: Tensor | None = None
     ) -> tuple[Tensor, list[State], Tensor | None]:
-        """y: (batch, time, input_size), the previous targets; any number of steps at once.
+        """y: (batch, time, input_size), the previous targets; any number of steps at once. For hypotheses of beam search,
+        y and the state have as many rows for each sequence of the memory, one after the other.
 
         Returns features (batch, time, output_size), the state after the last step, and the attention (batch, time,
         steps), None without one.
@@ -123,7 +124,9 @@ class EncoderDecoder(Architecture):
         query = self.dropout(decoded.outputs)
         if self.attention is None or self.combine is None:
             return query, decoded.state, None
-        context, weights = self.attention(query, memory.keys, memory.outputs, memory.mask)
+        asked = query.reshape(len(memory.mask), -1, query.shape[-1])  # hypotheses of a sequence ask side by side
+        context, weights = self.attention(asked, memory.keys, memory.outputs, memory.mask)
+        context, weights = (part.reshape(*query.shape[:2], -1) for part in (context, weights))
         return torch.tanh(self.combine(torch.cat([query, context], -1))), decoded.state, weights
 
 

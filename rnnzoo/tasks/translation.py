@@ -35,7 +35,7 @@ class Translation(Task):
     the likeliest one, drawn for each token (scheduled sampling; Bengio et al., arXiv:1506.03099, linear decay): from
     `teacher_forcing` to `teacher_forcing_end`, if given, over so many optimizer steps. beam: hypotheses kept in
     decoding; 1 is greedy. length_penalty: see `rnnzoo.tasks.generate.penalty`. max_steps: tokens after which decoding
-    stops. monitor: the dev metric that chooses the checkpoint.
+    stops; if not given, 10 more than twice the source's. monitor: the dev metric that chooses the checkpoint.
     """
 
     form = "text_pairs"
@@ -46,7 +46,7 @@ class Translation(Task):
     def __init__(
         self, spec: DataSpec, label_smoothing: float = 0.0, teacher_forcing: float = 1.0,
         teacher_forcing_end: float | None = None, teacher_forcing_steps: int = 10_000, beam: int = 1,
-        length_penalty: float = 1.0, max_steps: Annotated[int, COUNT] = 100,
+        length_penalty: float = 1.0, max_steps: Annotated[int, COUNT] | None = None,
         monitor: Literal["bleu", "exact_match", "loss"] = "bleu",
     ) -> None:  # fmt: skip
         super().__init__(spec)
@@ -125,20 +125,22 @@ class Translation(Task):
 
         def select(state: Any, rows: Tensor) -> Any:
             memory, hidden = state
-            return memory.select(rows), recurrence.select(hidden, rows)
+            hypotheses = len(hidden[0][0]) // len(memory.mask)
+            return memory.select(torch.unique_consecutive(rows // hypotheses)), recurrence.select(hidden, rows)
 
-        memory, hidden = model.read(batch)
-        first = torch.full((len(batch),), BOS, device=memory.mask.device)
-        if self.beam == 1:
-            written = generate.sample(
-                step, (memory, hidden), first, self.max_steps, temperature=0, forbid=NEVER, end=EOS
-            ).tolist()
-            return [row[: row.index(EOS) + 1] if EOS in row else row for row in written]
-        found = generate.beam(
-            step, select, (memory, hidden), first, size=self.beam, max_steps=self.max_steps,
-            length_penalty=self.length_penalty, forbid=NEVER,
-        )  # fmt: skip
-        return [hypothesis.tokens for hypothesis in found]
+        state = model.read(batch)
+        first = torch.full((len(batch),), BOS, device=state[0].mask.device)
+        limits = 2 * batch.lengths + 10 if self.max_steps is None else torch.full_like(batch.lengths, self.max_steps)
+        if self.beam > 1:
+            found = generate.beam(
+                step, select, state, first, size=self.beam, max_steps=limits, length_penalty=self.length_penalty,
+                forbid=NEVER,
+            )  # fmt: skip
+            return [hypothesis.tokens for hypothesis in found]
+        longest = int(limits.max())
+        written = generate.sample(step, state, first, longest, temperature=0, forbid=NEVER, end=EOS).tolist()
+        ends = [row.index(EOS) + 1 if EOS in row else longest for row in written]
+        return [row[: min(end, limit)] for row, end, limit in zip(written, ends, limits.tolist(), strict=True)]
 
     def predictions(self, model: SequenceModel, batch: Batch) -> list[dict[str, Any]]:
         """text: what is written."""

@@ -76,3 +76,13 @@ def test_the_memories_of_chosen_sequences_are_all_their_parts():
     chosen = memory.select(torch.tensor([2, 2, 0]))
     for before, after in zip(memory, chosen, strict=True):
         torch.testing.assert_close(after, before[[2, 2, 0]])
+
+
+def test_hypotheses_of_a_sequence_share_its_memory():
+    ours = EncoderDecoder(5, "gru", 7).eval()
+    encoded = ours(torch.randn(4, 8, 5), LENGTHS)
+    memory, rows = ours.remember(encoded), torch.arange(4).repeat_interleave(3)
+    state = [tuple(torch.randn(12, 7) for _ in layer) for layer in encoded.state]
+    y = torch.randn(12, 2, 5)
+    for found, wanted in zip(ours.decode(y, memory, state), ours.decode(y, memory.select(rows), state), strict=True):
+        torch.testing.assert_close(found, wanted)

@@ -44,9 +44,7 @@ def test_a_grid_has_a_square_for_each_value_and_a_name_for_each_row_and_column()
 
 
 def test_a_decoder_without_attention_has_nothing_to_draw(tmp_path):
-    recipe = recipes.read(
-        "toy_reverse", ["--model.architecture.attention=none", "--callbacks.attention.sentences=1", "--data.examples=60",
-                        "--tracking.mode=disabled", "--trainer.enable_progress_bar=false"]
-    )  # fmt: skip
+    given = ["--model.architecture.attention=none", "--callbacks.attention.sentences=1", "--data.examples=60"]
+    recipe = recipes.read("toy_reverse", [*given, "--tracking.mode=disabled", "--trainer.enable_progress_bar=false"])
     with pytest.raises(RecipeError, match="nothing that could be drawn"):
         experiment.fit(recipes.resolve(recipe), tmp_path / "run")
