@@ -238,7 +238,8 @@ SHOWN = {  # the columns of a page, and what stands in them
     "Test": lambda row: score(row["mean"], row["std"]),
     "Seeds": lambda row: str(row["seeds"]),
     "Dev": lambda row: score(row["dev"], None),
-    "Published": lambda row: "" if row["published"] is None else f"{row['published']}: {row['source']}",
+    "Published": lambda row: "" if row["published"] is None else score(row["published"], None),
+    "By": lambda row: row["source"],
     "Parameters": lambda row: f"{row['parameters']:,}",
     "Epochs": lambda row: f"{row['epochs']:g}",
     "Training": lambda row: f"{row['train_seconds'] / 60:.1f} min",
@@ -248,7 +249,7 @@ SHOWN = {  # the columns of a page, and what stands in them
     "Commit": lambda row: "; ".join(commit[:8] + "+" * commit.endswith("+") for commit in row["commit"].split("; ")),
     "Digest": lambda row: row["digest"][:8],
 }
-BRIEF = ("Recipe", "Metric", "Test", "Seeds", "Training", "Memory", "Published")
+BRIEF = ("Recipe", "Metric", "Test", "Seeds", "Training", "Memory", "Published", "By")
 PAGE = """# Results
 
 Test scores of the shipped recipes: the mean over seeds and its standard deviation (n - 1), of the checkpoint that was
@@ -320,7 +321,7 @@ def run(given: argparse.Namespace) -> int:
         print(why, file=sys.stderr)
     if not found:
         raise ZooError("no run counts.\n  A run counts if it is a finished one of a shipped recipe, as it stands.")
-    show.table([BRIEF, *([SHOWN[column](row).strip("`") for column in BRIEF] for row in found)])
+    show.table([BRIEF[:-1], *([SHOWN[column](row).strip("`") for column in BRIEF[:-1]] for row in found)])
     pages = {given.markdown: PAGE + markdown(found), given.csv: as_csv(found)}
     if given.update:
         try:
