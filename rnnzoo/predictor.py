@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from rnnzoo.experiment import make_module, origin
 from rnnzoo.tasks.continuation import Continuation, continued
 from rnnzoo.tasks.next_word import NextWord
 
+log = logging.getLogger("rnnzoo")
 BATCH_TOKENS = 2**16  # tokens a batch, padding counted: one long text does not make room for 63 more
 AHEAD = 256  # texts of a stream that are read before the first of them is answered
 AHEAD_CHARACTERS = 2**20  # or so many characters
@@ -51,11 +53,14 @@ class Predictor:
 
         A model of numbers is asked with series: lists or arrays (time, features), or the same as JSON text.
         unknown_share: of the text's tokens that the model does not know, 0 to 1. A text without a known word, or
-        without any, gets an answer too. Raises: TypeError if `texts` is a single string.
+        without any, gets an answer too; texts beyond the data's max_length are cut, and a warning tells how many.
+        Raises: TypeError if `texts` is a single string.
         """
         if isinstance(texts, str):
             raise TypeError("predict takes a list of texts, got a string; write predict([text])")
         examples = self.form.ask(texts, self.spec)
+        if examples.truncated:
+            log.warning("%d of %d texts are longer than max_length and were cut.", examples.truncated, len(texts))
         answers: list[dict[str, Any]] = [{}] * len(texts)
         lengths = examples.lengths
         for rows in BucketBatches(lengths, batch_size=batch_size, batch_tokens=BATCH_TOKENS, training=False):

@@ -99,8 +99,8 @@ class EncoderDecoder(Architecture):
     def decode(
         self, y: Tensor, memory: Memory, state: list[State], lengths: Tensor | None = None
     ) -> tuple[Tensor, list[State], Tensor | None]:
-        """y: (batch, time, input_size), the previous targets; any number of steps at once. For hypotheses of beam search,
-        y and the state have as many rows for each sequence of the memory, one after the other.
+        """y: (batch, time, input_size), the previous targets; any number of steps at once. For hypotheses of a beam
+        search, y and the state have as many rows for each sequence of the memory, one after the other.
 
         Returns features (batch, time, output_size), the state after the last step, and the attention (batch, time,
         steps), None without one.

@@ -5,7 +5,7 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from rnnzoo import svg
-from rnnzoo.batch import Batch
+from rnnzoo.batch import Batch, DataSpec
 from rnnzoo.errors import RecipeError
 from rnnzoo.tracking import draw
 
@@ -35,7 +35,7 @@ class AttentionPictures(Callback):
         middle = int(trainer.num_val_batches[0]) // 2
         if batch_idx != middle or trainer.sanity_checking or not trainer.is_global_zero:
             return
-        spec = pl_module.task.spec  # type: ignore[union-attr]
+        spec: DataSpec = pl_module.task.spec  # type: ignore[union-attr, assignment]
         attention = pl_module(batch).extras["attention"].float().cpu()
         for row in range(min(self.sentences, len(batch))):
             steps, read = int(batch.target_lengths[row]), int(batch.lengths[row])

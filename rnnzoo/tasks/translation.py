@@ -41,7 +41,7 @@ class Translation(Task):
     form = "text_pairs"
     needs = SEQUENCE
     needs_reason = "translation writes a sequence whose length is its own, which takes a decoder"
-    monitor = ("bleu", "max")
+    monitor: tuple[str, Literal["max", "min"]] = ("bleu", "max")
 
     def __init__(
         self, spec: DataSpec, label_smoothing: float = 0.0, teacher_forcing: float = 1.0,
@@ -73,7 +73,7 @@ class Translation(Task):
         forced = self.forced(step or 0) if model.training else 1.0
         memory, state = model.read(batch)
         features: list[Tensor] = []
-        attention = []
+        attention: list[Tensor] = []
         for true in previous.split(previous.shape[1] if forced == 1 else 1, dim=1):
             fed = true
             if features and forced < 1:
@@ -83,9 +83,10 @@ class Translation(Task):
             left = (batch.target_lengths - sum(part.shape[1] for part in features)).clamp(0, fed.shape[1])
             part, state, weights = model.follow(fed, memory, state, left)
             features.append(part)
-            attention.append(weights)
-        extras = {"label_smoothing": self.label_smoothing if model.training else 0.0}  # reported losses are plain
-        if attention[0] is not None:
+            attention += [] if weights is None else [weights]
+        smoothing = self.label_smoothing if model.training else 0.0  # reported losses are plain
+        extras: dict[str, Any] = {"label_smoothing": smoothing}
+        if attention:
             extras["attention"] = torch.cat(attention, 1)  # (batch, time, steps)
         return Output(logits=model.head(torch.cat(features, 1)[batch.target != IGNORE]), extras=extras)
 

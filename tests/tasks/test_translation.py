@@ -5,6 +5,7 @@ import sacrebleu
 import torch
 import torch.nn.functional as F
 
+from rnnzoo import experiment, predictor
 from rnnzoo import recipe as recipes
 from rnnzoo.batch import BOS, EOS, IGNORE, PAD, SPECIALS, Batch, DataSpec, Field
 from rnnzoo.errors import RecipeError
@@ -167,3 +168,16 @@ def test_settings_out_of_range_are_refused_before_anything_is_built(name, value)
     recipe = {"data": {"name": "toy_pairs"}, "task": {"name": "translation", name: value}}
     with pytest.raises(RecipeError, match=f"task.{name}"):
         recipes.resolve(recipes.of({**recipe, "model": {"architecture": "encoder_decoder"}}))
+
+
+def test_a_trained_model_answers_whatever_it_is_asked(tmp_path, caplog):
+    given = ["--data.examples=60", "--data.max_length=6", "--trainer.max_epochs=1", "--tracking.mode=disabled"]
+    given += ["--model.architecture.hidden_size=8", "--trainer.enable_progress_bar=false", "--task.beam=2"]
+    _, run = experiment.fit(recipes.resolve(recipes.read("toy_reverse", given)), tmp_path / "run")
+    model = predictor.load(run.path)
+    texts = ["a b c", "", "漢 字", "a b c d e f g h"]
+    answers = model.predict(texts)
+    assert [answer["unknown_share"] for answer in answers] == pytest.approx([0, 1, 1, 0])
+    assert all(set(answer["text"].split()) <= set("abcdefghij") for answer in answers)
+    assert "1 of 4 texts are longer than max_length and were cut." in caplog.text
+    assert answers[3] == model.predict(["a b c d e f"])[0]
