@@ -68,9 +68,9 @@ def test_an_untrained_model_learns_while_it_is_scored_and_forgets_it_afterwards(
         assert torch.equal(value, before[name])
 
 
-def test_the_rate_is_the_best_on_the_beginning_of_the_dev_part(evaluation, monkeypatch):
-    monkeypatch.setattr("rnnzoo.dynamic.RATES", (1e-4, 0.05, 100.0))
-    assert evaluation.best_rate() == 0.05
+def test_a_rate_at_which_the_model_breaks_on_the_dev_part_is_not_chosen(evaluation, monkeypatch):
+    monkeypatch.setattr("rnnzoo.dynamic.RATES", (100.0, 1e-4))
+    assert evaluation.best_rate() == 1e-4
 
 
 def test_a_task_without_a_stream_is_refused():
