@@ -162,7 +162,7 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
             "--dynamic_evaluation", action="store_true", help="also let a language model learn from what it has read"
         )
     predict = add(_predict, "ask a trained model", 'rnnzoo predict runs/quickstart/ID --text "not bad at all"')
-    predict.add_argument("run", metavar="RUN", help="a run's folder, or its id")
+    predict.add_argument("run", metavar="RUN", help="a run's folder or id, or a shipped model's name")
     what = predict.add_mutually_exclusive_group(required=True)
     what.add_argument("--text", action="append", metavar="TEXT", help="a text; may be given several times")
     what.add_argument("--file", metavar="FILE", help="texts, one a line, or .jsonl with a 'text' each; - is stdin")
@@ -172,7 +172,7 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
         _generate, "go on with a text, by a language model; <unk> is never written",
         'rnnzoo generate runs/toy_text/ID --prompt "the dog" --length 50 --temperature 0.8',
     )  # fmt: skip
-    generate.add_argument("run", metavar="RUN", help="a run's folder, or its id")
+    generate.add_argument("run", metavar="RUN", help="a run's folder or id, or a shipped model's name")
     generate.add_argument("--prompt", default="", metavar="TEXT", help="the text to go on with (default: a new line)")
     for name, (kind, summary) in GENERATING.items():
         flags = dict.fromkeys((f"--{name}", f"--{name.replace('_', '-')}"))
@@ -306,7 +306,7 @@ def _answer(answer: dict[str, Any]) -> str:
     if "label" in answer:
         return f"{answer['label']}  {100 * answer['confidence']:.1f} %"
     if "tags" in answer:
-        return " ".join(answer["tags"])
+        return " ".join(map("/".join, zip(answer["words"], answer["tags"], strict=False)))  # words beyond a limit: none
     if "values" in answer:
         return "  ".join(f"{value:.6g}" for value in answer["values"])
     if "gaps" in answer:
@@ -398,6 +398,8 @@ def _show(given: argparse.Namespace) -> int:
     kind, name = show.kind_of(given.what[0]), given.what[1]
     if kind == "recipes":
         show.show_recipe(name)
+    elif kind == "models":
+        show.show_model(name)
     else:
         show.show_part(kind, name)
     return 0

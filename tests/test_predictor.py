@@ -13,6 +13,7 @@ from torch import nn
 import rnnzoo
 from rnnzoo import checkpoint, experiment, predictor, recipe
 from rnnzoo.batch import UNK
+from rnnzoo.cli import main
 from rnnzoo.data.text import Encoder
 from rnnzoo.errors import DataError, RunError
 from rnnzoo.tasks import next_word
@@ -146,6 +147,43 @@ def test_tags_are_one_for_each_word(tmp_path):
     rows = tagger.predict(["the dog barks", "one", "a  b\tc d"])
     assert [len(row["tags"]) for row in rows] == [3, 1, 4]
     assert {tag for row in rows for tag in row["tags"]} <= set(tagger.spec.labels)
+
+
+SPANS = """
+data: {name: conll_files, train: train.txt, dev: train.txt, scheme: bioes, lowercase: true, characters: true,
+       case: true}
+task: {name: tagging, crf: true}
+model:
+  architecture: {name: bidirectional, hidden_size: 8}
+  embedding_size: 8
+  character_encoder: {name: bidirectional, hidden_size: 4}
+optimizer: {name: adam, lr: 0.05}
+trainer: {max_epochs: 3, enable_progress_bar: false}
+tracking: {mode: disabled}
+"""
+
+
+def test_typed_words_are_tagged_by_all_that_the_model_reads_of_them(here, capsys):
+    rows = [f"{'Ann' if k % 2 else 'Bob'} I-PER\n{'Li' if k % 3 else 'Wu'} I-PER\nsat O\n. O\n" for k in range(40)]
+    (here / "train.txt").write_text("\n".join(rows))
+    (here / "spans.yaml").write_text(SPANS)
+    assert main(["fit", "spans.yaml", "--run_dir", "run"]) == 0
+    (here / "train.txt").unlink()
+    capsys.readouterr()
+    assert main(["predict", "run", "--text", "Ann Wu sat.", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer == {
+        "input": "Ann Wu sat.",
+        "words": ["Ann", "Wu", "sat", "."],
+        "tags": ["B-PER", "E-PER", "O", "O"],
+        "spans": [["PER", 0, 2]],
+        "unknown_share": 0,
+    }
+    assert main(["predict", "run", "--text", "Xyz \u00e9\u00e8!", "--text", ""]) == 0  # unknown words only, and none
+    known, empty = capsys.readouterr().out.splitlines()
+    assert [piece.rpartition("/")[0] for piece in known.split()] == ["Xyz", "\u00e9\u00e8", "!"] and empty == ""
+    notes = json.loads((here / "run" / "summary.json").read_text())["data"]["notes"]
+    assert notes["train"] == {"scheme": "iob1", "illegal_tags": 0, "converted_tags": 80}
 
 
 def test_a_long_text_is_continued_as_if_it_were_read_at_once(tmp_path, monkeypatch):

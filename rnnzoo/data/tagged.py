@@ -19,6 +19,8 @@ from rnnzoo.data.text import Encoder, Ragged, numbered
 from rnnzoo.errors import DataError
 from rnnzoo.limits import check
 
+LONGEST = 64  # letters of a piece of typed text that is looked at for punctuation; a longer one is no word anyway
+
 
 @dataclass
 class TaggedExamples(RowExamples):
@@ -171,7 +173,7 @@ class TaggedText(RowForm):
 def bare(piece: str, encoder: Encoder) -> list[str]:
     """A piece of text as words: whole if it is known, else with the punctuation at its ends cut off, mark by mark."""
     before, after = [], []
-    while len(piece) > 1 and next(iter(encoder.tokens([[piece]])))[0] not in encoder.ids:
+    while 1 < len(piece) <= LONGEST and next(iter(encoder.tokens([[piece]])))[0] not in encoder.ids:
         if not piece[-1].isalnum():
             after.append(piece[-1])
             piece = piece[:-1]

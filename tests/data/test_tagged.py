@@ -154,6 +154,7 @@ def test_typed_words_lose_the_punctuation_that_makes_them_unknown_and_no_other()
     assert examples.told(0) == {"words": ["(", "John", "lives", "in", "the", "U.S.", "!", ")"]}
     assert examples.told(1) == {"words": []}
     assert examples.told(2)["words"] == [".", ".", "."]
+    assert form.ask(["!" * 10**6], spec).told(0) == {"words": ["!" * 10**6]}
 
 
 def test_examples_of_equal_rows_are_equal_and_show_what_else_they_hold():
