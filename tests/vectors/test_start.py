@@ -85,11 +85,14 @@ def test_frozen_vectors_stay_and_others_are_trained(reviews):
     assert trained("--model.freeze_vectors", "true") == [1, 2, 3, 4]
 
 
-def test_a_stream_of_text_starts_from_vectors_too(here):
-    (here / "vectors.txt").write_text("the 1 2 3 4\n")
-    overrides = ("--model.vectors=vectors.txt", "--model.embedding_size=4", "--model.tie_weights=false")
-    module, data = experiment.from_recipe("toy_text", *overrides)
-    assert embedding_of(module, data, "the").tolist() == [1, 2, 3, 4]
+@pytest.mark.parametrize("recipe", ["quickstart", "toy_text", "toy_tags", "toy_copy", "lectures/c_next_word"])
+def test_any_recipe_of_words_starts_from_vectors_by_one_key(here, recipe):
+    _, data = experiment.from_recipe(recipe)
+    word = data.spec.inputs["tokens"].names[-1]
+    (here / "vectors.txt").write_text(f"{word} 1 2 3 4\n")
+    sizes = ["--model.embedding_size=4", "--model.tie_weights=false"]
+    module, data = experiment.from_recipe(recipe, "--model.vectors=vectors.txt", *sizes)
+    assert embedding_of(module, data, word).tolist() == [1, 2, 3, 4]
 
 
 @pytest.mark.parametrize(
