@@ -3,6 +3,7 @@ import torch
 import torch.nn.functional as F
 
 from rnnzoo.batch import IGNORE, Batch, DataSpec, Field
+from rnnzoo.cli import _answer
 from rnnzoo.model import SequenceModel
 from rnnzoo.tasks.masked_word import MaskedWord
 
@@ -57,3 +58,7 @@ def test_what_stands_after_a_gap_counts_for_a_bidirectional_model_and_not_for_a_
         task, model = built(architecture)
         one, other = task.predictions(model, Batch({"tokens": texts}, torch.tensor([3, 3])))
         assert (one["gaps"] != other["gaps"]) == differs
+
+
+def test_the_command_line_tells_the_words_of_each_gap_in_one_line():
+    assert _answer({"gaps": [{"dog": 0.75, "cat": 0.2}, {"the": 0.5}]}) == "dog 75.0 %  cat 20.0 %  |  the 50.0 %"
