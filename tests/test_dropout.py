@@ -1,5 +1,7 @@
 import pytest
 import torch
+import torch.nn.functional as F
+from torch import nn
 
 from rnnzoo.architectures.stacked import Stacked
 from rnnzoo.batch import Field
@@ -69,3 +71,35 @@ def test_a_last_layer_of_another_size_is_what_comes_out():
     assert stack(torch.randn(2, 3, 5)).outputs.shape == (2, 3, 4)
     with pytest.raises(ValueError, match="hidden_size 7 and last_hidden_size 4"):
         Stacked(5, "lstm", 7, residual=True, last_hidden_size=4)
+
+
+def test_recurrent_weights_are_dropped_anew_for_each_batch_and_all_there_in_evaluation():
+    dropped = Stacked(3, {"name": "weight_drop", "rate": 0.5, "cell": "lstm"}, 16, num_layers=1)
+    (cell,) = dropped.cells
+    x = torch.randn(2, 5, 3)
+    torchs = nn.LSTM(3, 16, batch_first=True)
+
+    def as_in_torch(weight_hh):
+        own = {"weight_ih_l0": cell.cell.weight_ih, "weight_hh_l0": weight_hh}
+        own |= {"bias_ih_l0": cell.cell.bias_ih, "bias_hh_l0": cell.cell.bias_hh}
+        return torch.func.functional_call(torchs, own, (x,))[0]
+
+    torch.manual_seed(5)
+    first, second = dropped(x).outputs, dropped(x).outputs
+    torch.manual_seed(5)
+    masks = [F.dropout(torch.ones_like(cell.cell.weight_hh), 0.5) for _ in range(2)]
+    torch.testing.assert_close(first, as_in_torch(cell.cell.weight_hh * masks[0]))
+    torch.testing.assert_close(second, as_in_torch(cell.cell.weight_hh * masks[1]))
+    assert not torch.equal(first, second) and masks[0].unique().tolist() == [0, 2]
+    torch.testing.assert_close(dropped.eval()(x).outputs, as_in_torch(cell.cell.weight_hh))
+    first.sum().backward()
+    assert torch.equal(cell.cell.weight_hh.grad == 0, masks[0] == 0)
+
+
+def test_dropped_weights_run_on_the_path_that_the_cell_has_without():
+    x, ran = torch.randn(4, 6, 8), []
+    for cell in ("lstm", {"name": "weight_drop", "rate": 0.5, "cell": "lstm"}):
+        stack = Stacked(8, cell, 16)
+        stack(x).outputs.sum().backward()
+        ran.append([layer.ran for layer in stack.layers])
+    assert ran[0] == ran[1]

@@ -14,6 +14,7 @@ from rnnzoo.data.base import Columns, Examples, Form, check_type
 from rnnzoo.data.batching import StreamBatches, Window
 from rnnzoo.data.rows import RowExamples
 from rnnzoo.data.text import Encoder
+from rnnzoo.errors import DataError
 from rnnzoo.limits import check
 
 
@@ -104,7 +105,10 @@ class TextStream(Form):
         self.rows(columns)
         check_type("text", columns["text"], str, "a line of text")
         lines = Encoder.from_field(spec.inputs["tokens"]).encode(columns["text"], blank=None)[0]
-        return StreamExamples(lines.with_last(EOS).flat)
+        ids = lines.with_last(EOS).flat
+        if len(ids) < 2:
+            raise DataError("the text has one token, which there is nothing to predict from.\n  Give it some words.")
+        return StreamExamples(ids)
 
     def ask(self, texts: Sequence[str], spec: DataSpec) -> RowExamples:
         """Each text a stream of its own, which its end does not end: no <eos>."""

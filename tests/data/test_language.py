@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from rnnzoo import experiment
+from rnnzoo import recipe as recipes
 from rnnzoo.batch import EOS, UNK
+from rnnzoo.data.datamodule import ZooData
 from rnnzoo.data.forms import TextStream
 from rnnzoo.data.language import TextLines
 from rnnzoo.errors import DataError
@@ -83,3 +86,21 @@ def test_the_corpora_have_the_tokens_and_types_that_papers_count():
     assert ptb == [[929_589, 73_760, 82_430], 10_000, 10_002]  # <pad> and <bos> are never written
     assert wikitext == [[2_088_628, 217_646, 245_569], 33_278, 33_280]
     assert shakespeare[0] == [1_003_854 + 1, 55_770 + 1, 55_770 + 1]  # characters, and the end of each part
+
+
+def test_a_text_with_nothing_to_predict_is_refused_with_its_place(tmp_path):
+    train, blank = write(tmp_path / "a.txt", "a b\n"), write(tmp_path / "b.txt", "c\n\n")
+    data = ZooData(TextLines(blank, dev_fraction=0.5), TextStream(batch_size=1))
+    with pytest.raises(DataError, match=r"dev part: the text has one token, which there is nothing to predict from"):
+        data.prepare()
+    short = ZooData(TextLines(train, dev=train), TextStream(batch_size=20))
+    with pytest.raises(DataError, match=r"3 tokens, too few for 20 columns side by side"):
+        short.train_dataloader()
+
+
+def test_a_text_of_a_single_word_is_learnt_by_heart(tmp_path):
+    path = write(tmp_path / "a.txt", "la " * 400)
+    fixed = [f"--data={{name: text_lines, train: {path}, dev: {path}, batch_size: 4}}", "--trainer.max_epochs=3"]
+    fixed += ["--trainer.accelerator=cpu", "--trainer.enable_progress_bar=false", "--tracking.mode=disabled"]
+    summary, _ = experiment.fit(recipes.resolve(recipes.read("toy_text", fixed)), tmp_path / "run")
+    assert summary["metrics"]["val/perplexity"] < 1.5

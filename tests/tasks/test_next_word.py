@@ -85,3 +85,44 @@ def test_cutoffs_beyond_the_vocabulary_are_refused_before_anything_is_written(tm
 def test_tied_weights_and_an_adaptive_softmax_exclude_each_other(tmp_path):
     with pytest.raises(RecipeError, match=r"tie_weights needs a head of the embedding's shape .*, got AdaptiveSoftmax"):
         experiment.fit(resolved("--task.cutoffs=[10]", "--model.tie_weights=true"), tmp_path / "run")
+
+
+def by_hand(model, task, data, clip, accumulate, precision):
+    """An epoch of truncated backpropagation through time, written out."""
+    state, batches = None, list(data.train_dataloader())
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
+    for number, batch in enumerate(batches, start=1):
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16-mixed"):
+            output = task.forward(model, batch, state)
+            loss = task.loss(output, batch)
+        (loss / accumulate).backward()
+        state = [tuple(part.detach() for part in layer) for layer in output.state]
+        if number % accumulate == 0 or number == len(batches):
+            if clip:
+                torch.nn.utils.clip_grad_norm_(model.parameters(), clip)
+            optimizer.step()
+            optimizer.zero_grad()
+
+
+@pytest.mark.parametrize(
+    ("clip", "accumulate", "precision"),
+    [(None, 1, "32-true"), (0.05, 1, "32-true"), (0.05, 3, "32-true"), (0.05, 2, "bf16-mixed")],
+)
+def test_training_is_truncated_backpropagation_with_the_state_carried_on(clip, accumulate, precision):
+    recipe = resolved(
+        "--data.examples=40", "--data.tbptt_steps=9", "--data.batch_size=4", "--model.architecture.hidden_size=8",
+        "--optimizer.name=sgd", "--optimizer.lr=0.5", "--schedule.name=constant", "--trainer.max_epochs=1",
+        f"--trainer.accumulate_grad_batches={accumulate}", f"--trainer.precision={precision}",
+        f"--trainer.gradient_clip_val={clip or 'null'}", "--trainer.limit_val_batches=0",
+    )  # fmt: skip
+    data = experiment.make_data(recipe)
+    experiment.seed_everything(1)
+    module = experiment.make_module(recipe, data.spec)
+    model = SequenceModel(data.spec, module.task, **recipe["model"])
+    model.load_state_dict(module.model.state_dict())
+    before = {name: weight.clone() for name, weight in model.state_dict().items()}
+    by_hand(model, module.task, data, clip, accumulate, precision)
+    experiment.make_trainer(recipe).fit(module, data)
+    for name, weight in module.model.state_dict().items():
+        assert not torch.equal(weight, before[name])
+        torch.testing.assert_close(weight, model.state_dict()[name], atol=1e-6, rtol=1e-4)
