@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from rnnzoo import __version__, registry
-from rnnzoo.errors import UnknownName, nearest
+from rnnzoo.errors import UnknownName, nearest, unknown
 
-LISTS = (*registry.KINDS, "recipes")
+LISTS = (*registry.KINDS, "recipes", "models")  # models: those that are trained and shipped
 HEADER: tuple[str, ...] = ("KIND", "NAME", "DISTRIBUTION", "VERSION")
 COMBINATION: tuple[str, ...] = ("TASK", "NEEDS", "ARCHITECTURES")
 TAIL = 3  # lines of metrics.jsonl
@@ -58,11 +58,12 @@ def kind_of(word: str) -> str:
 
 def listed(kind: str) -> list[dict[str, str]]:
     """The names of one kind, each with its kind, the distribution that brings it, its version and its place."""
-    if kind == "recipes":
-        from rnnzoo.recipe import shipped
+    if kind in ("recipes", "models"):
+        from rnnzoo import pretrained, recipe
 
-        house = {"kind": "recipe", "distribution": registry.HOUSE, "version": __version__}
-        return [{**house, "name": name, "value": str(short(path))} for name, path in shipped().items()]
+        places = recipe.shipped() if kind == "recipes" else pretrained.shipped()
+        house = {"kind": kind.removesuffix("s"), "distribution": registry.HOUSE, "version": __version__}
+        return [{**house, "name": name, "value": str(short(path))} for name, path in places.items()]
     return [entry._asdict() | {"kind": registry.SINGULAR[kind]} for entry in registry.entries(kind)]
 
 
@@ -81,6 +82,16 @@ def show_recipe(name: str) -> None:
     from rnnzoo import recipe
 
     print(recipe.locate(name).read_text(encoding="utf-8"), end="")
+
+
+def show_model(name: str) -> None:
+    """Print a shipped model's card. Raises: UnknownName."""
+    from rnnzoo import pretrained
+
+    place = pretrained.find(name)
+    if place is None:
+        raise UnknownName(unknown("no trained model is shipped as", name, pretrained.names()))
+    print((place / "README.md").read_text(encoding="utf-8"), end="")
 
 
 def show_part(kind: str, name: str) -> None:

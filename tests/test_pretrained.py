@@ -107,6 +107,11 @@ def test_a_trained_model_answers_what_the_readme_prints(here, capsys):
 
 def test_a_model_is_shown_and_loaded_by_its_name(capsys):
     assert main(["show", "sentiment"]) == 0 and "test/accuracy" in capsys.readouterr().out
+    assert main(["show", "model", "sentiment"]) == 0
+    assert capsys.readouterr().out == (SHIPPED["imdb_bilstm"] / ship.CARD).read_text(encoding="utf-8")
+    assert main(["show", "model", "sentimant"]) == 2 and "Did you mean 'sentiment'?" in capsys.readouterr().err
+    assert main(["list", "models", "--json"]) == 0
+    assert [row["name"] for row in json.loads(capsys.readouterr().out)] == list(SHIPPED)
     assert rnnzoo.load("quickstart").predict(["the food was not bad at all"])[0]["label"] == "positive"
 
 
