@@ -134,6 +134,20 @@ def test_a_step_of_two_batches_of_four_is_that_of_one_batch_of_eight(tmp_path):
         torch.testing.assert_close(gradients[1][name], gradient, atol=1e-6, rtol=0)
 
 
+def test_two_processes_of_two_columns_train_as_one_process_of_four(tmp_path):
+    """Carried state, clipping and accumulation are those of one stream: each process reads columns of its own."""
+    stream = ["--data.examples=60", "--data.tbptt_steps=9", "--data.eval_batch_size=4", "--task.cutoffs=[6,12]"]
+    plain = ["--optimizer.name=sgd", "--optimizer.lr=0.5", "--schedule.name=constant"]
+    stream += [*plain, "--trainer.gradient_clip_val=0.25", "--trainer.accumulate_grad_batches=2"]
+    experiment.fit(resolved("toy_text", *stream, "--data.batch_size=4"), tmp_path / "whole")
+    ran("fit", "toy_text", *SMALL, *stream, "--data.batch_size=2", *TWO, "--run_dir", tmp_path / "halves")
+    whole, halves = last(tmp_path / "whole"), last(tmp_path / "halves")
+    for name, weight in whole.items():
+        torch.testing.assert_close(halves[name], weight, atol=1e-5, rtol=1e-4)
+    one, two = (runs.read(tmp_path / place)["summary"]["metrics"] for place in ("whole", "halves"))
+    assert two == pytest.approx(one, rel=1e-4) and one["test/perplexity"] > 1
+
+
 def last(run: Path) -> dict[str, torch.Tensor]:
     return checkpoint.load(checkpoint.follow(run / "checkpoints" / "last")).weights
 
