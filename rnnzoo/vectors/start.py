@@ -42,7 +42,7 @@ def start_from(model: SequenceModel, data: ZooData, place: str) -> dict[str, Any
         )
     given = torch.from_numpy(vectors.rows[places[found]])
     with torch.no_grad():
-        weight.normal_(std=float(given.std()))
+        weight.normal_(std=float(given.std(correction=0)))
         weight[PAD].zero_()
         weight[torch.from_numpy(found)] = given
     tokens = data.parts["train"].arrays()[0]  # the ids

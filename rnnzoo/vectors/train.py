@@ -29,6 +29,9 @@ def sentences(data: str) -> list[list[str]]:
     settings = signature(form)
     if "lowercase" not in settings:
         raise DataError(f"data set '{data}' has {source.form}, which has no words to learn vectors of.")
+    needed = [name for name, parameter in signature(source).items() if parameter.required]
+    if named and needed:
+        raise DataError(f"data set '{data}' needs {', '.join(needed)}.\n  Give the path of a text file instead.")
     rows = source().read()["train"][form.columns[0]] if named else decoded(fetch(data), "utf-8").split("\n")
     unit: Any = settings["unit"].default if "unit" in settings else "space"
     return [list(tokens) for tokens in Encoder((), unit, settings["lowercase"].default).tokens(rows)]

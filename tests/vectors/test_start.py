@@ -38,7 +38,7 @@ def test_words_without_a_vector_have_random_ones_of_the_same_spread(reviews):
     Path("vectors.txt").write_text(
         "".join(f"{word} {30 * n} {-30 * n} 0 0\n" for n, word in enumerate(("good", "bad")))
     )
-    spread = np.std([0, 0, 0, 0, 30, -30, 0, 0], ddof=1)
+    spread = np.std([0, 0, 0, 0, 30, -30, 0, 0])
     module, data = experiment.from_recipe(reviews, "--model.vectors=vectors.txt")
     names = data.spec.inputs["tokens"].names
     others = [n for n, name in enumerate(names) if name not in ("<pad>", "good", "bad")]

@@ -39,6 +39,11 @@ def test_numbers_have_no_words(here, capsys):
     assert "has no words to learn vectors of" in capsys.readouterr().err
 
 
+def test_a_data_set_of_ones_own_files_is_asked_for_by_path(here, capsys):
+    assert main(["vectors", "train", "--data", "text_lines", "--out", "out.txt"]) == 2
+    assert "data set 'text_lines' needs train.\n  Give the path of a text file" in capsys.readouterr().err
+
+
 def test_a_number_out_of_range_is_refused(here, capsys):
     assert main(["vectors", "train", "--data", "toy_text", "--out", "out.txt", "--size", "0"]) == 2
     assert "--size must be a whole number >= 1, got 0" in capsys.readouterr().err
