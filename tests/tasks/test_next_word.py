@@ -126,3 +126,17 @@ def test_training_is_truncated_backpropagation_with_the_state_carried_on(clip, a
     for name, weight in module.model.state_dict().items():
         assert not torch.equal(weight, before[name])
         torch.testing.assert_close(weight, model.state_dict()[name], atol=1e-6, rtol=1e-4)
+
+
+def test_every_regulariser_of_awd_lstm_is_a_word_in_a_recipe(tmp_path):
+    layers = "{name: stacked, cell: {name: weight_drop, rate: 0.3, cell: lstm}, hidden_size: 32, num_layers: 2"
+    recipe = resolved(
+        "--data.examples=300", "--data.tbptt_jitter=true", "--task.alpha=0.1", "--task.beta=0.1",
+        f"--model.architecture={layers}, last_hidden_size: 16, locked_dropout: 0.1}}", "--model.embedding_size=16",
+        "--model.type_dropout=0.05", "--model.embedding_dropout=0.1", "--model.locked_dropout=0.1",
+        "--model.tie_weights=true", "--optimizer={name: sgd, lr: 10}", "--schedule.name=constant",
+        "--callbacks={nt_asgd: {interval: 1}}", "--trainer.max_epochs=8", "--trainer.gradient_clip_val=0.5",
+    )  # fmt: skip
+    summary, _ = experiment.fit(recipe, tmp_path / "run")
+    words = len(experiment.make_data(recipe).spec.target.names)
+    assert 1 < summary["metrics"]["test/perplexity"] < words / 2
