@@ -143,7 +143,7 @@ class TaggedText(RowForm):
         """A row without words becomes one <unk>, whose tag is IGNORE."""
         self.rows(columns)
         self._check(columns)
-        encoder = Encoder.from_field(replace(spec.inputs["tokens"]))
+        encoder = Encoder.from_field(spec.inputs["tokens"])
         tokens, cut = encoder.encode(columns["words"])
         words, distinct = numbered(columns["words"])
         words = words.truncated(encoder.max_length).filled(len(distinct))
