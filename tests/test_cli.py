@@ -106,7 +106,7 @@ def test_a_list_of_all_is_the_lists_of_each_kind(rnnzoo_says):
     each = [json.loads(rnnzoo_says("list", kind, "--json")) for kind in kinds]
     assert json.loads(rnnzoo_says("list", "--json")) == [row for rows in each for row in rows]
     assert each == [json.loads(rnnzoo_says("list", kind.removesuffix("s"), "--json")) for kind in kinds]
-    assert {row["name"] for row in each[-1]} == set(recipes.shipped())
+    assert {row["name"] for row in each[kinds.index("recipes")]} == set(recipes.shipped())
 
 
 @pytest.mark.parametrize(("kind", "plural"), list(zip(registry.SINGULAR.values(), registry.KINDS, strict=True)))
