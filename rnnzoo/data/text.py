@@ -148,6 +148,8 @@ class Encoder:
         """
         if unit == "subword":
             names, merges = subwords.train((normal(text, lowercase) for text in rows), vocab_size, min_freq)
+            if len(names) == len(SPECIALS):
+                raise DataError(f"the vocabulary is empty: none of the {len(rows)} training rows has a character.")
             return cls(names, unit, lowercase, merges=merges, **cut)
         encoder = cls(SPECIALS, unit, lowercase, **cut)
         ragged, tokens = numbered(encoder.tokens(rows))

@@ -11,6 +11,7 @@ from rnnzoo.batch import SPECIALS, UNK, DataSpec
 from rnnzoo.data.pairs import TextPairs
 from rnnzoo.data.subwords import Subwords, joined, train
 from rnnzoo.data.text import Encoder
+from rnnzoo.errors import DataError
 
 TEXTS = ["low low low low low", "lower lower", "newest newest newest newest newest newest", "widest widest widest"]
 PAIRS = {"source": ["a red house.", "the houses, red!"], "target": ["ein rotes Haus.", "die Häuser, rot!"]}
@@ -77,3 +78,13 @@ def test_the_specification_alone_encodes_a_text_and_writes_it_again():
 def test_merges_that_do_not_fit_the_vocabulary_are_refused():
     with pytest.raises(ValueError, match="the merges do not fit the vocabulary"):
         Subwords([*SPECIALS, "a"], ["a b"])
+
+
+def test_texts_without_a_character_have_no_subwords():
+    with pytest.raises(DataError, match="none of the 2 training rows has a character"):
+        Encoder.fit(["", ""], 20, 1, unit="subword")
+
+
+def test_all_characters_are_kept_however_small_the_vocabulary():
+    names, merges = train(["abcdef"], 5, 1)
+    assert not merges and set("abcdef") < set(names)
