@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -23,7 +24,7 @@ def test_each_merge_joins_one_of_the_most_frequent_pairs():
     for merge in merges:
         pairs = Counter()
         for word, count in words.items():
-            for pair in zip(word, word[1:], strict=False):
+            for pair in pairwise(word):
                 pairs[pair] += count
         chosen = tuple(merge.split(" "))
         assert pairs[chosen] == max(pairs.values())
