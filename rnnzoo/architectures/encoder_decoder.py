@@ -119,15 +119,19 @@ class EncoderDecoder(Architecture):
     def _advance(
         self, y: Tensor, memory: Memory, state: list[State], lengths: Tensor | None = None
     ) -> tuple[Tensor, list[State], Tensor | None]:
-        decoded = self.decoder(y, lengths, state)
-        assert decoded.state is not None
-        query = self.dropout(decoded.outputs)
+        if y.shape[1] == 1 and lengths is None and not torch.is_grad_enabled() and not self.training:  # writes a token
+            output, after = self.decoder.step(y.squeeze(1), state)
+            query = output.unsqueeze(1)
+        else:
+            decoded = self.decoder(y, lengths, state)
+            assert decoded.state is not None
+            query, after = self.dropout(decoded.outputs), decoded.state
         if self.attention is None or self.combine is None:
-            return query, decoded.state, None
+            return query, after, None
         asked = query.reshape(len(memory.mask), -1, query.shape[-1])  # hypotheses of a sequence ask side by side
         context, weights = self.attention(asked, memory.keys, memory.outputs, memory.mask)
         context, weights = (part.reshape(*query.shape[:2], -1) for part in (context, weights))
-        return torch.tanh(self.combine(torch.cat([query, context], -1))), decoded.state, weights
+        return torch.tanh(self.combine(torch.cat([query, context], -1))), after, weights
 
 
 def _bridged(spec: StateSpec) -> int:
