@@ -37,7 +37,7 @@ def summary(name):
 def test_the_weights_take_twenty_megabytes_at_most_and_all_else_two_more():
     weights = sum((folder / checkpoint.WEIGHTS).stat().st_size for folder in SHIPPED.values())
     everything = sum(path.stat().st_size for folder in SHIPPED.values() for path in folder.iterdir())
-    assert {"quickstart", "imdb_bilstm"} <= SHIPPED.keys() and weights <= 20e6 and everything <= 22e6
+    assert {"quickstart", "imdb_bilstm"} <= SHIPPED.keys() and weights <= ship.LIMIT == 20e6 and everything <= 22e6
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -192,6 +192,10 @@ def test_a_run_is_shipped_with_its_answers_and_only_once(tmp_path, monkeypatch):
     shelf = tmp_path / "shelf"
     shelf.mkdir()
     monkeypatch.setattr(ship, "FOLDER", shelf)
+    with monkeypatch.context() as smaller, pytest.raises(RunError, match="the shipped weights would take"):
+        smaller.setattr(ship, "LIMIT", 100_000)
+        ship.export(run)
+    assert list(shelf.iterdir()) == []
     assert main(["results", str(run), "--ship"]) == 0
     assert [path.name for path in shelf.iterdir()] == ["quickstart"]
     texts = ["the food was not bad at all", "i would never go there again"]

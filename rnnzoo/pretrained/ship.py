@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import math
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from rnnzoo import checkpoint, results, runs
 from rnnzoo.errors import RunError
-from rnnzoo.pretrained import ALIASES, FOLDER
+from rnnzoo.pretrained import ALIASES, FOLDER, shipped
 
 CARD, FACTS = "README.md", "summary.json"
+LIMIT = 20_000_000  # bytes of all weights that are shipped
 SHIPPABLE: dict[str, dict[str, str]] = {  # what may be shipped, and what its card says beside the facts of its run
     "quickstart": {
         "purpose": "Shows how a trained model is asked. It tells for from against in made-up reviews, and knows "
@@ -55,7 +56,7 @@ def export(run: str | Path) -> Path:
     """Ship a run that counts (see `rnnzoo.results`): its best weights in half precision, its facts, and a card.
 
     What half precision changes is measured on the dev part, which takes the run's data.
-    Raises: RunError if the run does not count, may not be shipped, or half precision does not hold its weights.
+    Raises: RunError if the run does not count or may not be shipped, or its weights are too large, all or one of them.
     """
     from rnnzoo import experiment
 
@@ -73,12 +74,22 @@ def export(run: str | Path) -> Path:
     with tempfile.TemporaryDirectory(prefix=checkpoint.TEMPORARY, dir=FOLDER) as temporary:
         made = Path(temporary) / name
         checkpoint.save(made, halved(kept.weights), meta | {"recipe": recipe}, kept.spec)
+        if (size := _weights([made, *shipped().values()])) > LIMIT:
+            raise RunError(
+                f"with '{name}' the shipped weights would take {size / 1e6:.1f} MB, above {LIMIT / 1e6:.0f} MB.\n"
+                "  Give the recipe fewer parameters, or remove other weights."
+            )
         _write_facts(made, facts)
         facts["half"] = experiment.evaluate(made, "dev", {"trainer": {"enable_progress_bar": False}})
         _write_facts(made, facts)
         checkpoint.write_text(made / CARD, card(facts))
         made.rename(place)
     return place
+
+
+def _weights(folders: Iterable[Path]) -> int:
+    """How many bytes the weights in these folders take."""
+    return sum((folder / checkpoint.WEIGHTS).stat().st_size for folder in folders)
 
 
 def _write_facts(folder: Path, facts: Mapping[str, Any]) -> None:
