@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from rnnzoo.cells.base import Cell, LinearCell, State
+from rnnzoo.cells.wrappers import Wrapper
 from rnnzoo.engine.layout import Layout, Sequences
 
 
@@ -18,9 +19,9 @@ class Linear:
 
     def refuses(self, cell: Cell, x: Sequences) -> str | None:
         """Why this path cannot run the cell; None if it can."""
-        if not isinstance(cell, LinearCell):
+        if not isinstance(innermost(cell), LinearCell):
             return "its step is not declared to be linear"
-        if cell.overrides("step") or cell.noise or len(cell.state_specs()) != 1:
+        if cell.overrides("step", "after") or cell.noise or len(cell.state_specs()) != 1:
             return "its step is more than h' = a * h + b"
         return None
 
@@ -28,15 +29,27 @@ class Linear:
         self, cell: Cell, x: Sequences, state: State | None, reverse: bool, need_state: bool
     ) -> tuple[Sequences, State | None]:
         """state: (batch, *shape), or None. Returns the outputs and the last state, in the batch's order."""
-        assert isinstance(cell, LinearCell)
         layout = x.layout
         gx = cell.project(x.rows)
         (first,) = cell.initial_state(layout.batch, x.rows) if state is None else state
-        a, b = cell.parts(gx)
+        a, b = parts(cell, gx)
         a, b = torch.broadcast_tensors(a, b)
         kind = torch.promote_types(torch.promote_types(a.dtype, b.dtype), first.dtype)
         h, last = LinearScan.apply(a.to(kind), b.to(kind), layout.sort(first).to(kind), layout, reverse)
         return Sequences(layout, rows=cell.readout(gx, (h,))), (layout.unsort(last),) if need_state else None
+
+
+def innermost(cell: Cell) -> Cell:
+    """The cell inside all wrappers."""
+    return innermost(cell.cell) if isinstance(cell, Wrapper) else cell
+
+
+def parts(cell: Cell, gx: Any) -> tuple[Tensor, Tensor]:
+    """a and b of all steps: those of the innermost cell, whose step its wrappers leave as it is."""
+    if isinstance(cell, Wrapper):
+        return parts(cell.cell, cell.inner(gx))
+    assert isinstance(cell, LinearCell)
+    return cell.parts(gx)
 
 
 class LinearScan(torch.autograd.Function):

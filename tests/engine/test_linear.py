@@ -1,6 +1,7 @@
 """Passes over all steps at once equal the plain loop; layers side by side give what they give alone."""
 
 import itertools
+from functools import partial
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from torch import nn
 from rnnzoo.cells.base import Cell, LinearCell, NoiseSpec, StateSpec
 from rnnzoo.cells.gru import GRUCell
 from rnnzoo.cells.lstm import LSTMCell
+from rnnzoo.cells.wrappers import Highway, OutputNorm, Wrapper, Zoneout
 from rnnzoo.engine import linear, native
 from rnnzoo.engine.choose import forced
 from rnnzoo.engine.layout import Layout, Sequences
@@ -48,6 +50,11 @@ class Rotation(LinearCell):
         return self.out(state[0].real) + gx[..., :3]
 
 
+class Halved(Wrapper):
+    def after(self, new, old):
+        return (new[0] / 2,)
+
+
 class Sum(Cell):
     """h' = h + x, and the same for all steps at once."""
 
@@ -80,6 +87,8 @@ def everything(layer, x, state):
         (Decay, "linear", "doubled"),
         (Rotation, "linear", "one_by_one"),
         (Rotation, "linear", "doubled"),
+        (partial(OutputNorm, cell=Decay), "linear", "one_by_one"),
+        (partial(Highway, cell=partial(OutputNorm, cell=Rotation)), "linear", "one_by_one"),
         (Sum, "scan", "one_by_one"),
     ],
 )
@@ -95,6 +104,12 @@ def test_a_pass_over_all_steps_equals_the_plain_loop(cell_class, path, solve, re
         found = everything(layer, x, state)
     for a, b in zip(found, wanted, strict=True):
         torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-5)
+
+
+def test_a_wrapper_that_changes_the_step_is_not_linear():
+    for wrapper in (Zoneout, Halved):
+        cell = wrapper(5, 4, cell=Decay)
+        assert "more than h' = a * h + b" in linear.Linear().refuses(cell, Sequences.of(torch.zeros(1, 1, 5), None))
 
 
 @pytest.mark.parametrize("reverse", [False, True], ids=["forward", "backward"])
