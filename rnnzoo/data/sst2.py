@@ -39,8 +39,11 @@ class Sst2(HubSource):
 
 
 def carved(texts: Sequence[str], count: int, shared: int) -> tuple[list[int], list[int]]:
-    """The rows to train on, and the last `count` sentences; the first have no `shared` words in a row of the second."""
-    test = _sentences(texts)[-count:]
+    """The rows to train on, and the last `count` sentences of `shared` words or more.
+
+    None of the first has `shared` words in a row that one of the second has.
+    """
+    test = [row for row in _sentences(texts) if any(_runs(texts[row], shared))][-count:]
     seen = {run for row in test for run in _runs(texts[row], shared)}
     kept = [row for row, text in enumerate(texts) if seen.isdisjoint(_runs(text, shared))]
     return kept, test

@@ -32,6 +32,11 @@ def test_the_end_of_a_longer_row_is_no_sentence():
     assert [TREES[row] for row in test] == [TREES[0], TREES[4], TREES[7]]
 
 
+def test_a_sentence_too_short_to_be_kept_out_of_training_is_not_tested():
+    kept, test = carved([*TREES, "a mess .", "a mess ."], count=2, shared=4)
+    assert [TREES[row] for row in test] == [TREES[4], TREES[7]] and {8, 9} <= {*kept}
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not HUB.is_dir(), reason="needs the folder ../shared/hub beside the repository")
 def test_the_hub_gives_phrases_to_train_on_and_whole_sentences_to_judge_by():
