@@ -104,7 +104,7 @@ def _recipe_of(run: str | Path, facts: Mapping[str, Any]) -> str:
     names = [name for name in recipes.shipped() if asked in (name, Path(name).stem)]
     if not names:
         raise _refused(run, f"no recipe '{asked}' comes with rnnzoo", "Give its settings a file in recipes/.")
-    ran = _leaves(recipes.resolve(recipes.of(facts["config"], asked)))
+    ran = _leaves(recipes.resolve(recipes.of(facts["config"], Path(asked).stem)))
     changed: list[str] = []
     for name in names:
         says = _leaves(recipes.resolve(recipes.read(name)))
