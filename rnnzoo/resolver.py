@@ -339,8 +339,7 @@ class Resolver:
             return
         names = {key: _name(sections[key]) for key in ("data", "task")}
         tasks, datasets = (
-            [(name, cls.form) for name, cls in loadable(kind) if hasattr(cls, "form")]
-            for kind in ("tasks", "datasets")
+            [(name, cls.form) for name, cls in loadable(kind) if hasattr(cls, "form")] for kind in ("tasks", "datasets")
         )
         self.wrong(
             sections["task"],

@@ -13,6 +13,7 @@ from test_registry import distribution
 from rnnzoo import create_model, experiment, registry, runs
 from rnnzoo import recipe as recipes
 from rnnzoo.data.embedded import ToyReviews
+from rnnzoo.data.forms import fits
 from rnnzoo.data.sources import TextFiles
 
 ROOT = Path(__file__).parents[1]
@@ -90,12 +91,33 @@ def test_the_recipe_for_ones_own_data_reads_it(tmp_path):
     assert isinstance(data.source, TextFiles) and data.sizes["test"] == 4 and sum(data.sizes.values()) == 20
 
 
-def test_every_part_of_rnnzoo_is_in_the_table_and_no_other():
-    table = README.partition("| Cells |")[2].partition("\n\n")[0]
-    rows = [line.strip("|").split(" | ") for line in table.splitlines()[2:]]
-    for kind, column in zip(registry.KINDS, zip(*rows, strict=True), strict=True):
-        told = {name for cell in column for name in re.findall(r"`(\w+)`", cell)}
-        assert told == {entry.name for entry in registry.entries(kind) if entry.distribution == registry.HOUSE}
+def table(header: str) -> list[list[str]]:
+    """The rows of the table whose header begins so, as cells."""
+    lines = README.partition(f"| {header} |")[2].partition("\n\n")[0].splitlines()[2:]
+    return [line.strip("|").split(" | ") for line in lines]
+
+
+def names(*cells: str) -> set[str]:
+    return {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}
+
+
+def ours(kind: str) -> set[str]:
+    return {entry.name for entry in registry.entries(kind) if entry.distribution == registry.HOUSE}
+
+
+def test_every_part_of_rnnzoo_is_in_a_table_and_no_other():
+    cells, architectures = zip(*table("Cells"), strict=True)
+    tasks, _, datasets, own = zip(*table("Task"), strict=True)
+    assert names(*cells) == ours("cells") and names(*architectures) == ours("architectures")
+    assert names(*tasks) == ours("tasks") and names(*datasets, *own) == ours("datasets")
+
+
+@pytest.mark.parametrize("row", table("Task"), ids=lambda row: row[0].strip())
+def test_a_task_takes_the_data_sets_beside_it(row):
+    (task,) = names(row[0])
+    for dataset in names(*row[2:]):
+        form = registry.load("datasets", dataset).form
+        assert fits(form, registry.load("tasks", task).form)
 
 
 def test_every_linked_page_is_there():

@@ -1,6 +1,5 @@
 """What each task asks and counts, by hand arithmetic."""
 
-
 import pytest
 import torch
 import torch.nn.functional as F
