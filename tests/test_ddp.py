@@ -169,7 +169,7 @@ def test_each_process_draws_dropout_masks_of_its_own(tmp_path):
 
 BAD_ROW = """
 import os
-from rnnzoo.data import forms
+from rnnzoo.data import rows
 from rnnzoo.data.embedded import ToyReviews
 from rnnzoo.errors import DataError
 
@@ -177,7 +177,7 @@ from rnnzoo.errors import DataError
 class Half(ToyReviews):
     def read(self):
         if os.environ.get("LOCAL_RANK") == "1":
-            forms.RowExamples.collate = self.fail
+            rows.RowExamples.collate = self.fail
         return super().read()
 
     def fail(self, *_):
