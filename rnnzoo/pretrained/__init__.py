@@ -16,7 +16,7 @@ ALIASES = {  # a task's or a text's name -> the model that answers for it
     "sentiment": "imdb_bilstm",
     "pos": "ud_pos",
     "part_of_speech": "ud_pos",
-    "next_word": "wikitext2_lstm",
+    "next_word": "shakespeare_lstm",
     "shakespeare": "shakespeare_lstm",
 }
 
