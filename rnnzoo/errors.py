@@ -35,6 +35,10 @@ class DataError(ZooError):
     """Data that is missing or not what it should be."""
 
 
+class Unavailable(DataError):
+    """Data that cannot be had here and now: there is no network, or a package that reads it is not installed."""
+
+
 class RunError(ZooError):
     """A run's folder that cannot be written or read."""
 

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from rnnzoo.errors import DataError, nearest
+from rnnzoo.errors import DataError, Unavailable, nearest
 
 MAX_BYTES = 4 * 2**30  # of a download
 BLOCK = 2**20  # bytes
@@ -117,10 +117,10 @@ def _blocks(url: str, opened: Open, max_bytes: int) -> Iterator[bytes]:
         if read < told:
             raise DataError(f"'{url}' ended after {read} of {told} bytes.\n  Try again.")
     except urllib.error.HTTPError as cause:
-        raise DataError(f"cannot download '{url}': the server answers {cause.code} {cause.reason}.") from cause
+        raise Unavailable(f"cannot download '{url}': the server answers {cause.code} {cause.reason}.") from cause
     except (OSError, ValueError, http.client.HTTPException) as cause:
         why = getattr(cause, "reason", None) or cause
-        raise DataError(
+        raise Unavailable(
             f"cannot download '{url}': {why}.\n  Without a network, give the path of a copy instead of the address."
         ) from cause
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from rnnzoo.data.base import Columns
 from rnnzoo.data.sources import HubSource, held_out, taken
-from rnnzoo.errors import DataError
+from rnnzoo.errors import Unavailable
 from rnnzoo.limits import check
 
 SIDE = 28  # pixels
@@ -42,7 +42,7 @@ class Mnist(HubSource):
         try:
             import PIL.Image  # noqa: F401
         except ImportError as cause:
-            raise DataError("reading images needs Pillow.\n  Install it: pip install 'rnnzoo[images]'") from cause
+            raise Unavailable("reading images needs Pillow.\n  Install it: pip install 'rnnzoo[images]'") from cause
         return super().read()
 
     def parts(self, parts: Any) -> dict[str, Columns]:

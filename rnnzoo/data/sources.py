@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from rnnzoo.data.base import Columns, Source
-from rnnzoo.errors import DataError, nearest
+from rnnzoo.errors import DataError, Unavailable, nearest
 from rnnzoo.limits import check
 from rnnzoo.network import answers
 
@@ -148,7 +148,7 @@ def load_hub(hub_id: str, revision: str | None = None, config_name: str | None =
     except Exception as cause:  # the Hub's clients raise of many kinds: no network, no such revision, no disk space
         first = f"{type(cause).__name__}: {(str(cause).splitlines() or [''])[0].rstrip('.'):.200}"
         why = first if reached else f"{config.HF_ENDPOINT} does not answer"
-        raise DataError(
+        raise Unavailable(
             f"cannot read the data set '{hub_id}, revision {revision or 'main'}' from the Hub: {why}.\n"
             f"  Check the network and the revision. Earlier downloads are kept in {config.HF_DATASETS_CACHE}.\n"
             "  Without a network: `name: text_files` reads your own files, and `rnnzoo fit quickstart` needs none."

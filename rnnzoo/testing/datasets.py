@@ -16,7 +16,7 @@ import torch
 
 from rnnzoo.data.base import PARTS, Columns, Source
 from rnnzoo.data.forms import FORMS
-from rnnzoo.errors import DataError
+from rnnzoo.errors import DataError, Unavailable
 from rnnzoo.schema import signature
 from rnnzoo.testing.base import NotApplicable
 from rnnzoo.testing.subject import Subject
@@ -58,13 +58,11 @@ class DatasetSubject(Subject):
         return self.maker(**(self.parameters | parameters))
 
     def read(self, **parameters: Any) -> dict[str, Columns]:
-        """Its rows. Raises: NotApplicable if they are on the Hub, and that cannot be reached."""
+        """Its rows. Raises: NotApplicable if they cannot be had here."""
         try:
             return self.source(**parameters).read()
-        except DataError as error:
-            if "from the Hub" in str(error):
-                raise NotApplicable(str(error).splitlines()[0]) from error
-            raise
+        except Unavailable as error:
+            raise NotApplicable(str(error).splitlines()[0]) from error
 
     @cached_property
     def parts(self) -> dict[str, Columns]:

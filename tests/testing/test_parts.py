@@ -8,7 +8,7 @@ from rnnzoo import registry, testing
 from rnnzoo.architectures.bidirectional import Bidirectional
 from rnnzoo.cli import main
 from rnnzoo.data.embedded import ToyReviews
-from rnnzoo.errors import UnknownName, ZooError
+from rnnzoo.errors import Unavailable, UnknownName, ZooError
 from rnnzoo.tasks.tagging import Tagging
 from rnnzoo.testing import parts
 from rnnzoo.testing.base import ConformanceError
@@ -101,3 +101,15 @@ def test_the_command_line_checks_any_kind(capsys):
     assert main(["check", "toy_reviews", "--kind", "dataset", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["ok"] and {r["outcome"] for r in told["parts"][0]["results"]} == {"holds"}
+
+
+class Elsewhere(ToyReviews):
+    """On a server that does not answer."""
+
+    def read(self):
+        raise Unavailable("cannot download it.\n  Try again.")
+
+
+def test_data_that_cannot_be_had_is_skipped_with_the_reason():
+    report = testing.check_dataset(Elsewhere, raise_failures=False)
+    assert not report.failed and report["columns"].held is None and report["columns"].detail == "cannot download it."
