@@ -34,7 +34,7 @@ def continued(
 ) -> Continuation:
     """Go on with `prompt` for `length` tokens; <eos> is a line end there as here, and <unk> is never written.
 
-    prompt: begins a line; of any length; words that the model does not know are read as <unk>. beam: the likeliest
+    prompt: of any length; an empty one begins a line; words that the model does not know are read as <unk>. beam: the likeliest
     continuation that a search so wide finds; if None, one is drawn, see `generate.sample` for temperature, top_k, top_p
     and seed. Raises: ValueError for a number out of range, or if `beam` is given with what it has no use for.
     """
@@ -42,12 +42,13 @@ def continued(
         raise ValueError(f"beam takes the likeliest tokens and draws none: it has no use for {next(iter(sampling))}")
     encoder = Encoder.from_field(spec.inputs["tokens"])
     newline = encoder.ids.get("\n", EOS)
-    read, unknown = [newline], []
+    read: list[int] = []
+    unknown: list[str] = []
     for number, line in enumerate([prompt] if newline != EOS else prompt.split("\n")):
         (words,) = encoder.tokens([line])
         read += [EOS] * (number > 0) + [encoder.ids.get(word, UNK) for word in words]
         unknown += [word for word in words if word not in encoder.ids]
-    start = torch.tensor(read, device=next(model.parameters()).device)
+    start = torch.tensor(read or [newline], device=next(model.parameters()).device)
     step = stepper(model)
     with torch.inference_mode():
         state = None

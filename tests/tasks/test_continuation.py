@@ -53,11 +53,20 @@ def likeliest(model, ids, length, forbid=(0, 1, 2)):
 
 
 @pytest.mark.parametrize("prompt", ["", "the dog", "the\nbarks"])
-def test_a_prompt_begins_a_line_and_is_gone_on_with_from_its_state(prompt):
+def test_a_prompt_is_gone_on_with_from_its_state_and_no_prompt_from_a_new_line(prompt):
     model, spec = language_model(**STACKED)
-    read = {"": [EOS], "the dog": [EOS, 4, 5], "the\nbarks": [EOS, 4, EOS, 6]}[prompt]
+    read = {"": [EOS], "the dog": [4, 5], "the\nbarks": [4, EOS, 6]}[prompt]
     wanted = likeliest(model, read, 12)[len(read) :]
     assert continued(model, spec, prompt, 12, temperature=0).tokens == tuple(NAMES[i] for i in wanted)
+
+
+@pytest.mark.parametrize(("prompt", "read"), [("", [EOS]), ("the dog", [4, 5]), ("the\nbarks", [4, EOS, 6])])
+def test_nothing_is_read_before_a_prompt(prompt, read, monkeypatch):
+    model, spec = language_model()
+    seen, embed = [], model.embed
+    monkeypatch.setattr(model, "embed", lambda batch: seen.extend(batch.inputs["tokens"][0].tolist()) or embed(batch))
+    continued(model, spec, prompt, 1, temperature=0)
+    assert seen == read
     assert continued(model, spec, prompt, 12, beam=1).tokens == tuple(NAMES[i] for i in wanted)
 
 
