@@ -34,9 +34,10 @@ def continued(
 ) -> Continuation:
     """Go on with `prompt` for `length` tokens; <eos> is a line end there as here, and <unk> is never written.
 
-    prompt: of any length; an empty one begins a line; words that the model does not know are read as <unk>. beam: the likeliest
-    continuation that a search so wide finds; if None, one is drawn, see `generate.sample` for temperature, top_k, top_p
-    and seed. Raises: ValueError for a number out of range, or if `beam` is given with what it has no use for.
+    prompt: of any length; an empty one begins a line; words that the model does not know are read as <unk>. beam: the
+    likeliest continuation that a search so wide finds; if None, one is drawn, see `generate.sample` for temperature,
+    top_k, top_p and seed. Raises: ValueError for a number out of range, or if `beam` is given with what it has no use
+    for.
     """
     if beam is not None and sampling:
         raise ValueError(f"beam takes the likeliest tokens and draws none: it has no use for {next(iter(sampling))}")
