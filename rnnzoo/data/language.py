@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
-from rnnzoo.data.base import Columns, Source
-from rnnzoo.data.sources import HubSource, check_encoding, decoded, missing
-from rnnzoo.errors import DataError
-from rnnzoo.limits import check
+from rnnzoo.data.base import Columns
+from rnnzoo.data.sources import FileSource, HubSource, decoded
 
 
 class TextCorpus(HubSource):
@@ -55,7 +52,7 @@ class TinyShakespeare(TextCorpus):
     default_revision = "refs/convert/parquet"
 
 
-class TextLines(Source):
+class TextLines(FileSource):
     """Your own running text: plain text files, read line by line. A line ends at a line feed only.
 
     train, dev, test: paths. Without dev, the last `dev_fraction` of the training lines are held out; without test,
@@ -72,39 +69,8 @@ class TextLines(Source):
         encoding: str = "utf-8",
         dev_fraction: float = 0.1,
     ) -> None:
-        check(dev_fraction=dev_fraction)
-        check_encoding(encoding)
-        self.paths = {name: Path(path) for name, path in {"train": train, "dev": dev, "test": test}.items() if path}
-        self.encoding, self.dev_fraction = encoding, dev_fraction
-        self._digest: str | None = None
+        super().__init__({"train": train, "dev": dev, "test": test}, encoding, dev_fraction)
 
-    def read(self) -> dict[str, Columns]:
-        wrong = [message for name, path in self.paths.items() if (message := missing(name, path))]
-        if wrong:
-            raise DataError(*wrong)
-        parts = {name: self._lines(path) for name, path in self.paths.items()}
-        self._digest = hashlib.sha256(b"".join(path.read_bytes() for path in self.paths.values())).hexdigest()
-        if "dev" not in parts:
-            lines = parts["train"]
-            if len(lines) < 2:
-                raise DataError(
-                    f"{self.paths['train']} has one line only, so none can be held out.\n"
-                    "  Break the text into lines, or give a dev file."
-                )
-            kept = min(len(lines) - 1, max(1, len(lines) - round(len(lines) * self.dev_fraction)))
-            parts |= {"train": lines[:kept], "dev": lines[kept:]}
-        return {name: {"text": lines} for name, lines in parts.items()}
-
-    def _lines(self, path: Path) -> list[str]:
-        try:
-            text = decoded(path, self.encoding)
-        except OSError as cause:
-            raise DataError(f"cannot read {path}: {cause.strerror or cause}.") from cause
-        return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
-
-    def place(self, part: str) -> str:
-        return str(self.paths[part]) if part in self.paths else super().place(part)
-
-    def identity(self) -> dict[str, str | None]:
-        """The file names, and the SHA-256 of their contents."""
-        return {"id": ", ".join(path.name for path in self.paths.values()), "revision": self._digest}
+    def columns(self, path: Path) -> Columns:
+        text = decoded(path, self.encoding).removesuffix("\n")
+        return {"text": [line.removesuffix("\r") for line in text.split("\n")]}

@@ -81,6 +81,7 @@ class MaskedText(RowForm):
 
     name = "masked_text"
     columns = ("text",)
+    batching = MaskedBatches
 
     def __init__(
         self,
@@ -119,19 +120,6 @@ class MaskedText(RowForm):
         field = spec.inputs["tokens"]
         tokens, cut = Encoder.from_field(field).encode(columns["text"])
         return MaskedExamples(tokens, None, cut, rate=self.rate, gap=field.names.index(GAP))
-
-    def batches(
-        self, examples: Any, *, training: bool, seed: int = 0, rank: int = 0, world_size: int = 1
-    ) -> MaskedBatches:
-        return MaskedBatches(
-            examples.widths,
-            batch_size=self.batch_size if training else self.eval_batch_size or self.batch_size,
-            batch_tokens=self.batch_tokens,
-            training=training,
-            seed=seed,
-            rank=rank,
-            world_size=world_size,
-        )
 
     def ask(self, texts: Sequence[str], spec: DataSpec) -> RowExamples:
         """Texts with the gaps that are written in them. Raises: DataError for a text without one."""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any, Literal
 
-from rnnzoo.data.base import Columns, Source
-from rnnzoo.data.sources import READERS, HubSource, check_encoding, decoded, held_out, missing, taken
+from rnnzoo.data.base import Columns
+from rnnzoo.data.sources import READERS, FileSource, HubSource, decoded
 from rnnzoo.errors import DataError
-from rnnzoo.limits import check
 
 Language = Literal["en", "de"]
 
@@ -39,7 +37,7 @@ class Multi30k(HubSource):
         }
 
 
-class PairFiles(Source):
+class PairFiles(FileSource):
     """Your own pairs of texts: two parallel files, or two columns of one table.
 
     `train: data/train, source: en, target: de` reads data/train.en and data/train.de, one text a line, in the same
@@ -62,37 +60,10 @@ class PairFiles(Source):
         encoding: str = "utf-8",
         dev_fraction: float = 0.1,
     ) -> None:
-        check(dev_fraction=dev_fraction)
+        super().__init__({"train": train, "dev": dev, "test": test}, encoding, dev_fraction)
         if source == target:
             raise ValueError(f"source and target are both '{source}'")
-        check_encoding(encoding)
-        self.paths = {name: Path(path) for name, path in {"train": train, "dev": dev, "test": test}.items() if path}
         self.names = (source, target)
-        self.encoding, self.dev_fraction = encoding, dev_fraction
-        self._digest: str | None = None
-
-    def read(self) -> dict[str, Columns]:
-        wrong = [
-            message
-            for part, path in self.paths.items()
-            for file in self.files(path)
-            if (message := missing(part, file))
-        ]
-        if wrong:
-            raise DataError(*wrong)
-        parts = {part: self._columns(path) for part, path in self.paths.items()}
-        files = [file for path in self.paths.values() for file in self.files(path)]
-        self._digest = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
-        if "dev" not in parts:
-            train = parts["train"]
-            kept, dev = held_out([None] * len(train["source"]), self.dev_fraction)
-            if not dev:
-                raise DataError(
-                    f"{self.place('train')} has one pair only, so none can be held out.\n"
-                    "  Give more pairs, or a dev file."
-                )
-            parts |= {"train": taken(train, kept), "dev": taken(train, dev)}
-        return parts
 
     def files(self, path: Path) -> list[Path]:
         """The table itself, or the two parallel files."""
@@ -100,16 +71,13 @@ class PairFiles(Source):
             return [path]
         return [path.with_name(f"{path.name}.{name}") for name in self.names]
 
-    def _columns(self, path: Path) -> Columns:
+    def columns(self, path: Path) -> Columns:
         files = self.files(path)
-        try:
-            if files == [path]:
-                table = READERS[path.suffix.lower()](path, self.names, self.encoding)
-                sides = [table[name] for name in self.names]
-            else:
-                sides = [lines(file, self.encoding) for file in files]
-        except OSError as cause:
-            raise DataError(f"cannot read {cause.filename or path}: {cause.strerror or cause}.") from cause
+        if files == [path]:
+            table = READERS[path.suffix.lower()](path, self.names, self.encoding)
+            sides = [table[name] for name in self.names]
+        else:
+            sides = [lines(file, self.encoding) for file in files]
         if len(sides[0]) != len(sides[1]):
             raise DataError(
                 f"{files[0]} has {len(sides[0])} lines and {files[1]} has {len(sides[1])}.\n"
@@ -121,13 +89,6 @@ class PairFiles(Source):
                     told = "empty" if text is None or isinstance(text, str) else f"{text!r:.80}, not text"
                     raise DataError(f"{path}, row {row}: '{name}' is {told}.\n  Give each row both texts.")
         return {"source": sides[0], "target": sides[1]}
-
-    def place(self, part: str) -> str:
-        return str(self.paths[part]) if part in self.paths else super().place(part)
-
-    def identity(self) -> dict[str, str | None]:
-        """The file names, and the SHA-256 of their contents."""
-        return {"id": ", ".join(path.name for path in self.paths.values()), "revision": self._digest}
 
 
 def lines(path: Path, encoding: str) -> list[str]:

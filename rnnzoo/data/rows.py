@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -74,8 +74,12 @@ class RowExamples(Examples):
 
 
 class RowForm(Form):
-    """A form whose batches are rows of similar length. Its first column is the input."""
+    """A form whose batches are rows of similar length. Its first column is the input.
 
+    batching: what deals the rows out.
+    """
+
+    batching: ClassVar[type[BucketBatches]] = BucketBatches
     batch_size: int
     batch_tokens: int | None
     eval_batch_size: int | None
@@ -83,7 +87,7 @@ class RowForm(Form):
     def batches(
         self, examples: Examples, *, training: bool, seed: int = 0, rank: int = 0, world_size: int = 1
     ) -> BucketBatches:
-        return BucketBatches(
+        return self.batching(
             examples.widths,
             batch_size=self.batch_size if training else self.eval_batch_size or self.batch_size,
             batch_tokens=self.batch_tokens,

@@ -188,12 +188,13 @@ class FileSource(Source):
         self._digest: str | None = None
 
     def read(self) -> dict[str, Columns]:
-        wrong = [message for part, path in self.paths.items() if (message := self.unreadable(part, path))]
+        files = [(part, file) for part, path in self.paths.items() for file in self.files(path)]
+        wrong = [message for part, file in files if (message := self.unreadable(part, file))]
         if wrong:
             raise DataError(*wrong)
         try:
             parts = {part: self.columns(path) for part, path in self.paths.items()}
-            contents = b"".join(path.read_bytes() for path in self.paths.values())
+            contents = b"".join(file.read_bytes() for _, file in files)
         except OSError as cause:
             raise DataError(f"cannot read {cause.filename}: {cause.strerror or cause}.") from cause
         self._digest = hashlib.sha256(contents).hexdigest()
@@ -210,8 +211,12 @@ class FileSource(Source):
             parts |= {"train": taken(train, kept), "dev": taken(train, dev)}
         return parts
 
+    def files(self, path: Path) -> list[Path]:
+        """The files that a part's path stands for."""
+        return [path]
+
     def unreadable(self, part: str, path: Path) -> str | None:
-        """What keeps a path from being read; None if nothing does."""
+        """What keeps a file from being read; None if nothing does."""
         return missing(part, path)
 
     @abstractmethod

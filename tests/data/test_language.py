@@ -55,7 +55,7 @@ def test_files_that_are_missing_empty_or_one_line_long_are_refused(tmp_path):
     told = refused(str(tmp_path / "novle.txt"), test=str(tmp_path))
     assert f"data.train: there is no file '{tmp_path / 'novle.txt'}'" in told
     assert f"Did you mean '{path}'?" in told and f"data.test: '{tmp_path}' is not a file" in told
-    assert "has one line only, so none can be held out" in refused(path)
+    assert "has no two rows, so none can be held out" in refused(path)
     assert "is empty" in refused(write(tmp_path / "empty.txt", "\n \n"))
 
 

@@ -65,7 +65,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
 
 
 def test_a_single_pair_cannot_be_split(tmp_path):
-    with pytest.raises(DataError, match="one pair only"):
+    with pytest.raises(DataError, match="no two rows"):
         parallel(tmp_path, ENGLISH[:1], GERMAN[:1]).read()
 
 
