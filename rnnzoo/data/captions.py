@@ -51,3 +51,7 @@ class MnistCaptions(Mnist):
         columns = super()._columns(rows)
         pairs = zip(columns["values"], columns["label"], strict=True)
         return {**columns, "text": [caption(image, int(label)) for image, label in pairs]}
+
+    def parts(self, parts: Any) -> dict[str, Columns]:
+        found = super().parts(parts)
+        return {part: {name: columns[name] for name in ("values", "text")} for part, columns in found.items()}

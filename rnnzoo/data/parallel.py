@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from rnnzoo.data.base import Columns
 from rnnzoo.data.sources import READERS, FileSource, HubSource, decoded
@@ -22,6 +22,7 @@ class Multi30k(HubSource):
 
     form = "text_pairs"
     hub_id = "bentrevett/multi30k"
+    expected_failures: ClassVar[dict[str, str]] = {"no_overlap": "some captions recur, as published"}
 
     def __init__(self, revision: str | None = None, source: Language = "en", target: Language = "de") -> None:
         super().__init__(revision)

@@ -95,6 +95,7 @@ class Imdb(HubSource):
     form = "labelled_text"
     hub_id = "stanfordnlp/imdb"
     gap = 30  # reviews of each label; no film has more
+    expected_failures: ClassVar[dict[str, str]] = {"no_overlap": "some reviews stand in it twice, as published"}
 
     def __init__(
         self,

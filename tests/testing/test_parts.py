@@ -1,6 +1,10 @@
 """Every built-in architecture, task and data set keeps its promises, and what is told of them is true."""
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +12,7 @@ from rnnzoo import registry, testing
 from rnnzoo.architectures.bidirectional import Bidirectional
 from rnnzoo.cli import main
 from rnnzoo.data.embedded import ToyReviews
+from rnnzoo.data.sources import HubSource
 from rnnzoo.errors import Unavailable, UnknownName, ZooError
 from rnnzoo.tasks.tagging import Tagging
 from rnnzoo.testing import parts
@@ -23,6 +28,12 @@ TESTS = {
     "task": testing.task_tests,
     "dataset": testing.dataset_tests,
 }
+HUB = Path(__file__).parents[2].parent / "shared" / "hub"
+FROM_THE_HUB = [
+    entry.name
+    for entry in registry.entries("dataset")
+    if entry.distribution == "rnnzoo" and issubclass(registry.load("datasets", entry.name), HubSource)
+]
 OURS = [(kind, entry.name) for kind in CHECKS for entry in registry.entries(kind) if entry.distribution == "rnnzoo"]
 
 
@@ -42,6 +53,20 @@ def test_every_part_of_rnnzoo_keeps_every_promise_that_can_be_asked_of_it(kind, 
     report = CHECKS[kind](name)
     assert {result.name for result in report.results} == {check.name for check in parts.checks_for(kind, name)}
     assert all(result.detail for result in report.results if result.held is None)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not HUB.is_dir(), reason="needs the folder ../shared/hub beside the repository")
+@pytest.mark.parametrize("name", FROM_THE_HUB)
+def test_every_data_set_of_the_hub_keeps_its_promises_where_it_can_be_had(name):
+    command = [sys.executable, str(HUB / "serve_hub.py"), "--", sys.executable, "-m", "rnnzoo", "check", name]
+    environment = os.environ | {"HF_HUB_OFFLINE": "0"}
+    done = subprocess.run(
+        [*command, "--kind", "dataset", "--json"], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    (report,) = json.loads(done.stdout)["parts"]
+    assert {result["check"] for result in report["results"] if result["outcome"] == "skipped"} <= {"seed", "no_overlap"}
 
 
 def test_what_is_declared_to_fail_is_reported_with_its_reason_and_is_no_failure():
