@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rnnzoo import limits
@@ -43,7 +45,7 @@ class CharacterFeatures(nn.Module):
     def forward(self, characters: Tensor) -> Tensor:
         """characters: (batch, time, letters) int64, PAD after a word's end. Returns (batch, time, output_size)."""
         words, place = distinct(characters.flatten(0, 1))
-        features = self.encoder(self.embedding(words), (words != PAD).sum(1))
+        features = self.encoder(words, self.embedding)
         return self.dropout(features[place].unflatten(0, characters.shape[:2]))
 
 
@@ -65,6 +67,9 @@ class Convolution(nn.Module):
         f = max over t of relu(W [x_t-k, ..., x_t+k] + b)    for windows of 2k + 1 = 3 and 5 letters
 
     with zeros around the word. Source: Ma, Hovy, arXiv:1603.01354. Differs: two widths, and a relu.
+
+    There are few letters, so W_j x is computed once for each letter and place j of the window, and summed by looking it
+    up: a third of the time of a convolution.
     """
 
     def __init__(self, input_size: int, filters: int, widths: Sequence[int] = (3, 5)) -> None:
@@ -72,12 +77,19 @@ class Convolution(nn.Module):
         self.windows = nn.ModuleList(nn.Conv1d(input_size, filters, width, padding=width // 2) for width in widths)
         self.output_size = filters * len(widths)
 
-    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
-        """x: (words, letters, input_size), zeros past the ends. Returns (words, output_size), zeros for no letters."""
-        x = x.transpose(1, 2)
-        real = torch.arange(x.shape[2], device=x.device) < lengths[:, None, None]
-        found = torch.cat([window(x) for window in self.windows], 1).relu()
-        return (found * real).amax(2)
+    def forward(self, words: Tensor, embedding: nn.Embedding) -> Tensor:
+        """words: (words, letters) int64, PAD after the ends. Returns (words, output_size), zeros for no letters."""
+        weights = [cast(Tensor, window.weight) for window in self.windows]
+        width = max(weight.shape[2] for weight in weights)
+        weight = torch.cat([F.pad(weight, [(width - weight.shape[2]) // 2] * 2) for weight in weights])
+        answers = torch.einsum("vd,fdj->jvf", embedding.weight, weight).float().flatten(0, 1)
+        real = words != PAD
+        letters = F.pad(words, [width // 2] * 2, value=PAD).unfold(1, width, 1)[real]
+        looked_up = letters + torch.arange(width, device=words.device) * embedding.num_embeddings
+        found = F.embedding_bag(looked_up.masked_fill(letters == PAD, PAD), answers, mode="sum", padding_idx=PAD)
+        everywhere = found.new_full((*words.shape, self.output_size), -torch.inf)
+        best = everywhere.index_put(torch.nonzero(real, as_tuple=True), found).amax(1)
+        return (best + torch.cat([cast(Tensor, window.bias) for window in self.windows])).relu()
 
 
 class Last(nn.Module):
@@ -88,6 +100,6 @@ class Last(nn.Module):
         self.architecture = make_architecture(architecture, input_size)
         self.output_size = self.architecture.output_size
 
-    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
-        """x: (words, letters, input_size). Returns (words, output_size), zeros for no letters."""
-        return self.architecture(x, lengths.cpu(), need_state=False).last
+    def forward(self, words: Tensor, embedding: nn.Embedding) -> Tensor:
+        """words: (words, letters) int64, PAD after the ends. Returns (words, output_size), zeros for no letters."""
+        return self.architecture(embedding(words), (words != PAD).sum(1).cpu(), need_state=False).last

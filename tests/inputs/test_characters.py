@@ -55,6 +55,30 @@ def test_the_convolution_takes_of_each_filter_the_largest_answer_to_a_window():
     assert_close(features(BATCH)[0, 0], torch.cat(wanted))
 
 
+def test_the_convolution_and_its_gradients_are_those_of_torch():
+    features = part()
+    parameters = dict(features.named_parameters())
+    found = features(BATCH)
+    x = features.embedding(BATCH.flatten(0, 1)).mT
+    real = (BATCH.flatten(0, 1) != 0)[:, None]
+    wanted = torch.cat([window(x).relu() * real for window in features.encoder.windows], 1).amax(2).unflatten(0, (2, 3))
+    assert_close(found, wanted)
+    weights = torch.randn_like(found)
+    assert_close(
+        torch.autograd.grad((found * weights).sum(), [*parameters.values()]),
+        torch.autograd.grad((wanted * weights).sum(), [*parameters.values()]),
+    )
+
+
+def test_the_convolution_is_computed_under_autocast():
+    features = part()
+    with torch.autocast("cpu", torch.bfloat16):
+        found = features(BATCH)
+        found.sum().backward()
+    assert_close(found.float(), features(BATCH), atol=2e-2, rtol=2e-2)
+    assert all(p.grad.isfinite().all() for p in features.parameters())
+
+
 def test_the_recurrent_encoder_is_the_last_state_of_each_direction():
     features = part(ENCODERS[1])
     lstm = torch.nn.LSTM(6, 5, bidirectional=True, batch_first=True)
