@@ -295,9 +295,10 @@ def _predict(given: argparse.Namespace) -> int:
 
 
 def _line(text: str, answer: dict[str, Any], as_json: bool) -> str:
-    """A prediction in one line."""
+    """A prediction in one line; as text, a forecast has one for each step."""
     if not as_json:
-        return show.printable(_answer(answer))
+        forecast = answer.get("values") and isinstance(answer["values"][0], list)
+        return "\n".join(map(show.printable, _steps(answer) if forecast else [_answer(answer)]))
     encoding = getattr(sys.stdout, "encoding", None) or ""
     return json.dumps({"input": text, **answer}, ensure_ascii=not encoding.lower().startswith("utf"))
 
@@ -314,6 +315,14 @@ def _answer(answer: dict[str, Any]) -> str:
     if "next" in answer:
         return _shares(answer["next"])
     return str(answer.get("text", answer))
+
+
+def _steps(answer: dict[str, Any]) -> list[str]:
+    """Numbers for each step of some variables, a line for a step."""
+    names = answer.get("variables") or [str(number) for number in range(1, len(answer["values"][0]) + 1)]
+    rows = [zip(names, row, strict=True) for row in answer["values"]]
+    told = ("  ".join(f"{name} {value:.6g}" for name, value in row) for row in rows)
+    return [f"step {step}  {line}" for step, line in enumerate(told, start=1)]
 
 
 def _shares(words: dict[str, float]) -> str:

@@ -150,5 +150,9 @@ def test_a_network_learns_waves_from_a_csv_file_and_goes_on_with_a_typed_one(her
     assert answer["variables"] == ["sea", "air"]
     wanted = np.array([wave(step) for step in range(1024, 1036)])
     np.testing.assert_allclose((answer["values"] - wanted) / [3, 100], 0, atol=0.5)
+    assert main(["predict", "run", "--text", typed]) == 0
+    steps = enumerate(answer["values"], start=1)
+    lines = [f"step {step}  sea {sea:.6g}  air {air:.6g}" for step, (sea, air) in steps]
+    assert capsys.readouterr().out.splitlines() == lines
     assert main(["predict", "run", "--text", "[[50, -1000]]"]) == 2
     assert "1 steps, where a forecast takes 24" in capsys.readouterr().err
