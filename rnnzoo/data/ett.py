@@ -208,14 +208,14 @@ class CsvSeries(Source):
             return np.arange(len(times))
         step = Counter(apart.tolist()).most_common(1)[0][0]
         counts = np.round(apart / step)
-        uneven = np.abs(apart / step - counts) > 1e-3
+        uneven = (np.abs(apart / step - counts) > 1e-3) | (counts < 1)
         if uneven.any():
             row = int(np.argmax(uneven)) + 1
             raise DataError(
                 f"{self.path}, row {row + 1}: {texts[row]} is {apart[row - 1]:g} after the row before, where a step is "
                 f"{step:g}.\n  Give evenly spaced times; without time_column, rows are taken as they come."
             )
-        lacking = int(counts.sum()) - len(apart)
+        lacking = int((counts - 1).sum())
         if lacking and (self.missing == "refuse" or lacking > len(times)):
             row = int(np.argmax(counts > 1)) + 1
             raise DataError(

@@ -99,6 +99,7 @@ def test_times_may_be_numbers(write):
         ([*HOURS[:3], HOURS[2], *HOURS[3:]], f"row 4: {HOURS[2]} repeats the time of the row before"),
         ([*HOURS[:3], HOURS[1], *HOURS[3:]], f"row 4: {HOURS[1]} is earlier than that of the row before, {HOURS[2]}"),
         ([*HOURS[:3], "2024-01-01 02:20", *HOURS[3:]], "row 4: 2024-01-01 02:20 is 1200 after the row before"),
+        (["0", "3600", "7200", "7200.5", "14400", "18000"], "row 4: 7200.5 is 0.5 after the row before"),
         ([*HOURS, "2124-01-01 00:00:00"], "steps are missing before 2124-01-01"),
         ([*HOURS[:3], "noon", *HOURS[3:]], "row 4: 'time' is 'noon', not a time"),
         ([*HOURS[:3], "", *HOURS[3:]], "row 4: 'time' is '', not a time"),
