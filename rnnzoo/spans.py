@@ -38,6 +38,11 @@ class Found(NamedTuple):
     illegal: int
 
 
+def letters(scheme: Scheme) -> str:
+    """The letters that a scheme's tags begin with, each once."""
+    return "".join(dict.fromkeys(f"{LETTERS[scheme]}B"))
+
+
 def joins(before: str, tag: str) -> bool:
     """Whether `tag` goes on with the span of the tag before it, as conlleval has it (CoNLL-2000 and 2003).
 
@@ -49,7 +54,7 @@ def joins(before: str, tag: str) -> bool:
 
 def breaks(scheme: Scheme, before: str, tag: str) -> bool:
     """Whether `tag` after `before` is against the rules of `scheme`; "O" stands before a first tag and after a last."""
-    if tag[0] not in f"O{LETTERS[scheme]}B":
+    if tag[0] not in f"O{letters(scheme)}":
         return True
     if scheme == "iob1":
         return tag[0] == "B" and before[1:] != tag[1:]

@@ -127,7 +127,7 @@ class TaggedText(RowForm):
             return Field("tags", names)
         scheme = self.scheme or found.scheme
         kinds = sorted({name[2:] for name in names if name != spans.OUTSIDE})
-        tags = [f"{letter}-{kind}" for kind in kinds for letter in spans.LETTERS[scheme]]
+        tags = [f"{letter}-{kind}" for kind in kinds for letter in spans.letters(scheme)]
         return Field("tags", (spans.OUTSIDE, *tags), options={"scheme": scheme})
 
     def _check(self, columns: Columns) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from rnnzoo import spans
 from rnnzoo.batch import IGNORE, PAD, SPECIALS, UNK, DataSpec
 from rnnzoo.data import looks
 from rnnzoo.data.tagged import TaggedText
@@ -102,6 +103,16 @@ def test_a_part_in_another_scheme_is_brought_to_the_one_of_training():
     other = form.encode({"words": [["a", "b", "c"]], "tags": [["I-PER", "B-PER", "O"]]}, spec)
     assert [spec.labels[tag] for tag in other.target[0]] == ["B-PER", "B-PER", "O"]
     assert other.notes["scheme"] == "iob1"
+
+
+@pytest.mark.parametrize(("scheme", "letters"), [("iob1", "IB"), ("iob2", "IB"), ("bioes", "IEBS")])
+def test_each_letter_of_a_scheme_is_one_label_and_neighbours_of_a_type_stay_apart(scheme, letters):
+    form = TaggedText(scheme=scheme)
+    rows = {"words": [["a", "b", "c", "d"]], "tags": [["B-X", "B-X", "I-X", "B-Y"]]}
+    spec = form.fit(rows)
+    assert spec.labels == ("O", *(f"{letter}-{kind}" for kind in "XY" for letter in letters))
+    target = [spec.labels[tag] for tag in form.encode(rows, spec).target[0]]
+    assert spans.read(target) == [("X", 0, 1), ("X", 1, 3), ("Y", 3, 4)]
 
 
 def test_a_type_may_have_spans_of_any_length_whatever_lengths_training_has():

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rnnzoo.batch import IGNORE, Batch, DataSpec, Field
 from rnnzoo.model import SequenceModel
-from rnnzoo.spans import LETTERS
+from rnnzoo.spans import LETTERS, letters
 from rnnzoo.tasks.base import Output
 from rnnzoo.tasks.crf import CRF, Independent
 from rnnzoo.tasks.entities import SpanScore
@@ -156,7 +156,7 @@ def test_spans_are_right_only_with_their_type_and_both_ends():
 
 @pytest.mark.parametrize("scheme", sorted(LETTERS))
 def test_tags_of_any_scheme_are_counted_as_spans(scheme):
-    labels = tuple(dict.fromkeys(["O", "B-X", *(f"{letter}-X" for letter in LETTERS[scheme])]))
+    labels = ("O", *(f"{letter}-X" for letter in letters(scheme)))
     task = Tagging(DataSpec("tagged_text", {"tokens": WORDS}, Field("tags", labels, options={"scheme": scheme})))
     target = torch.tensor([[labels.index("B-X"), labels.index("O")]])
     logits = F.one_hot(target, len(labels)).float()
