@@ -112,6 +112,7 @@ def lr_monitor(monitor: str, mode: str, *, interval: Literal["step", "epoch"] = 
     return LearningRateMonitor(logging_interval=interval)
 
 
+AVERAGES = ("ema", "nt_asgd", "swa")  # each takes the model's weights for its own: one at a time
 RUNTIME = frozenset({"monitor", "mode"})  # arguments that the run gives, not the recipe
 CALLBACKS: "dict[str, Callable[..., Callback]]" = {
     function.__name__: function for function in (attention, early_stopping, ema, lr_monitor, nt_asgd, swa)

@@ -101,7 +101,7 @@ class Resolver:
             node = sections.get(key) or Node(default, root.where)
             found[key] = self.choice(node, key, table, optim.RUNTIME, default)
         found["trainer"] = self.options(options.TrainerOptions, sections.get("trainer"), "trainer")
-        found["callbacks"] = self.callbacks(sections.get("callbacks"), options.CALLBACKS, options.RUNTIME)
+        found["callbacks"] = self.callbacks(sections.get("callbacks"), options)
         found["tracking"] = self.options(options.TrackingOptions, sections.get("tracking"), "tracking")
         self.check_form(sections)
         self.check_answer(sections, found["model"].get("architecture"))
@@ -132,15 +132,19 @@ class Resolver:
     ) -> dict[str, Any]:
         return self.parameters(signature(target, given), self.mapping(node, key), key, node or self.raw.root)
 
-    def callbacks(self, node: Node | None, table: Mapping[str, Any], given: frozenset[str]) -> dict[str, Any]:
+    def callbacks(self, node: Node | None, options: Any) -> dict[str, Any]:
         found = {}
         for name, item in self.mapping(node, "callbacks").items():
             key = f"callbacks.{name}"
-            if name not in table:
-                self.wrong(item, key, unknown("no callback is named", name, table))
+            if name not in options.CALLBACKS:
+                self.wrong(item, key, unknown("no callback is named", name, options.CALLBACKS))
             elif item.value is not False:  # false takes back what a base asked for
                 item = item._replace(value=None) if item.value is True else item
-                found[name] = self.options(table[name], item, key, given)
+                found[name] = self.options(options.CALLBACKS[name], item, key, options.RUNTIME)
+        averages = " and ".join(name for name in found if name in options.AVERAGES)
+        if " and " in averages and node is not None:
+            told = f"{averages} each take the model's weights for their own averages.\n  Keep one of them."
+            self.wrong(node, "callbacks", told)
         return found
 
     def choice(

@@ -547,12 +547,21 @@ def test_callbacks_take_defaults_parameters_or_no_for_an_answer():
 
 
 def test_callbacks_are_built_from_their_settings_and_the_tasks_metric():
-    found = resolved(
-        HEAD + "callbacks: {early_stopping: {patience: 2}, ema: {decay: 0.5}, swa: {lr: 0.1}, lr_monitor:}\n"
-    )
-    stop, ema, swa, rates = (CALLBACKS[name]("val/f1", "max", **given) for name, given in found["callbacks"].items())
+    found = resolved(HEAD + "callbacks: {early_stopping: {patience: 2}, ema: {decay: 0.5}, lr_monitor:}\n")
+    stop, ema, rates = (CALLBACKS[name]("val/f1", "max", **given) for name, given in found["callbacks"].items())
     assert (stop.monitor, stop.mode, stop.patience, ema.decay) == ("val/f1", "max", 2, 0.5)
-    assert type(swa).__name__ == "StochasticWeightAveraging" and rates.logging_interval == "step"
+    assert rates.logging_interval == "step"
+    swa = resolved(HEAD + "callbacks: {swa: {lr: 0.1}}\n")["callbacks"]["swa"]
+    assert type(CALLBACKS["swa"]("val/f1", "max", **swa)).__name__ == "StochasticWeightAveraging"
+
+
+@pytest.mark.parametrize(("one", "other"), [("ema", "nt_asgd"), ("ema", "swa"), ("nt_asgd", "swa")])
+def test_one_average_of_the_weights_is_kept(one, other):
+    settings = {"swa": "{lr: 0.1}"}
+    first, second = (f"{name}: {settings.get(name, 'true')}" for name in (one, other))
+    (told,) = mistakes(HEAD + f"callbacks: {{{first}, {second}}}\n")
+    assert f"callbacks: {one} and {other} each take the model's weights for their own averages." in told
+    resolved(HEAD + f"callbacks: {{{first}, {other}: false}}\n")
 
 
 def test_every_trainer_option_is_one_of_lightnings():
