@@ -9,12 +9,12 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
-from torchmetrics.aggregation import MeanMetric
 
 from rnnzoo.batch import Batch
 from rnnzoo.cells.base import State
 from rnnzoo.engine.recurrence import detach
 from rnnzoo.errors import RecipeError
+from rnnzoo.metrics import Mean
 from rnnzoo.model import SequenceModel
 from rnnzoo.optim import OPTIMIZERS, SCHEDULES
 from rnnzoo.tasks.base import Output, Task
@@ -35,7 +35,7 @@ class ZooModule(pl.LightningModule):
         super().__init__()
         self.model, self.task = model, task
         self.optimizer, self.schedule = optimizer, schedule or {"name": "constant"}
-        self.losses = nn.ModuleList(MeanMetric() for _ in STAGES)
+        self.losses = nn.ModuleList(Mean() for _ in STAGES)
         self.measures = nn.ModuleList(task.train_metrics() if stage == "train" else task.metrics() for stage in STAGES)
         self._carried: dict[str, list[State]] = {}
 

@@ -8,15 +8,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torchmetrics import MetricCollection
-from torchmetrics.aggregation import MeanMetric
 
 from rnnzoo.architectures.base import EACH
 from rnnzoo.batch import IGNORE, SPECIALS, Batch
 from rnnzoo.cells.base import State
 from rnnzoo.data.masked import GAP
+from rnnzoo.metrics import Mean, Perplexity
 from rnnzoo.model import SequenceModel
 from rnnzoo.tasks.base import Output, Task
-from rnnzoo.tasks.next_word import Perplexity
 
 BEST = 5  # words told for a gap
 
@@ -53,7 +52,7 @@ class MaskedWord(Task):
         return int((batch.target != IGNORE).sum())
 
     def metrics(self) -> MetricCollection:
-        return MetricCollection({"perplexity": Perplexity(), "accuracy": MeanMetric()}, compute_groups=False)
+        return MetricCollection({"perplexity": Perplexity(), "accuracy": Mean()}, compute_groups=False)
 
     def update(
         self, metrics: MetricCollection, output: Output, batch: Batch, loss: Tensor, model: SequenceModel

@@ -7,9 +7,10 @@ from torch import Tensor
 from torchmetrics import Metric, MetricCollection
 
 from rnnzoo.batch import EOS, SPECIALS, Batch, DataSpec
+from rnnzoo.metrics import Perplexity
 from rnnzoo.model import SequenceModel
 from rnnzoo.tasks.base import Output
-from rnnzoo.tasks.next_word import NextWord, Perplexity
+from rnnzoo.tasks.next_word import NextWord
 
 
 class PerStep(Metric):

@@ -8,25 +8,18 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor, nn
 from torchmetrics import MetricCollection
-from torchmetrics.aggregation import MeanMetric
 
 from rnnzoo.architectures.base import CAUSAL
 from rnnzoo.batch import IGNORE, Batch, DataSpec
 from rnnzoo.cells.base import State
 from rnnzoo.heads import AdaptiveSoftmax, Softmax
 from rnnzoo.limits import Limit
+from rnnzoo.metrics import Perplexity
 from rnnzoo.model import SequenceModel
 from rnnzoo.tasks.base import Output, Task
 
 WINDOW = 1024  # steps of a text that are predicted at once
 Weight = Annotated[float, Limit(False, 0)]
-
-
-class Perplexity(MeanMetric):
-    """exp of the mean negative log-likelihood, each batch's mean in nats weighted by its tokens."""
-
-    def compute(self) -> Tensor:
-        return super().compute().exp()
 
 
 class NextWord(Task):

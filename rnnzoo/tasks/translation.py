@@ -8,7 +8,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torchmetrics import MetricCollection
-from torchmetrics.aggregation import MeanMetric
 
 from rnnzoo.architectures.base import SEQUENCE
 from rnnzoo.batch import BOS, EOS, IGNORE, PAD, UNK, Batch, DataSpec
@@ -16,10 +15,10 @@ from rnnzoo.cells.base import State
 from rnnzoo.data.text import Encoder
 from rnnzoo.engine import recurrence
 from rnnzoo.limits import COUNT, check
+from rnnzoo.metrics import Mean, Perplexity
 from rnnzoo.model import SequenceModel
 from rnnzoo.tasks import bleu, generate
 from rnnzoo.tasks.base import Output, Task
-from rnnzoo.tasks.next_word import Perplexity
 
 NEVER = (PAD, UNK, BOS)  # tokens that are not written
 
@@ -100,7 +99,7 @@ class Translation(Task):
         return int(batch.target_lengths.sum())
 
     def metrics(self) -> MetricCollection:
-        metrics = {"bleu": bleu.BLEU(), "exact_match": MeanMetric(), "perplexity": Perplexity()}
+        metrics = {"bleu": bleu.BLEU(), "exact_match": Mean(), "perplexity": Perplexity()}
         return MetricCollection(metrics, compute_groups=False)  # type: ignore[arg-type]
 
     def scoring(self) -> dict[str, str]:
