@@ -14,7 +14,7 @@ from numpy.lib.recfunctions import structured_to_unstructured
 from rnnzoo.batch import Batch, DataSpec, Field
 from rnnzoo.data.base import Columns, Examples
 from rnnzoo.data.rows import RowForm
-from rnnzoo.data.series import LabelledSeries
+from rnnzoo.data.series import parsed
 from rnnzoo.errors import DataError
 from rnnzoo.limits import check
 
@@ -115,14 +115,29 @@ class WindowedSeries(RowForm):
 
     def ask(self, texts: Sequence[Any], spec: DataSpec) -> WindowExamples:
         """Series (time, variables), as arrays or as JSON, in the data's own units: what follows their ends is asked."""
-        asked = LabelledSeries().ask(texts, spec)
-        short = np.flatnonzero(asked.lengths < self.lookback)
-        if len(short):
+        rows = [self._asked(f"series {number}", parsed(number, text), spec) for number, text in enumerate(texts, 1)]
+        values = np.concatenate([np.empty((0, len(spec.inputs["values"].names)), np.float32), *rows])
+        return WindowExamples(values, np.arange(len(rows)) * self.lookback, self.lookback, 0)
+
+    def _asked(self, what: str, series: Any, spec: DataSpec) -> np.ndarray:
+        """The last `lookback` steps of a series, standardised. Raises: DataError."""
+        names, values = _table(series, what, flat=True)
+        known = spec.inputs["values"].names
+        if names not in (known, tuple(str(number) for number in range(1, len(known) + 1))):
             raise DataError(
-                f"series {short[0] + 1}: {asked.lengths[short[0]]} steps, where a forecast takes {self.lookback}.\n"
+                f"{what}: {len(names)} features a step, where {len(known)} are expected.\n"
+                f"  Expected: {', '.join(known)}. Found: {', '.join(names)}."
+            )
+        if len(values) < self.lookback:
+            raise DataError(
+                f"{what}: {len(values)} steps, where a forecast takes {self.lookback}.\n"
                 "  Give the model's lookback, or more: its last steps are read."
             )
-        return WindowExamples(standardised(asked.values, spec), asked.offsets[1:] - self.lookback, self.lookback, 0)
+        with np.errstate(over="ignore"):  # what overflows is infinite, and refused as such
+            read = standardised(values[len(values) - self.lookback :], spec)
+        if not np.isfinite(read).all():
+            raise DataError(f"{what}: a number is too far from those of the training part to be read.")
+        return read
 
     def _starts(self, own: Sequence[bool]) -> np.ndarray:
         """(windows,) where each window begins, among all steps. Raises: DataError if there is none."""
@@ -146,18 +161,25 @@ def standardised(values: np.ndarray, spec: DataSpec) -> np.ndarray:
     return ((values - np.array(scale["mean"])) / np.array(scale["std"])).astype(np.float32)
 
 
-def _table(values: Any) -> tuple[tuple[str, ...], np.ndarray]:
-    """The variables' names, and (steps, variables) float64. Raises: DataError for what is not finite numbers."""
+def _table(values: Any, what: str = "column 'values'", flat: bool = False) -> tuple[tuple[str, ...], np.ndarray]:
+    """The variables' names, and (steps, variables) float64. flat: one number a step is one variable.
+
+    Raises: DataError for what is not finite numbers.
+    """
     try:
         array = np.asarray(values)
         names = array.dtype.names
         array = (structured_to_unstructured(array) if names else array).astype(np.float64)
-    except (TypeError, ValueError):
-        raise DataError("column 'values': expected numbers, as many each step.") from None
+    except (TypeError, ValueError, OverflowError):
+        raise DataError(f"{what}: expected numbers, as many each step.") from None
+    if flat and array.ndim == 1:
+        array = array[:, None]
     if array.ndim != 2:
-        raise DataError(f"column 'values': expected (steps, variables), got {array.shape}.")
+        raise DataError(f"{what}: expected (steps, variables), got {array.shape}.")
     names = names or tuple(str(number) for number in range(1, array.shape[1] + 1))
     if not np.isfinite(array).all():
         step, variable = np.argwhere(~np.isfinite(array))[0]
-        raise DataError(f"step {step + 1}: '{names[variable]}' is missing, infinite or not a number.\n  Fill the gaps.")
+        raise DataError(
+            f"{what}, step {step + 1}: '{names[variable]}' is missing, infinite or not a number.\n  Fill the gaps."
+        )
     return names, array

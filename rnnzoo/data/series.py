@@ -106,7 +106,7 @@ class Series(RowForm):
 
     def ask(self, texts: Sequence[Any], spec: DataSpec) -> SeriesExamples:
         """Series, as arrays or as JSON: "[0.5, 0.1]" has two steps of one feature, "[[0.5, 0.1]]" one step of two."""
-        return self.encode({"values": [_parsed(row, text) for row, text in enumerate(texts, start=1)]}, spec)
+        return self.encode({"values": [parsed(row, text) for row, text in enumerate(texts, start=1)]}, spec)
 
 
 class LabelledSeries(Series):
@@ -182,7 +182,7 @@ def _numbers(column: str, number: int, row: Any) -> np.ndarray:
     try:
         with np.errstate(over="ignore"):  # what overflows is infinite, and refused as such
             array = np.asarray(row, dtype=np.float32)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise DataError(f"column '{column}', row {number}: expected numbers, got {row!r:.80}.") from None
     if not np.isfinite(array).all():
         raise DataError(
@@ -192,7 +192,7 @@ def _numbers(column: str, number: int, row: Any) -> np.ndarray:
     return array
 
 
-def _parsed(number: int, text: Any) -> Any:
+def parsed(number: int, text: Any) -> Any:
     """A series that was given as JSON, or as it is. Raises: DataError."""
     if not isinstance(text, str):
         return text

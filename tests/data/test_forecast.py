@@ -126,12 +126,41 @@ def test_a_typed_series_is_read_by_its_last_steps_in_the_datas_own_units():
     torch.testing.assert_close(batch.inputs["values"][:1], parts["train"][[22]].inputs["values"])
 
 
+def test_a_typed_series_is_scaled_as_the_training_part_is_however_large_its_numbers_are():
+    waves = 1e8 + 3 * np.sin(np.arange(40.0))  # float32 has steps of 8 there
+    form = WindowedSeries(8, 2)
+    spec, parts = parts_of(form, {"load": waves}, (30, 35, 40))
+    wanted = parts["train"][[20]].inputs["values"]
+    assert wanted.std() > 0.5
+    for typed in (waves[:28].tolist(), waves[:28, None], np.array(waves[20:28].tolist(), dtype=[("load", float)])):
+        typed = json.dumps(typed) if isinstance(typed, list) else typed
+        torch.testing.assert_close(form.ask([typed], spec)[[0]].inputs["values"], wanted, rtol=0, atol=0)
+
+
+def test_a_table_of_other_variables_or_in_another_order_is_refused():
+    form = WindowedSeries(3, 2)
+    spec, _ = parts_of(form, counted(40), (30, 35, 40))
+    table = in_time(counted(5), (5,))["train"]["values"]
+    form.ask([table], spec)
+    with pytest.raises(DataError, match=r"series 1: .*\n  Expected: v0, v1\. Found: v1, v0\."):
+        form.ask([table[["v1", "v0"]]], spec)
+
+
+def test_no_series_has_no_forecast():
+    form = WindowedSeries(3, 2)
+    spec, _ = parts_of(form, counted(40), (30, 35, 40))
+    assert len(form.ask([], spec)) == 0
+
+
 @pytest.mark.parametrize(
     ("typed", "told"),
     [
         ("[[1, 2], [3, 4]]", "series 1: 2 steps, where a forecast takes 3"),
         ("[[1, 2, 3], [4, 5, 6], [7, 8, 9]]", "3 features a step, where 2 are expected"),
-        ("[[1, 2], [3, NaN], [5, 6]]", "not a number"),
+        ("[[1, 2], [3, NaN], [5, 6]]", "series 1, step 2: '2' is missing, infinite or not a number"),
+        ("[[1, 2], [3], [5, 6]]", "series 1: expected numbers, as many each step"),
+        ("[[1, 2], [3, 1e300], [5, 6]]", "series 1: a number is too far from those of the training part"),
+        (f"[[1, 2], [3, 1{400 * '0'}], [5, 6]]", "series 1: expected numbers"),
         ("rain", "expected numbers as JSON, got 'rain'"),
     ],
 )
