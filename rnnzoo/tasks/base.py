@@ -48,6 +48,10 @@ class Task:
         """The inputs as the model reads them: the data's, unless the task reshapes them."""
         return spec.inputs
 
+    def reshaped(self, batch: Batch) -> Batch:
+        """The batch with its inputs as the model reads them, see `inputs`."""
+        return batch
+
     def head(self, features: int) -> nn.Module:
         """The layer from features to logits."""
         return nn.Linear(features, self.spec.target.size)

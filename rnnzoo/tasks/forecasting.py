@@ -56,6 +56,16 @@ class Forecasting(Task):
     def inputs(self, spec: DataSpec) -> dict[str, Field]:
         return {"values": replace(spec.inputs["values"], names=(), size=self.width)}
 
+    def reshaped(self, batch: Batch) -> Batch:
+        """Each window less its level, the series that are read apart in turn: (batch * groups, lookback, width)."""
+        x = batch.inputs["values"]
+        apart = (x - self._level(x)).unflatten(2, (self.groups, self.width)).transpose(1, 2).flatten(0, 1)
+        return Batch({"values": apart}, batch.lengths.repeat_interleave(self.groups))
+
+    def _level(self, x: Tensor) -> Tensor:
+        """(batch, 1, variables)."""
+        return x[:, -1:] if self.normalisation == "last" else torch.zeros_like(x[:, -1:])
+
     def head_of(self, architecture: Architecture, features: int) -> nn.Module:
         if isinstance(architecture, Segment):
             return SegmentHead(architecture, self.horizon, self.groups)
@@ -65,11 +75,9 @@ class Forecasting(Task):
         self, model: SequenceModel, batch: Batch, state: list[State] | None = None, step: int | None = None
     ) -> Output:
         x = batch.inputs["values"]
-        level = x[:, -1:] if self.normalisation == "last" else torch.zeros_like(x[:, -1:])
-        apart = (x - level).unflatten(2, (self.groups, self.width)).transpose(1, 2).flatten(0, 1)
-        told = self._ahead(model, Batch({"values": apart}, batch.lengths.repeat_interleave(self.groups)))
+        told = self._ahead(model, self.reshaped(batch))
         told = told.unflatten(1, (self.horizon, self.width)).unflatten(0, (len(x), self.groups))
-        return Output(told.transpose(1, 2).flatten(2) + level)  # (batch, horizon, variables)
+        return Output(told.transpose(1, 2).flatten(2) + self._level(x))  # (batch, horizon, variables)
 
     @staticmethod
     def _ahead(model: SequenceModel, batch: Batch) -> Tensor:

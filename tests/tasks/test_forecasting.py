@@ -8,6 +8,7 @@ import torch
 
 from rnnzoo.batch import Batch, DataSpec, Field
 from rnnzoo.cli import main
+from rnnzoo.gradients import reach
 from rnnzoo.model import SequenceModel
 from rnnzoo.predictor import load
 from rnnzoo.tasks.base import Output
@@ -54,6 +55,18 @@ def test_a_window_moved_up_or_down_has_its_forecast_moved_alike(architecture, in
     plain = Forecasting(SPEC, normalisation="none", channel_independent=independent)
     apart = plain.forward(model, batch_of(x + by)).logits - plain.forward(model, batch_of(x)).logits - by
     assert apart.abs().min() > 1e-3
+
+
+@pytest.mark.parametrize("independent", [False, True])
+@pytest.mark.parametrize("architecture", ["gru", {"name": "segment", "segment": 3}], ids=str)
+def test_how_far_a_window_reaches_does_not_depend_on_its_level(architecture, independent):
+    task = Forecasting(SPEC, channel_independent=independent)
+    model, x = model_of(task, architecture), torch.randn(3, LOOKBACK, 2)
+    torch.manual_seed(0)
+    sums, counts = reach(model, task.reshaped(batch_of(x)))
+    torch.manual_seed(0)
+    torch.testing.assert_close(reach(model, task.reshaped(batch_of(x + torch.tensor([5.0, -3.0]))))[0], sums)
+    assert counts.tolist() == [6 if independent else 3] * LOOKBACK  # each variable is a series of its own
 
 
 def test_a_network_that_tells_zero_says_that_all_stays_as_it_is():
@@ -144,6 +157,8 @@ def test_a_network_learns_waves_from_a_csv_file_and_goes_on_with_a_typed_one(her
     capsys.readouterr()
     assert main(["validate", "run", "--json", "--data.eval_batch_size", "7"]) == 0
     assert json.loads(capsys.readouterr().out)["val/mse"] == pytest.approx(summary["metrics"]["val/mse"], rel=1e-5)
+    assert main(["gradients", "run", "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["run"]) == 24  # steps of lookback
     (here / "waves.csv").unlink()
     typed = json.dumps([wave(step) for step in range(1000, 1024)])
     (answer,) = load("run").predict([typed])
