@@ -15,10 +15,11 @@ import csv
 import fnmatch
 import io
 import json
+import math
 import os
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from statistics import fmean, stdev
 from typing import Any
@@ -70,13 +71,13 @@ def manifest(run: str | Path) -> dict[str, Any]:
     else:
         told = runs.read(run)
         facts = told["summary"] | {"config": told["config"]}
-    if facts.get("status") != "finished" or not isinstance(facts["config"], dict):
+    if facts.get("status") != "finished":
         raise _refused(run, f"it is {facts.get('status', 'no finished run')}", "Wait for its end, or run it again.")
-    if missing := [key for key in KEPT if key not in facts] + ["best.mode"] * ("mode" not in facts.get("best", {})):
+    if missing := [key for key in KEPT if key not in facts]:
         raise _refused(run, f"its summary does not tell {', '.join(missing)}", "Run it again, with this rnnzoo.")
+    if flaw := _flaw(facts):
+        raise _refused(run, flaw, "Only a whole run whose test part was scored counts; run it again.")
     name = _recipe_of(run, facts)
-    if not isinstance(facts["metrics"].get(scored(facts)), float):
-        raise _refused(run, f"it has no {scored(facts)}", "Only a run whose test part was scored counts.")
     config = {key: _local(value) for key, value in facts["config"].items() if key not in ("name", "tracking")}
     return {"recipe": name, "digest": digest(name), **{key: facts[key] for key in KEPT}, "config": config}
 
@@ -155,9 +156,49 @@ def _kept(path: Path) -> dict[str, Any]:
         facts = json.loads(path.read_text(encoding="utf-8"))
         if not (isinstance(facts, dict) and {"recipe", "digest", "config", *KEPT} <= facts.keys()):
             raise ValueError("it does not hold a run's facts")
+        if flaw := _flaw(facts):
+            raise ValueError(flaw)
         return facts
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise RunError(f"cannot read the manifest {path}: {error}.") from error
+
+
+def _flaw(facts: Mapping[str, Any]) -> str | None:
+    """What of a run's facts is not as it should be, by its key; None if nothing is."""
+    for key, (what, holds) in FACTS.items():
+        value: Any = facts
+        for name in key.split("."):
+            value = value.get(name) if isinstance(value, Mapping) else None
+        if not holds(value):
+            return f"its {key} is {value!r:.80}, not {what}"
+    for name in (scored(facts), facts["best"]["monitor"]):
+        value = facts["metrics"].get(name)
+        if value is None:
+            return f"it has no {name}"
+        if not _is_number(value):
+            return f"its metrics.{name} is {value!r:.80}, not a finite number"
+    return None
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+NUMBER, COUNT = ("a finite number", _is_number), ("a whole number", lambda value: type(value) is int)
+TEXT, MAPPING = ("text", _is_text), ("a mapping", lambda value: isinstance(value, dict))
+NUMBER_OR_NONE = ("a finite number or null", lambda value: value is None or _is_number(value))
+TEXT_OR_NONE = ("text or null", lambda value: value is None or _is_text(value))
+FACTS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "recipe": TEXT, "seed": COUNT, "config": MAPPING, "metrics": MAPPING, "data.sizes": MAPPING,
+    "best.monitor": TEXT, "best.mode": ("max or min", lambda value: value in ("max", "min")),
+    "parameters": COUNT, "epochs": COUNT, "train_seconds": NUMBER, "cpu_seconds": NUMBER_OR_NONE,
+    "peak_memory_bytes": NUMBER_OR_NONE, "threads": COUNT, "hardware.cpu": TEXT, "hardware.gpu": TEXT_OR_NONE,
+    "commit": TEXT_OR_NONE,
+}  # fmt: skip
 
 
 # -- the table ------------------------------------------------------------------------------------------------------

@@ -132,6 +132,41 @@ def test_a_recipe_has_one_digest_for_all_seeds_and_another_once_it_says_otherwis
     assert digests[0] == digests[1] != digests[2]
 
 
+def without(section, key):
+    """These facts, of which one is not told."""
+    return {section: {name: value for name, value in facts()[section].items() if name != key}}
+
+
+DAMAGED = [
+    ({"metrics": {}}, "it has no test/accuracy"),
+    ({"metrics": facts()["metrics"] | {"test/accuracy": "0.9"}}, "its metrics.test/accuracy is '0.9', not a finite"),
+    ({"metrics": facts()["metrics"] | {"test/accuracy": float("nan")}}, "its metrics.test/accuracy is nan, not a fin"),
+    ({"metrics": facts()["metrics"] | {"val/accuracy": True}}, "its metrics.val/accuracy is True, not a finite number"),
+    (without("metrics", "val/accuracy"), "it has no val/accuracy"),
+    ({"metrics": [0.9]}, "its metrics is [0.9], not a mapping"),
+    ({"best": None}, "its best.monitor is None, not text"),
+    (without("best", "mode"), "its best.mode is None, not max or min"),
+    ({"data": {}}, "its data.sizes is None, not a mapping"),
+    (without("data", "sizes"), "its data.sizes is None, not a mapping"),
+    ({"hardware": {}}, "its hardware.cpu is None, not text"),
+    ({"train_seconds": None}, "its train_seconds is None, not a finite number"),
+    ({"seed": None}, "its seed is None, not a whole number"),
+    ({"commit": 7}, "its commit is 7, not text or null"),
+]
+
+
+@pytest.mark.parametrize(("changes", "why"), DAMAGED)
+def test_facts_that_are_damaged_are_refused_by_their_key(tmp_path, changes, why):
+    (told,) = manifests([0.9])
+    place = tmp_path / "toy_tags-seed1.json"
+    place.write_text(json.dumps(told | changes))
+    folder = run_folder(tmp_path / "run")
+    (folder / "summary.json").write_text(json.dumps(facts() | changes))
+    for run, first in ((folder, f"{folder} does not count: "), (place, f"cannot read the manifest {place}: ")):
+        with pytest.raises(RunError, match=re.escape(first + why)):
+            results.manifest(run)
+
+
 # -- the table ------------------------------------------------------------------------------------------------------
 
 
