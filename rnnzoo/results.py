@@ -37,6 +37,8 @@ FREE = (  # what runs of one recipe may differ in
     "name", "seed", "engine", "tracking", "trainer.accelerator", "trainer.enable_progress_bar",
     "trainer.log_every_n_steps",
 )  # fmt: skip
+ALIKE = ("data.id", "data.revision", "data.sizes", "parameters")  # in all runs that a row is the mean of
+PIN = "#sha256="  # after a file's address, before its digest
 COLUMNS = (
     "recipe", "metric", "direction", "mean", "std", "seeds", "dev", "parameters", "epochs", "train_seconds",
     "cpu_seconds", "peak_memory_bytes", "hardware", "commit", "digest", "command", "published", "source",
@@ -111,9 +113,22 @@ def _recipe_of(run: str | Path, facts: Mapping[str, Any]) -> str:
         says = _leaves(recipes.resolve(recipes.read(name)))
         changed = [key for key in says | ran if _file(says.get(key)) != _file(ran.get(key)) and not _free(key)]
         if not changed:
+            _pinned(run, name, facts, says, ran)
             return name
     told = f"{changed[0]} was {ran.get(changed[0])!r} and is {says.get(changed[0])!r}"
     raise _refused(run, f"recipe '{names[-1]}' says otherwise: {told}", "Run the recipe as it stands.")
+
+
+def _pinned(
+    run: str | Path, name: str, facts: Mapping[str, Any], says: Mapping[str, Any], ran: Mapping[str, Any]
+) -> None:
+    """Raises: RunError for a run on a file of its own where the recipe names the digest of another."""
+    for key, value in says.items():
+        pin = value.partition(PIN)[2] if isinstance(value, str) and key.startswith("data.") else ""
+        found = str(ran.get(key)).partition(PIN)[2] or facts["data"].get("revision")
+        if pin and pin.lower() != str(found).lower():
+            told = f"{key} was {ran.get(key)!r}, of SHA-256 {found}, and is {value!r}"
+            raise _refused(run, f"recipe '{name}' says otherwise: {told}", "Run the recipe as it stands.")
 
 
 def _file(value: Any) -> Any:
@@ -140,10 +155,15 @@ def _refused(run: str | Path, why: str, remedy: str) -> RunError:
 def keep(run: str | Path) -> Path:
     """Keep a run's manifest beside the recipes; one of the same recipe and seed is replaced. Raises: RunError."""
     facts = manifest(run)
-    path = folder() / f"{runs.slug(facts['recipe'])}-seed{facts['seed']}.json"
+    path = folder() / _place(facts)
     path.parent.mkdir(exist_ok=True)
     write_text(path, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
     return path
+
+
+def _place(facts: Mapping[str, Any]) -> str:
+    """The name of the file that a run's facts are kept in."""
+    return f"{runs.slug(facts['recipe'])}-seed{facts['seed']}.json"
 
 
 def kept() -> list[dict[str, Any]]:
@@ -166,9 +186,7 @@ def _kept(path: Path) -> dict[str, Any]:
 def _flaw(facts: Mapping[str, Any]) -> str | None:
     """What of a run's facts is not as it should be, by its key; None if nothing is."""
     for key, (what, holds) in FACTS.items():
-        value: Any = facts
-        for name in key.split("."):
-            value = value.get(name) if isinstance(value, Mapping) else None
+        value = _value(facts, key)
         if not holds(value):
             return f"its {key} is {value!r:.80}, not {what}"
     for name in (scored(facts), facts["best"]["monitor"]):
@@ -178,6 +196,14 @@ def _flaw(facts: Mapping[str, Any]) -> str | None:
         if not _is_number(value):
             return f"its metrics.{name} is {value!r:.80}, not a finite number"
     return None
+
+
+def _value(facts: Mapping[str, Any], key: str) -> Any:
+    """What stands at a dotted key; None if nothing does."""
+    value: Any = facts
+    for name in key.split("."):
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
 
 
 def _is_number(value: Any) -> bool:
@@ -207,7 +233,7 @@ FACTS: dict[str, tuple[str, Callable[[Any], bool]]] = {
 def rows(manifests: Iterable[Mapping[str, Any]]) -> tuple[list[Row], list[str]]:
     """One row for each recipe, in alphabetical order, and why recipes have none. The order of runs does not matter.
 
-    Raises: ZooError for two runs of one recipe and seed.
+    Raises: ZooError for two runs of one recipe and seed, or for runs of one recipe on data that are not alike.
     """
     groups: dict[str, list[Mapping[str, Any]]] = {}
     for facts in manifests:
@@ -228,6 +254,16 @@ def _row(name: str, group: Sequence[Mapping[str, Any]], printed: Mapping[str, An
     seeds = [facts["seed"] for facts in group]
     if len(set(seeds)) < len(seeds):
         raise ZooError(f"two runs of {name} have the same seed.\n  Give one run for each seed.")
+    for key in ALIKE:
+        told = [_value(facts, key) for facts in group]
+        other = next((place for place, value in enumerate(told) if value != told[0]), None)
+        if other is not None:
+            raise ZooError(
+                f"runs of {name} are not alike: {key} is {told[0]!r:.80} of seed {seeds[0]}, "
+                f"{told[other]!r:.80} of seed {seeds[other]}.\n"
+                f"  Kept, they are {_place(group[0])} and {_place(group[other])}.\n"
+                "  Run the older one again, then `rnnzoo results RUN --keep`."
+            )
     chosen_by = group[0]["best"]["monitor"]
     scores = [facts["metrics"][scored(facts)] for facts in group]
     return {

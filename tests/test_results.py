@@ -89,7 +89,7 @@ def test_a_run_that_is_not_a_whole_one_of_its_recipe_is_refused(tmp_path, config
         results.manifest(run_folder(tmp_path / "run", config, **given))
 
 
-def test_a_file_may_lie_anywhere_and_is_kept_by_its_name(tmp_path, monkeypatch):
+def test_a_file_may_lie_anywhere_if_its_digest_is_the_one_named_and_is_kept_by_its_name(tmp_path, monkeypatch):
     (tmp_path / "recipes").mkdir()
     monkeypatch.setattr(recipes, "folder", lambda: tmp_path / "recipes")
     said = {
@@ -97,13 +97,18 @@ def test_a_file_may_lie_anywhere_and_is_kept_by_its_name(tmp_path, monkeypatch):
         "task": "sentiment",
     }
     (tmp_path / "recipes" / "mine.yaml").write_text(json.dumps(said))
-    for train, counts in (("/here/a.csv", True), ("/here/other.csv", False)):
+    for train, revision, why in (
+        ("/here/a.csv", "1", None),
+        ("/here/other.csv", "1", "data.train was '/here/other.csv' and is 'a.csv'"),
+        ("/here/a.csv", "2", "data.test was '/there/b.csv', of SHA-256 2, and is 'https://x.org/b.csv#sha256=1'"),
+    ):
         ran = recipes.resolve(recipes.of(said | {"data": said["data"] | {"train": train, "test": "/there/b.csv"}}))
-        folder = run_folder(tmp_path / "run", ran, recipe="mine")
-        if counts:
+        data = facts()["data"] | {"revision": revision}
+        folder = run_folder(tmp_path / "run", ran, recipe="mine", data=data)
+        if why is None:
             assert results.manifest(folder)["config"]["data"]["train"] == "a.csv"
         else:
-            with pytest.raises(RunError, match=r"data\.train was '/here/other\.csv' and is 'a\.csv'"):
+            with pytest.raises(RunError, match=re.escape(why)):
                 results.manifest(folder)
 
 
@@ -194,6 +199,22 @@ def test_a_row_has_the_mean_and_the_standard_deviation_whatever_the_order_of_run
 def test_two_runs_of_one_seed_are_refused():
     with pytest.raises(ZooError, match="two runs of toy_tags have the same seed"):
         results.rows([*manifests([0.5]), *manifests([0.6])])
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [
+        ({"data": facts()["data"] | {"id": "another"}}, "data.id is 'rnnzoo/ToyTags' of seed 1, 'another' of seed 3"),
+        ({"data": facts()["data"] | {"revision": "b"}}, "data.revision is None of seed 1, 'b' of seed 3"),
+        ({"data": facts()["data"] | {"sizes": {"train": 9, "dev": 5, "test": 5}}}, "data.sizes is {'train': 10, "),
+        ({"parameters": 101}, "parameters is 100 of seed 1, 101 of seed 3"),
+    ],
+)
+def test_runs_on_different_data_have_no_common_row(changes, key):
+    one, two, three = manifests([0.5, 0.6, 0.7])
+    with pytest.raises(ZooError, match=re.escape(f"runs of toy_tags are not alike: {key}")) as error:
+        results.rows([three | changes, one, two])
+    assert "toy_tags-seed1.json and toy_tags-seed3.json" in str(error.value)
 
 
 def test_a_recipe_that_was_changed_or_is_gone_has_no_row():
