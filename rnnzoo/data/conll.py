@@ -96,8 +96,8 @@ class ConllFiles(FileSource):
 
     def columns(self, path: Path) -> Columns:
         is_conllu = path.suffix.lower() == ".conllu"
-        sentences: list[list[list[str]]] = [[]]
-        first, count = 0, 0  # the file's first word: its line, and its columns
+        sentences: list[list[int]] = [[]]  # places in `lines`
+        lines: list[tuple[int, list[str]]] = []  # each word's line, counted from 1, and its columns
         for number, line in enumerate(decoded(path, self.encoding).split("\n"), start=1):
             line = line.removesuffix("\r")
             if not line.strip(" \t") or line.startswith("-DOCSTART-"):
@@ -106,22 +106,26 @@ class ConllFiles(FileSource):
             if is_conllu and re.match(r"#|\d+[-.]\d+\t", line):
                 continue
             values = line.split("\t") if "\t" in line else re.split(" +", line.strip(" "))
-            first, count = (first, count) if first else (number, len(values))
-            if len(values) != count:
+            lines.append((number, [value.strip(" ") for value in values]))
+            if len(values) != len(lines[0][1]):
                 raise DataError(
-                    f"{path}, line {number}: {len(values)} columns, where line {first} has {count}.\n"
+                    f"{path}, line {number}: {len(values)} columns, where line {lines[0][0]} has {len(lines[0][1])}.\n"
                     f"  Found: {line:.80}\n"
                     "  A blank line ends a sentence; a word with blanks in it needs columns separated by tabs."
                 )
-            sentences[-1].append(values)
-        if not first:
+            sentences[-1].append(len(lines) - 1)
+        if not lines:
             raise DataError(f"{path} has no words.\n  Give a line for each word, and a blank one after each sentence.")
-        word, tag = self._places(path, count)
-        rows = [rows for rows in sentences if rows]
-        return {
-            "words": [[values[word] for values in row] for row in rows],
-            "tags": [[values[tag] for values in row] for row in rows],
-        }
+        places = dict(zip(("words", "tags"), self._places(path, len(lines[0][1])), strict=True))
+        for name, place in places.items():
+            blank = next((number for number, values in lines if not values[place]), None)
+            if blank is not None:
+                raise DataError(
+                    f"{path}, line {blank}: column {place + 1} is empty, where {name} stand.\n"
+                    "  Give each word one tag; a blank line ends a sentence."
+                )
+        rows = [row for row in sentences if row]
+        return {name: [[lines[word][1][place] for word in row] for row in rows] for name, place in places.items()}
 
     def _places(self, path: Path, count: int) -> tuple[int, int]:
         """Where the words and the tags stand, from 0. Raises: DataError if there are not so many columns."""

@@ -67,6 +67,18 @@ def test_words_in_columns_of_tabs_may_hold_blanks(tmp_path):
     assert columns(write(tmp_path / "a.tsv", "New York\tB-LOC\nwins\tO\n"))["words"] == [["New York", "wins"]]
 
 
+def test_blanks_around_a_tab_belong_to_no_word_and_no_tag(tmp_path):
+    found = columns(write(tmp_path / "a.tsv", "EU \t B-ORG\nNew York\tB-LOC \n"))
+    assert found == {"words": [["EU", "New York"]], "tags": [["B-ORG", "B-LOC"]]}
+
+
+@pytest.mark.parametrize(
+    ("line", "told"), [("call\t", "column 2 is empty, where tags"), ("\tO", "column 1 is empty, where words")]
+)
+def test_a_word_or_a_tag_that_is_not_there_is_told_with_its_line(tmp_path, line, told):
+    assert f"a.tsv, line 2: {told} stand." in refused(write(tmp_path / "a.tsv", f"EU\tB-ORG\n{line}\n"))
+
+
 def test_conll_u_has_words_and_universal_tags_without_comments_contractions_and_empty_words(tmp_path):
     assert columns(write(tmp_path / "a.conllu", CONLLU)) == {
         "words": [["I", "do", "n't"], ["#"]],
