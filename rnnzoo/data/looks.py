@@ -35,8 +35,9 @@ def letters_field(words: Sequence[str]) -> Field:
 
 
 def letters(words: Sequence[str], field: Field) -> np.ndarray:
-    """(words, letters of the longest) int64 letters, PAD after each one's last."""
-    return Encoder.from_field(field).encode(words, blank=None)[0].padded(range(len(words)), PAD)
+    """(words, letters of the longest, at least one) int64 letters, PAD after each one's last."""
+    found = Encoder.from_field(field).encode(words, blank=None)[0].padded(range(len(words)), PAD)
+    return found if found.shape[1] else np.full((len(words), 1), PAD, np.int64)
 
 
 def shapes_field(words: Sequence[str]) -> Field:

@@ -28,11 +28,13 @@ class TaggedExamples(RowExamples):
 
     words: the number of each distinct word. looks: by input, a row for each distinct word: (words, letters) or
     (words,) int64; the last one is for padding. asked: the words themselves, where they were cut from a typed text.
+    nothing: what is told of a text without words.
     """
 
     words: Ragged = field(kw_only=True)
     looks: dict[str, np.ndarray] = field(kw_only=True)
     asked: list[list[str]] | None = None
+    nothing: dict[str, Any] = field(default_factory=dict)
 
     def arrays(self) -> list[np.ndarray]:
         return [*super().arrays(), *((self.words.flat, *self.looks.values()) if self.looks else ())]
@@ -48,7 +50,9 @@ class TaggedExamples(RowExamples):
         return batch
 
     def told(self, row: int) -> dict[str, Any]:
-        return {} if self.asked is None else {"words": self.asked[row]}
+        if self.asked is None:
+            return {}
+        return {"words": self.asked[row], **({} if self.asked[row] else self.nothing)}
 
 
 class TaggedText(RowForm):
@@ -98,7 +102,8 @@ class TaggedText(RowForm):
         """Typed texts: a word is what blanks separate, without the punctuation around it if that makes it known."""
         encoder = Encoder.from_field(spec.inputs["tokens"])
         rows = [[word for piece in text.split() for word in bare(piece, encoder)] for text in texts]
-        return replace(self.encode({"words": rows}, spec), asked=rows)
+        nothing: dict[str, Any] = {"tags": [], **({"spans": []} if spec.target.options.get("scheme") else {})}
+        return replace(self.encode({"words": rows}, spec), asked=rows, nothing=nothing)
 
     def fit(self, train: Columns) -> DataSpec:
         self.rows(train, need_target=True)
@@ -124,6 +129,14 @@ class TaggedText(RowForm):
                 "  Such a tag is O, or B, I, E or S with a type, as in B-PER. For other tags, leave scheme out."
             )
         if found is None:
+            alike = [name for name in names if spans.TAG.fullmatch(name) and name != spans.OUTSIDE]
+            if alike:
+                strange = next(name for name in names if not spans.TAG.fullmatch(name))
+                warnings.warn(
+                    f"tags such as {alike[0]!r} look like parts of spans, but {strange!r} is no tag of a span: all are "
+                    "taken for plain tags, told by accuracy; `scheme` tells which tags are not in it",
+                    stacklevel=2,
+                )
             return Field("tags", names)
         scheme = self.scheme or found.scheme
         kinds = sorted({name[2:] for name in names if name != spans.OUTSIDE})

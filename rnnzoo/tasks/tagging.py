@@ -82,7 +82,7 @@ class Tagging(Task):
         return total / max(self.count(batch), 1)
 
     def count(self, batch: Batch) -> int:
-        return batch.tokens
+        return batch.tokens if batch.target is None else int((batch.target != IGNORE).sum())
 
     def metrics(self) -> MetricCollection:
         n = len(self.spec.labels)

@@ -105,6 +105,12 @@ def test_a_part_in_another_scheme_is_brought_to_the_one_of_training():
     assert other.notes["scheme"] == "iob1"
 
 
+def test_a_tag_that_is_no_spans_among_those_that_are_is_warned_of():
+    with pytest.warns(UserWarning, match="tags such as 'B-X' look like parts of spans, but 'b-X' is no tag of a span"):
+        spec = TaggedText().fit({"words": [["a", "b", "c"]], "tags": [["B-X", "b-X", "O"]]})
+    assert spec.labels == ("B-X", "O", "b-X") and not spec.target.options
+
+
 @pytest.mark.parametrize(("scheme", "letters"), [("iob1", "IB"), ("iob2", "IB"), ("bioes", "IEBS")])
 def test_each_letter_of_a_scheme_is_one_label_and_neighbours_of_a_type_stay_apart(scheme, letters):
     form = TaggedText(scheme=scheme)
@@ -148,7 +154,7 @@ def test_an_empty_sentence_is_one_unknown_word_without_letters_or_a_tag():
     form, spec = both(characters=True, case=True)
     batch = form.encode({"words": [[]], "tags": [[]]}, spec).collate([0])
     assert batch.inputs["tokens"].tolist() == [[UNK]] and batch.target.tolist() == [[IGNORE]]
-    assert not batch.inputs["characters"].any() and not batch.inputs["case"].any()
+    assert batch.inputs["characters"].tolist() == [[[PAD]]] and batch.inputs["case"].tolist() == [[PAD]]
 
 
 def test_a_sentence_beyond_the_limit_is_cut_with_all_that_belongs_to_it():
@@ -163,7 +169,7 @@ def test_typed_words_lose_the_punctuation_that_makes_them_unknown_and_no_other()
     form, spec = both(lowercase=True, characters=True, case=True)
     examples = form.ask(["(John lives in the U.S.!)", "", "..."], spec)
     assert examples.told(0) == {"words": ["(", "John", "lives", "in", "the", "U.S.", "!", ")"]}
-    assert examples.told(1) == {"words": []}
+    assert examples.told(1) == {"words": [], "tags": [], "spans": []}
     assert examples.told(2)["words"] == [".", ".", "."]
     assert form.ask(["!" * 10**6], spec).told(0) == {"words": ["!" * 10**6]}
 

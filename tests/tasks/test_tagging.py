@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rnnzoo.batch import IGNORE, Batch, DataSpec, Field
+from rnnzoo.data.tagged import TaggedText
 from rnnzoo.model import SequenceModel
 from rnnzoo.spans import LETTERS, letters
 from rnnzoo.tasks.base import Output
@@ -152,6 +153,29 @@ def test_spans_are_right_only_with_their_type_and_both_ends():
     found = ["B-X", "E-X", "S-X", "S-X", "S-X"]  # two right, two false, one missed
     metric.update(*(torch.tensor([[SPANS.index(tag) for tag in tags]]) for tags in (found, true)))
     assert metric.compute().item() == pytest.approx(2 * 2 / (2 * 2 + 2 + 1))
+
+
+@pytest.mark.parametrize("texts", [[""], ["", "Ann sees Bob"]])
+def test_a_text_without_words_is_told_no_tag(texts):
+    form = TaggedText(characters=True, case=True)
+    rows = {"words": [["Ann", "sees", "Bob"], ["Bob", "sees", "Ann"]], "tags": [["B-X", "O", "B-X"]] * 2}
+    task = Tagging(form.fit(rows))
+    examples = form.ask(texts, task.spec)
+    batch = examples.collate(range(len(texts)))
+    answers = dict(zip(batch.index.tolist(), task.predictions(model_of(task), batch), strict=True))
+    assert answers[0] | examples.told(0) == {"words": [], "tags": [], "spans": []}
+    assert all(len(answers[row]["tags"]) == 3 for row in range(1, len(texts)))
+
+
+def test_a_sentence_without_words_counts_for_nothing():
+    form = TaggedText()
+    rows = {"words": [["Ann", "sees"], []], "tags": [["B-X", "O"], []]}
+    task = Tagging(form.fit(rows))
+    examples = form.encode(rows, task.spec)
+    both, alone = examples.collate([0, 1]), examples.collate([0])
+    model = model_of(task)
+    assert task.count(both) == task.count(alone) == 2
+    torch.testing.assert_close(task.loss(task.forward(model, both), both), task.loss(task.forward(model, alone), alone))
 
 
 @pytest.mark.parametrize("scheme", sorted(LETTERS))
