@@ -14,7 +14,7 @@ from rnnzoo import pretrained as shipped
 from rnnzoo.batch import UNK
 from rnnzoo.data.batching import BucketBatches
 from rnnzoo.data.forms import FORMS
-from rnnzoo.errors import RunError, ZooError, unknown
+from rnnzoo.errors import DataError, RunError, ZooError, unknown
 from rnnzoo.experiment import make_module, origin
 from rnnzoo.tasks.continuation import Continuation, continued
 from rnnzoo.tasks.next_word import NextWord
@@ -71,7 +71,7 @@ class Predictor:
                 shares = (batch.inputs["tokens"] == UNK).sum(1) / batch.lengths.clamp(min=1)
                 found = [{**told, "unknown_share": share} for told, share in zip(found, shares.tolist(), strict=True)]
             for row, answer in zip(batch.index.tolist(), found, strict=True):
-                answers[row] = examples.told(row) | answer
+                answers[row] = answer | examples.told(row)
         return answers
 
     def generate(self, prompt: str = "", length: int = 100, **how: Any) -> Continuation:
@@ -88,19 +88,31 @@ class Predictor:
 
     def stream(self, texts: Iterable[str]) -> Iterator[tuple[str, dict[str, Any]]]:
         """Each text with its answer, in order, reading a bounded part of `texts` ahead."""
-        some: list[str] = []
-        size = 0
-        try:
-            for text in texts:
-                some.append(text)
-                size += len(text)
-                if len(some) >= AHEAD or size >= AHEAD_CHARACTERS:
-                    yield from zip(some, self.predict(some), strict=True)
-                    some, size = [], 0
-        except ZooError:  # a text that cannot be read: those before it are answered first
-            yield from zip(some, self.predict(some), strict=True)
-            raise
-        yield from zip(some, self.predict(some), strict=True)
+        for some in _bounded(texts):
+            try:
+                answers = self.predict(some)
+            except DataError:  # a text that cannot be asked: those before it are answered first
+                for text in some:
+                    yield text, self.predict([text])[0]
+                raise
+            yield from zip(some, answers, strict=True)
+
+
+def _bounded(texts: Iterable[str]) -> Iterator[list[str]]:
+    """The texts in lists that are not too large; if one cannot be read, those before it come first."""
+    some: list[str] = []
+    size = 0
+    try:
+        for text in texts:
+            some.append(text)
+            size += len(text)
+            if len(some) >= AHEAD or size >= AHEAD_CHARACTERS:
+                yield some
+                some, size = [], 0
+    except ZooError:
+        yield some
+        raise
+    yield some
 
 
 def load(run: str | Path, device: str | torch.device = "cpu") -> Predictor:

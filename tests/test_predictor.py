@@ -139,6 +139,21 @@ def test_texts_before_a_broken_one_are_answered(model):
         next(stream)
 
 
+def test_texts_before_one_that_cannot_be_asked_are_answered(model, monkeypatch):
+    ask = model.form.ask
+
+    def picky(texts, spec):
+        if "ugly" in texts:
+            raise DataError("'ugly' cannot be asked")
+        return ask(texts, spec)
+
+    monkeypatch.setattr(model.form, "ask", picky)
+    stream = model.stream(["good", "bad", "ugly", "good"])
+    assert [next(stream)[0], next(stream)[0]] == ["good", "bad"]
+    with pytest.raises(DataError, match="'ugly' cannot be asked"):
+        next(stream)
+
+
 # -- other tasks ----------------------------------------------------------------------------------------------------
 
 

@@ -53,8 +53,9 @@ class MaskedExamples(RowExamples):
         return batch
 
     def gaps(self, row: int, drawing: tuple[int, ...]) -> np.ndarray:
-        """Where a row's gaps are: never at a special token."""
-        known = np.flatnonzero(self.tokens[row] >= len(SPECIALS))
+        """Where a row's gaps are: never at a special token, nor where one is written."""
+        tokens = self.tokens[row]
+        known = np.flatnonzero((tokens >= len(SPECIALS)) & (tokens != self.gap))
         count = min(len(known), max(1, round(self.rate * len(known))))
         return np.random.default_rng((*drawing, row)).choice(known, count, replace=False)
 
@@ -81,6 +82,7 @@ class MaskedText(RowForm):
 
     name = "masked_text"
     columns = ("text",)
+    free = RowForm.free | {"rate"}
     batching = MaskedBatches
 
     def __init__(
@@ -127,11 +129,13 @@ class MaskedText(RowForm):
         field = spec.inputs["tokens"]
         tokens, _ = Encoder.from_field(field).encode([WRITTEN_GAP.sub(f" {GAP} ", text) for text in texts])
         gap = field.names.index(GAP)
-        for number in range(len(tokens)):
+        limit = field.options["max_length"]
+        for number, text in enumerate(texts):
             if gap not in tokens[number]:
+                where = f" among its first {limit} tokens" if limit else ""
                 raise DataError(
-                    f"text {number + 1} has no gap among its first {field.options['max_length']} tokens: "
-                    f"{texts[number]!r:.80}.\n  Write {GAP} where a word is missing, as in 'the dog {GAP} loudly'."
+                    f"there is no gap{where} in {text!r:.80}.\n"
+                    f"  Write {GAP} where a word is missing, as in 'the dog {GAP} loudly'."
                 )
         return RowExamples(tokens)
 

@@ -81,8 +81,18 @@ def test_a_gap_is_typed_as_two_underscores_or_more_wherever_it_stands(unit):
 
 def test_a_text_without_a_gap_is_refused():
     form, spec, _ = made()
-    with pytest.raises(DataError, match="text 2 has no gap among its first 100 tokens: 'w1 w2'"):
+    with pytest.raises(DataError, match="there is no gap among its first 100 tokens in 'w1 w2'"):
         form.ask(["w1 ____", "w1 w2"], spec)
+
+
+def test_a_gap_that_is_written_in_a_training_text_is_never_asked_for():
+    form = FORMS["masked_text"](unit="space", rate=0.9)
+    rows = {"text": ["w1 ____ w2 w1", "w2 w2 w1 w1"]}
+    spec = form.fit(rows)
+    examples = form.encode(rows, spec)
+    target = examples.collate(next(iter(form.batches(examples, training=False)))).target
+    assert (target != IGNORE).sum() > 2
+    assert spec.inputs["tokens"].names.index(GAP) not in target
 
 
 @pytest.mark.parametrize("rate", [-0.1, 1.0, "many"])
