@@ -212,13 +212,21 @@ def evaluate(
 ) -> dict[str, float]:
     """The loss and metrics of a run's best checkpoint on the "dev" or "test" part of its data.
 
-    overrides: keys of the recipe's `trainer` and `data` to set otherwise. dynamic: a language model also goes on
+    overrides: keys of the recipe's `trainer` and `data` to set otherwise, but for what the model was built for, such as
+    the vocabulary's size. dynamic: a language model also goes on
     learning from the part, on the CPU, at a rate chosen on dev (see `rnnzoo.dynamic`); these are numbers of their own.
-    Raises: RunError, DataError.
+    Raises: RecipeError, RunError, DataError.
     """
     kept = checkpoint.load(checkpoint.locate(runs.find(run)))
     recipe, spec = origin(kept)
     registry.require(kept.meta["parts"])
+    form = FORMS[registry.load("datasets", recipe["data"]["name"]).form]
+    for key in (overrides or {}).get("data", {}):
+        if key in signature(form).keys() - form.free:
+            raise RecipeError(
+                f"command line: data.{key}: the model was built for it, and it cannot be changed after training.\n"
+                f"  Free to change: where the data are, and {', '.join(sorted(form.free & signature(form).keys()))}."
+            )
     recipe = recipe | {key: recipe[key] | dict(given) for key, given in (overrides or {}).items()}
     recipe = recipes.resolve(recipes.of(recipe, recipe["name"]))
     data = make_data(recipe, spec)

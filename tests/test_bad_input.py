@@ -327,6 +327,7 @@ def test_a_run_whose_data_are_gone_is_told_where_they_were(told, run):
         ("--model.dropout=0.5", "command line: model: cannot be changed after training."),
         ("--seed=2", "command line: seed: cannot be changed after training."),
         ("--data.name=imdb", "command line: data.name: cannot be changed after training."),
+        ("--data.max_length=5", "command line: data.max_length: the model was built for it"),
         ("--trainer=3", "command line: trainer: cannot be changed after training."),
         ("--trainer.precison=64-true", "reviews: trainer.precison: unknown key.\n  Did you mean 'precision'?"),
         ("--data.batch_size=0", "reviews: data.batch_size: must be a whole number >= 1, got 0."),

@@ -107,11 +107,13 @@ class Form(ABC):
     """A kind of examples: makes the vocabulary, encodes rows, and cuts them into batches.
 
     name: the form's name. columns: what it reads. target: the one column of these that prediction does without.
+    free: the parameters that a trained model leaves free; it was built for the others.
     """
 
     name: ClassVar[str]
     columns: ClassVar[tuple[str, ...]]
     target: ClassVar[str | None] = None
+    free: ClassVar[frozenset[str]] = frozenset({"batch_size", "batch_tokens", "eval_batch_size"})
 
     @abstractmethod
     def fit(self, train: Columns) -> DataSpec:

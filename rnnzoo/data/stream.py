@@ -71,6 +71,7 @@ class TextStream(Form):
 
     name = "text_stream"
     columns = ("text",)
+    free = Form.free | {"tbptt_steps", "tbptt_jitter"}
 
     def __init__(
         self,
