@@ -46,7 +46,10 @@ class DynamicEvaluation:
         self.trained = [w.clone() for w in self.weights]
         squares = [torch.zeros_like(w) for w in self.weights]
         windows = 0
-        for batch in islice(data.train_dataloader(), TRAINING_WINDOWS):
+        data.prepare()
+        examples = data.parts["train"]  # all of it, whatever share of it a process would train on
+        for window in islice(data.form.batches(examples, training=True, seed=data.seed), TRAINING_WINDOWS):
+            batch = examples[window]
             gradients = self._gradients(task.loss(task.forward(model, batch), batch))
             torch._foreach_addcmul_(squares, gradients, gradients)
             windows += 1

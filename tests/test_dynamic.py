@@ -1,4 +1,6 @@
+import copy
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -48,6 +50,13 @@ def test_a_window_is_scored_before_it_is_learnt_from(evaluation):
     wanted = math.exp((loss.item() * counts[0] + then.item() * counts[1]) / sum(counts))
     assert evaluation.perplexity("dev", lr, tokens=sum(counts)) == pytest.approx(wanted, rel=1e-4)
     assert evaluation.perplexity("dev", lr, tokens=counts[0]) == pytest.approx(math.exp(loss.item()), rel=1e-5)
+
+
+def test_the_scales_are_those_of_all_training_windows_whatever_the_process(evaluation):
+    other = copy.copy(evaluation.data)
+    other.trainer = SimpleNamespace(global_rank=1, world_size=2)
+    again = DynamicEvaluation(evaluation.task, evaluation.model, other)
+    torch.testing.assert_close(again.scales, evaluation.scales)
 
 
 def test_the_scale_is_one_over_the_root_mean_square_of_gradients_in_training(evaluation):

@@ -63,7 +63,7 @@ def continued(
                 step, select, state, start[-1:], size=beam, max_steps=length, length_penalty=0, forbid=NEVER, end=None
             )
             ids = best.tokens
-    text = prompt + following(encoder, ids, first=not prompt)
+    text = prompt + following(encoder, ids, first=not prompt or prompt.endswith("\n"))
     return Continuation(text, tuple(encoder.names[i] for i in ids), tuple(dict.fromkeys(unknown)))
 
 
@@ -79,7 +79,7 @@ def stepper(model: SequenceModel) -> generate.Step:
 
 
 def following(encoder: Encoder, ids: Sequence[int], first: bool = False) -> str:
-    """Written tokens as text that follows a prompt, or nothing if they are the `first`; <eos> is a line end."""
+    """Written tokens as text that follows a prompt, or a line end if they are the `first`; <eos> is a line end."""
     lines: list[list[int]] = [[]]
     for number in ids:
         if number == EOS:

@@ -88,6 +88,7 @@ def sample(
         if temperature == 0 or top_k == 1:
             tokens = logits.argmax(-1)
         else:
+            logits = logits.float() - logits.float().amax(-1, keepdim=True)  # so that no quotient is inf
             shares = restricted(logits, temperature, top_k, top_p).softmax(-1)
             tokens = torch.multinomial(shares, 1, generator=generator).squeeze(-1)
         if end is not None:

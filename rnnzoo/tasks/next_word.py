@@ -18,7 +18,7 @@ from rnnzoo.metrics import Perplexity
 from rnnzoo.model import SequenceModel
 from rnnzoo.tasks.base import Output, Task
 
-WINDOW = 1024  # steps of a text that are predicted at once
+WINDOW = 1024  # tokens, of all texts together, that are predicted at once
 Weight = Annotated[float, Limit(False, 0)]
 
 
@@ -96,16 +96,17 @@ class NextWord(Task):
         told = torch.zeros(len(batch), device=tokens.device)  # (batch,) log-likelihood of each text so far, nats
         ends = told.new_zeros(len(batch), len(vocabulary))  # the answer to each text's last token
         state = None
-        for start in range(0, tokens.shape[1], WINDOW):
-            window = tokens[:, start : start + WINDOW]
+        width = max(1, WINDOW // len(batch))
+        for start in range(0, tokens.shape[1], width):
+            window = tokens[:, start : start + width]
             steps = (lengths - start).clamp(0, window.shape[1])
             logits, state = model.each(Batch({"tokens": window}, steps), state, need_state=True)
             logits = logits.float().log_softmax(-1)
-            following = tokens[:, start + 1 : start + WINDOW + 1]
+            following = tokens[:, start + 1 : start + width + 1]
             known = torch.arange(start + 1, start + 1 + following.shape[1]) < lengths[:, None]
             likely = logits[:, : following.shape[1]].gather(2, following.unsqueeze(-1)).squeeze(-1)
             told += likely.masked_fill(~known.to(likely.device), 0).sum(1)
-            rows = ((lengths > start) & (lengths <= start + WINDOW)).nonzero().squeeze(1)
+            rows = ((lengths > start) & (lengths <= start + width)).nonzero().squeeze(1)
             ends[rows] = logits[rows, lengths[rows] - 1 - start]
         best = ends.exp().topk(min(5, len(vocabulary)))
         return [

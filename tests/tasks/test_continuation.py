@@ -88,6 +88,12 @@ def test_the_text_is_the_prompt_as_typed_and_what_follows():
     assert found != continued(model, spec, "the  zebra barks at the gnu", 20, seed=4)
 
 
+def test_a_prompt_that_ends_a_line_is_gone_on_with_at_the_next_ones_beginning():
+    model, spec = language_model()
+    text = continued(model, spec, "the dog\n", 3, seed=3).text
+    assert text.startswith("the dog\n") and not text.removeprefix("the dog\n").startswith(" ")
+
+
 def test_tokens_become_text_as_their_unit_has_it():
     ids = [4, 5, 7, 6, 9, 5, 10, 8, EOS, 4, 5]
     assert following(Encoder(NAMES, "space"), ids) == " the dog , barks ( dog ) .\nthe dog"

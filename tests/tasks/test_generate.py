@@ -173,6 +173,13 @@ def test_top_p_of_one_and_top_k_of_all_change_nothing():
     torch.testing.assert_close(restricted(logits, top_k=9, top_p=1.0), logits)
 
 
+def test_the_smallest_temperature_draws_the_likeliest():
+    table = Table(6)
+    first, tokens = table.start(range(3)), torch.full((3,), 2)
+    greedy = sample(table.step, first, tokens, 10, temperature=0)
+    assert torch.equal(sample(table.step, first, tokens, 10, temperature=1e-40), greedy)
+
+
 def test_top_k_of_one_and_a_temperature_of_nought_are_greedy():
     table = Table(4, seed=2)
     first, tokens = table.start(range(4)), torch.full((4,), 2)
