@@ -440,16 +440,21 @@ def _show_run(run: str, as_json: bool, picture: Path | None) -> int:
 
 
 def _gradients(given: argparse.Namespace) -> int:
-    from rnnzoo import gradients
+    from rnnzoo import checkpoint, gradients, runs
 
-    found = {run: gradients.of_run(run) for run in given.run}
-    given.out.write_text(gradients.picture({Path(run).name: norms for run, norms in found.items()}), encoding="utf-8")
+    found: dict[str, list[float]] = {run: gradients.of_run(run) for run in given.run}
     if given.json:
-        print(json.dumps(found))
+        print(json.dumps(runs.plain(found)))
     else:
         for run, norms in found.items():
             half = next((str(k) for k, norm in enumerate(norms) if norm < norms[0] / 2), f"more than {len(norms) - 1}")
-            print(f"{run}: the gradient is halved {half} steps back")
+            told = f"halved {half} steps back" if norms[0] > 0 else "zero, or no number, at the last step"
+            print(f"{run}: the gradient is {told}")
+    names = [Path(run).name for run in found]
+    named = zip(found, names, strict=True)
+    lines = {name if names.count(name) == 1 else run: found[run] for run, name in named}
+    checkpoint.write_text(given.out, gradients.picture(lines))
+    if not given.json:
         print(f"drawn: {given.out}")
     return 0
 

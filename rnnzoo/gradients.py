@@ -7,7 +7,8 @@ Bengio, Simard, Frasconi, doi:10.1109/72.279181; Pascanu, Mikolov, Bengio, arXiv
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -16,6 +17,7 @@ from torch import Tensor
 from rnnzoo import checkpoint, experiment, runs, svg
 from rnnzoo.batch import Batch
 from rnnzoo.engine.layout import Sequences
+from rnnzoo.errors import ZooError
 from rnnzoo.model import SequenceModel
 
 SEQUENCES = 128  # of the dev part, that a picture is the mean of
@@ -66,9 +68,17 @@ def of_run(run: str | Path) -> list[float]:
     return (sums / counts).tolist()
 
 
-def picture(found: dict[str, Sequence[float]]) -> str:
-    """The gradients of several runs as one chart, in SVG, each relative to its last step's."""
-    lines = {name: [(k, norm / norms[0]) for k, norm in enumerate(norms)] for name, norms in found.items() if norms[0]}
-    return svg.chart(
-        "How far back the last output reaches", "steps before the last, k", "|dh_T/dx_(T-k)| / |dh_T/dx_T|", lines, True
-    )
+def picture(found: Mapping[str, Sequence[float]]) -> str:
+    """The gradients of several runs as one chart, in SVG, each relative to its last step's.
+
+    Raises: ZooError if there is none at any run's last step.
+    """
+    known = {name: norms for name, norms in found.items() if 0 < norms[0] < math.inf}
+    if not known:
+        raise ZooError(
+            f"nothing to draw: the gradient is zero, or no number, at the last step of {', '.join(found)}.\n"
+            "  The last output does not change with the last input, as where all units of a layer have died."
+        )
+    lines = {name: [(k, norm / norms[0]) for k, norm in enumerate(norms)] for name, norms in known.items()}
+    axes = "steps before the last, k", "|dh_T/dx_(T-k)| / |dh_T/dx_T|"
+    return svg.chart("How far back the last output reaches", *axes, lines, True)

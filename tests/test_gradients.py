@@ -1,7 +1,9 @@
 """The gradient through time is the derivative, and vanishes and explodes where arithmetic says so."""
 
 import json
+import math
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import pytest
 import torch
@@ -66,3 +68,39 @@ def test_the_command_draws_a_line_for_each_run_and_tells_its_numbers(here, capsy
     (norms,) = json.loads(capsys.readouterr().out).values()
     assert len(norms) == 5 and all(norm > 0 for norm in norms)  # "a good film number 3" has five words
     assert len(list(ET.parse("reach.svg").iter("{http://www.w3.org/2000/svg}polyline"))) == 1
+
+
+@pytest.fixture
+def measured(monkeypatch):
+    """Runs whose gradients are told, by name."""
+    told = {"lstm/run": [4.0, 2.0, 1.0], "gru/run": [1.0, 0.5, 0.1], "dead": [0.0, 0.0], "lost": [math.nan, math.nan]}
+    monkeypatch.setattr(gradients, "of_run", told.__getitem__)
+    return told
+
+
+def test_runs_of_one_name_are_told_apart_by_the_paths_that_were_given(here, measured, capsys):
+    assert main(["gradients", "lstm/run", "gru/run", "dead", "--out", "reach.svg"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "lstm/run: the gradient is halved 2 steps back",
+        "gru/run: the gradient is halved 2 steps back",
+        "dead: the gradient is zero, or no number, at the last step",
+        "drawn: reach.svg",
+    ]
+    words = [text.text for text in ET.parse("reach.svg").iter("{http://www.w3.org/2000/svg}text")]
+    assert words[-2:] == ["lstm/run", "gru/run"]
+
+
+@pytest.mark.parametrize("run", ["dead", "lost"])
+def test_gradients_of_zero_are_told_and_not_drawn(here, measured, capsys, run):
+    assert main(["gradients", run, "--out", "reach.svg"]) == 2
+    printed = capsys.readouterr()
+    assert printed.out.startswith(f"{run}: the gradient is") and not Path("reach.svg").exists()
+    assert f"nothing to draw: the gradient is zero, or no number, at the last step of {run}." in printed.err
+
+
+@pytest.mark.parametrize("how", [[], ["--json"]])
+def test_the_numbers_are_told_even_if_the_picture_cannot_be_written(here, measured, capsys, how):
+    assert main(["gradients", "gru/run", "--out", "nowhere/reach.svg", *how]) == 2
+    printed = capsys.readouterr()
+    assert "gru/run" in printed.out and "drawn" not in printed.out
+    assert "cannot write nowhere/reach.svg: No such file or directory" in printed.err
