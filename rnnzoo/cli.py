@@ -343,7 +343,11 @@ def _interact(model: Any, as_json: bool) -> int:
             if not text:
                 print("The text is empty; type a few words.")
                 continue
-            (answer,) = model.predict([text])
+            try:
+                (answer,) = model.predict([text])
+            except DataError as error:
+                print(error)
+                continue
             strange = "" if as_json or answer.get("unknown_share", 0) < 1 else "  (the model knows no word of it)"
             print(_line(text, answer, as_json) + strange)
     except (EOFError, KeyboardInterrupt):

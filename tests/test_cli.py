@@ -22,6 +22,7 @@ import rnnzoo
 from rnnzoo import checkpoint, predictor, registry
 from rnnzoo import recipe as recipes
 from rnnzoo.cli import main
+from rnnzoo.errors import DataError
 
 RNNZOO = [sys.executable, "-m", "rnnzoo"]
 VERBS = ("fit", "validate", "test", "predict", "list", "show")
@@ -283,6 +284,19 @@ def test_an_interactive_session_answers_until_stop_or_the_end(rnnzoo_says, train
     assert [answer.split()[0] for answer, _ in answers[:3]] == ["positive", "The", "negative"]
     assert answers[3][1] == "  (the model knows no word of it)"
     assert len(answers) == (5 if last == "\n" else 4)
+
+
+def test_a_text_that_cannot_be_asked_is_told_and_the_session_goes_on(rnnzoo_says, monkeypatch):
+    class Filler:
+        def predict(self, texts):
+            if "___" not in texts[0]:
+                raise DataError("text 1: it has no gap.\n  Write ___ for the word.")
+            return [{"gaps": [{"dog": 0.5}]}]
+
+    monkeypatch.setattr(predictor, "load", lambda run: Filler())
+    typed(monkeypatch, "the dog barks\nthe ___ barks\nstop\n")
+    told = rnnzoo_says("predict", "run", "--interactive")
+    assert "text: text 1: it has no gap.\n  Write ___ for the word.\ntext: dog 50.0 %\n" in told
 
 
 def test_ctrl_c_ends_an_interactive_session_as_stop_does(rnnzoo_says, trained, monkeypatch):
