@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from rnnzoo.batch import EOS, Batch, DataSpec, Field
 from rnnzoo.data.base import Columns, check_type
 from rnnzoo.data.series import Series
-from rnnzoo.data.text import Encoder, Unit
+from rnnzoo.data.text import LONGEST, Encoder, Unit
 from rnnzoo.data.transcribed import TranscribedExamples
 from rnnzoo.limits import check
 
@@ -52,7 +52,10 @@ class DescribedSeries(Series):
 
     def target_field(self, train: Columns) -> Field:
         check_type("text", train["text"], str, "text")
-        return Encoder.fit(train["text"], self.vocab_size, min_freq=1, **self.settings).field()
+        encoder = Encoder.fit(train["text"], self.vocab_size, min_freq=1, **self.settings)
+        longest = int(encoder.encode(train["text"], blank=None)[0].lengths.max()) + 1
+        field = encoder.field()
+        return replace(field, options=field.options | {LONGEST: longest})
 
     def encode(self, columns: Columns, spec: DataSpec) -> DescribedExamples:
         self.rows(columns)

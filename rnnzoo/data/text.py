@@ -21,6 +21,7 @@ Truncate = Literal["head", "tail", "head_tail"]
 
 WORD = re.compile(r"\w+(?:'\w+)?|[^\w\s]")
 CUT: dict[str, Callable[[str], Sequence[str]]] = {"word": WORD.findall, "space": str.split, "character": str}
+LONGEST = "longest"  # option of a target: tokens of the longest training text, <eos> counted
 WRITTEN_SPECIALS = {SPECIALS[UNK]: UNK, SPECIALS[EOS]: EOS}  # corpora have these spelled out; they keep their meaning
 
 
@@ -170,7 +171,7 @@ class Encoder:
 
     @classmethod
     def from_field(cls, field: Field) -> Encoder:
-        return cls(field.names, **field.options)
+        return cls(field.names, **{name: value for name, value in field.options.items() if name != LONGEST})
 
     def field(self) -> Field:
         options: dict[str, Any] = {"unit": self.unit, "lowercase": self.lowercase}

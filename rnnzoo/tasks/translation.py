@@ -63,6 +63,10 @@ class Translation(Task):
         begin, end = self.teacher_forcing
         return begin + (end - begin) * min(1.0, step / self.teacher_forcing_steps)
 
+    def limits(self, batch: Batch) -> Tensor:
+        """(batch,) tokens after which decoding stops by itself."""
+        return 2 * batch.lengths + 10
+
     def forward(
         self, model: SequenceModel, batch: Batch, state: list[State] | None = None, step: int | None = None
     ) -> Output:
@@ -130,7 +134,7 @@ class Translation(Task):
 
         state = model.read(batch)
         first = torch.full((len(batch),), BOS, device=state[0].mask.device)
-        limits = 2 * batch.lengths + 10 if self.max_steps is None else torch.full_like(batch.lengths, self.max_steps)
+        limits = self.limits(batch) if self.max_steps is None else torch.full_like(batch.lengths, self.max_steps)
         if self.beam > 1:
             found = generate.beam(
                 step, select, state, first, size=self.beam, max_steps=limits, length_penalty=self.length_penalty,
