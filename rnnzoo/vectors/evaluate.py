@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -43,24 +44,25 @@ class Analogies(NamedTuple):
 def read_pairs(place: str | Path) -> list[Pair]:
     """Two words and a score a row: Parquet (word1, word2, score), or text with tabs between and # before remarks.
 
-    place: a path or an address, see `fetch`. Raises: DataError, naming the line.
+    place: a path or an address, see `fetch`. Raises: DataError, naming the line or row.
     """
     path = fetch(place)
     if path.suffix == ".parquet":
-        columns = read_parquet(path, ("word1", "word2", "score"), "utf-8")
-        return list(zip(*columns.values(), strict=True))
+        return _rows(path, ("word1", "word2"), "score")
     pairs: list[Pair] = []
     for number, line in enumerate(decoded(path, "utf-8").split("\n"), start=1):
         if not line.strip() or line.startswith("#"):
             continue
         try:
             first, second, score = line.strip().split("\t")
-            pairs.append((first, second, float(score)))
+            pairs.append((first, second, _finite(score)))
         except ValueError:
             raise DataError(
                 f"{path}, line {number}: not two words and a score, but {line.strip()!r:.60}.\n"
                 "  Between the three stand tabs; a line that begins with # is a remark."
             ) from None
+    if not pairs:
+        raise DataError(f"{path} has no pairs.\n  Each line is two words and a score, with tabs between.")
     return pairs
 
 
@@ -68,12 +70,11 @@ def read_questions(place: str | Path) -> list[Question]:
     """A category and four words a row: Parquet (category, word1 to word4), or text as in word2vec's questions-words.
 
     There, a line ": category" stands before its questions, each of them four words with blanks between.
-    place: a path or an address, see `fetch`. Raises: DataError, naming the line.
+    place: a path or an address, see `fetch`. Raises: DataError, naming the line or row.
     """
     path = fetch(place)
     if path.suffix == ".parquet":
-        columns = read_parquet(path, ("category", "word1", "word2", "word3", "word4"), "utf-8")
-        return list(zip(*columns.values(), strict=True))
+        return _rows(path, ("category", "word1", "word2", "word3", "word4"))
     questions: list[Question] = []
     category = ""
     for number, line in enumerate(decoded(path, "utf-8").split("\n"), start=1):
@@ -87,7 +88,37 @@ def read_questions(place: str | Path) -> list[Question]:
                 f"{path}, line {number}: not four words, but {line.strip()!r:.60}.\n"
                 '  A line is a question, "Athens Greece Oslo Norway", or names a category, ": capitals".'
             )
+    if not questions:
+        raise DataError(f'{path} has no questions.\n  A line is a question, as "Athens Greece Oslo Norway".')
     return questions
+
+
+def _rows(path: Path, texts: Sequence[str], *scores: str) -> list[Any]:
+    """The rows of a Parquet file: columns of text, and of scores as floats. Raises: DataError, naming the row."""
+    columns = read_parquet(path, (*texts, *scores), "utf-8")
+    for name, values in columns.items():
+        for row, value in enumerate(values):
+            try:
+                values[row] = _finite(value) if name in scores else _text(value)
+            except (TypeError, ValueError):
+                wanted = "a finite number" if name in scores else "text"
+                raise DataError(f"{path}, row {row + 1}: '{name}' is {value!r:.60}, not {wanted}.") from None
+    return list(zip(*columns.values(), strict=True))
+
+
+def _finite(value: Any) -> float:
+    """Raises: ValueError or TypeError for what is no finite number."""
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError
+    return number
+
+
+def _text(value: Any) -> str:
+    """Raises: TypeError for what is no text."""
+    if not isinstance(value, str):
+        raise TypeError
+    return value
 
 
 def similarity(vectors: Vectors, pairs: Sequence[Pair]) -> Similarity:

@@ -1,5 +1,6 @@
 import itertools
 import json
+import math
 
 import numpy as np
 import pyarrow
@@ -41,13 +42,35 @@ def test_pairs_and_questions_are_read_from_text_and_from_parquet(tmp_path):
     [
         (read_pairs, "king\tqueen\t8\nking queen 8\n", "line 2: not two words and a score"),
         (read_pairs, "king\tqueen\thigh\n", "line 1: not two words and a score"),
+        (read_pairs, "king\tqueen\t8\nking\tman\tnan\n", "line 2: not two words and a score, but 'king.*nan'"),
+        (read_pairs, "# a remark\n", "set.txt has no pairs"),
         (read_questions, ": family\nking queen man\n", "line 2: not four words"),
+        (read_questions, ": capitals\n", "set.txt has no questions"),
     ],
 )
 def test_a_set_that_is_wrong_is_told_by_its_line(tmp_path, read, content, message):
     (tmp_path / "set.txt").write_text(content)
     with pytest.raises(DataError, match=message):
         read(tmp_path / "set.txt")
+
+
+@pytest.mark.parametrize(
+    ("read", "column", "value", "message"),
+    [
+        (read_pairs, "word2", None, "row 2: 'word2' is None, not text"),
+        (read_pairs, "score", None, "row 2: 'score' is None, not a finite number"),
+        (read_pairs, "score", math.nan, "row 2: 'score' is nan, not a finite number"),
+        (read_questions, "word4", None, "row 2: 'word4' is None, not text"),
+        (read_questions, "category", None, "row 2: 'category' is None, not text"),
+    ],
+)
+def test_a_table_with_what_is_no_word_or_score_is_told_by_its_row(tmp_path, read, column, value, message):
+    table = {name: ["king", "queen"] for name in ("category", "word1", "word2", "word3", "word4")}
+    table |= {"score": [1.0, 2.0]}
+    table[column] = [table[column][0], value]
+    pyarrow.parquet.write_table(pyarrow.table(table), tmp_path / "set.parquet")
+    with pytest.raises(DataError, match=message):
+        read(tmp_path / "set.parquet")
 
 
 def test_an_analogy_is_the_word_nearest_to_the_offset_and_none_of_those_asked_with():
