@@ -65,12 +65,13 @@ class PairFiles(FileSource):
         if source == target:
             raise ValueError(f"source and target are both '{source}'")
         self.names = (source, target)
+        for key, name in {"source": source, "target": target}.items():
+            if set("/\\") & set(name) and not all(map(_is_table, self.paths.values())):
+                raise ValueError(f"{key} is the ending of a file's name, as in data/train.en, got '{name}'")
 
     def files(self, path: Path) -> list[Path]:
         """The table itself, or the two parallel files."""
-        if path.suffix.lower() in READERS:
-            return [path]
-        return [path.with_name(f"{path.name}.{name}") for name in self.names]
+        return [path] if _is_table(path) else [path.parent / f"{path.name}.{name}" for name in self.names]
 
     def columns(self, path: Path) -> Columns:
         files = self.files(path)
@@ -90,6 +91,10 @@ class PairFiles(FileSource):
                     told = "empty" if text is None or isinstance(text, str) else f"{text!r:.80}, not text"
                     raise DataError(f"{path}, row {row}: '{name}' is {told}.\n  Give each row both texts.")
         return {"source": sides[0], "target": sides[1]}
+
+
+def _is_table(path: Path) -> bool:
+    return path.suffix.lower() in READERS
 
 
 def lines(path: Path, encoding: str) -> list[str]:

@@ -64,6 +64,21 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
         source.read()
 
 
+def test_the_ending_of_a_files_name_is_no_path_and_a_column_may_have_any_name(tmp_path):
+    for names in ({"source": "x/en"}, {"target": "x\\de"}):
+        with pytest.raises(ValueError, match=r"(source|target) is the ending of a file's name, .* got 'x"):
+            PairFiles(str(tmp_path / "train"), **names)
+    (tmp_path / "pairs.csv").write_text("x/en,de\na house,ein Haus\na dog,ein Hund\n")
+    parts = PairFiles(str(tmp_path / "pairs.csv"), source="x/en", target="de").read()
+    assert parts["train"] == {"source": ["a house"], "target": ["ein Haus"]}
+
+
+@pytest.mark.parametrize("path", [".", "/"])
+def test_a_folder_is_no_pair_of_files(path):
+    with pytest.raises(DataError, match="there is no file"):
+        PairFiles(path).read()
+
+
 def test_a_single_pair_cannot_be_split(tmp_path):
     with pytest.raises(DataError, match="no two rows"):
         parallel(tmp_path, ENGLISH[:1], GERMAN[:1]).read()
