@@ -76,7 +76,7 @@ class PairFiles(FileSource):
     def columns(self, path: Path) -> Columns:
         files = self.files(path)
         if files == [path]:
-            table = READERS[path.suffix.lower()](path, self.names, self.encoding)
+            table = READERS[path.suffix.lower()](path, self.names, self.encoding, ("source", "target"))
             sides = [table[name] for name in self.names]
         else:
             sides = [lines(file, self.encoding) for file in files]

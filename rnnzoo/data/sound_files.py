@@ -18,6 +18,7 @@ class SoundFiles(TextFiles):
     """
 
     form = "labelled_sound"
+    keys = ("file_column", "label_column")
 
     def __init__(
         self,

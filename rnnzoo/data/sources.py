@@ -21,6 +21,9 @@ from rnnzoo.errors import DataError, Unavailable, nearest
 from rnnzoo.limits import check
 from rnnzoo.network import answers
 
+Keys = tuple[str, ...]
+Lines = Iterator[tuple[int, list[str]]]  # of a table: numbers from 1, and values
+
 
 def held_out(labels: Sequence[Any], fraction: float, gap: int = 0) -> tuple[list[int], list[int]]:
     """The rows to train on, and the rows held out: the last `fraction` of each label's rows, at least one of two.
@@ -244,6 +247,7 @@ class TextFiles(FileSource):
     """
 
     form = "labelled_text"
+    keys: ClassVar[Keys] = ("text_column", "label_column")  # the options that name the columns
 
     def __init__(
         self,
@@ -262,7 +266,7 @@ class TextFiles(FileSource):
         return unreadable(part, path)
 
     def columns(self, path: Path) -> Columns:
-        table = READERS[path.suffix.lower()](path, (self.text_column, self.label_column), self.encoding)
+        table = READERS[path.suffix.lower()](path, (self.text_column, self.label_column), self.encoding, self.keys)
         texts, labels = table[self.text_column], table[self.label_column]
         for row, (text, label) in enumerate(zip(texts, labels, strict=True), start=1):
             if not isinstance(text, str):
@@ -316,16 +320,24 @@ def decoded(path: Path, encoding: str) -> str:
     return text
 
 
-def places(path: Path, header: Sequence[str], columns: Sequence[str]) -> list[int]:
-    """Where each of `columns` stands in the header. Raises: DataError for a column that is not there, or is twice."""
+def places(path: Path, header: Sequence[str], columns: Sequence[str], keys: Keys = ()) -> list[int]:
+    """Where each of `columns` stands in the header. keys: the options that name them, for the message.
+
+    Raises: DataError for a column that is not there, or is twice.
+    """
     for column in columns:
-        if header.count(column) != 1:
-            wrong = f"no column '{column}'" if column not in header else f"more than one column '{column}'"
-            near = nearest(column, set(header) - {column})
+        if column not in header:
+            near = nearest(column, header)
             raise DataError(
-                f"{path} has {wrong}."
+                f"{path} has no column '{column}'."
                 + (f"\n  Did you mean '{near}'?" if near else "")
-                + f"\n  Found: {', '.join(header) or 'none'}.\n  text_column and label_column name the two to read."
+                + f"\n  Found: {', '.join(header) or 'none'}."
+                + (f"\n  {' and '.join(keys)} name the two to read." if keys else "")
+            )
+        if header.count(column) > 1:
+            raise DataError(
+                f"{path} has more than one column '{column}'.\n  Found: {', '.join(header)}.\n"
+                "  Give each column its own name."
             )
     return [list(header).index(column) for column in columns]
 
@@ -337,10 +349,10 @@ def filled_in(path: Path, columns: Sequence[str], rows: list[Any]) -> Columns:
     return {name: list(values) for name, values in zip(columns, zip(*rows, strict=True), strict=True)}
 
 
-def read_table(path: Path, columns: Sequence[str], lines: Iterator[tuple[int, list[str]]]) -> Columns:
+def read_table(path: Path, columns: Sequence[str], lines: Lines, keys: Keys = ()) -> Columns:
     """The columns of a table, given line numbers and values of its header and its rows."""
     _, header = next(lines)
-    where = places(path, header, columns)
+    where = places(path, header, columns, keys)
     rows: list[list[str]] = []
     for line, values in lines:
         if len(values) != len(header):
@@ -365,7 +377,7 @@ def without_nul(path: Path, text: str) -> str:
     return text
 
 
-def csv_lines(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
+def csv_lines(path: Path, text: str) -> Lines:
     limit = csv.field_size_limit(sys.maxsize)  # csv's own, 128 KiB a field, is too little for a book
     reader = csv.reader(io.StringIO(text, newline="\n"), strict=True)
     try:
@@ -381,18 +393,21 @@ def csv_lines(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
         csv.field_size_limit(limit)
 
 
-def read_csv(path: Path, columns: Sequence[str], encoding: str) -> Columns:
-    return read_table(path, columns, csv_lines(path, without_nul(path, decoded(path, encoding))))
+def tsv_lines(path: Path, text: str) -> Lines:
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip("\r"):
+            yield number, line.removesuffix("\r").split("\t")
 
 
-def read_tsv(path: Path, columns: Sequence[str], encoding: str) -> Columns:
-    lines = enumerate(without_nul(path, decoded(path, encoding)).split("\n"), start=1)
-    return read_table(
-        path, columns, ((n, line.removesuffix("\r").split("\t")) for n, line in lines if line.strip("\r"))
-    )
+def read_csv(path: Path, columns: Sequence[str], encoding: str, keys: Keys = ()) -> Columns:
+    return read_table(path, columns, csv_lines(path, without_nul(path, decoded(path, encoding))), keys)
 
 
-def read_json_lines(path: Path, columns: Sequence[str], encoding: str) -> Columns:
+def read_tsv(path: Path, columns: Sequence[str], encoding: str, keys: Keys = ()) -> Columns:
+    return read_table(path, columns, tsv_lines(path, without_nul(path, decoded(path, encoding))), keys)
+
+
+def read_json_lines(path: Path, columns: Sequence[str], encoding: str, keys: Keys = ()) -> Columns:
     rows = []
     for number, line in enumerate(decoded(path, encoding).split("\n"), start=1):
         if not line.strip():
@@ -404,18 +419,18 @@ def read_json_lines(path: Path, columns: Sequence[str], encoding: str) -> Column
         if not isinstance(values, dict):
             raise DataError(f"{path}, line {number}: not an object but {line.strip():.40}.\n  Each line is one object.")
         if not all(column in values for column in columns):
-            places(Path(f"{path}, line {number},"), list(values), columns)
+            places(Path(f"{path}, line {number},"), list(values), columns, keys)
         rows.append([values[column] for column in columns])
     return filled_in(path, columns, rows)
 
 
-def read_parquet(path: Path, columns: Sequence[str], encoding: str) -> Columns:
+def read_parquet(path: Path, columns: Sequence[str], encoding: str, keys: Keys = ()) -> Columns:
     import pyarrow
     import pyarrow.parquet
 
     try:
         with pyarrow.parquet.ParquetFile(path) as file:
-            places(path, file.schema_arrow.names, columns)
+            places(path, file.schema_arrow.names, columns, keys)
             table = file.read(columns=list(columns))
     except pyarrow.ArrowException as cause:
         raise DataError(f"{path}: not Parquet: {str(cause).splitlines()[0]}") from cause
@@ -424,7 +439,7 @@ def read_parquet(path: Path, columns: Sequence[str], encoding: str) -> Columns:
     return {column: table.column(column).to_pylist() for column in columns}
 
 
-READERS: dict[str, Callable[[Path, Sequence[str], str], Columns]] = {
+READERS: dict[str, Callable[[Path, Sequence[str], str, Keys], Columns]] = {
     ".csv": read_csv,
     ".tsv": read_tsv,
     ".jsonl": read_json_lines,

@@ -64,6 +64,14 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
         source.read()
 
 
+@pytest.mark.parametrize(("ending", "content"), [("csv", "en,de\na,b\n"), ("jsonl", '{"en": "a", "de": "b"}\n')])
+def test_a_wrong_column_is_told_with_the_keys_that_name_columns(tmp_path, ending, content):
+    table = tmp_path / f"pairs.{ending}"
+    table.write_text(content)
+    with pytest.raises(DataError, match=r"no column 'fr'.\n  Found: en, de.\n  source and target name the two to read"):
+        PairFiles(str(table), source="en", target="fr").read()
+
+
 def test_the_ending_of_a_files_name_is_no_path_and_a_column_may_have_any_name(tmp_path):
     for names in ({"source": "x/en"}, {"target": "x\\de"}):
         with pytest.raises(ValueError, match=r"(source|target) is the ending of a file's name, .* got 'x"):

@@ -35,6 +35,13 @@ def test_recordings_are_read_from_the_tables_folder_and_some_of_each_label_held_
     assert data.spec.labels == ("high", "low") and data.sizes == {"train": 4, "dev": 2}
 
 
+def test_a_wrong_column_is_told_with_the_keys_that_name_columns(table):
+    with pytest.raises(
+        DataError, match=r"no column 'wav'.\n  Found: file, label.\n  file_column and label_column name"
+    ):
+        SoundFiles(str(table), file_column="wav").read()
+
+
 def test_a_bad_recording_is_named_with_its_table_and_row(table):
     (table.parent / "takes" / "2.wav").write_bytes(b"not sound")
     with pytest.raises(DataError, match=r"train.csv, row 3: takes/2.wav is not a WAV file"):

@@ -108,7 +108,8 @@ def test_all_unreadable_paths_are_told_at_once(tmp_path):
 @pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl", "parquet"])
 def test_a_missing_column_is_told_with_those_found(tmp_path, ending):
     message = refused(saved(tmp_path, ending), label_column="lable")
-    assert "no column 'lable'" in message and "Did you mean 'label'?" in message and "text" in message
+    assert "no column 'lable'" in message and "Did you mean 'label'?" in message
+    assert "text" in message and message.endswith("\n  text_column and label_column name the two to read.")
 
 
 @pytest.mark.parametrize(
@@ -118,7 +119,7 @@ def test_a_missing_column_is_told_with_those_found(tmp_path, ending):
         ("a.jsonl", "\n\n", "is empty"),
         ("a.csv", "text,label\n", "a header and no rows"),
         ("a.tsv", "text\tlabel\n", "a header and no rows"),
-        ("a.csv", "text,label,text\na,b,c\n", "more than one column 'text'"),
+        ("a.csv", "text,label,text\na,b,c\n", "column 'text'.\n  Found: text, label, text.\n  Give each column"),
         ("a.csv", "text,label\na,x\nb\n", "row 2 (line 3): 1 values, where the header has 2"),
         ("a.csv", 'text,label\n"a\nb",x\nc,y,z\n', "row 2 (line 4): 3 values, where the header has 2"),
         ("a.tsv", "text\tlabel\na\tx\nb\ty\tz\n", "row 2 (line 3): 3 values, where the header has 2"),
