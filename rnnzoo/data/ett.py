@@ -14,13 +14,14 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 
 from rnnzoo.data.base import PARTS, Columns, Source
-from rnnzoo.data.sources import HubSource, csv_lines, decoded, read_table, unreadable, without_nul
+from rnnzoo.data.sources import HubSource, csv_lines, decoded, missing, read_table, tsv_lines, without_nul
 from rnnzoo.errors import DataError, nearest
 from rnnzoo.limits import COUNT, Limit
 
 log = logging.getLogger("rnnzoo")
 SHARE = Limit(False, 0, 1, open_low=True, open_high=True)
 Size = Annotated[int, COUNT] | Annotated[float, SHARE]  # so many rows, or a share of them
+LINES = {".csv": csv_lines, ".tsv": tsv_lines}  # what reads a table, by its ending
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none"})
 
 
@@ -80,15 +81,15 @@ class EttM1(Ett):
 
 
 class CsvSeries(Source):
-    """Your own series: a CSV file with a header, a row for each step in the order of time, a column for each variable.
+    """Your own series: a table with a header, a row for each step in the order of time, a column for each variable.
 
     As in `data: {name: csv_series, path: load.csv, time_column: time, lookback: 168, horizon: 24}`.
 
-    path: the file. columns: the variables; if not given, all whose first value is a number, the time left out.
-    time_column: ISO 8601 times or numbers, evenly spaced, by which the rows' order is checked and gaps are found;
-    without it, the rows are taken as they come. missing: "refuse" values and rows that are not there, or carry the
-    values before them "forward". dev_size, test_size: so many rows as a whole number, or a share of them; the end is
-    for testing, what stands before it for dev. encoding: of the file.
+    path: the file, .csv with commas or .tsv with tabs. columns: the variables; if not given, all whose first value is
+    a number, the time left out. time_column: ISO 8601 times or numbers, evenly spaced, by which the rows' order is
+    checked and gaps are found; without it, the rows are taken as they come. missing: "refuse" values and rows that are
+    not there, or carry the values before them "forward". dev_size, test_size: so many rows as a whole number, or a
+    share of them; the end is for testing, what stands before it for dev. encoding: of the file.
     """
 
     form = "windowed_series"
@@ -117,16 +118,21 @@ class CsvSeries(Source):
         self._digest: str | None = None
 
     def read(self) -> dict[str, Columns]:
-        if wrong := unreadable("path", self.path):
+        if wrong := missing("path", self.path):
             raise DataError(wrong)
+        lines = LINES.get(self.path.suffix.lower())
+        if lines is None:
+            raise DataError(
+                f"data.path: '{self.path}' is no table of numbers by its ending.\n  Known endings: {', '.join(LINES)}."
+            )
         try:
             text = without_nul(self.path, decoded(self.path, self.encoding))
             self._digest = hashlib.sha256(self.path.read_bytes()).hexdigest()
         except OSError as cause:
             raise DataError(f"cannot read {self.path}: {cause.strerror or cause}.") from cause
-        _, header = next(csv_lines(self.path, text))
+        _, header = next(lines(self.path, text))
         self._known(header)
-        table = read_table(self.path, header, csv_lines(self.path, text))
+        table = read_table(self.path, header, lines(self.path, text))
         series = self._filled({name: self._numbers(name, table[name]) for name in self._variables(table)})
         if self.time_column is not None:
             steps = self._steps(table[self.time_column])
@@ -150,7 +156,7 @@ class CsvSeries(Source):
         if not found:
             raise DataError(
                 f"{self.path} has no column of numbers.\n  Found: {', '.join(table)}.\n"
-                "  Values are separated by commas; a decimal point is a point."
+                "  Values are separated by commas, in .tsv by tabs; a decimal point is a point."
             )
         return found
 

@@ -116,6 +116,18 @@ def test_text_in_a_column_of_numbers_is_refused_with_its_row(write, value):
     assert f"row 9: 'load' is '{value}', not a number" in refused(CsvSeries(path))
 
 
+def test_a_table_with_tabs_is_read_as_one_with_commas(write, tmp_path):
+    path = write(rows_of(HOURS))
+    tabs = tmp_path / "series.TSV"
+    tabs.write_text(Path(path).read_text().replace(",", "\t"))
+    names, values = whole(CsvSeries(str(tabs), time_column="time"))
+    wanted_names, wanted = whole(CsvSeries(path, time_column="time"))
+    assert names == wanted_names and values.tolist() == wanted.tolist()
+    lines = tmp_path / "series.jsonl"
+    lines.write_text('{"load": 1}\n')
+    assert "is no table of numbers by its ending.\n  Known endings: .csv, .tsv." in refused(CsvSeries(str(lines)))
+
+
 def test_a_wrong_column_is_told_with_the_nearest(write):
     path = write(rows_of(HOURS))
     assert "has no column 'laod'.\n  Did you mean 'load'?\n  Found: time, load, oil." in refused(
