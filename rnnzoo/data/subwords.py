@@ -59,5 +59,5 @@ class Subwords:
 
 
 def joined(pieces: Iterable[str]) -> str:
-    """The text that the pieces were cut from, its blanks single."""
+    """The text that the pieces were cut from, without blanks at its ends; blanks within are as many as they were."""
     return "".join(pieces).replace(BLANK, " ").strip()

@@ -52,10 +52,14 @@ def test_a_pair_rarer_than_min_freq_is_not_merged():
 
 
 @given(st.text(alphabet="lowernstid ", max_size=40))
-def test_pieces_put_together_are_the_text_with_single_blanks(text):
+def test_pieces_put_together_are_the_text_without_blanks_at_its_ends(text):
     names, merges = train([*TEXTS, "l o w e r n s t i d"], 30, 1)
-    wanted = " ".join(text.split())
-    assert joined(Subwords(names, merges).pieces(wanted)) == wanted
+    assert joined(Subwords(names, merges).pieces(text)) == text.strip()
+
+
+def test_a_tab_is_a_character_that_the_training_text_did_not_have():
+    names, merges = train(TEXTS, 40, 1)
+    assert Subwords(names, merges).pieces("low\tlow")[:2] == ["▁low", SPECIALS[UNK]]
 
 
 def test_a_text_of_unknown_characters_is_unknown_tokens_and_not_an_error():
