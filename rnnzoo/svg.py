@@ -9,6 +9,7 @@ from html import escape
 COLOURS = ("#1b6ca8", "#d1495b", "#2e8b57", "#c77d0a", "#7b4ea3", "#555555")
 WIDTH, HEIGHT = 640, 360
 LEFT, RIGHT, TOP, BOTTOM = 70, 20, 40, 50  # margins
+LETTER = 7  # about as wide as one
 
 Points = Sequence[tuple[float, float]]
 
@@ -48,12 +49,13 @@ def chart(title: str, x_label: str, y_label: str, lines: Mapping[str, Points], l
     for tick in y_ticks:
         x, y = place(x_ticks[0], tick)
         parts += [_line(x, y, WIDTH - RIGHT, y, "#e5e5e5"), _text(x - 6, y + 4, _named(tick, log_y), "end")]
+    legend = min(WIDTH - 150, max(LEFT, WIDTH - 30 - LETTER * max(map(len, drawn))))
     for number, (name, points) in enumerate(drawn.items()):
         colour = COLOURS[number % len(COLOURS)]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(*point) for point in points))
         parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
         y = TOP + 6 + 16 * number
-        parts += [_line(WIDTH - 150, y, WIDTH - 130, y, colour, 2), _text(WIDTH - 124, y + 4, name, "start")]
+        parts += [_line(legend, y, legend + 20, y, colour, 2), _text(legend + 26, y + 4, name, "start")]
     return "\n".join([*parts, "</svg>", ""])
 
 

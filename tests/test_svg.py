@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnzoo.svg import chart, ticks
+from rnnzoo.svg import WIDTH, chart, ticks
 
 NUMBERS = st.floats(-1e6, 1e6).map(lambda x: round(x, 3))
 
@@ -37,6 +37,13 @@ def test_names_are_escaped():
     text = chart("a < b & c", "x", "y", {"<script>": [(0, 1)]})
     words = [element.text for element in ET.fromstring(text).iter("{http://www.w3.org/2000/svg}text")]
     assert "a < b & c" in words and "<script>" in words
+
+
+@pytest.mark.parametrize("name", ["lstm", "runs/adding_lstm/20261121-142457-7c1e"])
+def test_a_name_has_room_for_all_its_letters(name):
+    text = chart("t", "x", "y", {"a": [(0, 1)], name: [(0, 2)]})
+    last = list(ET.fromstring(text).iter("{http://www.w3.org/2000/svg}text"))[-1]
+    assert last.text == name and 0 < float(last.attrib["x"]) < WIDTH - 6.5 * len(name)
 
 
 def test_points_that_cannot_be_drawn_are_left_out_and_nothing_at_all_is_refused():
