@@ -2,35 +2,23 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
-from torchmetrics import Metric, MetricCollection
+from torchmetrics import MetricCollection
 
 from rnnzoo.batch import EOS, SPECIALS, Batch, DataSpec
-from rnnzoo.metrics import Perplexity
+from rnnzoo.metrics import Mean, Perplexity
 from rnnzoo.model import SequenceModel
 from rnnzoo.tasks.base import Output
 from rnnzoo.tasks.next_word import NextWord
 
 
-class PerStep(Metric):
+class PerStep(Mean):
     """A total over the number of steps, each summed over the whole part of the data."""
 
-    full_state_update = False
-    total: Tensor
-    steps: Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.add_state("total", torch.zeros(()), dist_reduce_fx="sum")
-        self.add_state("steps", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
-
-    def update(self, total: Tensor, steps: Tensor) -> None:
-        self.total += total
-        self.steps += steps
-
-    def compute(self) -> Tensor:
-        return self.total / self.steps
+    def update(self, value: Tensor, weight: float = 1.0) -> None:
+        """value: what adds to the total. weight: the steps it is of; none, where a window ends within one."""
+        self.total += value
+        self.weight += weight
 
 
 class Music(NextWord):
@@ -54,4 +42,4 @@ class Music(NextWord):
     ) -> None:
         count = self.count(batch)
         metrics["perplexity"].update(loss, weight=count)
-        metrics["step_nll"].update(loss * count, (batch.target == self.step_end).sum())
+        metrics["step_nll"].update(loss * count, int((batch.target == self.step_end).sum()))
