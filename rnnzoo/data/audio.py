@@ -13,6 +13,8 @@ from rnnzoo.errors import DataError
 
 PCM, FLOAT, EXTENSIBLE = 0x0001, 0x0003, 0xFFFE
 CODECS = {0x0002: "ADPCM", 0x0006: "A-law", 0x0007: "mu-law", 0x0011: "IMA ADPCM", 0x0031: "GSM", 0x0055: "MP3"}
+UNKNOWN = 0x7FFF0000  # bytes: ffmpeg, sox, arecord and browsers write such sizes, and larger ones, to a pipe
+KINDS = (b"fmt ", b"data", b"LIST", b"fact", b"bext", b"cue ", b"JUNK", b"PAD ", b"id3 ", b"ID3 ", b"smpl", b"PEAK")
 FLOOR = 1e-6  # power that is added before the logarithm: below what 16 bits tell from silence
 
 
@@ -58,23 +60,51 @@ def read_wav(file: str | Path | bytes, name: str | None = None) -> tuple[np.ndar
 
 
 def _chunks(file: bytes, name: str) -> dict[bytes, bytes]:
-    """The first chunk of each kind, up to "data". Raises: DataError for what is no WAV file, or not all of one."""
+    """The first chunk of each kind, up to "data". Raises: DataError if this is not a WAV file, or not a whole one.
+
+    Sound whose size the writer never knew reaches to the file's end. A chunk of odd size should be
+    followed by a byte of padding; where the name of a chunk stands at once, the byte is missing.
+    """
     if len(file) < 12 or file[:4] != b"RIFF" or file[8:12] != b"WAVE":
         raise DataError(f"{name} is not a WAV file: it begins with {file[:12]!r}, not with RIFF and WAVE.")
     chunks: dict[bytes, bytes] = {}
     place = 12
     while place + 8 <= len(file) and b"data" not in chunks:
         kind, size = struct.unpack_from("<4sI", file, place)
+        if kind == b"data" and (size >= UNKNOWN or (size == 0 and not _are_chunks(file[place + 8 :]))):
+            chunks[b"data"] = _to_the_end(file[place + 8 :], chunks.get(b"fmt ", b""))
+            break
         chunk = file[place + 8 : place + 8 + size]
         if len(chunk) < size:
             told = kind.decode("ascii", "replace").strip()
             raise DataError(f"{name} is cut short: its '{told}' has {len(chunk)} bytes where its header says {size}.")
         chunks.setdefault(kind, chunk)
-        place += 8 + size + size % 2
+        place = _after(file, place)
     for kind, least in ((b"fmt ", 16), (b"data", 0)):
         if len(chunks.get(kind, b"")) < least or kind not in chunks:
             raise DataError(f"{name} is a damaged WAV file: it has no whole '{kind.decode().strip()}' chunk.")
     return chunks
+
+
+def _after(file: bytes, place: int) -> int:
+    """Where the chunk after the one at `place` begins."""
+    (size,) = struct.unpack_from("<I", file, place + 4)
+    end = place + 8 + size
+    return end + (size % 2 and file[end : end + 4] not in KINDS)
+
+
+def _are_chunks(rest: bytes) -> bool:
+    """Whether the bytes are whole chunks, as notes behind the sound are, and not samples; no bytes are no chunks."""
+    place = 0
+    while place + 8 <= len(rest) and rest[place : place + 4].isascii() and rest[place : place + 4].isalnum():
+        place = _after(rest, place)
+    return place >= len(rest)
+
+
+def _to_the_end(sound: bytes, header: bytes) -> bytes:
+    """The whole steps of sound that was written to a pipe, or by a recorder that was switched off."""
+    block = struct.unpack_from("<H", header, 12)[0] if len(header) >= 16 else 0
+    return sound[: len(sound) - len(sound) % (block or 1)]
 
 
 def _pcm24(data: bytes) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import math
 import unicodedata
@@ -16,6 +17,7 @@ import numpy as np
 from rnnzoo.errors import DataError
 
 MAX_LINE = 2**20  # bytes
+BLANKS = (b" ", b"\t")
 
 
 class Vectors(NamedTuple):
@@ -38,7 +40,8 @@ def read_vectors(path: Path, wanted: Collection[str] | None = None) -> Vectors:
     """The vectors of the `wanted` words, or of all; no others are held in memory. Gzip is told by the ending .gz.
 
     Each line is a word and its numbers, with blanks between; word2vec's files begin with a line of two counts. Words
-    are brought to Unicode's composed form NFC, and the first of equal ones counts.
+    are brought to Unicode's composed form NFC, and the first of equal ones counts. A byte order mark and blank lines at
+    the end are read over; the vector of a blank stands behind two blanks.
     Raises: DataError, naming the line, for a wrong number of columns, or what is not a finite number.
     """
     rows: dict[str, np.ndarray] = {}
@@ -65,19 +68,26 @@ def _lines(path: Path) -> Iterator[tuple[int, str, list[bytes]]]:
     count, read = None, 0
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            first = file.readline(MAX_LINE).split()
-            headed = len(first) == 2 and all(column.isdigit() and len(column) < 12 for column in first)
-            count, size = map(int, first) if headed else (None, len(first) - 1)
+            start = 3 if file.read(3) == codecs.BOM_UTF8 else 0
+            file.seek(start)
+            line = file.readline(MAX_LINE)
+            first, of_blank = line.split(), line.startswith(BLANKS)
+            headed = len(first) == 2 and not of_blank and all(c.isdigit() and len(c) < 12 for c in first)
+            count, size = map(int, first) if headed else (None, len(first) - (not of_blank))
             if size < 1:
                 raise DataError(f"{path}, line 1: neither a word and its numbers, nor two counts, as word2vec begins.")
             if not headed:
-                file.seek(0)
+                file.seek(start)
+            blank = None  # the first of the blank lines, which may stand at the end only
             for number, line in enumerate(iter(partial(file.readline, MAX_LINE), b""), start=1 + headed):
-                word, *columns = line.strip().rsplit(None, size) or [b""]
-                if len(columns) != size or _ends_in_number(word):
-                    found = max(0, len(line.split()) - 1)
+                if not line.strip():
+                    blank = blank or number
+                    continue
+                word, columns = _word_and_numbers(line, size)
+                if blank or len(columns) != size or _ends_in_number(word):
+                    found = 0 if blank else max(0, len(line.split()) - 1)
                     raise DataError(
-                        f"{path}, line {number}: {found} numbers, where line 1 has {size}.\n"
+                        f"{path}, line {blank or number}: {found} numbers, where line 1 has {size}.\n"
                         "  Each line is a word and its numbers, as GloVe and word2vec write text; binary is not read."
                     )
                 read += 1
@@ -86,6 +96,14 @@ def _lines(path: Path) -> Iterator[tuple[int, str, list[bytes]]]:
         raise DataError(f"cannot read {path}: {getattr(cause, 'strerror', None) or cause}.") from cause
     if count is not None and read != count:
         raise DataError(f"{path} has {read} vectors, where line 1 tells {count}.\n  Is the file complete?")
+
+
+def _word_and_numbers(line: bytes, size: int) -> tuple[bytes, list[bytes]]:
+    """The word of a line and its last `size` columns. The word of a line of `size` columns behind a blank is a blank."""
+    word, *columns = line.strip().rsplit(None, size) or [b""]
+    if len(columns) == size - 1 and line.startswith(BLANKS):
+        return b" ", [word, *columns]
+    return word, columns
 
 
 def _ends_in_number(word: bytes) -> bool:

@@ -69,6 +69,30 @@ def test_an_extensible_header_and_chunks_before_the_sound_are_read_over():
     assert samples.tolist() == [0.5, 0.0]
 
 
+@pytest.mark.parametrize("size", [0xFFFFFFFF, 0x7FFFF000, 0x80000000, 0])
+def test_sound_of_a_size_that_the_writer_never_knew_reaches_to_the_files_end(size):
+    sound = struct.pack("<3h", 2**14, 0, -(2**14))
+    for riff_size in (0xFFFFFFFF, 36):  # of ffmpeg's pipe, and of a recorder that was switched off
+        start = GOOD[:4] + struct.pack("<I", riff_size) + GOOD[8:40] + struct.pack("<I", size)
+        assert read_wav(start + sound)[0].tolist() == [0.5, 0.0, -0.5]
+        assert read_wav(start + sound + b"x")[0].tolist() == [0.5, 0.0, -0.5]  # half a sample was on its way
+
+
+def test_no_sound_before_a_note_is_no_sound():
+    with pytest.raises(DataError, match="has no samples"):
+        read_wav(wav(b"") + b"LIST" + struct.pack("<I", 4) + b"INFO")
+
+
+@pytest.mark.parametrize("padding", [b"", b"\0", b" "])
+@pytest.mark.parametrize("samples", [2, 400])  # 800 bytes: the size's first byte is a blank, as in "ata "
+def test_a_chunk_of_odd_size_may_lack_its_padding(padding, samples):
+    note = b"LIST" + struct.pack("<I", 5) + b"INFO." + padding
+    sound = struct.pack("<2h", 2**14, 0) * (samples // 2)
+    assert read_wav(riff(1, 16, sound, before=note))[0].tolist() == [0.5, 0.0] * (samples // 2)
+    between = riff(1, 16, sound).replace(b"data", note + b"data")
+    assert read_wav(between)[0].tolist() == [0.5, 0.0] * (samples // 2)
+
+
 @pytest.mark.parametrize(
     ("file", "told"),
     [

@@ -32,6 +32,19 @@ def test_the_files_of_glove_and_word2vec_hold_the_same(write, content):
     np.testing.assert_array_equal(vectors.rows, np.float32([[0.1, -0.2], [0.001, 4], [5, 6]]))
 
 
+@pytest.mark.parametrize("content", [f"\ufeff{GLOVE}", f"\ufeff{WORD2VEC}", f"{GLOVE}\n", f"{WORD2VEC} \r\n\n"])
+def test_a_byte_order_mark_and_blank_lines_at_the_end_belong_to_no_word(write, content):
+    vectors = read_vectors(write(content))
+    assert vectors.words == ["the", "of", "London"] and vectors.rows[0].tolist() == np.float32([0.1, -0.2]).tolist()
+
+
+def test_the_vector_of_a_blank_is_read(write):
+    vectors = read_vectors(write("2 2\n  1 2\nof 3 4\n"))
+    assert vectors.words == [" ", "of"] and vectors.rows.tolist() == [[1, 2], [3, 4]]
+    assert read_vectors(write("the 1 2\n\t3\t4\n")).words == ["the", " "]
+    assert read_vectors(write("  1 2\nthe 3 4\n")).rows.tolist() == [[1, 2], [3, 4]]
+
+
 def test_a_file_may_be_compressed(write):
     assert read_vectors(write(gzip.compress(GLOVE.encode()), "vectors.txt.gz")).words == ["the", "of", "London"]
     with pytest.raises(DataError, match=r"cannot read .*vectors.txt.gz"):
