@@ -38,9 +38,11 @@ FREE = (  # what runs of one recipe may differ in
     "trainer.log_every_n_steps",
 )  # fmt: skip
 ALIKE = ("data.id", "data.revision", "data.sizes", "parameters")  # in all runs that a row is the mean of
+MADE_HERE = "made here"  # in place of a published figure, where there is none to compare with
+UNCHECKED = " (not checked at its source)"
 PIN = "#sha256="  # after a file's address, before its digest
 COLUMNS = (
-    "recipe", "metric", "direction", "mean", "std", "seeds", "dev", "parameters", "epochs", "train_seconds",
+    "recipe", "metric", "unit", "direction", "mean", "std", "seeds", "dev", "parameters", "epochs", "train_seconds",
     "cpu_seconds", "peak_memory_bytes", "hardware", "commit", "digest", "command", "published", "source",
 )  # fmt: skip
 MARKED = re.compile(r"(<!-- results (\S+) -->\n).*?(<!-- /results -->)", re.DOTALL)
@@ -246,11 +248,13 @@ def rows(manifests: Iterable[Mapping[str, Any]]) -> tuple[list[Row], list[str]]:
         elif {facts["digest"] for facts in group} != {digest(name)}:
             stale.append(f"{name}: recipe changed since. Run it again, then `rnnzoo results RUN --keep`.")
         else:
-            found.append(_row(name, sorted(group, key=lambda facts: facts["seed"]), printed.get(name, {})))
+            ordered = sorted(group, key=lambda facts: facts["seed"])
+            found += [_row(name, ordered, shown) for shown in printed.get(name, [{}])]
     return found, stale
 
 
-def _row(name: str, group: Sequence[Mapping[str, Any]], printed: Mapping[str, Any]) -> Row:
+def _row(name: str, group: Sequence[Mapping[str, Any]], shown: Mapping[str, Any]) -> Row:
+    """A row of a recipe's runs. shown: which score it has, and what was published, as in published.yaml."""
     seeds = [facts["seed"] for facts in group]
     if len(set(seeds)) < len(seeds):
         raise ZooError(f"two runs of {name} have the same seed.\n  Give one run for each seed.")
@@ -264,25 +268,42 @@ def _row(name: str, group: Sequence[Mapping[str, Any]], printed: Mapping[str, An
                 f"  Kept, they are {_place(group[0])} and {_place(group[other])}.\n"
                 "  Run the older one again, then `rnnzoo results RUN --keep`."
             )
-    chosen_by = group[0]["best"]["monitor"]
-    scores = [facts["metrics"][scored(facts)] for facts in group]
+    part, _, chosen_by = scored(group[0]).partition("/")
+    parts, shown_metric = shown.get("parts", [part]), shown.get("metric", chosen_by)
+    scores = [_score(facts, parts, shown_metric) for facts in group]
+    figures = shown.get("figures", [])
     return {
         "recipe": name,
-        "metric": scored(group[0]).removeprefix("test/"),
+        "metric": "/".join([*(("+".join(parts),) if parts != ["test"] else ()), shown_metric]),
+        "unit": shown.get("unit", ""),
         "direction": group[0]["best"]["mode"],
         "mean": fmean(scores),
         "std": stdev(scores) if len(scores) > 1 else None,
         "seeds": len(seeds),
-        "dev": fmean(facts["metrics"][chosen_by] for facts in group),
+        "dev": fmean(_score(facts, ["val"], shown_metric) for facts in group),
         "parameters": group[0]["parameters"],
         **{key: _mean(group, key) for key in ("epochs", "train_seconds", "cpu_seconds", "peak_memory_bytes")},
         "hardware": _told(_machine(facts) for facts in group),
         "commit": _told(facts["commit"] or "" for facts in group),
         "digest": group[0]["digest"],
         "command": f"rnnzoo fit {name} --seed {seeds[0]}",
-        "published": printed.get("value"),
-        "source": "; differs: ".join(printed[key] for key in ("source", "differs") if key in printed),
+        "published": figures[0]["value"] if figures else None,
+        "source": "; ".join(_cited(figure) for figure in figures) or MADE_HERE,
+        "figures": figures,
     }
+
+
+def _score(facts: Mapping[str, Any], parts: Sequence[str], name: str) -> float:
+    """A run's metric over one part, or the mean over several, weighed by their sizes."""
+    sizes = [facts["data"]["sizes"]["dev" if part == "val" else part] for part in parts] if len(parts) > 1 else [1]
+    values = [facts["metrics"][f"{part}/{name}"] for part in parts]
+    return sum(size * value for size, value in zip(sizes, values, strict=True)) / sum(sizes)
+
+
+def _cited(figure: Mapping[str, Any]) -> str:
+    """ "0.8363: LSTM-CRF (Lample and others); differs: ...": one published figure with all that belongs to it."""
+    differs = f"; differs: {figure['differs']}" if "differs" in figure else ""
+    return f"{figure['value']}: {figure['by']}{differs}" + ("" if "checked" in figure else UNCHECKED)
 
 
 def _mean(group: Sequence[Mapping[str, Any]], key: str) -> float | None:
@@ -300,8 +321,8 @@ def _machine(facts: Mapping[str, Any]) -> str:
     return hardware["gpu"] or f"{hardware['cpu']}, {facts['threads']} thread" + "s" * (facts["threads"] > 1)
 
 
-def published() -> dict[str, dict[str, Any]]:
-    """Published figures by recipe: value in the row's unit, source, and differs: what is not alike."""
+def published() -> dict[str, list[dict[str, Any]]]:
+    """The rows of each recipe and the figures published beside them; the head of published.yaml describes both."""
     import yaml
 
     return yaml.safe_load((Path(__file__).parent / "published.yaml").read_text(encoding="utf-8"))
@@ -311,12 +332,11 @@ def published() -> dict[str, dict[str, Any]]:
 
 SHOWN = {  # the columns of a page, and what stands in them
     "Recipe": lambda row: f"`{row['recipe']}`",
-    "Metric": lambda row: row["metric"].replace("_", " ") + {"max": " ↑", "min": " ↓"}[row["direction"]],
-    "Test": lambda row: score(row["mean"], row["std"]),
+    "Metric": lambda row: _named(row) + {"max": " ↑", "min": " ↓"}[row["direction"]],
+    "Test": lambda row: score(row["mean"], row["std"]) + _in_bits(row),
     "Seeds": lambda row: str(row["seeds"]),
     "Dev": lambda row: score(row["dev"], None),
-    "Published": lambda row: "" if row["published"] is None else score(row["published"], None),
-    "By": lambda row: row["source"],
+    "Published": lambda row: "<br>".join(map(_beside, row["figures"])) or MADE_HERE,
     "Parameters": lambda row: f"{row['parameters']:,}",
     "Epochs": lambda row: f"{row['epochs']:g}",
     "Training": lambda row: f"{row['train_seconds'] / 60:.1f} min",
@@ -326,7 +346,7 @@ SHOWN = {  # the columns of a page, and what stands in them
     "Commit": lambda row: "; ".join(commit[:8] + "+" * commit.endswith("+") for commit in row["commit"].split("; ")),
     "Digest": lambda row: row["digest"][:8],
 }
-BRIEF = ("Recipe", "Metric", "Test", "Seeds", "Training", "Memory", "Published", "By")
+BRIEF = ("Recipe", "Metric", "Test", "Seeds", "Training", "Memory", "Published")
 PAGE = """# Results
 
 Test scores of the shipped recipes: the mean over seeds and its standard deviation (n - 1), of the checkpoint that was
@@ -334,9 +354,26 @@ best on dev; the test part is read once a run. "val" marks a recipe that has no 
 and memory are means. Each row's command makes it again. This page is written by `rnnzoo results --markdown` from
 `manifests/`, the facts of every run that counts; `RESULTS.csv` has more columns. A digest is of the recipe; a "+" after
 a commit says that the working tree had changes. Published figures are of work on the same data, and what is not alike
-is said.
+is said: a † stands before a figure made under other conditions that matter, and the conditions after it. "Made here"
+says that no published figure is known to us.
 
 """
+
+
+def _named(row: Row) -> str:
+    """ "val/accuracy", or "loss (nats a character)": what a row's score is."""
+    name = row["metric"].replace("_", " ")
+    return f"{name} ({row['unit']})" if row["unit"] else name
+
+
+def _in_bits(row: Row) -> str:
+    """A score in nats once more, in bits."""
+    return f" ({row['mean'] / math.log(2):.3f} bits)" if row["unit"].startswith("nats") else ""
+
+
+def _beside(figure: Mapping[str, Any]) -> str:
+    """ "† 0.8363 LSTM-CRF (Lample and others); differs: ...": a published figure in a cell of the table."""
+    return ("† " if "differs" in figure else "") + _cited(figure).replace(": ", " ", 1)
 
 
 def score(mean: float, std: float | None) -> str:
@@ -354,7 +391,7 @@ def markdown(found: Sequence[Row], columns: Sequence[str] = tuple(SHOWN)) -> str
 def as_csv(found: Sequence[Row]) -> str:
     """The table as CSV; an empty field is not known."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(text, COLUMNS, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     writer.writerows(found)
     return text.getvalue()
@@ -398,7 +435,8 @@ def run(given: argparse.Namespace) -> int:
         print(why, file=sys.stderr)
     if not found:
         raise ZooError("no run counts.\n  A run counts if it is a finished one of a shipped recipe, as it stands.")
-    show.table([BRIEF[:-1], *([SHOWN[column](row).strip("`") for column in BRIEF[:-1]] for row in found)])
+    brief = BRIEF[:-1]  # a terminal has no room for sources
+    show.table([brief, *([SHOWN[column](row).strip("`") for column in brief] for row in found)])
     pages = {given.markdown: PAGE + markdown(found), given.csv: as_csv(found)}
     if given.update:
         try:

@@ -270,9 +270,41 @@ def test_every_kept_run_is_one_of_its_recipe_as_it_resolves_now():
 
 
 def test_published_figures_are_of_recipes_that_there_are_and_name_their_source():
-    for name, told in results.published().items():
-        assert name in recipes.shipped() and isinstance(told["value"], (int, float)) and told["source"]
-        assert told.keys() <= {"value", "source", "differs"}
+    for name, shown in results.published().items():
+        assert name in recipes.shipped() and shown
+        for row in shown:
+            assert row.keys() <= {"metric", "parts", "unit", "figures"}
+            for figure in row.get("figures", []):
+                assert isinstance(figure["value"], float) and figure["by"]
+                assert figure.keys() <= {"value", "by", "differs", "checked"}
+
+
+def test_a_published_figure_of_a_forecast_reads_as_many_steps_as_the_recipe_or_is_marked():
+    for name, shown in results.published().items():
+        lookback = recipes.resolve(recipes.read(name))["data"].get("lookback")
+        for figure in (figure for row in shown for figure in row.get("figures", []) if lookback):
+            assert f"{lookback} steps of history" in figure["by"] or "differs" in figure
+
+
+def test_a_row_without_a_published_figure_says_that_it_was_made_here_and_one_unlike_is_marked(monkeypatch):
+    row = "".join(results.markdown(results.rows(manifests([0.5]))[0]).splitlines()[2:])
+    assert f"| {results.MADE_HERE} |" in row
+    figures = [{"value": 0.6, "by": "A (B)", "differs": "C", "checked": "D"}, {"value": 0.7, "by": "E"}]
+    monkeypatch.setattr(results, "published", lambda: {"toy_tags": [{"figures": figures}]})
+    row = "".join(results.markdown(results.rows(manifests([0.5]))[0]).splitlines()[2:])
+    assert "| † 0.6 A (B); differs: C<br>0.7 E (not checked at its source) |" in row
+
+
+def test_a_score_over_two_parts_is_weighed_by_their_sizes_and_shown_in_bits_too(monkeypatch):
+    shown = {"metric": "loss", "parts": ["val", "test"], "unit": "nats a tag"}
+    monkeypatch.setattr(results, "published", lambda: {"toy_tags": [{}, shown]})
+    (run,) = manifests([0.5])
+    run["metrics"] |= {"val/loss": 1.0, "test/loss": 2.0}
+    run["data"]["sizes"] |= {"dev": 30, "test": 10}
+    plain, both = results.rows([run])[0]
+    assert plain["mean"] == 0.5 and both["mean"] == (30 * 1.0 + 10 * 2.0) / 40
+    assert "val+test/loss (nats a tag) ↓" not in results.markdown([plain])
+    assert "| val+test/loss (nats a tag)" in results.markdown([both]) and "1.2500 (1.803 bits)" in results.markdown([both])
 
 
 # -- the command ----------------------------------------------------------------------------------------------------
