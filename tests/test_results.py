@@ -304,7 +304,8 @@ def test_a_score_over_two_parts_is_weighed_by_their_sizes_and_shown_in_bits_too(
     plain, both = results.rows([run])[0]
     assert plain["mean"] == 0.5 and both["mean"] == (30 * 1.0 + 10 * 2.0) / 40
     assert "val+test/loss (nats a tag) ↓" not in results.markdown([plain])
-    assert "| val+test/loss (nats a tag)" in results.markdown([both]) and "1.2500 (1.803 bits)" in results.markdown([both])
+    page = results.markdown([both])
+    assert "| val+test/loss (nats a tag)" in page and "1.2500 (1.803 bits)" in page
 
 
 # -- the command ----------------------------------------------------------------------------------------------------

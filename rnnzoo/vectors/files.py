@@ -99,7 +99,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str, list[bytes]]]:
 
 
 def _word_and_numbers(line: bytes, size: int) -> tuple[bytes, list[bytes]]:
-    """The word of a line and its last `size` columns. The word of a line of `size` columns behind a blank is a blank."""
+    """The word of a line and its last `size` columns. Of `size` columns behind a blank it is a blank."""
     word, *columns = line.strip().rsplit(None, size) or [b""]
     if len(columns) == size - 1 and line.startswith(BLANKS):
         return b" ", [word, *columns]
