@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import lightning.pytorch as pl
@@ -38,6 +39,7 @@ class ZooModule(pl.LightningModule):
         self.losses = nn.ModuleList(Mean() for _ in STAGES)
         self.measures = nn.ModuleList(task.train_metrics() if stage == "train" else task.metrics() for stage in STAGES)
         self._carried: dict[str, list[State]] = {}
+        self._step = _Step(-1, torch.zeros(()))
 
     @property
     def monitor(self) -> tuple[str, str]:
@@ -64,9 +66,22 @@ class ZooModule(pl.LightningModule):
         if len(measures):
             with torch.no_grad():
                 self.task.update(measures, output, batch, loss, self.model)
-        if self.global_step % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
-            self.log("train/loss_step", loss.detach(), prog_bar=True, batch_size=len(batch))
+        self._log_step(loss.detach().float(), count, len(batch))
         return loss * self._share(count)
+
+    def _log_step(self, loss: Tensor, count: int, batch_size: int) -> None:
+        """Log the mean loss of the optimizer step so far, which is that of the whole step once its last batch is in.
+
+        Logged at every batch: Lightning writes one step in `log_every_n_steps`, with whatever was logged last.
+        """
+        if self._step.number != self.global_step:
+            self._step = _Step(self.global_step, torch.zeros_like(loss))
+        self._step.total = self._step.total + loss * count
+        self._step.count += count
+        sums = torch.stack((self._step.total, loss.new_full((), self._step.count)))
+        if self.trainer.world_size > 1 and (self.global_step + 1) % max(1, self.trainer.log_every_n_steps) == 0:  # type: ignore[attr-defined]
+            sums = self.trainer.strategy.reduce(sums, reduce_op="sum")
+        self.log("train/loss_step", sums[0] / sums[1].clamp(min=1), prog_bar=True, batch_size=batch_size)
 
     def _metrics(self, stage: str) -> tuple[Any, Any]:
         """The mean loss and the task's metrics of one stage."""
@@ -130,6 +145,15 @@ class ZooModule(pl.LightningModule):
             "optimizer": optimizer,
             "lr_scheduler": config | ({"monitor": monitor} if interval == "plateau" else {}),
         }
+
+
+@dataclass
+class _Step:
+    """The loss of one optimizer step, summed over what its batches ask for."""
+
+    number: int
+    total: Tensor
+    count: int = 0
 
 
 def _own(component: Mapping[str, Any]) -> dict[str, Any]:

@@ -106,10 +106,10 @@ def swa(monitor: str, mode: str, *, lr: float, start: Share = 0.8, annealing_epo
 
 
 def lr_monitor(monitor: str, mode: str, *, interval: Literal["step", "epoch"] = "step") -> "Callback":
-    """Log the learning rate."""
-    from lightning.pytorch.callbacks import LearningRateMonitor
+    """Log the learning rate of each step that is logged, or of each epoch's start."""
+    from rnnzoo.callbacks.learning_rate import LearningRate
 
-    return LearningRateMonitor(logging_interval=interval)
+    return LearningRate(interval)
 
 
 AVERAGES = ("ema", "nt_asgd", "swa")  # each takes the model's weights for its own: one at a time

@@ -15,9 +15,13 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from torch.utils.data import DataLoader
 
-from rnnzoo import runs, tracking
+from rnnzoo import experiment, runs, tracking
+from rnnzoo import recipe as recipes
+from rnnzoo.callbacks.finite import Finite
+from rnnzoo.tasks.sentiment import Sentiment
 
 SECRET = "canary0123456789abcdef0123456789abcdef01"
+LOSS, RATE = "train/loss_step", "lr"
 
 
 @pytest.fixture
@@ -102,6 +106,15 @@ def offline_records(run: runs.Run) -> list:
     wandb.teardown()  # as at the exit of the process: what its service still holds is written
     (path,) = run.path.glob("wandb/offline-run-*/*.wandb")
     return records(path)
+
+
+def history(run: runs.Run) -> list[dict]:
+    """What an offline run has logged, a mapping a call."""
+    return [
+        {item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in record.history.item}
+        for record in offline_records(run)
+        if record.WhichOneof("record_type") == "history"
+    ]
 
 
 def told(caplog) -> list[str]:
@@ -310,3 +323,49 @@ def test_finishing_a_hanging_upload_ends_in_time(run, wandb, monkeypatch, caplog
 def test_only_the_first_process_opens_a_wandb_run(tmp_path, wandb):
     child = runs.Run(tmp_path / "run", "imdb", 1, writer=False)
     assert len(tracking.make_loggers({}, child, {})) == 1
+
+
+# -- what a step logs -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("every", "accumulated"), [(1, 1), (3, 1), (2, 2)])
+def test_what_is_logged_at_a_step_is_that_steps_own_loss_and_learning_rate(
+    every, accumulated, here, wandb, monkeypatch
+):
+    losses: dict[int, list[tuple[float, int]]] = {}  # by step: each batch's mean loss, and its reviews
+    rates: dict[int, float] = {}
+    loss_of, look = Sentiment.loss, Finite.on_before_optimizer_step
+
+    def loss(self, output, batch):
+        value = loss_of(self, output, batch)
+        if torch.is_grad_enabled():
+            losses.setdefault(len(rates), []).append((value.item(), len(batch)))
+        return value
+
+    def stepping(self, trainer, module, optimizer):
+        rates[len(rates)] = optimizer.param_groups[0]["lr"]
+        look(self, trainer, module, optimizer)
+
+    monkeypatch.setattr(Sentiment, "loss", loss)
+    monkeypatch.setattr(Finite, "on_before_optimizer_step", stepping)
+    keys = (f"--trainer.log_every_n_steps={every}", f"--trainer.accumulate_grad_batches={accumulated}")
+    small = (
+        "--data.examples=48",
+        "--data.batch_size=10",
+        "--model.architecture.hidden_size=4",
+        "--callbacks={lr_monitor: {}}",
+    )
+    shape = ("--trainer.max_epochs=3", "--trainer.enable_progress_bar=false", "--trainer.accelerator=cpu")
+    recipe = recipes.resolve(recipes.read("quickstart", [*keys, *small, *shape]))
+    _, run = experiment.fit(recipe)
+
+    true = {step: sum(v * n for v, n in parts) / sum(n for _, n in parts) for step, parts in losses.items()}
+    assert len(true) == len(rates) == 3 * -(-5 // accumulated)  # 48 reviews in tens: the last batch is smaller
+    lines = [json.loads(line) for line in run.metrics.read_text().splitlines()]
+    logged = {name: [(line["step"], line[name]) for line in lines if name in line] for name in (LOSS, RATE)}
+    steps = [step for step in true if (step + 1) % every == 0]
+    assert logged[LOSS] == [(step, pytest.approx(true[step], rel=1e-5)) for step in steps]
+    assert logged[RATE] == [(step, pytest.approx(rates[step])) for step in steps]
+    rows = history(run)
+    for name in (LOSS, RATE):
+        assert [(row["trainer/global_step"], row[name]) for row in rows if name in row] == logged[name]

@@ -1,0 +1,24 @@
+"""The learning rate, beside the losses."""
+
+from typing import Literal
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch.optim import Optimizer
+
+
+class LearningRate(Callback):
+    """Logs `lr`: the rate of the optimizer step at which it is written, or that at the start of each epoch.
+
+    Lightning's own monitor writes once a batch, and so several times a step where gradients are accumulated.
+    """
+
+    def __init__(self, interval: Literal["step", "epoch"] = "step") -> None:
+        self.interval = interval
+
+    def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
+        if self.interval == "step":
+            pl_module.log("lr", optimizer.param_groups[0]["lr"])
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self.interval == "epoch":
+            pl_module.log("lr", trainer.optimizers[0].param_groups[0]["lr"])
