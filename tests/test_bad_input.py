@@ -194,7 +194,7 @@ ROWS = "text,label\ngood,x\nbad,y\n"
         (b"text,label\ngood,x\ncaf\xe9,y\n", ROWS, "train.csv, line 3: byte 21 (0xe9) is not utf-8", "latin-1"),
         (ROWS.encode("utf-16"), ROWS, "train.csv, line 1: byte 0 (0xff) is not utf-8", ""),
         ("text,label\ngood,x\nbad,x\n", ROWS, "train.csv: column 'label': the training part has one label only", ""),
-        (ROWS, ROWS + "fine,z\n", "dev.csv: column 'label', row 3: the training part has no label 'z'.", "x, y."),
+        (ROWS, ROWS + "fine,z\n", "dev.csv, row 3: column 'label': the training part has no label 'z'.", "x, y."),
     ],
 )  # fmt: skip
 def test_a_data_file_that_cannot_be_used_is_told_with_its_place(told, train, dev, first, rest):

@@ -16,6 +16,17 @@ Columns = dict[str, list]  # column name -> one value per row
 PARTS = ("train", "dev", "test")
 
 
+class RowError(DataError):
+    """A mistake in one row of some columns. row: counted from 0. text: what is wrong, in which column.
+
+    Whoever knows where the columns are from puts `Source.row` before the text: a user's row numbers are the file's.
+    """
+
+    def __init__(self, row: int, column: str | None, text: str) -> None:
+        super().__init__(f"column '{column}', row {row + 1}: {text}" if column else f"row {row + 1}: {text}")
+        self.row, self.text = row, f"column '{column}': {text}" if column else text
+
+
 class Source(ABC):
     """Where examples come from: files, the Hub, or the code itself. A plugin's data set is one of these.
 
@@ -47,6 +58,10 @@ class Source(ABC):
     def place(self, part: str) -> str:
         """What a message calls a part: the file that it is from, where there is one."""
         return f"{part} part"
+
+    def row(self, part: str, row: int) -> str:
+        """What a message calls a part's row, counted from 0: the row of its file, if it has one."""
+        return f"{self.place(part)}, row {row + 1}"
 
 
 class Examples(ABC):
@@ -158,24 +173,28 @@ class Form(ABC):
 
 
 def check_type(column: str, values: Iterable[Any], kind: type, called: str) -> None:
-    """Raises: DataError for the first value that is not a `kind`, with its row, counted from 1."""
-    for row, value in enumerate(values, start=1):
+    """Raises: RowError for the first value that is not a `kind`."""
+    for row, value in enumerate(values):
         if not isinstance(value, kind):
-            raise DataError(f"column '{column}', row {row}: expected {called}, got {value!r:.80}.")
+            raise RowError(row, column, f"expected {called}, got {value!r:.80}.")
 
 
 def label_ids(column: str, values: Iterable[Any], names: tuple[str, ...], row_of: Any = None) -> np.ndarray:
-    """int64 label numbers. Raises: DataError for a label that is not among `names`, with its row, counted from 1."""
+    """int64 label numbers. row_of: the row of each value, if there are several in a row.
+
+    Raises: RowError for a label that is not among `names`.
+    """
     ids = {name: number for number, name in enumerate(names)}
     values = list(values)
     found = [ids.get(value, -1) for value in values]
     if -1 in found:
         place = found.index(-1)
-        row = place + 1 if row_of is None else row_of(place)
+        row = place if row_of is None else int(row_of(place))
         many = f", ... ({len(names)} in all)" if len(names) > 20 else ""
-        raise DataError(
-            f"column '{column}', row {row}: the training part has no label {values[place]!r}.\n"
-            f"  Known labels: {', '.join(names[:20])}{many}."
+        raise RowError(
+            row,
+            column,
+            f"the training part has no label {values[place]!r}.\n  Known labels: {', '.join(names[:20])}{many}.",
         )
     return np.array(found, dtype=np.int64)
 

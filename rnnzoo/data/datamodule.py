@@ -10,7 +10,7 @@ from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 
 from rnnzoo.batch import DataSpec
-from rnnzoo.data.base import PARTS, Examples, Form, Source
+from rnnzoo.data.base import PARTS, Examples, Form, RowError, Source
 from rnnzoo.errors import DataError
 
 
@@ -48,6 +48,8 @@ class ZooData(LightningDataModule):
         """The function's result; its errors say in which part of the data they are."""
         try:
             return function(*args)
+        except RowError as error:
+            raise DataError(f"{self.source.row(part, error.row)}: {error.text}") from error
         except DataError as error:
             raise DataError(*(f"{self.source.place(part)}: {message}" for message in error.messages)) from error
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from rnnzoo.batch import Batch, DataSpec, Field
-from rnnzoo.data.base import Columns, Examples, check_type, label_ids, named_labels
+from rnnzoo.data.base import Columns, Examples, RowError, check_type, label_ids, named_labels
 from rnnzoo.data.rows import RowForm, longest_first
 from rnnzoo.errors import DataError
 from rnnzoo.limits import check
@@ -142,52 +142,51 @@ class MeasuredSeries(Series):
 def _arrays(column: str, rows: Sequence[Any], features: int | None = None) -> list[np.ndarray]:
     """Each row as (time, features) float32; as many features as given, or as the first row has.
 
-    Raises: DataError, naming the row, for what is no such series, has another number of features, or is not finite.
+    Raises: RowError for what is no such series, has another number of features, or is not finite.
     """
     arrays = []
-    for number, row in enumerate(rows, start=1):
+    for number, row in enumerate(rows):
         array = _numbers(column, number, row)
         if array.ndim == 1:
             array = array[:, None]
         if array.ndim != 2 or not array.size:
-            raise DataError(
-                f"column '{column}', row {number}: expected (time, features), at least one of each, got {array.shape}."
-            )
+            raise RowError(number, column, f"expected (time, features), at least one of each, got {array.shape}.")
         features = features or array.shape[1]
         if array.shape[1] != features:
-            raise DataError(
-                f"column '{column}', row {number}: {array.shape[1]} features a step, where {features} are expected.\n"
-                "  Give every step of every row the same features."
+            raise RowError(
+                number,
+                column,
+                f"{array.shape[1]} features a step, where {features} are expected.\n"
+                "  Give every step of every row the same features.",
             )
         arrays.append(array)
     return arrays
 
 
 def _targets(rows: Sequence[Any], size: int | None = None) -> list[np.ndarray]:
-    """Each row's numbers as (targets,) float32; as many as given, or as the first row has. Raises: DataError."""
+    """Each row's numbers as (targets,) float32; as many as given, or as the first row has. Raises: RowError."""
     arrays = []
-    for number, row in enumerate(rows, start=1):
+    for number, row in enumerate(rows):
         array = _numbers("target", number, row).reshape(-1)
         size = size or array.size
         if array.size != size or not size:
-            raise DataError(
-                f"column 'target', row {number}: {array.size} numbers, where {size or 'some'} are expected."
-            )
+            raise RowError(number, "target", f"{array.size} numbers, where {size or 'some'} are expected.")
         arrays.append(array)
     return arrays
 
 
 def _numbers(column: str, number: int, row: Any) -> np.ndarray:
-    """One row as float32. Raises: DataError if it is not numbers, or not finite ones."""
+    """One row as float32. Raises: RowError if it is not numbers, or not finite ones."""
     try:
         with np.errstate(over="ignore"):  # what overflows is infinite, and refused as such
             array = np.asarray(row, dtype=np.float32)
     except (TypeError, ValueError, OverflowError):
-        raise DataError(f"column '{column}', row {number}: expected numbers, got {row!r:.80}.") from None
+        raise RowError(number, column, f"expected numbers, got {row!r:.80}.") from None
     if not np.isfinite(array).all():
-        raise DataError(
-            f"column '{column}', row {number}: a number is missing, infinite or not a number.\n"
-            "  Fill the gaps, or leave the row out."
+        raise RowError(
+            number,
+            column,
+            "a number is missing, infinite or not a number.\n  Fill the gaps, or leave the row out.",
         )
     return array
 

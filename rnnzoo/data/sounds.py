@@ -10,10 +10,9 @@ import numpy as np
 
 from rnnzoo.batch import DataSpec, Field
 from rnnzoo.data.audio import LogMel, read_wav
-from rnnzoo.data.base import Columns, check_type
+from rnnzoo.data.base import Columns, RowError, check_type
 from rnnzoo.data.series import LabelledSeries, Series, SeriesExamples
 from rnnzoo.data.transcribed import TranscribedSeries
-from rnnzoo.errors import DataError
 from rnnzoo.limits import check
 
 
@@ -58,17 +57,19 @@ class Sounds(Series):
 
 
 def _heard(features: LogMel, columns: Columns) -> list[np.ndarray]:
-    """The features of each row. Raises: DataError, naming the row, for another rate or no samples."""
+    """The features of each row. Raises: RowError for another rate or no samples."""
     found = []
-    for row, (sound, rate) in enumerate(zip(columns["sound"], columns["rate"], strict=True), start=1):
+    for row, (sound, rate) in enumerate(zip(columns["sound"], columns["rate"], strict=True)):
         if rate != features.rate:
-            raise DataError(
-                f"column 'rate', row {row}: {rate} Hz, where {features.rate} Hz are expected.\n"
-                f"  Resample it: ffmpeg -i FILE -ar {features.rate} NEW.wav"
+            raise RowError(
+                row,
+                "rate",
+                f"{rate} Hz, where {features.rate} Hz are expected.\n"
+                f"  Resample it: ffmpeg -i FILE -ar {features.rate} NEW.wav",
             )
         samples = np.asarray(sound, dtype=np.float32)
         if samples.ndim != 1 or not samples.size or not np.isfinite(samples).all():
-            raise DataError(f"column 'sound', row {row}: expected (samples,), at least one, all finite numbers.")
+            raise RowError(row, "sound", "expected (samples,), at least one, all finite numbers.")
         found.append(features(samples))
     return found
 

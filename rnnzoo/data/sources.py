@@ -190,6 +190,7 @@ class FileSource(Source):
         self.paths = {part: Path(path) for part, path in paths.items() if path}
         self.encoding, self.dev_fraction = encoding, dev_fraction
         self._digest: str | None = None
+        self._rows: dict[str, list[int]] = {}  # of the training file, that each part of it has
 
     def read(self) -> dict[str, Columns]:
         files = [(part, file) for part, path in self.paths.items() for file in self.files(path)]
@@ -213,6 +214,7 @@ class FileSource(Source):
                     "  Give more rows, or a dev file."
                 )
             parts |= {"train": taken(train, kept), "dev": taken(train, dev)}
+            self._rows = {"train": kept, "dev": dev}
         return parts
 
     def files(self, path: Path) -> list[Path]:
@@ -228,7 +230,18 @@ class FileSource(Source):
         """The rows of one file. Raises: DataError, naming the file and the line or row; OSError."""
 
     def place(self, part: str) -> str:
-        return str(self.paths[part]) if part in self.paths else super().place(part)
+        if part in self.paths:
+            return str(self.paths[part])
+        return f"{self.paths['train']}, {part} part" if part in self._rows else super().place(part)
+
+    def row(self, part: str, row: int) -> str:
+        if part in self._rows:
+            part, row = "train", self._rows[part][row]
+        return f"{self.place(part)}, {self.row_name(self.paths[part], row)}"
+
+    def row_name(self, path: Path, row: int) -> str:
+        """What a message calls a row of a file, counted from 0."""
+        return f"row {row + 1}"
 
     def identity(self) -> dict[str, str | None]:
         """The file names, and the SHA-256 of their contents."""

@@ -13,7 +13,7 @@ import torch
 from rnnzoo import spans
 from rnnzoo.batch import IGNORE, Batch, DataSpec, Field
 from rnnzoo.data import looks
-from rnnzoo.data.base import Columns, label_ids, named_labels
+from rnnzoo.data.base import Columns, RowError, label_ids, named_labels
 from rnnzoo.data.rows import RowExamples, RowForm
 from rnnzoo.data.text import Encoder, Ragged, numbered
 from rnnzoo.errors import DataError
@@ -145,12 +145,12 @@ class TaggedText(RowForm):
 
     def _check(self, columns: Columns) -> None:
         for name in ("words", "tags"):
-            for row, values in enumerate(columns.get(name, ()), start=1):
+            for row, values in enumerate(columns.get(name, ())):
                 if not isinstance(values, (list, tuple)) or not all(isinstance(value, str) for value in values):
-                    raise DataError(f"column '{name}', row {row}: expected a list of {name}, got {values!r:.80}.")
-        for row, (words, tags) in enumerate(zip(columns["words"], columns.get("tags", ())), start=1):  # noqa: B905
+                    raise RowError(row, name, f"expected a list of {name}, got {values!r:.80}.")
+        for row, (words, tags) in enumerate(zip(columns["words"], columns.get("tags", ()))):  # noqa: B905
             if len(words) != len(tags):
-                raise DataError(f"row {row} has {len(words)} words and {len(tags)} tags.\n  Give each word one tag.")
+                raise RowError(row, None, f"{len(words)} words and {len(tags)} tags.\n  Give each word one tag.")
 
     def encode(self, columns: Columns, spec: DataSpec) -> TaggedExamples:
         """A row without words becomes one <unk>, whose tag is IGNORE."""
@@ -177,7 +177,7 @@ class TaggedText(RowForm):
                     stacklevel=2,
                 )
         lengths = [len(tags) for tags in rows]
-        row_of = np.repeat(np.arange(1, len(lengths) + 1), lengths)
+        row_of = np.repeat(np.arange(len(lengths)), lengths)
         flat = label_ids("tags", (tag for tags in rows for tag in tags), spec.labels, row_of.__getitem__)
         examples.target = Ragged.of(flat, lengths).truncated(encoder.max_length).filled(IGNORE)
         return examples

@@ -10,10 +10,9 @@ import numpy as np
 import torch
 
 from rnnzoo.batch import IGNORE, Batch, DataSpec, Field
-from rnnzoo.data.base import Columns, check_type
+from rnnzoo.data.base import Columns, RowError, check_type
 from rnnzoo.data.series import Series, SeriesExamples
 from rnnzoo.data.text import Encoder, Ragged
-from rnnzoo.errors import DataError
 
 
 @dataclass
@@ -74,15 +73,17 @@ class TranscribedSeries(Series):
 
 
 def check_steps(steps: np.ndarray, text: Ragged) -> None:
-    """steps: (rows,). Raises: DataError if a row has fewer than an alignment with its text needs."""
+    """steps: (rows,). Raises: RowError if a row has fewer than an alignment with its text needs."""
     needed = [len(row) + int((row[1:] == row[:-1]).sum()) for row in map(text.__getitem__, range(len(text)))]
     short = np.flatnonzero(steps < needed)
     if len(short):
         row = short[0]
         more = f" ({len(short)} rows are too short)" if len(short) > 1 else ""
-        raise DataError(
-            f"column 'text', row {row + 1}: {needed[row]} steps are needed for its {text.lengths[row]} tokens, "
+        raise RowError(
+            int(row),
+            "text",
+            f"{needed[row]} steps are needed for its {text.lengths[row]} tokens, "
             f"and it has {steps[row]}{more}.\n"
             "  One step for each token, and one between two equal ones. Leave the row out, or give it more steps\n"
-            "  (of a sound: lower stack or hop_ms)."
+            "  (of a sound: lower stack or hop_ms).",
         )

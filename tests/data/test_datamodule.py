@@ -161,7 +161,7 @@ def test_an_error_in_the_rows_says_in_which_part():
             parts["dev"]["label"][3] = "c"
             return parts
 
-    with pytest.raises(DataError, match="dev part: column 'label', row 4: the training part has no label 'c'"):
+    with pytest.raises(DataError, match="dev part, row 4: column 'label': the training part has no label 'c'"):
         data(Wrong()).prepare()
 
 

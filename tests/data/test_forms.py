@@ -135,7 +135,7 @@ def test_cutting_a_tagged_text_cuts_words_and_tags_alike():
 
 
 def test_a_word_without_a_tag_is_refused_with_its_row():
-    with pytest.raises(DataError, match="row 2 has 2 words and 1 tags"):
+    with pytest.raises(DataError, match="row 2: 2 words and 1 tags"):
         TaggedText().fit({"words": [["a"], ["b", "c"]], "tags": [["X"], ["Y"]]})
     with pytest.raises(DataError, match="column 'words', row 1: expected a list of words, got 'a b'"):
         TaggedText().fit({"words": ["a b"], "tags": [["X", "Y"]]})

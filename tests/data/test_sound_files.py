@@ -51,6 +51,17 @@ def test_a_bad_recording_is_named_with_its_table_and_row(table):
         SoundFiles(str(table)).read()
 
 
+@pytest.mark.parametrize("take", [2, 4])
+def test_a_row_keeps_its_number_in_the_table_when_others_are_held_out(table, take):
+    with wave.open(str(table.parent / "takes" / f"{take}.wav"), "wb") as file:
+        file.setparams((1, 2, 44100, 0, "NONE", ""))
+        file.writeframes(bytes(2000))
+    source = SoundFiles(str(table))
+    assert source.read()["dev"]["rate"] == [44100 if take == 4 else 1000, 1000]  # rows 5 and 6 are held out
+    with pytest.raises(DataError, match=rf"train.csv, row {take + 1}: column 'rate': 44100 Hz, where 1000 Hz"):
+        ZooData(source, LabelledSound(n_mels=4)).prepare()
+
+
 def test_a_model_of_recordings_is_asked_with_paths(table, tmp_path):
     recipe = recipes.resolve(
         recipes.of(
