@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -11,6 +13,7 @@ from rnnzoo.data.sources import FileSource, HubSource, decoded
 from rnnzoo.errors import DataError
 from rnnzoo.limits import check
 
+log = logging.getLogger("rnnzoo")
 COLUMNS = {".conllu": (2, 4)}  # of words and tags, by ending: CoNLL-U's FORM and UPOS
 
 
@@ -66,16 +69,23 @@ class UdEwt(HubSource):
         return {part: tagged(parts[name], "upos") for part, name in names.items()}
 
 
+def cut(line: str) -> list[str]:
+    """The columns of a line: separated by tabs, if it has one, else by blanks."""
+    return [value.strip(" ") for value in (line.split("\t") if "\t" in line else re.split(" +", line.strip(" ")))]
+
+
 class ConllFiles(FileSource):
     """Your own tagged words in columns: a line for each word, a blank line after each sentence.
 
     Columns are separated by tabs, if the line has one, else by blanks. Lines end at a line feed only. Lines of
-    -DOCSTART- belong to no sentence. In files that end in .conllu comments are skipped too, and words that stand for
-    several (1-2) or for none (1.1).
+    -DOCSTART- belong to no sentence. Comments are skipped: in .conllu each line that begins with #; in other files
+    those before a sentence's first word that begin with "# " and cannot be a word's, since they have another number of
+    columns than words have, or a blank in a column of a file of tabs. In .conllu, words that stand for several (1-2) or
+    for none (1.1) are skipped too.
 
     train, dev, test: paths. Without dev, the last `dev_fraction` of the training sentences are held out; without test,
     there is none. word_column, tag_column: counted from 1; the first and the last if not given, in .conllu the word and
-    its universal part of speech.
+    its universal part of speech. comment: each line that begins with this is a comment, as in `comment: "#"`.
     """
 
     form = "tagged_text"
@@ -87,26 +97,31 @@ class ConllFiles(FileSource):
         test: str | None = None,
         word_column: int | None = None,
         tag_column: int | None = None,
+        comment: str | None = None,
         encoding: str = "utf-8",
         dev_fraction: float = 0.1,
     ) -> None:
         super().__init__({"train": train, "dev": dev, "test": test}, encoding, dev_fraction)
         check(word_column=word_column, tag_column=tag_column)
-        self.word_column, self.tag_column = word_column, tag_column
+        if comment == "":
+            raise ValueError("comment must be what comments begin with, as in '#', got ''")
+        self.word_column, self.tag_column, self.comment = word_column, tag_column, comment
+        self._lines: dict[Path, list[int]] = {}  # of each sentence's first word, counted from 1
 
     def columns(self, path: Path) -> Columns:
         is_conllu = path.suffix.lower() == ".conllu"
         sentences: list[list[int]] = [[]]  # places in `lines`
         lines: list[tuple[int, list[str]]] = []  # each word's line, counted from 1, and its columns
-        for number, line in enumerate(decoded(path, self.encoding).split("\n"), start=1):
-            line = line.removesuffix("\r")
+        text = [line.removesuffix("\r") for line in decoded(path, self.encoding).split("\n")]
+        comments = self._comments(path, text)
+        for number, line in enumerate(text, start=1):
             if not line.strip(" \t") or line.startswith("-DOCSTART-"):
                 sentences.append([])
                 continue
-            if is_conllu and re.match(r"#|\d+[-.]\d+\t", line):
+            if number in comments or (is_conllu and re.match(r"\d+[-.]\d+\t", line)):
                 continue
-            values = line.split("\t") if "\t" in line else re.split(" +", line.strip(" "))
-            lines.append((number, [value.strip(" ") for value in values]))
+            values = cut(line)
+            lines.append((number, values))
             if len(values) != len(lines[0][1]):
                 raise DataError(
                     f"{path}, line {number}: {len(values)} columns, where line {lines[0][0]} has {len(lines[0][1])}.\n"
@@ -125,7 +140,40 @@ class ConllFiles(FileSource):
                     "  Give each word one tag; a blank line ends a sentence."
                 )
         rows = [row for row in sentences if row]
+        self._lines[path] = [lines[row[0]][0] for row in rows]
         return {name: [[lines[word][1][place] for word in row] for row in rows] for name, place in places.items()}
+
+    def _comments(self, path: Path, text: Sequence[str]) -> set[int]:
+        """The lines, counted from 1, that are comments. Those that are found to be, unasked, are reported."""
+        asked = self.comment or ("#" if path.suffix.lower() == ".conllu" else None)
+        if asked:
+            return {number for number, line in enumerate(text, start=1) if line.startswith(asked)}
+        before_words, words = [], []
+        at_start = True
+        for number, line in enumerate(text, start=1):
+            if not line.strip(" \t") or line.startswith("-DOCSTART-"):
+                at_start = True
+            elif at_start and re.match(r"#[ \t]", line):
+                before_words.append((number, line))
+            else:
+                at_start = False
+                words.append(line)
+        if not before_words or not words:
+            return set()
+        width, tabs = len(cut(words[0])), "\t" in words[0]
+        found = {number for number, line in before_words if len(cut(line)) != width or (tabs and line[1] == " ")}
+        if found:
+            log.warning("%s: %d lines such as '%.60s' are skipped as comments.", path, len(found), text[min(found) - 1])
+        kept = [(number, line) for number, line in before_words if number not in found]
+        if kept:
+            log.warning(
+                "%s, line %d: '%.60s' is read as a word (%d such lines); `comment: \"#\"` skips them.",
+                path, *kept[0], len(kept),
+            )  # fmt: skip
+        return found
+
+    def row_name(self, path: Path, row: int) -> str:
+        return f"sentence {row + 1} (line {self._lines[path][row]})"
 
     def _places(self, path: Path, count: int) -> tuple[int, int]:
         """Where the words and the tags stand, from 0. Raises: DataError if there are not so many columns."""

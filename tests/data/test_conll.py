@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from rnnzoo.data.conll import Conll2003, ConllFiles
+from rnnzoo.data.datamodule import ZooData
+from rnnzoo.data.forms import TaggedText
 from rnnzoo.errors import DataError
 from rnnzoo.testing import dataset_tests
 
@@ -85,6 +87,32 @@ def test_conll_u_has_words_and_universal_tags_without_comments_contractions_and_
         "tags": [["PRON", "AUX", "PART"], ["SYM"]],
     }
     assert columns(write(tmp_path / "b.conllu", CONLLU), tag_column=5)["tags"][0] == ["PRP", "VBP", "RB"]
+
+
+def test_comments_before_a_sentence_are_skipped_where_they_cannot_be_words_and_reported(tmp_path, caplog):
+    multi = write(tmp_path / "a.txt", "# id 0\tdomain=train\nEU\tB-ORG\nwins\tO\n\n# id 1\tdomain=train\nHi\tO\n")
+    assert columns(multi) == {"words": [["EU", "wins"], ["Hi"]], "tags": [["B-ORG", "O"], ["O"]]}
+    assert "2 lines such as '# id 0\tdomain=train' are skipped as comments" in caplog.text
+    universal = write(
+        tmp_path / "b.conll", "# sent_id = 0\n# text = EU wins\nEU B-ORG\nwins O\n\n# sent_id = 1\nHi O\n"
+    )
+    assert columns(universal)["words"] == [["EU", "wins"], ["Hi"]]
+    assert "3 lines such as '# sent_id = 0' are skipped as comments" in caplog.text
+
+
+def test_a_number_sign_may_be_a_word_and_is_reported_where_it_could_be_a_comment(tmp_path, caplog):
+    path = write(tmp_path / "a.txt", "# O\n1 O\n\nNo O\n# O\n#nlp O\n")
+    assert columns(path)["words"] == [["#", "1"], ["No", "#", "#nlp"]]
+    assert "line 1: '# O' is read as a word (1 such lines); `comment: \"#\"` skips them" in caplog.text
+    assert columns(path, comment="# ")["words"] == [["1"], ["No", "#nlp"]]
+    with pytest.raises(ValueError, match="comment must be what comments begin with"):
+        ConllFiles(path, comment="")
+
+
+def test_a_mistake_names_the_sentence_and_its_line(tmp_path):
+    train, dev = write(tmp_path / "a.txt", "a X\n\nb Y\n"), write(tmp_path / "b.txt", "a X\n\na X\nb Z\n")
+    with pytest.raises(DataError, match=r"b.txt, sentence 2 \(line 3\): column 'tags': .* no label 'Z'"):
+        ZooData(ConllFiles(train, dev=dev), TaggedText()).prepare()
 
 
 def test_a_ragged_row_is_told_with_its_file_and_line(tmp_path):
