@@ -54,11 +54,13 @@ class TrainerOptions:
 class TrackingOptions:
     """What Weights & Biases is told, if anything; a run's own files are written in any case.
 
-    mode: "auto" is online where a key is configured and offline where none is.
+    mode: "auto" is online where a key is configured and offline where none is. What is left open is as W&B's
+    environment says (WANDB_PROJECT, WANDB_NAME, WANDB_RUN_GROUP, ...), or `wandb init`; then the project is "rnnzoo",
+    and a run is named after its recipe, parts and seed.
     """
 
     mode: Literal["auto", "online", "offline", "disabled"] = "auto"
-    project: str = "rnnzoo"
+    project: str | None = None
     group: str | None = None
     run_name: str | None = None
     tags: list[str] = field(default_factory=list)

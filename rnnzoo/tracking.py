@@ -31,19 +31,23 @@ PROBE_SECONDS = 1.5  # for the server to answer a connection
 INIT_SECONDS = 3.0  # for W&B to open a run, where it was not asked for by name
 ASKED_INIT_SECONDS = 30.0  # where it was
 FINISH_SECONDS = 20.0  # for what is left to upload; the rest stays on disk, for `wandb sync`
+PROJECT = "rnnzoo"  # where nobody names one
+FROM_FOLDER = {"project", "entity", "mode", "run_group", "run_name", "run_tags", "run_notes"}  # of ./wandb/settings
 log = logging.getLogger("rnnzoo")
 
 
-def make_loggers(options: Mapping[str, Any], run: Run, config: dict[str, Any]) -> list[Logger]:
+def make_loggers(options: Mapping[str, Any], run: Run, config: dict[str, Any], name: str | None = None) -> list[Logger]:
     """The loggers of a run: its metrics file, and W&B unless its mode is disabled or it fails.
 
-    options: the recipe's, see `TrackingOptions`. config: the resolved recipe; secrets are taken out. The environment's
-    WANDB_MODE goes before the recipe's mode, except that disabled always holds.
+    options: the recipe's, see `TrackingOptions`. config: the resolved recipe; secrets are taken out. name: what W&B
+    calls a run that nobody has named. What the recipe leaves open is as W&B's environment says (WANDB_PROJECT, ...) or
+    the settings of `wandb init`, and a default only after these. WANDB_MODE alone goes before the recipe's mode, as it
+    is about the machine; disabled always holds.
     """
     chosen = TrackingOptions(**options)
     loggers: list[Logger] = [MetricsFile(run.metrics)]
     if run.writer:
-        wandb_logger = _wandb_logger(chosen, run, config)
+        wandb_logger = _wandb_logger(chosen, run, config, name or run.id)
         loggers += [wandb_logger] if wandb_logger else []
     return loggers
 
@@ -58,6 +62,13 @@ def finish(loggers: Sequence[Logger], ok: bool = True, timeout: float = FINISH_S
     for item in loggers:
         if isinstance(item, Wandb):
             item.finish(ok, timeout)
+
+
+def summarise(loggers: Sequence[Logger], scores: Mapping[str, float]) -> None:
+    """Put a finished run's scores into W&B's summary: `best/*` and `test/*`, of the checkpoint kept. Never raises."""
+    for item in loggers:
+        if isinstance(item, Wandb):
+            item.summarise(scores)
 
 
 def draw(loggers: Sequence[Logger], name: str, svg: str, step: int) -> None:
@@ -123,19 +134,24 @@ class MetricsFile(Logger):
 
 
 class Wandb(WandbLogger):
-    """Lightning's W&B logger that survives W&B: after its first failure it is silent."""
+    """Lightning's W&B logger that survives W&B: after its first failure it is silent.
 
-    def __init__(self, run: Any) -> None:
-        """run: an open W&B run."""
+    A name means one thing: `train/*`, `val/*` and `test/*` are curves by step, and in W&B's summary their last values;
+    `best/*`, in the summary alone, are the dev scores of the checkpoint that was kept.
+    """
+
+    def __init__(self, run: Any, run_folder: Path) -> None:
+        """run: an open W&B run. run_folder: where rnnzoo keeps the run."""
         super().__init__(experiment=run, save_dir=run.settings.wandb_dir, project=run.project, name=run.name, id=run.id)
         self.broken = False
         run.define_metric("trainer/global_step")
-        run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
-        run.define_metric("val/*", step_metric="trainer/global_step", summary="min,max,last")
-        run.define_metric("test/*", step_metric="trainer/global_step", summary="last")
+        run.define_metric("*", step_metric="trainer/global_step", step_sync=True)  # the only one: of two that both
+        # match a name, W&B takes either
         folder = Path(run.dir).parent
-        place = {"path": f"{folder.parent.name}/{folder.name}"} if run.offline else {"url": run.url}
-        self.place: dict[str, Any] = {"id": run.id, "mode": "offline" if run.offline else "online", **place}
+        home = folder.parent.parent  # the run's own folder, unless WANDB_DIR names another
+        path = str(folder.relative_to(home) if home == run_folder else folder)
+        self.place: dict[str, Any] = {"id": run.id, "mode": "offline" if run.offline else "online"}
+        self.place |= {"path": path} if run.offline else {"url": run.url}
 
     @rank_zero_only
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
@@ -154,6 +170,14 @@ class Wandb(WandbLogger):
         import wandb
 
         self.log_metrics({name: wandb.Html(svg, inject=False)}, step)
+
+    @rank_zero_only
+    def summarise(self, scores: Mapping[str, float]) -> None:
+        if not self.broken:
+            try:
+                self.experiment.summary.update(plain(dict(scores)))
+            except Exception as error:
+                self._break(error)
 
     def finish(self, ok: bool, timeout: float) -> None:
         def close() -> None:
@@ -178,34 +202,62 @@ class Wandb(WandbLogger):
         self.broken = True
 
 
-def _wandb_logger(options: TrackingOptions, run: Run, config: dict[str, Any]) -> Wandb | None:
-    asked = os.environ.get("WANDB_MODE", "") if options.mode != "disabled" else ""
-    mode = {"run": "online", "shared": "online", "dryrun": "offline"}.get(asked, asked) or options.mode
-    if mode == "disabled":
+def _wandb_logger(options: TrackingOptions, run: Run, config: dict[str, Any], name: str) -> Wandb | None:
+    if "disabled" in (options.mode, os.environ.get("WANDB_MODE")):
         return None
     os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # read when W&B's service starts: offline means no network
     try:
         import wandb
 
-        wandb.setup(wandb.Settings(silent=True))
+        session = wandb.setup(wandb.Settings(silent=True)).settings
+        _distrust(session, run.path)
+        mode = _mode(options, session)
+        if mode == "disabled":
+            return None
         if mode != "offline":
             try:
-                if _reachable(wandb.setup().settings):
+                if _reachable(session):
                     seconds = ASKED_INIT_SECONDS if mode == "online" else INIT_SECONDS
-                    return _open("online", seconds, options, run, config)
+                    return _open("online", seconds, options, run, config, name)
                 if mode == "online":
                     log.warning("W&B: there is no API key (`wandb login` stores one). Logging offline.")
             except Exception as error:
                 log.warning("W&B: %s. Logging offline; `wandb sync` uploads it later.", _line(error))
-        return _open("offline", ASKED_INIT_SECONDS, options, run, config)
+        return _open("offline", ASKED_INIT_SECONDS, options, run, config, name)
     except (Exception, SystemExit) as error:
         log.warning("W&B failed: %s. The run goes on without it; its metrics file is complete.", _line(error))
         return None
 
 
+def _mode(options: TrackingOptions, session: Any) -> str:
+    """As the environment says, or `wandb offline` or `wandb disabled` here, or the recipe."""
+    asked = os.environ.get("WANDB_MODE") or (session.mode if session.mode in ("offline", "dryrun", "disabled") else "")
+    return {"run": "online", "shared": "online", "dryrun": "offline"}.get(asked, asked) or options.mode
+
+
+def _distrust(session: Any, elsewhere: Path) -> None:
+    """Take back what a settings file of the current folder has set, but for names.
+
+    Whoever wrote the folder wrote that file too: it is not to say which server gets the user's key, nor by which way.
+    session: W&B's settings, changed in place. elsewhere: a folder without such a file.
+    """
+    import wandb
+
+    own = wandb.Settings(root_dir=str(elsewhere))
+    own.settings_system = session.settings_system
+    local, users = session.read_system_settings().all(), own.read_system_settings().all()
+    strange = {key for key in local if local[key] != users.get(key)} - FROM_FOLDER
+    if strange:
+        own.update_from_system_settings()
+        own.update_from_env_vars(dict(os.environ))
+        for key in strange & type(own).model_fields.keys():
+            setattr(session, key, getattr(own, key))
+
+
 def _open(
-    mode: Literal["online", "offline"], seconds: float, options: TrackingOptions, run: Run, config: dict[str, Any]
-) -> Wandb:
+    mode: Literal["online", "offline"], seconds: float, options: TrackingOptions, run: Run, config: dict[str, Any],
+    name: str,
+) -> Wandb:  # fmt: skip
     import wandb
 
     settings: dict[str, Any] = {
@@ -218,19 +270,20 @@ def _open(
         "x_disable_meta": True,  # metadata holds the command line
         "x_save_requirements": False,
     }
-    opened = wandb.init(
-        project=options.project,
+    session = wandb.setup().settings
+    opened = wandb.init(  # what is None is as the session has it, from the environment or a settings file
+        project=options.project or session.project or PROJECT,
         group=options.group,
-        name=options.run_name or run.id,
+        name=options.run_name or session.run_name or name,
         tags=list(options.tags) or None,
         entity=options.entity,
-        dir=run.path,
+        dir=None if os.environ.get("WANDB_DIR") else run.path,
         config=redact(config),
         mode=mode,
         reinit="create_new",  # never the run that someone else in this process, or a broken one, has left open
         settings=wandb.Settings(**{k: v for k, v in settings.items() if k in wandb.Settings.model_fields}),
     )
-    return Wandb(opened)
+    return Wandb(opened, run.path)
 
 
 def _reachable(settings: Any) -> bool:

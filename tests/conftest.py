@@ -16,9 +16,9 @@ os.environ |= {
     "HF_HUB_OFFLINE": "1",
     "HF_HOME": str(OWN / "hf"),
     "NETRC": str(OWN / "netrc"),
-    **{f"WANDB_{name}DIR": str(OWN / "wandb") for name in ("", "DATA_", "CACHE_", "CONFIG_")},
+    **{f"WANDB_{name}DIR": str(OWN / "wandb") for name in ("DATA_", "CACHE_", "CONFIG_")},
 }
-for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID", "WANDB_API_KEY", "RNNZOO_PLUGINS", "COLUMNS"):
+for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID", "WANDB_API_KEY", "WANDB_DIR", "RNNZOO_PLUGINS", "COLUMNS"):
     os.environ.pop(name, None)
 (OWN / "wandb").mkdir()
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background job: some tests press Ctrl-C

@@ -1,10 +1,13 @@
 """Tests of rnnzoo.tracking: the metrics file, and W&B that never stops a run."""
 
+import base64
+import contextlib
 import json
 import os
 import signal
 import socket
 import struct
+import subprocess
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -38,7 +41,7 @@ def wandb(tmp_path: Path, monkeypatch):
     import wandb
 
     wandb.teardown()
-    for name in ("WANDB_DIR", "WANDB_DATA_DIR", "WANDB_CACHE_DIR", "WANDB_CONFIG_DIR", "HOME"):
+    for name in ("WANDB_DATA_DIR", "WANDB_CACHE_DIR", "WANDB_CONFIG_DIR", "HOME"):
         (tmp_path / name).mkdir()
         monkeypatch.setenv(name, str(tmp_path / name))
     monkeypatch.setenv("NETRC", str(tmp_path / "no-netrc"))
@@ -106,6 +109,22 @@ def offline_records(run: runs.Run) -> list:
     wandb.teardown()  # as at the exit of the process: what its service still holds is written
     (path,) = run.path.glob("wandb/offline-run-*/*.wandb")
     return records(path)
+
+
+def opened(run: runs.Run):
+    """What an offline run was opened with."""
+    (found,) = [record.run for record in offline_records(run) if record.WhichOneof("record_type") == "run"]
+    return found
+
+
+def summary(run: runs.Run) -> dict:
+    """The summary of an offline run, as W&B's own reader tells it."""
+    import wandb
+
+    wandb.teardown()
+    (path,) = run.path.glob("wandb/offline-run-*/*.wandb")
+    read = subprocess.run(["wandb", "leet", "inspect", "--summary", "--json", path], capture_output=True, check=True)
+    return json.loads(read.stdout)["summary"]
 
 
 def history(run: runs.Run) -> list[dict]:
@@ -178,14 +197,24 @@ def test_an_offline_run_holds_its_config_once_its_metrics_and_its_place(run, wan
     assert [row["val/loss"] for row in rows if "val/loss" in row] == [n["val/loss"] for n in lines if "val/loss" in n]
 
 
-def test_validation_metrics_are_summarised_by_their_extremes(run, wandb):
-    loggers = tracking.make_loggers({}, run, {})
-    loggers[1].log_metrics({"val/accuracy": 0.5, "test/accuracy": 0.5}, 0)
-    tracking.finish(loggers)
-    found = [record.metric for record in offline_records(run) if record.WhichOneof("record_type") == "metric"]
-    summaries = {metric.glob_name: metric.summary for metric in found}
-    assert (summaries["val/*"].min, summaries["val/*"].max, summaries["val/*"].last) == (True, True, True)
-    assert (summaries["test/*"].max, summaries["test/*"].last) == (False, True)
+def test_every_runs_summary_has_one_number_a_name_the_last_of_its_curve(tmp_path, wandb, monkeypatch):
+    monkeypatch.setenv(runs.SHARED, "")
+    found = []
+    for number in range(4):  # W&B sorts its globs anew in each run: two that overlap show within a few
+        run = runs.create("imdb", tmp_path / f"run{number}", seed=1)
+        loggers = tracking.make_loggers({}, run, {})
+        for step, accuracy in enumerate((0.5, 0.75, 0.25)):
+            loggers[1].log_metrics({"val/accuracy": accuracy, "val/loss": 1 - accuracy}, step)
+        loggers[1].log_metrics({"test/accuracy": 0.625}, 3)
+        tracking.summarise(loggers, {"best/accuracy": 0.75})
+        tracking.finish(loggers)
+        found.append({name: value for name, value in summary(run).items() if "/" in name and name[0] != "_"})
+    assert found == 4 * [
+        {
+            "val/accuracy": 0.25, "val/loss": 0.75, "test/accuracy": 0.625, "best/accuracy": 0.75,
+            "trainer/global_step": 3,
+        }
+    ]  # fmt: skip
 
 
 def test_no_secret_reaches_any_byte_of_the_run(run, wandb, monkeypatch, capfd):
@@ -309,6 +338,101 @@ def test_a_server_that_does_not_work_makes_the_run_offline_with_one_warning(kind
     assert len(told(caplog)) == 1
     assert SECRET not in caplog.text
     assert any(r.WhichOneof("record_type") == "history" for r in offline_records(run))
+
+
+class Listens(Refuses):
+    """A server that keeps what it is asked, and refuses it."""
+
+    def do_POST(self):
+        self.server.heard.append(f"{self.path} {self.headers}")
+        super().do_POST()
+
+    do_GET = do_CONNECT = do_POST
+
+
+@contextlib.contextmanager
+def listening():
+    """A server's address, and the requests that reach it."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Listens)
+    server.heard = []
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}", server.heard
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@pytest.mark.parametrize("setting", ["base_url", "http_proxy"])
+@pytest.mark.parametrize("folder", ["wandb", ".wandb"])
+def test_a_settings_file_in_the_current_folder_sends_the_users_key_nowhere(
+    setting, folder, run, here, wandb, monkeypatch
+):
+    monkeypatch.setattr(tracking, "INIT_SECONDS", 1.0)
+    for name in ("WANDB_MODE", "http_proxy", "HTTP_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("WANDB_API_KEY", SECRET)
+    with listening() as (home, at_home), listening() as (strange, elsewhere):
+        Path(os.environ["WANDB_CONFIG_DIR"], "settings").write_text(f"[default]\nbase_url = {home}\n")
+        (here / folder).mkdir()
+        local = f"[default]\n{setting} = {strange}\nproject = team\nx_extra_http_headers = {{}}\n"
+        (here / folder / "settings").write_text(local)
+        try:
+            loggers = tracking.make_loggers({}, run, {})
+            tracking.finish(loggers, timeout=5)
+        finally:
+            wandb.teardown()
+    key = base64.b64encode(f"api:{SECRET}".encode()).decode()
+    assert any(key in request for request in at_home) and not elsewhere
+    assert opened(run).project == "team"  # which names nothing but a project
+
+
+def test_wandbs_environment_goes_before_defaults_and_a_recipes_own_values_before_that(
+    run, wandb, monkeypatch, tmp_path
+):
+    said = {
+        "PROJECT": "theirs",
+        "NAME": "me",
+        "RUN_GROUP": "us",
+        "TAGS": "a,b",
+        "NOTES": "why",
+        "RUN_ID": "id7",
+        "ENTITY": "team",
+    }
+    for name, value in said.items():
+        monkeypatch.setenv(f"WANDB_{name}", value)
+    tracking.finish(tracking.make_loggers({}, run, {}, "a-default-name"))
+    found = opened(run)
+    assert (found.project, found.display_name, found.run_group, found.entity) == ("theirs", "me", "us", "team")
+    assert (list(found.tags), found.notes, found.run_id) == (["a", "b"], "why", "id7")
+
+    monkeypatch.setenv("WANDB_DIR", str(tmp_path / "elsewhere"))
+    monkeypatch.setenv(runs.SHARED, "")
+    other = runs.create("imdb", tmp_path / "other", seed=1)
+    recipe = {"project": "mine", "run_name": "I", "group": "ours", "tags": ["c"], "entity": "guild"}
+    loggers = tracking.make_loggers(recipe, other, {}, "a-default-name")
+    tracking.finish(loggers)
+    place = Path(tracking.where(loggers)["path"])
+    assert place.parent == tmp_path / "elsewhere" / "wandb" and not list(other.path.glob("wandb*"))
+    wandb.teardown()
+    (found,) = [r.run for r in records(next(place.glob("*.wandb"))) if r.WhichOneof("record_type") == "run"]
+    assert (found.project, found.display_name, found.run_group, found.entity) == ("mine", "I", "ours", "guild")
+    assert (list(found.tags), found.run_id) == (["c"], "id7")
+
+
+def test_wandb_init_and_wandb_offline_hold_here_where_the_environment_says_nothing(run, here, wandb, monkeypatch):
+    monkeypatch.delenv("WANDB_MODE")
+    monkeypatch.setenv("WANDB_API_KEY", SECRET)
+    monkeypatch.setattr(tracking, "_reachable", lambda _: pytest.fail("looked for a server"))
+    (here / "wandb").mkdir()
+    (here / "wandb" / "settings").write_text("[default]\nentity = team\nproject = theirs\nmode = offline\n")
+    loggers = tracking.make_loggers({}, run, {}, "a-default-name")
+    tracking.finish(loggers)
+    found = opened(run)
+    assert (found.project, found.entity, found.display_name) == ("theirs", "team", "a-default-name")
+    assert tracking.where(loggers)["mode"] == "offline"
 
 
 def test_finishing_a_hanging_upload_ends_in_time(run, wandb, monkeypatch, caplog):
