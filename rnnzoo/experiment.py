@@ -146,8 +146,7 @@ def fit(recipe: dict[str, Any], run_dir: Path | None = None) -> tuple[dict[str, 
     module, coverage = start(recipe, data)
     run = runs.create(recipe["name"], run_dir, recipe["seed"])
     run.write_config(recipes.dump(runs.redact(recipe)))
-    told = recipe["tracking"] | {"run_name": recipe["tracking"]["run_name"] or run_name(recipe)}
-    loggers = tracking.make_loggers(told, run, recipe)
+    loggers = tracking.make_loggers(recipe["tracking"], run, recipe, run_name(recipe))
     status = "failed"
     try:
         with quiet(), choose.forced(recipe["engine"]):
@@ -188,11 +187,12 @@ def _train(
     if checkpoints.best_path is not None:
         kept = checkpoint.load(checkpoints.best_path)
         checkpoint.apply(module.model, kept)
-        metrics |= {name: value for name, value in kept.meta["metrics"].items() if name.startswith("val/")}
+        metrics |= runs.scores({name: v for name, v in kept.meta["metrics"].items() if name.startswith("val/")})
         best["epoch"] = kept.meta["epoch"]
     if "test" in data.sizes:
         _go_on(trainer, lambda: trainer.test(module, data, verbose=False))
         metrics |= {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("test/")}
+    tracking.summarise(loggers, metrics)
     return {
         "metrics": dict(sorted(metrics.items())),
         "best": best,

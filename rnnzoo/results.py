@@ -92,8 +92,13 @@ def metric(facts: Mapping[str, Any]) -> str:
 
 
 def scored(facts: Mapping[str, Any]) -> str:
-    """The score that counts, as it was logged: of the test part or, where there is none, of dev."""
-    return f"{'test' if 'test' in facts['data']['sizes'] else 'val'}/{metric(facts)}"
+    """The score that counts, as the run's facts name it: of the test part or, where there is none, of dev."""
+    return f"{'test' if 'test' in facts['data']['sizes'] else 'best'}/{metric(facts)}"
+
+
+def chosen(facts: Mapping[str, Any]) -> str:
+    """The score on dev that chose the checkpoint, as the run's facts name it."""
+    return f"best/{metric(facts)}"
 
 
 def _local(value: Any) -> Any:
@@ -178,6 +183,8 @@ def _kept(path: Path) -> dict[str, Any]:
         facts = json.loads(path.read_text(encoding="utf-8"))
         if not (isinstance(facts, dict) and {"recipe", "digest", "config", *KEPT} <= facts.keys()):
             raise ValueError("it does not hold a run's facts")
+        if isinstance(facts["metrics"], dict):
+            facts["metrics"] = runs.scores(facts["metrics"])
         if flaw := _flaw(facts):
             raise ValueError(flaw)
         return facts
@@ -191,7 +198,7 @@ def _flaw(facts: Mapping[str, Any]) -> str | None:
         value = _value(facts, key)
         if not holds(value):
             return f"its {key} is {value!r:.80}, not {what}"
-    for name in (scored(facts), facts["best"]["monitor"]):
+    for name in (scored(facts), chosen(facts)):
         value = facts["metrics"].get(name)
         if value is None:
             return f"it has no {name}"
@@ -268,8 +275,8 @@ def _row(name: str, group: Sequence[Mapping[str, Any]], shown: Mapping[str, Any]
                 f"  Kept, they are {_place(group[0])} and {_place(group[other])}.\n"
                 "  Run the older one again, then `rnnzoo results RUN --keep`."
             )
-    part, _, chosen_by = scored(group[0]).partition("/")
-    parts, shown_metric = shown.get("parts", [part]), shown.get("metric", chosen_by)
+    part = "test" if scored(group[0]).startswith("test/") else "val"
+    parts, shown_metric = shown.get("parts", [part]), shown.get("metric", metric(group[0]))
     scores = [_score(facts, parts, shown_metric) for facts in group]
     figures = shown.get("figures", [])
     return {
@@ -296,7 +303,7 @@ def _row(name: str, group: Sequence[Mapping[str, Any]], shown: Mapping[str, Any]
 def _score(facts: Mapping[str, Any], parts: Sequence[str], name: str) -> float:
     """A run's metric over one part, or the mean over several, weighed by their sizes."""
     sizes = [facts["data"]["sizes"]["dev" if part == "val" else part] for part in parts] if len(parts) > 1 else [1]
-    values = [facts["metrics"][f"{part}/{name}"] for part in parts]
+    values = [facts["metrics"][f"{'best' if part == 'val' else part}/{name}"] for part in parts]
     return sum(size * value for size, value in zip(sizes, values, strict=True)) / sum(sizes)
 
 

@@ -251,6 +251,8 @@ def _summary(folder: Path) -> dict[str, Any]:
         raise RunError(f"cannot read {folder / 'summary.json'}: {error}.") from error
     if not isinstance(summary, dict):
         raise RunError(f"cannot read {folder / 'summary.json'}: it does not hold a mapping.")
+    if isinstance(summary.get("metrics"), dict):
+        summary["metrics"] = scores(summary["metrics"])
     if summary.get("status") == "running" and summary.get("host") == socket.gethostname():
         pid = summary.get("pid")
         if isinstance(pid, int) and not _alive(pid):
@@ -290,6 +292,11 @@ def _pointed(pointer: Path) -> str | None:
     with contextlib.suppress(OSError, UnicodeDecodeError):
         return pointer.read_text(encoding="utf-8").strip()[:200]
     return None
+
+
+def scores(metrics: dict[str, Any]) -> dict[str, Any]:
+    """The scores of the checkpoint kept, by their names: `best/*` on dev, `test/*` on test. Older runs say `val/*`."""
+    return {f"best/{name[4:]}" if name.startswith("val/") else name: value for name, value in metrics.items()}
 
 
 # -- plain and safe values ------------------------------------------------------------------------------------------

@@ -167,7 +167,7 @@ def test_a_fit_prints_one_table_and_keeps_progress_off_standard_output(here, cap
     assert {name: told[name] for name in summary["metrics"]} == {
         name: f"{value:.4f}" for name, value in summary["metrics"].items()
     }
-    assert {"test/accuracy", "val/accuracy"} <= set(told) and told["run"] == "r"
+    assert {"test/accuracy", "best/accuracy"} <= set(told) and told["run"] == "r"
     assert len(printed.out.splitlines()) == len(told) + 1
     assert "Epoch 9" in printed.err
 

@@ -135,4 +135,4 @@ def test_the_printed_run_is_of_the_shipped_quickstart():
     data = experiment.make_data(recipe)
     parameters = sum(p.numel() for p in experiment.make_module(recipe, data.spec).model.parameters())
     assert told["parameters"] == f"{parameters:,}" and told["engine"] in ("LSTMCell: fused", "LSTMCell: native")
-    assert {"test/accuracy", "val/accuracy", "W&B", "run"} <= told.keys() and told["run"].startswith(f"{runs.ROOT}/")
+    assert {"test/accuracy", "best/accuracy", "W&B", "run"} <= told.keys() and told["run"].startswith(f"{runs.ROOT}/")

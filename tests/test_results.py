@@ -33,7 +33,7 @@ def facts(seed=1, score=0.9, **changes):
         "versions": {"rnnzoo": "0.1.0"},
         "parameters": 100,
         "data": {"id": "rnnzoo/ToyTags", "revision": None, "sizes": {"train": 10, "dev": 5, "test": 5}},
-        "metrics": {"test/accuracy": score, "val/accuracy": score / 2, "test/loss": 0.1},
+        "metrics": {"test/accuracy": score, "best/accuracy": score / 2, "test/loss": 0.1},
         "best": {"monitor": "val/accuracy", "mode": "max", "score": score / 2, "epoch": 0},
         "epochs": 3,
         "steps": 30,
@@ -76,8 +76,8 @@ def test_a_run_that_counts_is_told_without_its_machine_and_paths(tmp_path):
     [
         (CONFIG, {"status": "interrupted"}, "it is interrupted"),
         (CONFIG, {"recipe": "mine"}, "no recipe 'mine' comes with rnnzoo"),
-        (CONFIG, {"metrics": {"val/accuracy": 0.9, "test/loss": 0.1}}, "it has no test/accuracy"),
-        (CONFIG, {"metrics": {"val/accuracy": 0.9, "test/accuracy": None}}, "it has no test/accuracy"),
+        (CONFIG, {"metrics": {"best/accuracy": 0.9, "test/loss": 0.1}}, "it has no test/accuracy"),
+        (CONFIG, {"metrics": {"best/accuracy": 0.9, "test/accuracy": None}}, "it has no test/accuracy"),
         (changed("trainer", limit_train_batches=3), {}, "trainer.limit_train_batches was 3 and is None"),
         (changed("trainer", fast_dev_run=True), {}, "trainer.fast_dev_run was True and is False"),
         (changed("model", dropout=0.5), {}, "model.dropout was 0.5 and is 0.0"),
@@ -113,10 +113,17 @@ def test_a_file_may_lie_anywhere_if_its_digest_is_the_one_named_and_is_kept_by_i
 
 
 def test_a_run_without_a_test_part_counts_by_its_dev_part_and_says_so(tmp_path):
-    data, metrics = {"id": "x", "sizes": {"train": 10, "dev": 5}}, {"val/accuracy": 0.75}
+    data, metrics = {"id": "x", "sizes": {"train": 10, "dev": 5}}, {"best/accuracy": 0.75}
     told = results.manifest(run_folder(tmp_path / "run", data=data, metrics=metrics))
     ((row,), _) = results.rows([told])
     assert row["metric"] == "val/accuracy" and row["mean"] == row["dev"] == 0.75
+
+
+def test_a_run_of_when_the_kept_checkpoints_dev_scores_were_called_val_counts_the_same(tmp_path):
+    older = {"test/accuracy": 0.9, "val/accuracy": 0.45, "test/loss": 0.1}
+    assert results.manifest(run_folder(tmp_path / "run", metrics=older)) == results.manifest(
+        run_folder(tmp_path / "other")
+    )
 
 
 def test_a_run_whose_summary_does_not_tell_enough_is_refused(tmp_path):
@@ -146,8 +153,11 @@ DAMAGED = [
     ({"metrics": {}}, "it has no test/accuracy"),
     ({"metrics": facts()["metrics"] | {"test/accuracy": "0.9"}}, "its metrics.test/accuracy is '0.9', not a finite"),
     ({"metrics": facts()["metrics"] | {"test/accuracy": float("nan")}}, "its metrics.test/accuracy is nan, not a fin"),
-    ({"metrics": facts()["metrics"] | {"val/accuracy": True}}, "its metrics.val/accuracy is True, not a finite number"),
-    (without("metrics", "val/accuracy"), "it has no val/accuracy"),
+    (
+        {"metrics": facts()["metrics"] | {"best/accuracy": True}},
+        "its metrics.best/accuracy is True, not a finite number",
+    ),
+    (without("metrics", "best/accuracy"), "it has no best/accuracy"),
     ({"metrics": [0.9]}, "its metrics is [0.9], not a mapping"),
     ({"best": None}, "its best.monitor is None, not text"),
     (without("best", "mode"), "its best.mode is None, not max or min"),
@@ -265,7 +275,8 @@ def test_the_committed_tables_are_what_the_command_makes_of_the_manifests():
 def test_every_kept_run_is_one_of_its_recipe_as_it_resolves_now():
     for path in sorted(results.folder().glob("*.json")):
         told = results.manifest(path)
-        assert json.loads(path.read_text(encoding="utf-8")) == told
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        assert kept | {"metrics": runs.scores(kept["metrics"])} == told
         assert path.stem == f"{runs.slug(told['recipe'])}-seed{told['seed']}"
 
 
@@ -299,7 +310,7 @@ def test_a_score_over_two_parts_is_weighed_by_their_sizes_and_shown_in_bits_too(
     shown = {"metric": "loss", "parts": ["val", "test"], "unit": "nats a tag"}
     monkeypatch.setattr(results, "published", lambda: {"toy_tags": [{}, shown]})
     (run,) = manifests([0.5])
-    run["metrics"] |= {"val/loss": 1.0, "test/loss": 2.0}
+    run["metrics"] |= {"best/loss": 1.0, "test/loss": 2.0}
     run["data"]["sizes"] |= {"dev": 30, "test": 10}
     plain, both = results.rows([run])[0]
     assert plain["mean"] == 0.5 and both["mean"] == (30 * 1.0 + 10 * 2.0) / 40

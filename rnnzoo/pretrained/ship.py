@@ -109,8 +109,8 @@ def card(facts: Mapping[str, Any]) -> str:
     """The card of a model, from the facts of its run."""
     name, told = facts["recipe"], SHIPPABLE[facts["recipe"]]
     scored = results.metric(facts)
-    metrics, half = facts["metrics"], facts["half"]
-    changed = half[f"val/{scored}"] - metrics[f"val/{scored}"]
+    metrics, half = runs.scores(facts["metrics"]), facts["half"]
+    changed = half[f"val/{scored}"] - metrics[f"best/{scored}"]
     data = facts["data"]
     commit = facts["commit"] or "unknown"
     size = 2 * facts["parameters"] / 2**20
@@ -121,7 +121,7 @@ def card(facts: Mapping[str, Any]) -> str:
 
 - Data: {told["data"]} Read as `{data["id"]}`, revision {data["revision"] or "none"}, {_sizes(data["sizes"])}.
 - Licence: {told["licence"]}
-- Scores: {_scores(metrics, "test")} on test; {_scores(metrics, "val")} on dev, which chose the checkpoint.
+- Scores: {_scores(metrics, "test")} on test; {_scores(metrics, "best")} on dev, which chose the checkpoint.
 - Half precision: {facts["parameters"]:,} parameters in {size:.1f} MiB; {scored} on dev {_signed(changed)}.
 - Recipe: `{name}`, digest `{facts["digest"]}`, seed {facts["seed"]}: `rnnzoo fit {name} --seed {facts["seed"]}`.
 - Made by: commit {commit}; {facts["cpu_seconds"]:.0f} CPU-seconds; {_versions(facts["versions"])}.
