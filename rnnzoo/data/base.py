@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar, Protocol
@@ -12,6 +14,7 @@ import numpy as np
 from rnnzoo.batch import Batch, DataSpec
 from rnnzoo.errors import DataError
 
+log = logging.getLogger("rnnzoo")
 Columns = dict[str, list]  # column name -> one value per row
 PARTS = ("train", "dev", "test")
 
@@ -68,7 +71,7 @@ class Examples(ABC):
     """Encoded rows, as flat arrays. `examples[window]` is a batch, for a window that the form's batches name.
 
     truncated: how many rows were cut to the form's `max_length`. notes: what else encoding has found, for the run's
-    summary: JSON.
+    summary: JSON; "empty" is how many rows have no token, and became one <unk>.
     """
 
     truncated: int = 0
@@ -200,8 +203,21 @@ def label_ids(column: str, values: Iterable[Any], names: tuple[str, ...], row_of
 
 
 def named_labels(column: str, values: Iterable[Any]) -> tuple[str, ...]:
-    """The labels that occur, in alphabetical order. Raises: DataError for fewer than two."""
-    names = tuple(sorted(set(values)))
+    """The labels that occur, in alphabetical order; those that look like slips are reported with their counts.
+
+    Raises: DataError for fewer than two.
+    """
+    counts = Counter(values)
+    names = tuple(sorted(counts))
+    alike: dict[str, list[str]] = {}
+    for name in names:
+        alike.setdefault("".join(name.casefold().split()), []).append(name)
+    same = [", ".join(f"{name!r} ({counts[name]})" for name in group) for group in alike.values() if len(group) > 1]
+    if same:
+        log.warning("labels that differ only by case or blanks are different labels: %s.", "; ".join(same[:10]))
+    unsure = [f"{name!r} ({counts[name]})" for name in names if name.casefold() in ("nan", "null", "none", "n/a", "na")]
+    if unsure:
+        log.warning("%s is a label like any other; where it means none, leave its rows out.", ", ".join(unsure))
     if len(names) < 2:
         raise DataError(
             f"column '{column}': the training part has one label only, {names[0]!r}.\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +13,8 @@ from torch.utils.data import DataLoader
 from rnnzoo.batch import DataSpec
 from rnnzoo.data.base import PARTS, Examples, Form, RowError, Source
 from rnnzoo.errors import DataError
+
+log = logging.getLogger("rnnzoo")
 
 
 class ZooData(LightningDataModule):
@@ -43,6 +46,19 @@ class ZooData(LightningDataModule):
         if self._spec is None:
             self._spec = self._told("train", self.form.fit, columns["train"])
         self.parts = {part: self._told(part, self.form.encode, columns[part], self._spec) for part in rows}
+        for line in self.losses():
+            log.warning("%s", line)
+
+    def losses(self) -> list[str]:
+        """What the model does not see of the rows, in sentences: those that were cut, and those without a text."""
+        found = []
+        for part, examples in self.parts.items():
+            if examples.truncated:
+                cut, of = examples.truncated, len(examples)
+                found.append(f"{part} part: {cut} of {of} rows are longer than max_length and were cut.")
+            if empty := examples.notes.get("empty"):
+                found.append(f"{part} part: {empty} of {len(examples)} rows have no text, and are read as one <unk>.")
+        return found
 
     def _told(self, part: str, function: Any, *args: Any) -> Any:
         """The function's result; its errors say in which part of the data they are."""

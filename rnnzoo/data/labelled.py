@@ -55,4 +55,7 @@ class LabelledText(RowForm):
         check_type("text", columns["text"], str, "text")
         tokens, cut = Encoder.from_field(spec.inputs["tokens"]).encode(columns["text"])
         target = label_ids("label", columns["label"], spec.labels) if "label" in columns else None
-        return RowExamples(tokens, target, cut)
+        examples = RowExamples(tokens, target, cut)
+        if empty := sum(not text.strip() for text in columns["text"]):
+            examples.notes = {"empty": empty}
+        return examples

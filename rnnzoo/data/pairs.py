@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-from rnnzoo.batch import EOS, DataSpec
+import numpy as np
+
+from rnnzoo.batch import EOS, UNK, DataSpec
 from rnnzoo.data.base import Columns, check_type
 from rnnzoo.data.rows import RowExamples, RowForm
-from rnnzoo.data.text import Encoder, Unit
+from rnnzoo.data.text import Encoder, Ragged, Unit
 from rnnzoo.limits import check
 
 
@@ -15,8 +19,8 @@ class TextPairs(RowForm):
     """A text and the text it is turned into, each with a vocabulary of its own, or both with one.
 
     `Batch.target` is the second text with <eos> at its end, (batch, time), IGNORE after it; `target_lengths` counts the
-    <eos>. A decoder's input is <bos> and the target shifted by one, which the task makes. `Batch.references` holds the
-    second texts as they were given.
+    <eos>. A target that was cut to `max_length` does not end there, so it has no <eos>. A decoder's input is <bos> and
+    the target shifted by one, which the task makes. `Batch.references` holds the second texts as they were given.
 
     vocab_size: tokens kept of each vocabulary, the most frequent first, four special ones counted. joint_vocabulary:
     both sides have the same. min_freq: how often a kept token occurs at least. max_length: tokens kept of a text, from
@@ -66,9 +70,18 @@ class TextPairs(RowForm):
         """A source without tokens becomes one <unk>."""
         self.rows(columns)
         check_type("source", columns["source"], str, "text")
-        tokens, cut = Encoder.from_field(spec.inputs["tokens"]).encode(columns["source"])
+        tokens, long = _cut(Encoder.from_field(spec.inputs["tokens"]), columns["source"])
+        tokens = tokens.filled(UNK)
         if "target" not in columns:
-            return RowExamples(tokens, None, cut, sequence_target=True)
+            return RowExamples(tokens, None, int(long.sum()), sequence_target=True)
         check_type("target", columns["target"], str, "text")
-        target, target_cut = Encoder.from_field(spec.target).encode(columns["target"], blank=None)
-        return RowExamples(tokens, target.with_last(EOS), cut + target_cut, True, columns["target"])
+        target, longer = _cut(Encoder.from_field(spec.target), columns["target"])
+        target = target.with_last(EOS, ~longer)
+        return RowExamples(tokens, target, int((long | longer).sum()), True, columns["target"])
+
+
+def _cut(encoder: Encoder, texts: Sequence[str]) -> tuple[Ragged, np.ndarray]:
+    """The ids of each text, and (rows,) bool: whether it was cut to the encoder's `max_length`."""
+    ids, _ = replace(encoder, max_length=None).encode(texts, blank=None)
+    limit = encoder.max_length
+    return ids.truncated(limit, encoder.truncate), ids.lengths > (np.inf if limit is None else limit)

@@ -14,7 +14,7 @@ class SoundFiles(TextFiles):
 
     train, dev, test: paths of tables as of `TextFiles`, CSV, TSV, JSON lines or Parquet. A path of a WAV file in a
     table begins at the table's folder. Without dev, the last `dev_fraction` of each label's training rows are held
-    out; without test, there is none. encoding: of CSV, TSV and JSON lines.
+    out; without test, there is none. encoding: of CSV, TSV and JSON lines. missing_label: see `TextFiles`.
     """
 
     form = "labelled_sound"
@@ -29,8 +29,9 @@ class SoundFiles(TextFiles):
         label_column: str = "label",
         encoding: str = "utf-8",
         dev_fraction: float = 0.1,
+        missing_label: str | None = None,
     ) -> None:
-        super().__init__(train, dev, test, file_column, label_column, encoding, dev_fraction)
+        super().__init__(train, dev, test, file_column, label_column, encoding, dev_fraction, missing_label)
 
     def columns(self, path: Path) -> Columns:
         table = super().columns(path)

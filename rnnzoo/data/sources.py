@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from rnnzoo.data.base import Columns, Source
+from rnnzoo.data.readers.labels import read_labels
 from rnnzoo.errors import DataError, Unavailable, nearest
 from rnnzoo.limits import check
 from rnnzoo.network import answers
@@ -253,10 +254,11 @@ class TextFiles(FileSource):
 
     CSV has a header, commas, and double quotes round what holds a comma, a quote or a line feed. TSV has a header,
     tabs, and no quotes. JSON lines (.jsonl, .json) has one object a line. Lines end at a line feed only. Labels may be
-    numbers.
+    numbers, truth values and dates; blanks at the ends of a label are cut.
 
     train, dev, test: paths. Without dev, the last `dev_fraction` of each label's training rows are held out; without
-    test, there is none. encoding: of CSV, TSV and JSON lines.
+    test, there is none. encoding: of CSV, TSV and JSON lines. missing_label: the label of rows without one, which are
+    refused if it is not given.
     """
 
     form = "labelled_text"
@@ -271,9 +273,10 @@ class TextFiles(FileSource):
         label_column: str = "label",
         encoding: str = "utf-8",
         dev_fraction: float = 0.1,
+        missing_label: str | None = None,
     ) -> None:
         super().__init__({"train": train, "dev": dev, "test": test}, encoding, dev_fraction)
-        self.text_column, self.label_column = text_column, label_column
+        self.text_column, self.label_column, self.missing_label = text_column, label_column, missing_label
 
     def unreadable(self, part: str, path: Path) -> str | None:
         return unreadable(part, path)
@@ -281,12 +284,10 @@ class TextFiles(FileSource):
     def columns(self, path: Path) -> Columns:
         table = READERS[path.suffix.lower()](path, (self.text_column, self.label_column), self.encoding, self.keys)
         texts, labels = table[self.text_column], table[self.label_column]
-        for row, (text, label) in enumerate(zip(texts, labels, strict=True), start=1):
+        for row, text in enumerate(texts, start=1):
             if not isinstance(text, str):
                 raise DataError(f"{path}, row {row}: '{self.text_column}' is {text!r:.80}, not text.")
-            if label is None or isinstance(label, (list, dict, bytes)):
-                raise DataError(f"{path}, row {row}: '{self.label_column}' is {label!r:.80}, not a label.")
-        return {"text": texts, "label": [label if isinstance(label, str) else json.dumps(label) for label in labels]}
+        return {"text": texts, "label": read_labels(str(path), self.label_column, labels, self.missing_label)}
 
 
 def check_encoding(encoding: str) -> None:

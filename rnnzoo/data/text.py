@@ -77,9 +77,10 @@ class Ragged:
         flat = np.insert(self.flat, self.offsets[:-1][empty], token)
         return Ragged.of(flat, np.where(empty, 1, self.lengths))
 
-    def with_last(self, token: int) -> Ragged:
-        """The same rows, each with `token` at its end."""
-        return Ragged.of(np.insert(self.flat, self.offsets[1:], token), self.lengths + 1)
+    def with_last(self, token: int, where: np.ndarray | None = None) -> Ragged:
+        """The same rows with `token` at the end of each, or of those that `where`, (rows,) bool, tells."""
+        where = np.ones(len(self), dtype=bool) if where is None else where
+        return Ragged.of(np.insert(self.flat, self.offsets[1:][where], token), self.lengths + where)
 
 
 def splitter(

@@ -128,9 +128,23 @@ def test_preparing_reads_once():
     assert module.unknown_share == {"train": 0, "dev": 0, "test": 0}
 
 
-def test_cut_rows_are_counted_by_part():
+def test_cut_rows_are_counted_by_part_and_reported_before_training(caplog):
     rows = [1 + row % 50 for row in range(101)]
     assert data(max_length=5).truncated == {"train": sum(n > 5 for n in rows), "dev": 2, "test": 5}
+    assert "dev part: 2 of 7 rows are longer than max_length and were cut." in caplog.messages
+    assert len(caplog.messages) == 3
+
+
+def test_rows_without_a_text_are_counted_by_part_and_reported(caplog):
+    class Blank(Counting):
+        def read(self):
+            parts = super().read()
+            parts["train"]["text"][3:5] = ["", " \n"]
+            return parts
+
+    module = data(Blank())
+    assert module.notes["train"] == {"empty": 2}
+    assert caplog.messages == ["train part: 2 of 101 rows have no text, and are read as one <unk>."]
 
 
 def test_the_fingerprint_is_of_the_examples_and_not_of_their_batches():

@@ -212,12 +212,14 @@ def test_a_blank_target_is_its_end_alone():
     assert batch.target_lengths.tolist() == [1]
 
 
-def test_a_cut_target_still_ends():
-    _, examples = fitted(TextPairs(max_length=2), PAIRS)
-    batch = examples[[2]]
-    assert batch.lengths.tolist() == [2]
-    assert batch.target_lengths.tolist() == [3]
-    assert batch.target[0, -1] == EOS
+def test_a_target_that_was_cut_does_not_end_there_and_its_pair_is_counted_once():
+    spec, examples = fitted(TextPairs(max_length=2), PAIRS)
+    assert examples.truncated == 1
+    batch = examples[[0, 2]]  # two words each, and three
+    assert batch.lengths.tolist() == [2, 2]
+    one, two = (spec.target.names.index(word) for word in "12")
+    assert batch.target.tolist() == [[one, two, EOS], [two, two, IGNORE]]
+    assert batch.target_lengths.tolist() == [3, 2]
 
 
 def test_a_source_can_be_encoded_without_its_target():

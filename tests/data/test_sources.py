@@ -3,6 +3,8 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from datetime import date, datetime, time
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow
@@ -136,6 +138,51 @@ def test_a_missing_column_is_told_with_those_found(tmp_path, ending):
 def test_a_broken_file_is_told_with_the_place(tmp_path, name, content, told):
     message = refused(write(tmp_path / name, content))
     assert told in message and name in message
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("a.csv", "text,label\na,x\nb,\nc,\n", "row 2: 'label' is '', not a label (2 rows have none)"),
+        ("a.csv", "text,label\na,x\nb,  \n", "row 2: 'label' is '  ', not a label (1 rows have none)"),
+        ("a.jsonl", '{"text": "a", "label": 1}\n{"text": "b", "label": NaN}\n', "row 2: 'label' is nan, not a label"),
+        ("a.jsonl", '{"text": "a", "label": 1}\n{"text": "b", "label": null}\n', "row 2: 'label' is None, not a label"),
+        ("a.jsonl", '{"text": "a", "label": [1]}\n', "row 1: 'label' is [1], not a label"),
+    ],
+)
+def test_a_label_that_is_missing_is_refused_with_its_row_or_given_a_name(tmp_path, name, content, told):
+    path = write(tmp_path / name, content)
+    assert told in refused(path)
+    if "[1]" not in content:
+        assert "y" in columns(path, missing_label="y")["label"] and "" in columns(path, missing_label="")["label"]
+
+
+def test_missing_labels_of_parquet_are_refused(tmp_path):
+    for values in ([1.0, None], [1.0, float("nan")], ["x", None]):
+        pyarrow.parquet.write_table(pyarrow.table({"text": ["a", "b"], "label": values}), tmp_path / "a.parquet")
+        assert "row 2: 'label' is n" in refused(str(tmp_path / "a.parquet")).replace("None", "none")
+
+
+def test_numbers_truth_values_and_dates_of_parquet_are_labels(tmp_path):
+    for given, wanted in (
+        ([Decimal("1.50"), Decimal("2.00")], ["1.50", "2.00"]),
+        ([date(2024, 1, 2), date(2024, 1, 3)], ["2024-01-02", "2024-01-03"]),
+        ([datetime(2024, 1, 2, 3), datetime(2024, 1, 3)], ["2024-01-02T03:00:00", "2024-01-03T00:00:00"]),
+        ([time(9, 30), time(10)], ["09:30:00", "10:00:00"]),
+        ([True, False], ["true", "false"]),
+        ([3, 4], ["3", "4"]),
+    ):
+        pyarrow.parquet.write_table(pyarrow.table({"text": ["a", "b"], "label": given}), tmp_path / "a.parquet")
+        assert columns(str(tmp_path / "a.parquet"))["label"] == wanted
+
+
+def test_blanks_at_the_ends_of_a_label_are_cut_and_labels_alike_but_for_case_are_reported(tmp_path, caplog):
+    path = write(tmp_path / "a.csv", "text,label\na,p \nb, P\nc,p\nd,n\ne,None\n")
+    assert columns(path)["label"] == ["p", "P", "p", "n", "None"]
+    assert "the blanks at the ends of 2 labels are cut, as in 'p '" in caplog.text
+    LabelledText().fit(columns(path))
+    assert "differ only by case or blanks are different labels: 'P' (1), 'p' (2)." in caplog.text
+    assert "'None' (1) is a label like any other" in caplog.text
 
 
 def test_held_out_rows_are_the_end_of_each_label_after_a_gap():

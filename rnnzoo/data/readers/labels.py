@@ -1,0 +1,54 @@
+"""Labels of the user's own tables, whatever type the table gives them."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from datetime import date, time, timedelta
+from decimal import Decimal
+from typing import Any
+
+from rnnzoo.errors import DataError
+
+log = logging.getLogger("rnnzoo")
+
+
+def read_labels(place: str, column: str, values: Sequence[Any], missing_label: str | None = None) -> list[str]:
+    """The values of a table's column as labels: text without the blanks at its ends, which are reported.
+
+    place: the file, for messages. missing_label: of a row without a label (nothing, blanks, null or NaN).
+    Raises: DataError for a row without a label, unless `missing_label` is given, and for lists, objects and bytes.
+    """
+    labels = []
+    for row, value in enumerate(values, start=1):
+        if (label := as_text(value)) is None:
+            raise DataError(f"{place}, row {row}: '{column}' is {value!r:.80}, not a label.")
+        labels.append(label)
+    without = [row for row, label in enumerate(labels) if not label]
+    if without and missing_label is None:
+        row = without[0]
+        raise DataError(
+            f"{place}, row {row + 1}: '{column}' is {values[row]!r:.80}, not a label ({len(without)} rows have none).\n"
+            "  Label these rows or leave them out; `missing_label: NAME` gives all of them the label NAME."
+        )
+    if without:
+        log.warning("%s: %d rows without a label have the label %r.", place, len(without), missing_label)
+    cut = Counter(value for value in values if isinstance(value, str) and value.strip() and value != value.strip())
+    if cut:
+        log.warning("%s: the blanks at the ends of %d labels are cut, as in %r.", place, cut.total(), next(iter(cut)))
+    return [label or (missing_label or "") for label in labels]
+
+
+def as_text(value: Any) -> str | None:
+    """A label as text, without blanks at its ends; "" where there is none; None for what is not a label."""
+    if value is None or value != value:  # NaN, of whatever type
+        return ""
+    if isinstance(value, str):
+        return value.strip()
+    if isinstance(value, (date, time)):  # a datetime is a date
+        return value.isoformat()
+    if isinstance(value, (Decimal, timedelta)):
+        return str(value)
+    return json.dumps(value) if isinstance(value, (bool, int, float)) else None
