@@ -52,6 +52,17 @@ def test_deferred_products_give_the_plain_loops_gradients_once_twice_and_of_grad
         torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-4)
 
 
+def test_gradients_asked_one_after_another_of_a_retained_graph_are_those_asked_at_once():
+    layer, x = Recurrence(ProjectedLSTMCell(5, 6, proj_size=3)), torch.randn(3, 7, 5, requires_grad=True)
+    with forced("deferred"):
+        outputs = layer(Sequences.of(x))[0].padded
+    inputs = [x, *layer.parameters()]
+    for total in (outputs.sin().sum(), outputs[:, :3].square().sum()):  # the second one does not reach every step
+        wanted = torch.autograd.grad(total, inputs, retain_graph=True)
+        found = [torch.autograd.grad(total, one, retain_graph=True)[0] for one in inputs]
+        torch.testing.assert_close(found, list(wanted), rtol=0, atol=0)
+
+
 def test_a_weight_has_one_product_on_the_way_back_however_many_steps_there_are():
     layer = Recurrence(Twice(5, 6))
     with forced("deferred"):
