@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import platform
 import signal
@@ -122,10 +121,8 @@ def make_trainer(recipe: Mapping[str, Any], **arguments: Any) -> pl.Trainer:
         raise RecipeError(f"{recipe['name']}: Lightning refuses trainer: {str(error).splitlines()[0]}") from error
 
 
-def seed_everything(seed: int, *purpose: int) -> None:
-    """Seed Python, numpy and torch from the recipe's seed and, if given, what for."""
-    if purpose:
-        seed = int.from_bytes(hashlib.sha256(repr((seed, *purpose)).encode()).digest()[:4], "big")
+def seed_everything(seed: int) -> None:
+    """Seed Python, numpy and torch."""
     pl.seed_everything(seed, verbose=False)
 
 
@@ -177,7 +174,6 @@ def _train(
         callbacks.append(Progress())
     trainer = make_trainer(recipe, callbacks=callbacks, logger=loggers, default_root_dir=run.path)
     keep_memory()
-    seed_everything(recipe["seed"], 1, trainer.global_rank)  # each rank draws its own dropout masks
     began, cpu_began = time.perf_counter(), time.process_time()
     _go_on(trainer, lambda: trainer.fit(module, data))
     seconds, cpu_seconds = time.perf_counter() - began, _summed(trainer, time.process_time() - cpu_began)

@@ -11,6 +11,7 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
 
+from rnnzoo import seeds
 from rnnzoo.batch import Batch
 from rnnzoo.cells.base import State
 from rnnzoo.engine.recurrence import detach
@@ -27,7 +28,11 @@ class ZooModule(pl.LightningModule):
     """A task and its model, under any `lightning.Trainer`.
 
     Losses and metrics are summed over a whole part of the data and divided once, so that they are the same for every
-    batch size and number of processes. optimizer, schedule: {"name": ..., parameters}, see `rnnzoo.optim`.
+    batch size and number of processes. A step's gradient is that of the mean loss over all answers of its batches, over
+    accumulated ones and over processes. What training draws at random depends on the module's seed, the process, the
+    epoch and the batch alone: not on what validation, logging or a callback drew in between.
+
+    optimizer, schedule: {"name": ..., parameters}, see `rnnzoo.optim`. The seed comes from torch's generator.
     """
 
     def __init__(
@@ -39,6 +44,8 @@ class ZooModule(pl.LightningModule):
         self.losses = nn.ModuleList(Mean() for _ in STAGES)
         self.measures = nn.ModuleList(task.train_metrics() if stage == "train" else task.metrics() for stage in STAGES)
         self._carried: dict[str, list[State]] = {}
+        self._answers = 0.0  # answers behind the gradients accumulated so far, of all processes
+        self.seed = int(torch.randint(2**62, ()))
         self._step = _Step(-1, torch.zeros(()))
 
     @property
@@ -57,6 +64,9 @@ class ZooModule(pl.LightningModule):
             self._carried[stage] = detach(output.state)
         return output
 
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        seeds.seed(self.seed, self.global_rank, self.current_epoch, batch_idx)
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         output = self._answer("train", batch)
         loss = self.task.loss(output, batch)
@@ -67,7 +77,7 @@ class ZooModule(pl.LightningModule):
             with torch.no_grad():
                 self.task.update(measures, output, batch, loss, self.model)
         self._log_step(loss.detach().float(), count, len(batch))
-        return loss * self._share(count)
+        return loss * self._weight(count, batch_idx)
 
     def _log_step(self, loss: Tensor, count: int, batch_size: int) -> None:
         """Log the mean loss of the optimizer step so far, which is that of the whole step once its last batch is in.
@@ -88,13 +98,24 @@ class ZooModule(pl.LightningModule):
         place = STAGES.index(stage)
         return self.losses[place], self.measures[place]
 
-    def _share(self, count: int) -> float:
-        """What turns this process's mean into its part of the mean over all processes, whose counts may differ."""
-        world = self.trainer.world_size
-        if world == 1:
-            return 1.0
-        total: Any = self.trainer.strategy.reduce(torch.tensor(float(count), device=self.device), reduce_op="sum")
-        return world * count / max(1.0, float(total))
+    def _weight(self, count: int, batch_idx: int) -> float:
+        """The factor of this batch's mean loss in the mean over all answers of the step, where each batch has its own
+        `count`. What is accumulated so far becomes its part of that mean, too: a running mean over batches.
+
+        Lightning divides by the number of accumulated batches, and the strategy by the number of processes.
+        """
+        world, accumulated = self.trainer.world_size, self.trainer.accumulate_grad_batches
+        if batch_idx % accumulated == 0:
+            self._answers = 0.0
+        total: Any = float(count)
+        if world > 1:
+            total = float(self.trainer.strategy.reduce(torch.tensor(total, device=self.device), reduce_op="sum"))
+        before, self._answers = self._answers, self._answers + total
+        if before and total:
+            for parameter in self.parameters():
+                if parameter.grad is not None:
+                    parameter.grad.mul_(before / self._answers)
+        return accumulated * world * count / max(1.0, self._answers)
 
     def _evaluate(self, stage: str, batch: Batch) -> None:
         output = self._answer(stage, batch)

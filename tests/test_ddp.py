@@ -148,6 +148,18 @@ def test_two_processes_of_two_columns_train_as_one_process_of_four(tmp_path):
     assert two == pytest.approx(one, rel=1e-4) and one["test/perplexity"] > 1
 
 
+def test_a_step_of_two_processes_and_two_batches_each_is_that_of_one_process_and_four_batches(tmp_path):
+    """Batches of unequal token counts; the epoch's last step has fewer of them."""
+    batches = ["--data.examples=80", "--data.batch_size=8", "--optimizer.name=sgd", "--schedule.name=constant"]
+    batches += ["--trainer.limit_val_batches=0", "--trainer.gradient_clip_val=0.1"]
+    experiment.fit(resolved("toy_reverse", *batches, "--trainer.accumulate_grad_batches=4"), tmp_path / "one")
+    two = ["--trainer.accumulate_grad_batches=2", *TWO, "--run_dir", tmp_path / "two"]
+    ran("fit", "toy_reverse", *SMALL, *batches, *two)
+    one, two = last(tmp_path / "one"), last(tmp_path / "two")
+    for name, weight in one.items():
+        torch.testing.assert_close(two[name], weight, atol=1e-6, rtol=0)
+
+
 def last(run: Path) -> dict[str, torch.Tensor]:
     return checkpoint.load(checkpoint.follow(run / "checkpoints" / "last")).weights
 
@@ -160,7 +172,7 @@ def test_too_few_rows_for_two_processes_is_one_readable_mistake_and_ends_both():
 
 def test_each_process_draws_dropout_masks_of_its_own(tmp_path):
     """There is one batch, so both processes train on it; with the same masks they would do what one process does."""
-    once = ["--data.examples=16", "--data.batch_size=16", "--model.dropout=0.5"]
+    once = ["--data.examples=16", "--data.batch_size=16", "--model.dropout=0.5", "--optimizer.name=sgd"]
     _, alone = experiment.fit(resolved("quickstart", *once))
     ran("fit", "quickstart", *SMALL, *once, *TWO, "--run_dir", tmp_path / "two")
     one, two = last(alone.path), last(tmp_path / "two")

@@ -95,7 +95,8 @@ def by_hand(model, task, data, clip, accumulate, precision):
         with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16-mixed"):
             output = task.forward(model, batch, state)
             loss = task.loss(output, batch)
-        (loss / accumulate).backward()
+        start = (number - 1) // accumulate * accumulate
+        (loss * task.count(batch) / sum(map(task.count, batches[start : start + accumulate]))).backward()
         state = [tuple(part.detach() for part in layer) for layer in output.state]
         if number % accumulate == 0 or number == len(batches):
             if clip:
@@ -125,7 +126,8 @@ def test_training_is_truncated_backpropagation_with_the_state_carried_on(clip, a
     experiment.make_trainer(recipe).fit(module, data)
     for name, weight in module.model.state_dict().items():
         assert not torch.equal(weight, before[name])
-        torch.testing.assert_close(weight, model.state_dict()[name], atol=1e-6, rtol=1e-4)
+        rounding = 1e-4 if precision == "bf16-mixed" else 1e-6  # of gradients that are scaled after they are rounded
+        torch.testing.assert_close(weight, model.state_dict()[name], atol=rounding, rtol=1e-4)
 
 
 def test_every_regulariser_of_awd_lstm_is_a_word_in_a_recipe(tmp_path):
