@@ -35,6 +35,7 @@ from rnnzoo.model import SequenceModel
 from rnnzoo.module import ZooModule
 from rnnzoo.options import CALLBACKS
 from rnnzoo.schema import part_kind, signature
+from rnnzoo.system.redaction import redact
 from rnnzoo.vectors.start import start_from
 
 REMARKS = (  # of Lightning, that say nothing of a run of ours
@@ -142,7 +143,7 @@ def fit(recipe: dict[str, Any], run_dir: Path | None = None) -> tuple[dict[str, 
     data.prepare()
     module, coverage = start(recipe, data)
     run = runs.create(recipe["name"], run_dir, recipe["seed"])
-    run.write_config(recipes.dump(runs.redact(recipe)))
+    run.write_config(recipes.dump(redact(recipe)))
     loggers = tracking.make_loggers(recipe["tracking"], run, recipe, run_name(recipe))
     status = "failed"
     try:

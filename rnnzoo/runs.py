@@ -29,6 +29,7 @@ from typing import Any
 from rnnzoo import pretrained
 from rnnzoo.checkpoint import POINTERS, write_text
 from rnnzoo.errors import RunError, nearest
+from rnnzoo.system.redaction import redact
 
 try:
     import resource
@@ -38,7 +39,6 @@ except ImportError:  # Windows
 ROOT = Path("runs")
 SHARED = "RNNZOO_RUN_DIR"  # how the first process of a run tells the others where it is
 STATUSES = ("running", "finished", "failed", "interrupted")
-HIDDEN = "[redacted]"
 
 
 @dataclass
@@ -299,7 +299,7 @@ def scores(metrics: dict[str, Any]) -> dict[str, Any]:
     return {f"best/{name[4:]}" if name.startswith("val/") else name: value for name, value in metrics.items()}
 
 
-# -- plain and safe values ------------------------------------------------------------------------------------------
+# -- plain values ------------------------------------------------------------------------------------------
 
 
 def plain(value: Any) -> Any:
@@ -313,46 +313,3 @@ def plain(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return value if value is None or isinstance(value, (bool, int, str)) else str(value)
-
-
-SECRET_WORDS = {"password", "passwd", "secret", "secrets", "authorization", "credential", "credentials", "apikey"}
-KEY_WORDS = {"api", "access", "secret", "private", "auth"}  # before "key"
-TEXT_TOKENS = {
-    "pad",
-    "unk",
-    "bos",
-    "eos",
-    "cls",
-    "sep",
-    "mask",
-    "start",
-    "end",
-    "next",
-}  # before "token": a word of text
-USER_INFO = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)[^/?#\s]*@")
-QUERY_SECRET = re.compile(r"([?&](?:api_?key|key|[a-z_]*token|password|secret)=)[^&#\s]+", re.IGNORECASE)
-
-
-def redact(value: Any) -> Any:
-    """A copy of nested settings without secrets: by their keys, and user names and passwords in URLs.
-
-    `api_key`, `token`, `hf_token`, `password`, `client_secret` are secret; `num_tokens`, `batch_tokens`, `pad_token`,
-    `use_cls_token: true` are not. Everything below a secret key is taken out.
-    """
-    if isinstance(value, dict):
-        return {key: HIDDEN if _secret(str(key), item) else redact(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [redact(item) for item in value]
-    if isinstance(value, str):
-        return QUERY_SECRET.sub(rf"\1{HIDDEN}", USER_INFO.sub(r"\1", value))
-    return value
-
-
-def _secret(key: str, value: Any) -> bool:
-    if value is None or isinstance(value, bool):
-        return False
-    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", key).lower()
-    before, last = ("", "", *re.findall(r"[a-z0-9]+", spaced))[-2:]
-    if last == "token":
-        return before not in TEXT_TOKENS and not isinstance(value, (int, float))
-    return last in SECRET_WORDS or (last == "key" and before in KEY_WORDS)

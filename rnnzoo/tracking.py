@@ -25,7 +25,8 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from rnnzoo.network import PORTS, connects
 from rnnzoo.options import TrackingOptions
-from rnnzoo.runs import Run, plain, redact
+from rnnzoo.runs import Run, plain
+from rnnzoo.system.redaction import redact
 
 PROBE_SECONDS = 1.5  # for the server to answer a connection
 INIT_SECONDS = 3.0  # for W&B to open a run, where it was not asked for by name

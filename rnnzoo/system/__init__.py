@@ -1,0 +1,1 @@
+"""The computer below: files, the terminal, secrets."""

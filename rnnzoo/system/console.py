@@ -1,0 +1,103 @@
+"""The terminal: the one place that prints.
+
+What is printed may hold a stranger's names: of columns, labels, files, tensors, packages. None of them moves the
+cursor, colours the text or turns its direction: such characters are printed as escapes. Messages and logs lose the
+secrets in their addresses. Importing this module imports the standard library only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import re
+import sys
+import warnings
+from collections.abc import Iterator
+from typing import Any, TextIO
+
+from rnnzoo.system.redaction import without_secrets
+
+# Control characters of both sets but newline and tab; marks of direction; separators of lines; halves of characters;
+# invisible characters that no script needs (joiners, which Persian, Indic scripts and emoji need, are not among them).
+UNSAFE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff"
+    "\U000e0000-\U000e007f]"
+)
+
+
+def escape(text: str) -> str:
+    """A text of one or more lines that a terminal shows as it is: what would steer it becomes `\\x1b`, `\\u202e`."""
+    return UNSAFE.sub(lambda match: repr(match[0])[1:-1], text)
+
+
+def inline(value: Any, most: int | None = None) -> str:
+    """A foreign name or value as part of a line, so that it cannot begin a line of its own.
+
+    most: characters; of a longer text the rest is "...".
+    """
+    text = str(value)
+    if most is not None and len(text) > most:
+        text = text[: most - 3] + "..."
+    return escape(text).replace("\n", r"\n").replace("\t", r"\t")
+
+
+def print(text: Any = "", end: str = "\n") -> None:
+    """Print lines on standard output. Raises: BrokenPipeError where nobody reads on."""
+    _write(sys.stdout, escape(str(text)) + end)
+
+
+def print_error(text: Any = "") -> None:
+    """Print lines on standard error, after all that was printed on standard output."""
+    flush()
+    _write(sys.stderr, escape(without_secrets(str(text))) + "\n")
+
+
+def print_json(value: Any, indent: int | None = None) -> None:
+    """Print a JSON value for programs: characters that would steer a terminal are JSON's own escapes."""
+    _write(sys.stdout, json_text(value, indent) + "\n")
+
+
+def json_text(value: Any, indent: int | None = None) -> str:
+    """A value as JSON that a terminal shows as it is."""
+    plain = json.dumps(value, ensure_ascii=False, indent=indent)
+    encoding = getattr(sys.stdout, "encoding", None) or ""
+    if not encoding.lower().startswith("utf"):
+        plain = json.dumps(value, indent=indent)
+    return UNSAFE.sub(lambda match: json.dumps(match[0])[1:-1], plain)
+
+
+def flush() -> None:
+    """Hand on what was printed on standard output. Raises: BrokenPipeError where nobody reads on."""
+    if sys.stdout is not None:  # None is what a closed one becomes
+        sys.stdout.flush()
+
+
+def _write(stream: TextIO | None, text: str) -> None:
+    if stream is None:
+        return
+    encoding = getattr(stream, "encoding", None) or "utf-8"  # what it lacks is printed as an escape
+    stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+
+
+@contextlib.contextmanager
+def guarded() -> Iterator[None]:
+    """Escape what any library prints through `logging` and `warnings`, too. For the command line."""
+    made, formatted = logging.getLogRecordFactory(), warnings.formatwarning
+
+    def record(*arguments: Any, **keywords: Any) -> logging.LogRecord:
+        entry = made(*arguments, **keywords)
+        with contextlib.suppress(TypeError, ValueError):  # a malformed call is logging's to tell
+            entry.msg, entry.args = escape(without_secrets(entry.getMessage())), ()
+        return entry
+
+    def formatting(*arguments: Any, **keywords: Any) -> str:
+        return escape(without_secrets(formatted(*arguments, **keywords)))
+
+    logging.setLogRecordFactory(record)
+    warnings.formatwarning = formatting
+    try:
+        yield
+    finally:
+        logging.setLogRecordFactory(made)
+        warnings.formatwarning = formatted
