@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
-from collections import Counter
+import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timezone
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 
 from rnnzoo.data.base import PARTS, Columns, Source
+from rnnzoo.data.readers.numbers import NumberFormat
+from rnnzoo.data.readers.times import Time, Uneven, count_steps, read_digits, read_time
 from rnnzoo.data.sources import HubSource, csv_lines, decoded, missing, read_table, tsv_lines, without_nul
 from rnnzoo.errors import DataError, nearest
 from rnnzoo.limits import COUNT, Limit
@@ -22,7 +24,9 @@ log = logging.getLogger("rnnzoo")
 SHARE = Limit(False, 0, 1, open_low=True, open_high=True)
 Size = Annotated[int, COUNT] | Annotated[float, SHARE]  # so many rows, or a share of them
 LINES = {".csv": csv_lines, ".tsv": tsv_lines}  # what reads a table, by its ending
-MISSING = frozenset({"", "na", "n/a", "nan", "null", "none"})
+NAMELESS = re.compile(r"column \d+ without a name|Unnamed: \d+(_level_\d+)?")  # as we call one, and as pandas does
+NUMBERING = frozenset({"id", "index", "idx", "no", "no.", "nr", "nr.", "#", "row", "number", "rownames"})
+TRUTH = frozenset({"true", "false"})
 
 
 def in_time(series: Mapping[str, np.ndarray], ends: Sequence[int]) -> dict[str, Columns]:
@@ -85,11 +89,15 @@ class CsvSeries(Source):
 
     As in `data: {name: csv_series, path: load.csv, time_column: time, lookback: 168, horizon: 24}`.
 
-    path: the file, .csv with commas or .tsv with tabs. columns: the variables; if not given, all whose first value is
-    a number, the time left out. time_column: ISO 8601 times or numbers, evenly spaced, by which the rows' order is
-    checked and gaps are found; without it, the rows are taken as they come. missing: "refuse" values and rows that are
-    not there, or carry the values before them "forward". dev_size, test_size: so many rows as a whole number, or a
-    share of them; the end is for testing, what stands before it for dev. encoding: of the file.
+    path: the file, .csv with commas or .tsv with tabs. columns: the variables; if not given, all columns of numbers.
+    Left out, and reported, are then the time, text without a digit, times, columns without a value or without a name,
+    and those called id, index or the like that number the rows; other columns must be numbers throughout.
+    time_column: times or numbers by which the rows' order is checked and gaps are found; without it, the rows are taken
+    as they come. Times are ISO 8601, in full, or quarters (2024-Q1); steps are even by the clock, or are months,
+    quarters, years, or working days. missing: "refuse" values and rows that are not there, or carry the values before
+    them "forward". dev_size, test_size: so many rows as a whole number, or a share of them; the end is for testing,
+    what stands before it for dev. encoding: of the file. decimal, thousands, units, na_values: how numbers are written;
+    see `NumberFormat`.
     """
 
     form = "windowed_series"
@@ -103,6 +111,10 @@ class CsvSeries(Source):
         dev_size: Size = 0.2,
         test_size: Size = 0.2,
         encoding: str = "utf-8",
+        decimal: str = ".",
+        thousands: str | None = None,
+        units: list[str] | None = None,
+        na_values: list[str | int | float] | None = None,
     ) -> None:
         if missing not in ("refuse", "forward"):
             raise ValueError(f"missing must be refuse or forward, got {missing!r}")
@@ -115,9 +127,15 @@ class CsvSeries(Source):
             raise ValueError(f"encoding must be a text encoding that Python knows, got '{encoding}'") from None
         self.path, self.columns, self.time_column = Path(path), columns, time_column
         self.missing, self.dev_size, self.test_size, self.encoding = missing, dev_size, test_size, encoding
+        self.numbers = NumberFormat(decimal, thousands, units or (), na_values or ())
         self._digest: str | None = None
 
     def read(self) -> dict[str, Columns]:
+        series = self.series()
+        return in_time(series, self._ends(len(next(iter(series.values())))))
+
+    def series(self) -> dict[str, np.ndarray]:
+        """The values of each variable, (steps,), in order and without gaps. Raises: DataError."""
         if wrong := missing("path", self.path):
             raise DataError(wrong)
         lines = LINES.get(self.path.suffix.lower())
@@ -130,14 +148,21 @@ class CsvSeries(Source):
             self._digest = hashlib.sha256(self.path.read_bytes()).hexdigest()
         except OSError as cause:
             raise DataError(f"cannot read {self.path}: {cause.strerror or cause}.") from cause
-        _, header = next(lines(self.path, text))
+        _, names = next(lines(self.path, text))
+        header = [name if name.strip() else f"column {place} without a name" for place, name in enumerate(names, 1)]
         self._known(header)
-        table = read_table(self.path, header, lines(self.path, text))
-        series = self._filled({name: self._numbers(name, table[name]) for name in self._variables(table)})
+        rows = lines(self.path, text)
+        table = read_table(self.path, header, chain([(next(rows)[0], header)], rows))
+        variables, out = self._variables(table)
+        series = self._filled({name: self._values(name, table[name]) for name in variables}, table)
+        told = f"{self.path}: {len(table[header[0]])} rows"
         if self.time_column is not None:
-            steps = self._steps(table[self.time_column])
-            series = {name: values[steps] for name, values in series.items()}
-        return in_time(series, self._ends(len(next(iter(series.values())))))
+            rows_of_steps, step = self._steps(table[self.time_column])
+            series = {name: values[rows_of_steps] for name, values in series.items()}
+            told += f", a step is {step}" if step else ""
+        left_out = f" Left out: {'; '.join(out)}." if out else ""
+        log.log(logging.WARNING if out else logging.INFO, "%s. Read: %s.%s", told, ", ".join(series), left_out)
+        return series
 
     def _known(self, header: Sequence[str]) -> None:
         """Raises: DataError for a column that is asked for and not in the header."""
@@ -149,28 +174,62 @@ class CsvSeries(Source):
                 hint = f"\n  Did you mean '{near}'?" if near else ""
                 raise DataError(f"{self.path} has no column '{name}'.{hint}\n  Found: {', '.join(header)}.")
 
-    def _variables(self, table: Columns) -> Sequence[str]:
+    def _variables(self, table: Columns) -> tuple[Sequence[str], list[str]]:
+        """The columns to be forecast; and the names of the others, each with the reason, if none are asked for."""
         if self.columns:
-            return self.columns
-        found = [name for name in table if name != self.time_column and _is_numeric(table[name])]
+            return self.columns, []
+        why = {name: self._left_out(name, texts) for name, texts in table.items() if name != self.time_column}
+        found = [name for name, reason in why.items() if reason is None]
+        out = [f"{name} ({reason})" for name, reason in why.items() if reason is not None]
         if not found:
             raise DataError(
-                f"{self.path} has no column of numbers.\n  Found: {', '.join(table)}.\n"
-                "  Values are separated by commas, in .tsv by tabs; a decimal point is a point."
+                f"{self.path} has no column of numbers.\n  Left out: {'; '.join(out) or 'none'}.\n"
+                "  Values are separated by commas, in .tsv by tabs; `columns` names the variables."
             )
-        return found
+        return found, out
 
-    def _numbers(self, column: str, texts: Sequence[str]) -> np.ndarray:
+    def _left_out(self, name: str, texts: Sequence[str]) -> str | None:
+        """Why a column is certainly not a variable; None if it is one. Raises: DataError if it may be one."""
+        kinds = {self._kind(text) for text in texts} - {"nothing"}
+        if len(kinds) < 2 and kinds <= {"text", "times"}:
+            return next(iter(kinds), "no values")
+        if NAMELESS.fullmatch(name):
+            return "it may be the row's number"
+        values = self._values(name, texts)
+        if name.strip().lower() in NUMBERING and set(np.diff(values)) <= {1}:
+            return "the row's number"
+        return None
+
+    def _kind(self, text: str) -> str:
+        try:
+            return "nothing" if math.isnan(self.numbers.read(text)) else "number"
+        except ValueError:
+            if text.strip().lower() in TRUTH:
+                return "truth"
+            if not any(character.isdigit() for character in text):
+                return "text"
+        try:
+            read_time(text)
+            return "times"
+        except ValueError:
+            return "unclear"
+
+    def _values(self, column: str, texts: Sequence[str]) -> np.ndarray:
         """The column's values, NaN where they are missing. Raises: DataError for other text, or infinity."""
         values = np.empty(len(texts))
         for row, text in enumerate(texts):
-            number = _number(text)
-            if number is None:
-                raise DataError(f"{self.path}, row {row + 1}: '{column}' is {text!r:.80}, not a number.")
-            values[row] = number
+            try:
+                values[row] = self.numbers.read(text)
+            except ValueError:
+                hints = [f"  {hint}." for hint in self.numbers.hints(text)[:2]]
+                instead = "1 and 0 are numbers; " if text.strip().lower() in TRUTH else ""
+                raise DataError(
+                    f"{self.path}, row {row + 1}: '{column}' is {text!r:.80}, not a number.\n"
+                    + "\n".join([*hints, f"  {instead}`columns` names the variables, and leaves other columns out."])
+                ) from None
         return values
 
-    def _filled(self, series: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def _filled(self, series: dict[str, np.ndarray], table: Columns) -> dict[str, np.ndarray]:
         """The series without missing values: refused, or carried forward."""
         gaps = {name: np.isnan(values) for name, values in series.items()}
         count = sum(int(gap.sum()) for gap in gaps.values())
@@ -178,8 +237,10 @@ class CsvSeries(Source):
             return series
         row, name = min((int(np.argmax(gap)), name) for name, gap in gaps.items() if gap.any())
         if self.missing == "refuse":
+            written = table[name][row].strip()
+            stands = f": {written!r} stands for none" if written else ""
             raise DataError(
-                f"{self.path}, row {row + 1}: '{name}' has no value ({count} are missing in all).\n"
+                f"{self.path}, row {row + 1}: '{name}' has no value ({count} are missing in all){stands}.\n"
                 "  `missing: forward` carries the value before on; or fill the gaps in the file."
             )
         if first := [name for name, gap in gaps.items() if gap[0]]:
@@ -188,50 +249,57 @@ class CsvSeries(Source):
         rows = np.arange(len(next(iter(series.values()))))
         return {name: values[np.maximum.accumulate(np.where(gaps[name], 0, rows))] for name, values in series.items()}
 
-    def _steps(self, texts: Sequence[str]) -> np.ndarray:
-        """(steps,) the row of each evenly spaced time: the row before, where there is none.
+    def _steps(self, texts: Sequence[str]) -> tuple[np.ndarray, str]:
+        """(steps,) the row of each evenly spaced time: the row before, where there is none; and a step's name.
 
         Raises: DataError for times that repeat, go back, or are not evenly spaced, and for gaps unless they are filled.
         """
-        times = np.empty(len(texts))
-        for row, text in enumerate(texts):
-            try:
-                times[row] = _seconds(text)
-            except ValueError:
-                raise DataError(
-                    f"{self.path}, row {row + 1}: '{self.time_column}' is {text!r:.80}, not a time.\n"
-                    "  Times are ISO 8601, as 2016-07-01 13:00, or numbers."
-                ) from None
-        apart = np.diff(times)
-        for wrong, told in ((apart == 0, "repeats the time"), (apart < 0, "is earlier than that")):
-            if wrong.any():
-                row = int(np.argmax(wrong)) + 1
-                raise DataError(
-                    f"{self.path}, row {row + 1}: {texts[row]} {told} of the row before, {texts[row - 1]}.\n"
-                    "  Give one row for each step, in the order of time."
-                )
-        if not len(apart):
-            return np.arange(len(times))
-        step = Counter(apart.tolist()).most_common(1)[0][0]
-        counts = np.round(apart / step)
-        uneven = (np.abs(apart / step - counts) > 1e-3) | (counts < 1)
-        if uneven.any():
-            row = int(np.argmax(uneven)) + 1
+        try:
+            places, step = count_steps(self._times(texts))
+        except Uneven as wrong:
+            row = wrong.row
             raise DataError(
-                f"{self.path}, row {row + 1}: {texts[row]} is {apart[row - 1]:g} after the row before, where a step is "
-                f"{step:g}.\n  Give evenly spaced times; without time_column, rows are taken as they come."
-            )
+                f"{self.path}, row {row + 1}: {texts[row]} {wrong.why} the row before, {texts[row - 1]}{wrong.where}.\n"
+                "  Give one row for each step, in the order of time, or leave time_column out: then rows are taken as\n"
+                "  they come."
+            ) from None
+        counts = np.diff(places)
         lacking = int((counts - 1).sum())
-        if lacking and (self.missing == "refuse" or lacking > len(times)):
+        if lacking and (self.missing == "refuse" or lacking > len(texts)):
             row = int(np.argmax(counts > 1)) + 1
             raise DataError(
                 f"{self.path}, row {row + 1}: {int(counts[row - 1]) - 1} steps are missing before {texts[row]} "
-                f"({lacking} in all).\n"
+                f"({lacking} in all), where a step is {step}.\n"
                 "  `missing: forward` fills them with the values before, unless they are more than there are rows."
             )
         if lacking:
-            log.warning("%s: %d missing steps carry the values before them.", self.path, lacking)
-        return np.repeat(np.arange(len(times)), [*counts.astype(int), 1])
+            log.warning("%s: %d missing steps of %s carry the values before them.", self.path, lacking, step)
+        return np.repeat(np.arange(len(texts)), [*counts, 1]), step
+
+    def _times(self, texts: Sequence[str]) -> list[Time] | np.ndarray:
+        """The times; or numbers, where all are numbers and not dates. Raises: DataError for what is neither."""
+        if dates := read_digits(texts):
+            return dates
+        times = [self._time(text) for text in texts]
+        for row, time in enumerate(times):
+            if time is None or _sort(time) != _sort(times[0]):
+                like = "" if time is None else " like those before it"
+                raise DataError(
+                    f"{self.path}, row {row + 1}: '{self.time_column}' is {texts[row]!r:.80}, not a time{like}.\n"
+                    "  Times are ISO 8601, as 2016-07-01 13:00, 2016-07 or 2016-W26-5, or numbers; all with an offset\n"
+                    "  from UTC, or none."
+                )
+        return times if isinstance(times[0], Time) else np.array(times)  # type: ignore[return-value]
+
+    def _time(self, text: str) -> Time | float | None:
+        """A time, or a number; None for neither."""
+        try:
+            return None if math.isnan(number := self.numbers.read(text)) else number
+        except ValueError:
+            try:
+                return read_time(text)
+            except ValueError:
+                return None
 
     def _ends(self, rows: int) -> tuple[int, int, int]:
         dev, test = (size if isinstance(size, int) else int(rows * size) for size in (self.dev_size, self.test_size))
@@ -250,27 +318,6 @@ class CsvSeries(Source):
         return {"id": self.path.name, "revision": self._digest}
 
 
-def _number(text: str) -> float | None:
-    """A number; NaN where it is missing; None for what is no finite number."""
-    if text.strip().lower() in MISSING:
-        return math.nan
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None
-
-
-def _is_numeric(texts: Sequence[str]) -> bool:
-    """Whether the first value that is not missing is a number."""
-    found = map(_number, texts)
-    return next((number is not None for number in found if number is None or not math.isnan(number)), False)
-
-
-def _seconds(text: str) -> float:
-    """A number as it is, or an ISO 8601 time in seconds. Raises: ValueError."""
-    number = _number(text)
-    if number is not None and not math.isnan(number):
-        return number
-    time = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
-    return (time if time.tzinfo else time.replace(tzinfo=timezone.utc)).timestamp()
+def _sort(time: Time | float | None) -> tuple[type, bool]:
+    """What two times have in common if they can be compared: both numbers, or both with an offset or both without."""
+    return type(time), isinstance(time, Time) and time.offset is None

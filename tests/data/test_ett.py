@@ -64,7 +64,7 @@ def test_a_column_of_text_is_left_out_unless_it_is_asked_for(write):
     assert "row 1: 'time' is '2024-01-01 00:00:00', not a number" in refused(CsvSeries(path, columns=["time"]))
 
 
-@pytest.mark.parametrize("value", ["", "NaN", " null "])
+@pytest.mark.parametrize("value", ["", "NaN", " null ", "-", "?", "#N/A", "n/a", "<NA>", "#DIV/0!"])
 def test_a_missing_value_is_refused_with_its_place_or_carries_the_one_before(write, value):
     path = write(rows_of(HOURS, row_7=f"{HOURS[6]},{value},60", row_8=f"{HOURS[7]},{value},70"))
     told = refused(CsvSeries(path))
@@ -81,10 +81,10 @@ def test_nothing_stands_before_a_missing_first_value(write):
 def test_a_gap_in_time_is_refused_with_its_place_or_filled(write, caplog):
     path = write([row for row in rows_of(HOURS) if HOURS[4] not in row and HOURS[5] not in row])
     told = refused(CsvSeries(path, time_column="time"))
-    assert f"row 5: 2 steps are missing before {HOURS[6]} (2 in all)" in told
+    assert f"row 5: 2 steps are missing before {HOURS[6]} (2 in all), where a step is 1 hour" in told
     _, values = whole(CsvSeries(path, time_column="time", missing="forward"))
     assert values[:, 0].tolist() == [0, 1, 2, 3, 3, 3, *range(6, 60)]
-    assert "2 missing steps carry the values before them" in caplog.text
+    assert "2 missing steps of 1 hour carry the values before them" in caplog.text
     assert len(whole(CsvSeries(path))[1]) == 58  # without a time, rows are taken as they come
 
 
@@ -98,7 +98,10 @@ def test_times_may_be_numbers(write):
     [
         ([*HOURS[:3], HOURS[2], *HOURS[3:]], f"row 4: {HOURS[2]} repeats the time of the row before"),
         ([*HOURS[:3], HOURS[1], *HOURS[3:]], f"row 4: {HOURS[1]} is earlier than that of the row before, {HOURS[2]}"),
-        ([*HOURS[:3], "2024-01-01 02:20", *HOURS[3:]], "row 4: 2024-01-01 02:20 is 1200 after the row before"),
+        (
+            [*HOURS[:3], "2024-01-01 02:20", *HOURS[3:]],
+            f"row 4: 2024-01-01 02:20 is 20 minutes after the row before, {HOURS[2]}, where a step is 1 hour",
+        ),
         (["0", "3600", "7200", "7200.5", "14400", "18000"], "row 4: 7200.5 is 0.5 after the row before"),
         ([*HOURS, "2124-01-01 00:00:00"], "steps are missing before 2124-01-01"),
         ([*HOURS[:3], "noon", *HOURS[3:]], "row 4: 'time' is 'noon', not a time"),
@@ -110,10 +113,119 @@ def test_times_that_are_no_even_steps_forward_are_refused_with_their_row(write, 
         assert told in refused(CsvSeries(write(rows_of(times)), time_column="time", missing=missing))
 
 
-@pytest.mark.parametrize("value", ["n.a.", "1,5", "inf", "12 kW", "-"])
+@pytest.mark.parametrize("value", ["n.b.", "1,5", "inf", "12 kW", "1_000", "0x1F", "\u0663", "TRUE", "1e999"])
 def test_text_in_a_column_of_numbers_is_refused_with_its_row(write, value):
     path = write(rows_of(HOURS, row_9=f'{HOURS[8]},"{value}",80'))
     assert f"row 9: 'load' is '{value}', not a number" in refused(CsvSeries(path))
+
+
+@pytest.mark.parametrize(
+    ("value", "given", "read"),
+    [
+        ("1,234", {"decimal": ","}, 1.234),
+        ("1,234", {"thousands": ","}, 1234),
+        ("1.234,5", {"decimal": ",", "thousands": "."}, 1234.5),
+        ("1'000", {"thousands": "'"}, 1000),
+        ("1_000", {"thousands": "_"}, 1000),
+        ("-$5", {"units": ["$"]}, -5),
+        ("5 kWh", {"units": ["kWh"]}, 5),
+        ("12,5 %", {"decimal": ",", "units": ["%"]}, 12.5),
+    ],
+)
+def test_a_number_that_may_be_read_in_two_ways_is_refused_with_the_options_that_read_it(write, value, given, read):
+    path = write([f'"{value}",{row}' for row in range(60)], "load,temp")  # also the first value of its column
+    options = ", ".join(f"{name}: {json.dumps(option)}" for name, option in given.items())
+    told = refused(CsvSeries(path))
+    assert f"row 1: 'load' is {value!r}, not a number" in told and f"`{options}` reads {read}." in told
+    assert whole(CsvSeries(path, **given))[1][0].tolist() == [read, 0]
+
+
+def test_a_minus_is_a_minus_however_it_is_typeset_and_texts_may_be_named_that_stand_for_no_value(write):
+    path = write(["\u22125,0", "-999,1", "x,2", *(f"{row},{row}" for row in range(60))], "load,temp")
+    read = CsvSeries(path, na_values=[-999, "x"], missing="forward")
+    assert whole(read)[1][:3, 0].tolist() == [-5, -5, -5]
+    assert "row 2: 'load' has no value (2 are missing in all): '-999' stands for none" in refused(
+        CsvSeries(path, na_values=["-999", "x"])
+    )
+
+
+def test_what_is_left_out_is_certainly_not_a_variable_and_is_reported(write, caplog):
+    rows = [f"{row},{time},{row},north,7,{row * row},,2024-W05-{1 + row % 7}" for row, time in enumerate(HOURS)]
+    path = write(rows, ",time,Id,place,,load,empty,week")
+    assert whole(CsvSeries(path, time_column="time"))[0] == ("load",)
+    assert (
+        f"{path}: 60 rows, a step is 1 hour. Read: load. Left out: column 1 without a name (it may be the row's "
+        "number); Id (the row's number); place (text); column 5 without a name (it may be the row's number); "
+        "empty (no values); week (times)." in caplog.messages
+    )
+    assert whole(CsvSeries(path, columns=["Id", "load"]))[0] == ("Id", "load")
+
+
+def test_pandas_row_numbers_are_no_variable_and_an_id_that_counts_nothing_is_one(write, caplog):
+    assert whole(CsvSeries(write([f"{row},{row}" for row in range(60)], "Unnamed: 0,load")))[0] == ("load",)
+    assert "Read: load. Left out: Unnamed: 0 (it may be the row's number)." in caplog.text
+    assert whole(CsvSeries(write([f"{row % 7},{row}" for row in range(60)], "id,load")))[0] == ("id", "load")
+
+
+def test_a_column_of_which_some_may_be_numbers_is_refused_unless_columns_are_named(write):
+    path = write([f"{'S' if row else ''}{row},{row},TRUE" for row in range(60)], "station,load,on")
+    assert "row 2: 'station' is 'S1', not a number" in refused(CsvSeries(path))
+    assert whole(CsvSeries(path, columns=["load"]))[0] == ("load",)
+    path = write([f"TRUE,{row}" for row in range(60)], "on,load")
+    assert "row 1: 'on' is 'TRUE', not a number.\n  1 and 0 are numbers; `columns` names" in refused(CsvSeries(path))
+
+
+def months(count, day=1):
+    return [f"{1990 + month // 12}-{1 + month % 12:02d}-{day:02d}" for month in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("times", "step"),
+    [
+        (months(60), "1 month"),
+        ([time[:7] for time in months(60)], "1 month"),
+        ([time[:7].replace("-", "") for time in months(60)], "1 month"),
+        ([f"{time}T00:00:00+0{1 + row % 2}:00" for row, time in enumerate(months(60))], "1 month"),
+        (months(180)[::3], "3 months"),
+        ([f"{1990 + quarter // 4}-Q{1 + quarter % 4}" for quarter in range(60)], "3 months"),
+        (months(720)[::12], "12 months"),
+        ([str((np.datetime64("1990-02") + month).astype("M8[D]") - 1) for month in range(60)], "1 month"),
+        ([str(np.busday_offset("2024-01-01", day)) for day in range(60)], "1 working day"),
+        ([str(np.datetime64("2024-01-01") + day).replace("-", "") for day in range(60)], "1 day"),
+        ([f"2024-{day:03d}" for day in range(1, 61)], "1 day"),
+        ([f"2024-W{week:02d}" for week in range(1, 53)], "7 days"),
+        ([f"20240101T{hour:02d}00Z" for hour in range(24)], "1 hour"),
+        ([f'"2024-01-01T00:00:{second:02d},500"' for second in range(60)], "1 second"),
+    ],
+)  # fmt: skip
+def test_a_time_of_iso_8601_is_read_and_steps_are_even_by_the_clock_or_the_calendar(write, times, step, caplog):
+    path = write([f"{time},{row},a" for row, time in enumerate(times)], "time,load,note")
+    assert len(whole(CsvSeries(path, time_column="time"))[1]) == len(times)
+    assert f"{len(times)} rows, a step is {step}. Read: load. Left out: note (text)." in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("times", "told"),
+    [
+        (months(60)[:7] + months(60)[9:], "row 8: 2 steps are missing before 1990-10-01 (2 in all), where a step is 1"),
+        (
+            [str(np.busday_offset("2024-01-01", day)) for day in range(60) if day != 4],
+            "row 5: 1 steps are missing before 2024-01-08 (1 in all), where a step is 1 working day",
+        ),
+        (["2024-01-01T00:00+01:00", "2024-01-01T01:00"], "row 2: 'time' is '2024-01-01T01:00', not a time like those"),
+        (["2024", "2024-02"], "row 2: 'time' is '2024-02', not a time like those before it"),
+        (["01/02/2024", "02/02/2024"], "row 1: 'time' is '01/02/2024', not a time"),
+    ],
+)  # fmt: skip
+def test_a_gap_in_the_calendar_is_refused_in_the_calendars_words(write, times, told):
+    path = write([f"{time},{row}" for row, time in enumerate(times)], "time,load")
+    assert told in refused(CsvSeries(path, time_column="time"))
+
+
+def test_a_gap_in_working_days_is_filled_with_working_days(write):
+    days = [str(np.busday_offset("2024-01-01", day)) for day in range(60) if day != 4]
+    path = write([f"{time},{row}" for row, time in enumerate(days)], "time,load")
+    assert whole(CsvSeries(path, time_column="time", missing="forward"))[1][:6, 0].tolist() == [0, 1, 2, 3, 3, 4]
 
 
 def test_a_table_with_tabs_is_read_as_one_with_commas(write, tmp_path):
@@ -141,7 +253,6 @@ def test_a_wrong_column_is_told_with_the_nearest(write):
     [
         ([], "time,load", "has a header and no rows"),
         (["a,b"], "time,place", "has no column of numbers"),
-        (["1;2"], "load;oil", "has no column of numbers"),
         (["1,2", "3"], "load,oil", "row 2 (line 3): 1 values, where the header has 2"),
         (["1,2"], "load,load", "more than one column 'load'"),
         (["1,2", "3,4", "5,6"], "load,oil", "has 3 rows, of which 2 for dev and 1 for testing leave none"),
