@@ -48,9 +48,11 @@ def _told(arguments: list[str]) -> int:
         _flush()
         print(error, file=sys.stderr)
         return MISTAKE_EXIT
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         _flush()
-        print("stopped.", file=sys.stderr)
+        if sys.stderr.isatty():
+            print(file=sys.stderr)  # the terminal has written ^C
+        print(str(stop) or "stopped.", file=sys.stderr)
         return SIGINT_EXIT
 
 

@@ -17,7 +17,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
-from rnnzoo import __version__, checkpoint, provenance, registry, runs, tracking
+from rnnzoo import __version__, checkpoint, provenance, registry, runs, show, tracking
 from rnnzoo import recipe as recipes
 from rnnzoo.batch import DataSpec
 from rnnzoo.callbacks.checkpoints import Checkpoints
@@ -117,7 +117,8 @@ def make_trainer(recipe: Mapping[str, Any], **arguments: Any) -> pl.Trainer:
     }
     options |= {"num_sanity_val_steps": 0, "logger": False}
     try:
-        return pl.Trainer(**(options | recipe["trainer"] | arguments))
+        own_bar = {"enable_progress_bar": False}  # or Lightning adds one of its own beside `Progress`
+        return pl.Trainer(**(options | recipe["trainer"] | own_bar | arguments))
     except (ValueError, TypeError, RuntimeError, ImportError, MisconfigurationException) as error:
         raise RecipeError(f"{recipe['name']}: Lightning refuses trainer: {str(error).splitlines()[0]}") from error
 
@@ -138,17 +139,18 @@ def fit(recipe: dict[str, Any], run_dir: Path | None = None) -> tuple[dict[str, 
     """
     runs.refuse_used(run_dir)
     with quiet():
-        make_trainer(recipe, enable_progress_bar=False)  # what Lightning refuses is told before anything is written
+        make_trainer(recipe)  # what Lightning refuses is told before anything is written
     data = make_data(recipe)
     data.prepare()
     module, coverage = start(recipe, data)
     run = runs.create(recipe["name"], run_dir, recipe["seed"])
     run.write_config(recipes.dump(redact(recipe)))
+    known = _facts(recipe, module, data) | coverage
     loggers = tracking.make_loggers(recipe["tracking"], run, recipe, run_name(recipe))
     status = "failed"
     try:
         with quiet(), choose.forced(recipe["engine"]):
-            facts = _train(recipe, run, module, data, loggers)
+            facts = _train(recipe, run, module, data, loggers, known)
         status = "finished"
     except KeyboardInterrupt:
         status = "interrupted"
@@ -156,14 +158,14 @@ def fit(recipe: dict[str, Any], run_dir: Path | None = None) -> tuple[dict[str, 
     finally:
         place = tracking.where(loggers)
         tracking.finish(loggers, ok=status == "finished")
-        summary = _facts(recipe, module, data) | coverage | {"wandb": place}
+        summary = known | {"wandb": place}
         summary |= (facts if status == "finished" else {}) | {"status": status}
         run.write_summary(summary)
     return summary, run
 
 
 def _train(
-    recipe: dict[str, Any], run: runs.Run, module: ZooModule, data: ZooData, loggers: list[Any]
+    recipe: dict[str, Any], run: runs.Run, module: ZooModule, data: ZooData, loggers: list[Any], known: dict[str, Any]
 ) -> dict[str, Any]:
     monitor, mode = module.monitor
     meta = {"recipe": recipe, "parts": used_parts(recipe), "versions": versions(recipe)}
@@ -174,9 +176,15 @@ def _train(
     if recipe["trainer"]["enable_progress_bar"]:
         callbacks.append(Progress())
     trainer = make_trainer(recipe, callbacks=callbacks, logger=loggers, default_root_dir=run.path)
+    known |= _means(trainer)
+    if run.writer:
+        show.show_header(known, recipe, run.path)
     keep_memory()
     began, cpu_began = time.perf_counter(), time.process_time()
-    _go_on(trainer, lambda: trainer.fit(module, data))
+    try:
+        _go_on(trainer, lambda: trainer.fit(module, data))
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(_stopped(trainer, checkpoints, run)) from None
     seconds, cpu_seconds = time.perf_counter() - began, _summed(trainer, time.process_time() - cpu_began)
     trained = report(module)
     metrics: dict[str, float] = {}
@@ -187,7 +195,12 @@ def _train(
         metrics |= runs.scores({name: v for name, v in kept.meta["metrics"].items() if name.startswith("val/")})
         best["epoch"] = kept.meta["epoch"]
     if "test" in data.sizes:
-        _go_on(trainer, lambda: trainer.test(module, data, verbose=False))
+        try:
+            _go_on(trainer, lambda: trainer.test(module, data, verbose=False))
+        except KeyboardInterrupt:
+            path = show.short(run.path)
+            message = f"stopped after training; the test part was not scored.\n  `rnnzoo test {path}` scores it."
+            raise KeyboardInterrupt(message) from None
         metrics |= {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("test/")}
     tracking.summarise(loggers, metrics)
     return {
@@ -199,6 +212,31 @@ def _train(
         "epochs": trainer.fit_loop.epoch_progress.current.completed,
         "engine": trained,
         "throughput": throughput.summary(),
+    }
+
+
+def _stopped(trainer: pl.Trainer, checkpoints: Checkpoints, run: runs.Run) -> str:
+    """What a training that was stopped leaves, and where."""
+    path, epochs = show.short(run.path), trainer.max_epochs
+    of = f" of {epochs}" if epochs and epochs > 0 else ""
+    when = f"stopped in epoch {trainer.current_epoch + 1}{of}, after {show.amount(trainer.global_step, 'step')}"
+    if checkpoints.last_path is None:
+        return f"{when}: nothing was validated yet, so no checkpoint was kept.\n  Its recipe and losses: {path}"
+    if checkpoints.best_path is None:
+        return f"{when}.\n  Kept: the last checkpoint, {show.short(checkpoints.last_path)}"
+    score = f"{checkpoints.monitor} {show.printable(checkpoints.best_score)}"
+    return (
+        f"{when}.\n"
+        f"  Kept: the best checkpoint so far, {score}, {show.short(checkpoints.best_path)}\n"
+        f"  `rnnzoo test {path}` scores it; what was trained after the last validation is lost."
+    )
+
+
+def _means(trainer: pl.Trainer) -> dict[str, Any]:
+    """What a run is computed with."""
+    return {
+        "device": trainer.strategy.root_device.type,
+        "precision": trainer.precision,
         "processes": trainer.world_size,
         "threads": torch.get_num_threads(),
     }
@@ -350,6 +388,7 @@ def _facts(recipe: Mapping[str, Any], module: ZooModule, data: ZooData) -> dict[
             **data.identity,
             "fingerprint": data.fingerprint,
             "sizes": data.sizes,
+            "labels": data.labels,
             "truncated": data.truncated,
             "unknown_share": {part: round(share, 6) for part, share in data.unknown_share.items()},
             "notes": data.notes,

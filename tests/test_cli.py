@@ -9,6 +9,7 @@ import re
 import select
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -19,7 +20,7 @@ import yaml
 from conftest import REVIEWS, write_reviews
 
 import rnnzoo
-from rnnzoo import checkpoint, predictor, registry
+from rnnzoo import checkpoint, predictor, registry, runs
 from rnnzoo import recipe as recipes
 from rnnzoo.cli import main
 from rnnzoo.errors import DataError
@@ -169,7 +170,15 @@ def test_a_fit_prints_one_table_and_keeps_progress_off_standard_output(here, cap
     }
     assert {"test/accuracy", "best/accuracy"} <= set(told) and told["run"] == "r"
     assert len(printed.out.splitlines()) == len(told) + 1
-    assert "Epoch 9" in printed.err
+    header, lines = printed.err.split("\n\n")
+    assert {"examples": "train 48, dev 8, test 8", "labels": "negative 24, positive 24", "run": "r"}.items() <= rows(
+        header
+    ).items()
+    epochs = [re.match(r"epoch (\d+)/10  train/loss \d.* s, [\d,]+ tokens/s", line)[1] for line in lines.splitlines()]
+    assert epochs == [str(epoch) for epoch in range(1, 11)] and "\r" not in printed.err
+    logged = [json.loads(line) for line in Path("r/metrics.jsonl").read_text().splitlines()]
+    last = [f"{line['val/accuracy']:.4f}" for line in logged if "val/accuracy" in line][-1]
+    assert f"val/accuracy {last}" in lines.splitlines()[-1]
 
 
 def test_keys_on_the_command_line_go_before_the_recipes(here):
@@ -208,7 +217,7 @@ def test_a_run_scores_the_same_again_and_nothing_is_written(rnnzoo_says, here):
     for verb in ("validate", "test"):
         bar = ("--trainer.enable_progress_bar", "true")
         found |= json.loads(rnnzoo_says(verb, "first", "--json", *bar, "--data.eval_batch_size", "3"))
-    assert found == pytest.approx(wanted, abs=1e-6)
+    assert runs.scores(found) == pytest.approx(wanted, abs=1e-6)
     assert rows(rnnzoo_says("test", "runs/reviews/first"))["test/accuracy"] == f"{wanted['test/accuracy']:.6f}"
     assert files(here) == before
 
@@ -363,11 +372,39 @@ def test_ctrl_c_during_a_fit_leaves_a_run_that_loads(here):
         os.killpg(fit.pid, signal.SIGINT)  # as a terminal does: the trackers' processes hear it too
         told, progress = fit.communicate(timeout=60)
     assert fit.returncode == 130
-    assert told == "" and progress.endswith("stopped.\n") and "Traceback" not in progress
+    assert told == "" and "Traceback" not in progress
+    assert re.search(r"\nstopped in epoch \d+ of 100000, after \d+ steps.\n  Kept: the best checkpoint", progress)
     assert json.loads(Path("run/summary.json").read_text())["status"] == "interrupted"
     for pointer in checkpoint.POINTERS:
         checkpoint.load(checkpoint.locate(Path("run/checkpoints", pointer)))
     assert len(predictor.load("run").predict(["so far"])) == 1
+
+
+def test_in_a_terminal_a_bar_is_drawn_and_ctrl_c_says_what_was_kept(here, monkeypatch):
+    fcntl, pty, termios = map(pytest.importorskip, ("fcntl", "pty", "termios"))
+    monkeypatch.setenv("TERM", "xterm")
+    controller, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 150, 0, 0))  # lines, columns
+    command = [*RNNZOO, "fit", "quickstart", *TINY, "--trainer.max_epochs", "100000", "--run_dir", "run"]
+    command += ["--trainer.enable_progress_bar", "true"]
+    with subprocess.Popen(command, stdin=terminal, stdout=terminal, stderr=terminal, start_new_session=True) as fit:
+        os.close(terminal)
+        printed, pressed = "", False
+        while select.select([controller], [], [], 60)[0]:
+            try:
+                printed += os.read(controller, 2**16).decode()
+            except OSError:  # the other end is closed: Linux's way of saying so
+                break
+            if not pressed and "epoch 2/100000  train/loss" in printed:
+                os.killpg(fit.pid, signal.SIGINT)
+                pressed = True
+    os.close(controller)
+    header, _, rest = printed.replace("\r\n", "\n").partition("\n\n")
+    assert fit.returncode == 130 and rows(header)["run"] == "run"
+    assert re.search(r"\repoch 1/100000 +0 %\| +\| \d+ of \d+ steps, \S+ left", rest)
+    assert re.search(r"\repoch 1/100000  train/loss \d.*, about .* left\n", rest)
+    stop = re.search(r"\nstopped in epoch (\d+) of .*\n  Kept: the best checkpoint so far, .* (run\S+)\n", rest)
+    assert int(stop[1]) >= 3 and (here / stop[2]).is_dir()
 
 
 def test_the_module_and_the_program_are_one(here):

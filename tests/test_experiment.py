@@ -275,7 +275,9 @@ def test_ctrl_c_leaves_an_interrupted_run_and_works_again_afterwards(monkeypatch
 
     monkeypatch.setattr(Throughput, "on_train_batch_end", press)
     before = signal.getsignal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(
+        KeyboardInterrupt, match=r"stopped in epoch 2 of 2, after 7 steps.\n  Kept: the best checkpoint"
+    ):
         experiment.fit(resolved())
     assert signal.getsignal(signal.SIGINT) == before
     (path,) = (runs.ROOT / "quickstart").iterdir()

@@ -87,6 +87,11 @@ class Examples(ABC):
         """(rows,) int64, the steps that a row takes in a batch."""
         return self.lengths
 
+    @property
+    def label_ids(self) -> np.ndarray:
+        """The numbers of the labels that rows, or their steps, have: for counting. Empty where they have none."""
+        return np.empty(0, dtype=np.int64)
+
     @abstractmethod
     def arrays(self) -> list[np.ndarray]:
         """Everything the examples are made of, ids first."""

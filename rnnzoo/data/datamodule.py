@@ -7,6 +7,7 @@ import logging
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 
@@ -100,6 +101,15 @@ class ZooData(LightningDataModule):
         """The share of each part's input tokens that are not in the vocabulary, 0 to 1."""
         self.prepare()
         return {part: examples.unknown_share for part, examples in self.parts.items()}
+
+    @property
+    def labels(self) -> dict[str, int]:
+        """How often each label occurs in the training part, in their order; empty where the target is no label."""
+        self.prepare()
+        if self.spec.target.kind not in ("label", "tags"):
+            return {}
+        counts = np.bincount(self.parts["train"].label_ids, minlength=self.spec.target.size)
+        return dict(zip(self.spec.labels, counts.tolist(), strict=True))
 
     @property
     def notes(self) -> dict[str, dict[str, Any]]:

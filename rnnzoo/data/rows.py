@@ -45,6 +45,11 @@ class RowExamples(Examples):
         return np.maximum(self.lengths, self.target.lengths) if isinstance(self.target, Ragged) else self.lengths
 
     @property
+    def label_ids(self) -> np.ndarray:
+        ids = self.target.flat if isinstance(self.target, Ragged) else self.target
+        return super().label_ids if ids is None else ids[ids != IGNORE]
+
+    @property
     def unknown_share(self) -> float:
         return float((self.tokens.flat == UNK).mean()) if len(self.tokens.flat) else 0.0
 

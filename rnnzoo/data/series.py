@@ -37,6 +37,10 @@ class SeriesExamples(Examples):
         return np.diff(self.offsets)
 
     @property
+    def label_ids(self) -> np.ndarray:
+        return super().label_ids if self.target is None else self.target
+
+    @property
     def unknown_share(self) -> float:
         """Numbers are all known."""
         return 0.0
