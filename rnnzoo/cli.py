@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from rnnzoo import __version__, bench, limits, show, texts, vectors
+from rnnzoo import __version__, bench, limits, report, show, texts, vectors
 from rnnzoo.errors import DataError, RecipeError, ZooError, nearest
 
 MISTAKE_EXIT, SIGINT_EXIT, PIPE_EXIT = 2, 130, 141
@@ -241,7 +241,7 @@ def _fit(given: argparse.Namespace) -> int:
     with contextlib.redirect_stdout(sys.stderr):  # progress; standard output has the result alone
         summary, run = experiment.fit(resolved, given.run_dir)
     if run.writer:
-        show.show_result(summary, run.path)
+        report.show_result(summary, run.path)
     return 0
 
 
@@ -438,7 +438,7 @@ def _show_run(run: str, as_json: bool, picture: Path | None) -> int:
     elif as_json:
         print(json.dumps(told, indent=2))
     else:
-        show.show_run(told)
+        report.show_run(told)
     return 0
 
 

@@ -17,7 +17,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
-from rnnzoo import __version__, checkpoint, provenance, registry, runs, show, tracking
+from rnnzoo import __version__, checkpoint, provenance, registry, report, runs, show, tracking
 from rnnzoo import recipe as recipes
 from rnnzoo.batch import DataSpec
 from rnnzoo.callbacks.checkpoints import Checkpoints
@@ -27,9 +27,8 @@ from rnnzoo.callbacks.throughput import Throughput
 from rnnzoo.data.datamodule import ZooData
 from rnnzoo.data.forms import FORMS
 from rnnzoo.dynamic import DynamicEvaluation
-from rnnzoo.engine import choose
+from rnnzoo.engine import choose, recurrence
 from rnnzoo.engine.memory import keep_memory
-from rnnzoo.engine.recurrence import report
 from rnnzoo.errors import RecipeError, RunError
 from rnnzoo.model import SequenceModel
 from rnnzoo.module import ZooModule
@@ -178,7 +177,7 @@ def _train(
     trainer = make_trainer(recipe, callbacks=callbacks, logger=loggers, default_root_dir=run.path)
     known |= _means(trainer)
     if run.writer:
-        show.show_header(known, recipe, run.path)
+        report.show_header(known, recipe, run.path)
     keep_memory()
     began, cpu_began = time.perf_counter(), time.process_time()
     try:
@@ -186,7 +185,7 @@ def _train(
     except KeyboardInterrupt:
         raise KeyboardInterrupt(_stopped(trainer, checkpoints, run)) from None
     seconds, cpu_seconds = time.perf_counter() - began, _summed(trainer, time.process_time() - cpu_began)
-    trained = report(module)
+    trained = recurrence.report(module)
     metrics: dict[str, float] = {}
     best: dict[str, Any] = {"monitor": monitor, "mode": mode, "score": checkpoints.best_score, "epoch": None}
     if checkpoints.best_path is not None:
@@ -219,7 +218,7 @@ def _stopped(trainer: pl.Trainer, checkpoints: Checkpoints, run: runs.Run) -> st
     """What a training that was stopped leaves, and where."""
     path, epochs = show.short(run.path), trainer.max_epochs
     of = f" of {epochs}" if epochs and epochs > 0 else ""
-    when = f"stopped in epoch {trainer.current_epoch + 1}{of}, after {show.amount(trainer.global_step, 'step')}"
+    when = f"stopped in epoch {trainer.current_epoch + 1}{of}, after {report.amount(trainer.global_step, 'step')}"
     if checkpoints.last_path is None:
         return f"{when}: nothing was validated yet, so no checkpoint was kept.\n  Its recipe and losses: {path}"
     if checkpoints.best_path is None:

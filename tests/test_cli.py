@@ -20,7 +20,7 @@ import yaml
 from conftest import REVIEWS, write_reviews
 
 import rnnzoo
-from rnnzoo import checkpoint, predictor, registry, runs
+from rnnzoo import checkpoint, predictor, registry, report, runs
 from rnnzoo import recipe as recipes
 from rnnzoo.cli import main
 from rnnzoo.errors import DataError
@@ -143,8 +143,14 @@ def test_a_run_is_shown_as_its_folder_knows_it(rnnzoo_says, trained, monkeypatch
     assert (told["folder"], told["status"], told["recipe"], told["seed"]) == ("run", "finished", "reviews", "1")
     assert told["test/accuracy"] == f"{summary['metrics']['test/accuracy']:.4f}" == "1.0000"
     assert told["parameters"] == f"{summary['parameters']:,}"
-    assert told["versions torch"] == summary["versions"]["torch"]
-    assert told["data sizes"] == "train 48, dev 8, test 8"
+    assert f"torch {summary['versions']['torch']}" in told["versions"].split(", ")
+    assert (told["examples"], told["labels"]) == ("train 48, dev 8, test 8", "negative 24, positive 24")
+    assert told["model"] == "bidirectional, cell lstm, hidden size 4, 1 layer"
+    assert told["optimizer"].startswith("adam, learning rate 0.1")
+    assert re.fullmatch(r"cpu.*, precision 32-true, 1 thread, 1 process", told["device"])
+    assert re.fullmatch(r"[\d.]+ s, 10 epochs, 60 steps, [\d,]+ tokens/s", told["training"])
+    assert told["best checkpoint"].startswith(f"of epoch {summary['best']['epoch'] + 1}, by val/accuracy")
+    assert not re.search(r"notes|e[+-]\d", "".join(told) + "".join(told.values()))
     assert json.loads(rnnzoo_says("show", "run", "--json"))["summary"] == summary
 
 
@@ -154,6 +160,33 @@ def test_what_stands_in_a_run_moves_no_cursor(rnnzoo_says, trained, tmp_path):
     (run / "summary.json").write_text(json.dumps(strange))
     told = rnnzoo_says("show", run)
     assert "\x1b" not in told and r"\x1b[2Jgone" in told and r"a\nb" in told
+
+
+@pytest.mark.parametrize("strange", ["x", -3, 1e300, True, [], ["a"], {}, {"a": "b"}, {"a": {"b": None}}, None])
+def test_a_run_is_shown_whatever_stands_in_its_files(rnnzoo_says, trained, tmp_path, strange):
+    run = shutil.copytree(trained, tmp_path / "run")
+    summary = json.loads((run / "summary.json").read_text())
+    for key, value in summary.items():
+        changes = [strange, *(value | {inner: strange} for inner in (value if isinstance(value, dict) else ()))]
+        for changed in changes:
+            (run / "summary.json").write_text(json.dumps(summary | {key: changed}))
+            assert rnnzoo_says("show", run)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [(0.04, "0.0 s"), (8.62, "8.6 s"), (42.3, "42 s"), (59.7, "1 min"), (125, "2 min 5 s"), (12000, "3 h 20 min")],
+)
+def test_a_time_is_told_in_units_that_people_use(seconds, told):
+    assert report.duration(seconds) == told
+
+
+def test_labels_that_differ_in_case_or_blanks_alone_are_told_apart_before_training(here, capsys):
+    data = {"sizes": {"train": 1211}, "labels": {"P": 1200, "n": 7, "p": 3, "p ": 1}}
+    facts = {"recipe": "mine", "seed": 1, "parameters": 2, "data": data}
+    report.show_header(facts, {}, here)
+    labels = rows(capsys.readouterr().out)["labels"]
+    assert labels == "'P' 1,200, 'n' 7, 'p' 3, 'p ' 1; some differ in case or blanks alone"
 
 
 # -- fit, validate, test --------------------------------------------------------------------------------------------

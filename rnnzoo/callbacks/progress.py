@@ -11,7 +11,8 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from tqdm import tqdm
 
-from rnnzoo.show import amount, duration, printable, roughly
+from rnnzoo.report import amount, duration, roughly
+from rnnzoo.show import printable
 
 BAR = "{desc}{percentage:3.0f} %|{bar:20}| {n_fmt} of {total_fmt} {unit}, {remaining} left{postfix}"
 ENDLESS = "{desc}{n_fmt} {unit}, {elapsed}{postfix}"
