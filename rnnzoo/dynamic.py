@@ -63,7 +63,7 @@ class DynamicEvaluation:
         return min(RATES, key=lambda lr: self.perplexity("dev", lr, DEV_TOKENS))
 
     def perplexity(self, part: str, lr: float, tokens: float = math.inf) -> float:
-        """Of a part of the data, or of about so many tokens at its beginning, read as one column."""
+        """Of a part of the data, or of about so many tokens at its beginning."""
         total, count, state = 0.0, 0, None
         try:
             for batch in self._windows(part):
@@ -82,6 +82,6 @@ class DynamicEvaluation:
 
     def _windows(self, part: str) -> Iterator[Batch]:
         form = copy.copy(self.data.form)
-        form.eval_batch_size = 1  # type: ignore[attr-defined]
+        form.eval_batch_size = 1  # type: ignore[attr-defined]  # it learns from each window
         examples = self.data.parts[part]
         return (examples[window] for window in form.batches(examples, training=False))

@@ -76,7 +76,10 @@ def test_two_processes_train_test_report_and_log_one_run(tmp_path):
     ("name", "overrides"),
     [
         ("toy_tags", ["--data.examples=50", "--data.eval_batch_size=3"]),  # 13 sentences
-        ("toy_text", ["--data.examples=30", "--data.eval_batch_size=3", "--data.batch_size=4"]),  # 3 columns for two
+        (
+            "toy_text",
+            ["--data.examples=30", "--data.eval_batch_size=3", "--data.batch_size=4"],
+        ),  # every process reads all of the stream
         ("toy_reverse", ["--data.examples=37", "--data.eval_batch_size=4"]),  # 10 pairs
     ],
 )

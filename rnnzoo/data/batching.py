@@ -105,28 +105,33 @@ class StreamBatches:
     `tbptt_steps`, or in one of twenty cases around half of it, with a standard deviation of 5 (Merity et al.,
     arXiv:1708.02182). Differs: there are as many windows as without, so lengths are stretched to add up; the learning
     rate is left alone.
-    columns: side by side on each rank in training; on all ranks together in evaluation, whatever their number. A rank
-    has neighbouring columns, so 2 ranks of 4 columns read what 1 rank of 8 does.
+    columns: side by side on each rank in training. A rank has neighbouring columns, so 2 ranks of 4 columns read what 1
+    rank of 8 does.
+
+    In evaluation the sequence is one column, so that each step is predicted from all before it, whatever the sizes, and
+    windows are as many steps as in `columns` columns. The state goes from step to step, so every rank reads all of it,
+    and quotients of sums over ranks are those of one.
     """
 
     def __init__(
         self, steps: int, *, columns: int, tbptt_steps: int, training: bool = True, jitter: bool = False, seed: int = 0,
         rank: int = 0, world_size: int = 1,
     ) -> None:  # fmt: skip
-        total = columns * world_size if training else columns
+        total = columns * world_size
+        if not training:
+            tbptt_steps, total, rank, world_size = tbptt_steps * columns, 1, 0, 1
         if training and steps < total:
             raise DataError(
                 f"the training text has {steps + 1} tokens, too few for {total} columns side by side.\n"
                 "  Lower batch_size."
             )
-        total = max(1, min(total, steps))
         shortest, longer = divmod(steps, total)
         ends = np.cumsum([shortest + (column < longer) for column in range(total)])
         own = np.array_split(np.arange(total), world_size)[rank]
         self.columns, self.ends = own, ends[own]
         self.starts = np.concatenate([[0], ends[:-1]])[own]
         self.shortest, self.tbptt_steps, self.jitter = shortest, tbptt_steps, jitter and training
-        self.windows = -(-shortest // tbptt_steps) if len(own) else 0
+        self.windows = -(-shortest // tbptt_steps)
         self.seed, self.epoch = seed, 0
 
     def set_epoch(self, epoch: int) -> None:

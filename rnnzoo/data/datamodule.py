@@ -142,7 +142,7 @@ class ZooData(LightningDataModule):
         if not len(batches_of(world_size - 1)):  # asked on every rank, so that all of them stop, not one
             raise DataError(
                 f"the {part} part has {len(examples)} examples, too few to give each of {world_size} ranks some.\n"
-                "  Use fewer devices; for a stream of text, raise eval_batch_size."
+                "  Use fewer devices."
             )
         # As the sampler of a loader that does no batching of its own, they are told of each epoch by the Trainer.
         return DataLoader(examples, batch_size=None, sampler=batches_of(rank))  # type: ignore[arg-type]

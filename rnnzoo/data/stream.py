@@ -65,8 +65,9 @@ class TextStream(Form):
     vocab_size: tokens kept, the most frequent first, four special ones counted. min_freq: how often a kept token occurs
     at least. unit: what a token is: whatever blanks separate, a word or punctuation mark, or a character. A written
     <unk> or <eos> is that special token. tbptt_steps: tokens a window, through which gradients flow. tbptt_jitter: the
-    windows of training end elsewhere in each epoch, see `StreamBatches`. batch_size: columns side by side.
-    eval_batch_size: the same in evaluation; as in training if not given.
+    windows of training end elsewhere in each epoch, see `StreamBatches`. batch_size: columns side by side in training.
+    eval_batch_size: windows of `tbptt_steps` read at once in evaluation, one after the other, which changes no result;
+    `batch_size` if not given.
     """
 
     name = "text_stream"

@@ -130,6 +130,29 @@ def test_training_is_truncated_backpropagation_with_the_state_carried_on(clip, a
         torch.testing.assert_close(weight, model.state_dict()[name], atol=rounding, rtol=1e-4)
 
 
+@pytest.mark.parametrize("task", ["next_word", "music"])
+@pytest.mark.parametrize(
+    "settings", [(1, 32), (8, 32), (1000, 32), (3, 7), (8, 1)], ids=lambda sizes: f"{sizes[0]} x {sizes[1]}"
+)
+def test_perplexity_is_that_of_one_stream_for_every_batch_size_and_window(task, settings):
+    size, steps = settings
+    recipe = resolved(
+        "--data.examples=60", f"--data.eval_batch_size={size}", f"--data.tbptt_steps={steps}", "--task", task,
+        "--model.architecture={name: stacked, cell: gru, hidden_size: 8}",
+    )  # fmt: skip
+    module, data = experiment.start(recipe, experiment.make_data(recipe))[0], experiment.make_data(recipe)
+    with torch.no_grad():
+        for weight in module.model.parameters():
+            weight.mul_(3)  # the past is to matter
+        data.prepare()
+        ids = torch.from_numpy(data.parts["dev"].ids).long()[None]
+        whole = Batch({"tokens": ids[:, :-1]}, torch.tensor([ids.shape[1] - 1]), ids[:, 1:])
+        loss = module.task.loss(module.task.forward(module.model.eval(), whole), whole)
+    trainer = experiment.make_trainer(recipe)
+    trainer.validate(module, data, verbose=False)
+    assert trainer.callback_metrics["val/perplexity"].item() == pytest.approx(loss.exp().item(), rel=1e-5)
+
+
 def test_every_regulariser_of_awd_lstm_is_a_word_in_a_recipe(tmp_path):
     layers = "{name: stacked, cell: {name: weight_drop, rate: 0.3, cell: lstm}, hidden_size: 32, num_layers: 2"
     recipe = resolved(
