@@ -13,7 +13,6 @@ before or the new one, never half of one. Importing this module does not import 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import secrets
@@ -23,13 +22,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnnzoo.errors import RunError
+from rnnzoo.system import files
+from rnnzoo.system.files import TEMPORARY
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 FORMAT_VERSION = 1
 WEIGHTS, META, SPEC, MANIFEST = "weights.safetensors", "meta.json", "spec.json", "MANIFEST.json"
-TEMPORARY = ".tmp-"  # what a crash may leave behind: nothing reads it, `sweep` deletes it
 POINTERS = ("best", "last")
 JSON_LIMIT = 64 * 2**20  # bytes
 
@@ -61,32 +61,19 @@ def save(folder: Path, weights: dict[str, Tensor], meta: dict[str, Any], spec: d
     temporary = folder.with_name(f"{TEMPORARY}{folder.name}-{secrets.token_hex(4)}")
     try:
         temporary.mkdir(parents=True)
-        _save_tensors(tensors, temporary / WEIGHTS)
         for name, text in texts.items():
             _write_through(temporary / name, text)
-        written = {name: temporary / name for name in (WEIGHTS, META, SPEC)}
-        files = {name: {"size": path.stat().st_size, "sha256": _sha256(path)} for name, path in written.items()}
-        _write_through(temporary / MANIFEST, _dumps({"format_version": FORMAT_VERSION, "files": files}))
-        _sync_folder(temporary)
+        _save_tensors(tensors, temporary / WEIGHTS, stat.S_IMODE((temporary / META).stat().st_mode))
+        paths = {name: temporary / name for name in (WEIGHTS, META, SPEC)}
+        listed = {name: {"size": path.stat().st_size, "sha256": files.sha256(path)} for name, path in paths.items()}
+        _write_through(temporary / MANIFEST, _dumps({"format_version": FORMAT_VERSION, "files": listed}))
+        files.sync_folder(temporary)
         os.replace(temporary, folder)
-        _sync_folder(folder.parent)
+        files.sync_folder(folder.parent)
     except OSError as error:
-        raise _unwritable(folder, error) from error
+        raise files.unwritable(folder, error) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)  # gone already where all went well
-
-
-def write_text(path: Path, text: str) -> None:
-    """Replace a small text file at once: readers see the old text or the new. Raises: RunError."""
-    temporary = path.with_name(f"{TEMPORARY}{path.name}-{secrets.token_hex(4)}")
-    try:
-        _write_through(temporary, text)
-        os.replace(temporary, path)
-        _sync_folder(path.parent)
-    except OSError as error:
-        raise _unwritable(path, error) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def point(pointer: Path, target: str) -> None:
@@ -95,7 +82,7 @@ def point(pointer: Path, target: str) -> None:
     Raises: RunError if the target is not a checkpoint beside the pointer, or the pointer cannot be written.
     """
     _beside(pointer, target)
-    write_text(pointer, target + "\n")
+    files.write_text(pointer, target + "\n")
 
 
 def remove(folder: Path) -> None:
@@ -112,7 +99,8 @@ def sweep(checkpoints: Path) -> None:
         if litter.is_dir() and not litter.is_symlink():
             shutil.rmtree(litter, ignore_errors=True)
         else:
-            litter.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                litter.unlink()
 
 
 def _untie(weights: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -136,7 +124,7 @@ def _untie(weights: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, str
     return tensors, tied
 
 
-def _save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
+def _save_tensors(tensors: dict[str, Tensor], path: Path, permissions: int) -> None:
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
@@ -144,8 +132,8 @@ def _save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
         save_file(tensors, path)
     except SafetensorError as error:
         raise OSError(f"{error}") from error  # safetensors hides the system's error in its text
-    with open(path, "rb+") as file:
-        os.fsync(file.fileno())
+    path.chmod(permissions)  # safetensors makes a file that its owner alone may read
+    files.sync(path)
 
 
 def _write_through(path: Path, text: str) -> None:
@@ -155,35 +143,8 @@ def _write_through(path: Path, text: str) -> None:
         os.fsync(file.fileno())
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make renames in a folder survive a power cut, where the system can."""
-    if hasattr(os, "O_DIRECTORY"):
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
 def _dumps(value: dict[str, Any]) -> str:
     return json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while chunk := file.read(2**20):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
-def _unwritable(path: Path, error: OSError) -> RunError:
-    reason = error.strerror or str(error)
-    return RunError(
-        f"cannot write {path}: {reason}.\n"
-        "  What was there before is untouched.\n"
-        "  Free some space or permit writing there, or choose another place with --run_dir."
-    )
 
 
 # -- reading --------------------------------------------------------------------------------------------------------
@@ -199,7 +160,7 @@ def load(folder: Path) -> Checkpoint:
         if size != entry["size"]:
             how = "truncated" if size < entry["size"] else "corrupt"
             raise _bad(folder, f"{name} is {how}", f"It has {size} bytes, its manifest says {entry['size']}.")
-        found = _sha256(folder / name)
+        found = _sha256(folder, name)
         if found != entry["sha256"]:
             told = f"Its sha256 is {found[:12]}..., its manifest says {entry['sha256'][:12]}..."
             raise _bad(folder, f"{name} is corrupt", told)
@@ -242,11 +203,11 @@ def follow(pointer: Path) -> Path:
     try:
         if not stat.S_ISREG(pointer.lstat().st_mode) or pointer.stat().st_size > 4096:
             raise RunError(f"{pointer} is not a pointer to a checkpoint.\n  It must be a file of one short line.")
-        target = pointer.read_text(encoding="utf-8").strip()
+        target = files.read_text(pointer, 4096, links=False).strip()
     except FileNotFoundError:
         raise RunError(f"there is no {pointer}.\n  No checkpoint was saved there as '{pointer.name}'.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise RunError(f"cannot read {pointer}: {error}.") from error
+    except (OSError, ValueError) as error:
+        raise RunError(f"cannot read {pointer}: {files.reason(error)}.") from error
     return _beside(pointer, target)
 
 
@@ -313,16 +274,20 @@ def _regular(folder: Path, name: str) -> os.stat_result:
     return status
 
 
-def _read_json(folder: Path, name: str) -> dict[str, Any]:
-    def refuse(constant: str) -> None:
-        raise ValueError(f"{constant} is not JSON")
+def _sha256(folder: Path, name: str) -> str:
+    try:
+        return files.sha256(folder / name, links=False)
+    except OSError as error:
+        raise _bad(folder, f"{name} cannot be read", f"{files.reason(error)}.") from error
 
+
+def _read_json(folder: Path, name: str) -> dict[str, Any]:
     if _regular(folder, name).st_size > JSON_LIMIT:
         raise _bad(folder, f"{name} is too large", f"It may have {JSON_LIMIT} bytes.")
     try:
-        value = json.loads((folder / name).read_text(encoding="utf-8"), parse_constant=refuse)
-    except (OSError, ValueError, RecursionError) as error:
-        raise _bad(folder, f"{name} is corrupt", f"{type(error).__name__}: {str(error)[:120]}") from error
+        value = files.read_json(folder / name, JSON_LIMIT, links=False)
+    except (OSError, ValueError) as error:
+        raise _bad(folder, f"{name} is corrupt", f"{type(error).__name__}: {files.reason(error)[:120]}") from error
     if not isinstance(value, dict):
         raise _bad(folder, f"{name} is corrupt", f"It holds a {type(value).__name__} where a mapping belongs.")
     return value

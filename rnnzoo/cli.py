@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import errno
-import json
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -14,6 +13,8 @@ from typing import Any, NoReturn
 
 from rnnzoo import __version__, bench, limits, report, show, texts, vectors
 from rnnzoo.errors import DataError, RecipeError, ZooError, nearest
+from rnnzoo.system import console, files
+from rnnzoo.system.redaction import redact
 
 MISTAKE_EXIT, SIGINT_EXIT, PIPE_EXIT = 2, 130, 141
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -26,7 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):  # what the terminal's encoding lacks is printed as an escape
             stream.reconfigure(errors="backslashreplace")
     try:
-        return _told(list(sys.argv[1:] if arguments is None else arguments))
+        with console.guarded():
+            return _told(list(sys.argv[1:] if arguments is None else arguments))
     except BrokenPipeError:  # `| head` has seen enough
         _drop_output()
         return PIPE_EXIT
@@ -34,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if error.errno not in FULL:
             raise
         _drop_output()
-        print(f"cannot write {error.filename or 'the output'}: {error.strerror}.", file=sys.stderr)
+        console.print_error(f"cannot write {error.filename or 'the output'}: {error.strerror}.")
         return MISTAKE_EXIT
 
 
@@ -42,23 +44,17 @@ def _told(arguments: list[str]) -> int:
     """Run one command; a mistake is told in its own words, after all that was printed before it."""
     try:
         code = _run(arguments)
-        _flush()
+        console.flush()
         return code
     except ZooError as error:
-        _flush()
-        print(error, file=sys.stderr)
+        console.print_error(error)
         return MISTAKE_EXIT
     except KeyboardInterrupt as stop:
-        _flush()
+        console.flush()
         if sys.stderr.isatty():
-            print(file=sys.stderr)  # the terminal has written ^C
-        print(str(stop) or "stopped.", file=sys.stderr)
+            console.print_error()  # the terminal has written ^C
+        console.print_error(str(stop) or "stopped.")
         return SIGINT_EXIT
-
-
-def _flush() -> None:
-    if sys.stdout is not None:  # None is what a closed one becomes
-        sys.stdout.flush()
 
 
 def _drop_output() -> None:
@@ -234,7 +230,7 @@ def _fit(given: argparse.Namespace) -> int:
     runs.refuse_used(given.run_dir)
     resolved = recipes.resolve(recipes.read(given.recipe, given.overrides))
     if given.print_config:
-        print(recipes.dump(resolved), end="")
+        console.print(recipes.dump(redact(resolved)), end="")
         return 0
     from rnnzoo import experiment
 
@@ -270,7 +266,7 @@ def _score(given: argparse.Namespace, part: str) -> int:
     with contextlib.redirect_stdout(sys.stderr):
         metrics = experiment.evaluate(folder, part, changes, given.dynamic_evaluation)
     if runs.rank() == 0 and given.json:
-        print(json.dumps(metrics))
+        console.print_json(metrics)
     elif runs.rank() == 0:
         show.table([(name, f"{value:.6f}") for name, value in metrics.items()], f"{given.run}, best checkpoint")
     return 0
@@ -288,11 +284,10 @@ def _predict(given: argparse.Namespace) -> int:
             return _interact(model, given.json)
         count = strange = 0
         for text, answer in model.stream(asked):
-            print(_line(text, answer, given.json))
+            console.print(_line(text, answer, given.json))
             count, strange = count + 1, strange + (answer.get("unknown_share") == 1)
     if strange:
-        _flush()
-        print(f"{strange} of {count} texts have no word that the model knows.", file=sys.stderr)
+        console.print_error(f"{strange} of {count} texts have no word that the model knows.")
     return 0
 
 
@@ -300,9 +295,8 @@ def _line(text: str, answer: dict[str, Any], as_json: bool) -> str:
     """A prediction in one line; as text, a forecast has one for each step."""
     if not as_json:
         forecast = answer.get("values") and isinstance(answer["values"][0], list)
-        return "\n".join(map(show.printable, _steps(answer) if forecast else [_answer(answer)]))
-    encoding = getattr(sys.stdout, "encoding", None) or ""
-    return json.dumps({"input": text, **answer}, ensure_ascii=not encoding.lower().startswith("utf"))
+        return "\n".join(map(console.inline, _steps(answer) if forecast else [_answer(answer)]))
+    return console.json_text({"input": text, **answer})
 
 
 def _answer(answer: dict[str, Any]) -> str:
@@ -339,21 +333,21 @@ def _interact(model: Any, as_json: bool) -> int:
         import readline  # noqa: F401  (arrow keys and history, where there is one)
     if hasattr(sys.stdin, "reconfigure"):
         sys.stdin.reconfigure(errors="replace")
-    print("Type a text and press Enter; 'stop' ends.")
+    console.print("Type a text and press Enter; 'stop' ends.")
     try:
         while (text := input("text: ").strip()).lower() != "stop":
             if not text:
-                print("The text is empty; type a few words.")
+                console.print("The text is empty; type a few words.")
                 continue
             try:
                 (answer,) = model.predict([text])
             except DataError as error:
-                print(error)
+                console.print(error)
                 continue
             strange = "" if as_json or answer.get("unknown_share", 0) < 1 else "  (the model knows no word of it)"
-            print(_line(text, answer, as_json) + strange)
+            console.print(_line(text, answer, as_json) + strange)
     except (EOFError, KeyboardInterrupt):
-        print()
+        console.print()
     return 0
 
 
@@ -378,12 +372,11 @@ def _generate(given: argparse.Namespace) -> int:
 
         midi.write(given.midi, found.text.split())
     if given.json:
-        print(json.dumps(found._asdict()))
+        console.print_json(found._asdict())
     else:
-        print("\n".join(map(show.printable, found.text.split("\n"))))
+        console.print("\n".join(map(console.inline, found.text.split("\n"))))
     if found.unknown:
-        _flush()
-        print(f"the model does not know: {', '.join(map(show.printable, found.unknown))}.", file=sys.stderr)
+        console.print_error(f"the model does not know: {', '.join(map(console.inline, found.unknown))}.")
     return 0
 
 
@@ -397,7 +390,7 @@ def _list(given: argparse.Namespace) -> int:
         kinds = [show.kind_of(given.kind)] if given.kind else show.LISTS
         rows, header = [row for kind in kinds for row in show.listed(kind)], show.HEADER
     if given.json:
-        print(json.dumps(rows, indent=2))
+        console.print_json(rows, indent=2)
     else:
         show.table([header, *([row[key.lower()] for key in header] for row in rows)])
     return 0
@@ -434,9 +427,9 @@ def _show_run(run: str, as_json: bool, picture: Path | None) -> int:
         raise
     if picture is not None:
         curves.draw(Path(told["path"]), picture)
-        print(picture)
+        console.print(picture)
     elif as_json:
-        print(json.dumps(told, indent=2))
+        console.print_json(told, indent=2)
     else:
         report.show_run(told)
     return 0
@@ -446,22 +439,22 @@ def _show_run(run: str, as_json: bool, picture: Path | None) -> int:
 
 
 def _gradients(given: argparse.Namespace) -> int:
-    from rnnzoo import checkpoint, gradients, runs
+    from rnnzoo import gradients, runs
 
     found: dict[str, list[float]] = {run: gradients.of_run(run) for run in given.run}
     if given.json:
-        print(json.dumps(runs.plain(found)))
+        console.print_json(runs.plain(found))
     else:
         for run, norms in found.items():
             half = next((str(k) for k, norm in enumerate(norms) if norm < norms[0] / 2), f"more than {len(norms) - 1}")
             told = f"halved {half} steps back" if norms[0] > 0 else "zero, or no number, at the last step"
-            print(f"{run}: the gradient is {told}")
+            console.print(f"{run}: the gradient is {told}")
     names = [Path(run).name for run in found]
     named = zip(found, names, strict=True)
     lines = {name if names.count(name) == 1 else run: found[run] for run, name in named}
-    checkpoint.write_text(given.out, gradients.picture(lines))
+    files.write_text(given.out, gradients.picture(lines))
     if not given.json:
-        print(f"drawn: {given.out}")
+        console.print(f"drawn: {given.out}")
     return 0
 
 

@@ -9,8 +9,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from rnnzoo import checkpoint
 from rnnzoo.errors import RunError
+from rnnzoo.system import files
 
 Curve = dict[int, float]  # epoch, from 1 -> value
 WIDTH, HEIGHT = 420, 300  # of a panel, pixels
@@ -29,7 +29,7 @@ def draw(folder: Path, path: Path) -> None:
     found = curves(_records(lines))
     if not found:
         raise RunError(f"{folder} has no epoch that was both trained and validated, so there is no curve.")
-    checkpoint.write_text(path, svg(found, folder.name))
+    files.write_text(path, svg(found, folder.name))
 
 
 def curves(records: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Curve]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rnnzoo.show import printable, short, table
+from rnnzoo.system import console
 
 TAIL = 3  # lines of metrics.jsonl
 LABELS = 12  # that are named
@@ -58,7 +59,8 @@ def show_header(facts: Mapping[str, Any], recipe: Mapping[str, Any], folder: Pat
     rows += _text_rows(data)
     rows += [("model", _model(recipe)), ("parameters", facts["parameters"]), ("device", _device(facts))]
     table([*rows, ("run", short(folder))], f"{facts['recipe']}, seed {facts['seed']}")
-    print(flush=True)
+    console.print()
+    console.flush()
 
 
 def _text_rows(data: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -175,7 +177,7 @@ def show_run(told: Mapping[str, Any]) -> None:
     rows += [("W&B", _tracker(_mapping(summary, "wandb"), folder))] if "wandb" in summary else []
     table((name, value) for name, value in rows if value is not None)
     if told["metrics"]:
-        print("\nlast of metrics.jsonl:")
+        console.print("\nlast of metrics.jsonl:")
         table(map(_record, told["metrics"][-TAIL:]))
 
 

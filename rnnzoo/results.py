@@ -18,7 +18,6 @@ import json
 import math
 import os
 import re
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from statistics import fmean, stdev
@@ -26,8 +25,8 @@ from typing import Any
 
 from rnnzoo import recipe as recipes
 from rnnzoo import runs, show
-from rnnzoo.checkpoint import write_text
 from rnnzoo.errors import RunError, ZooError
+from rnnzoo.system import console, files
 
 KEPT = (
     "status", "seed", "started", "commit", "hardware", "threads", "processes", "versions", "parameters", "data",
@@ -164,7 +163,7 @@ def keep(run: str | Path) -> Path:
     facts = manifest(run)
     path = folder() / _place(facts)
     path.parent.mkdir(exist_ok=True)
-    write_text(path, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
+    files.write_text(path, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
     return path
 
 
@@ -432,14 +431,14 @@ def run(given: argparse.Namespace) -> int:
         )
     for path in given.run:
         if given.keep:
-            print(f"kept {keep(path)}", file=sys.stderr)
+            console.print_error(f"kept {keep(path)}")
         if given.ship:
             from rnnzoo.pretrained import ship
 
-            print(f"shipped {ship.export(path)}", file=sys.stderr)
+            console.print_error(f"shipped {ship.export(path)}")
     found, stale = rows(kept() if given.keep or not given.run else map(manifest, given.run))
     for why in stale:
-        print(why, file=sys.stderr)
+        console.print_error(why)
     if not found:
         raise ZooError("no run counts.\n  A run counts if it is a finished one of a shipped recipe, as it stands.")
     brief = BRIEF[:-1]  # a terminal has no room for sources
@@ -452,5 +451,5 @@ def run(given: argparse.Namespace) -> int:
             raise ZooError(f"cannot read {given.update}: {error.strerror}.") from error
     for path, text in pages.items():
         if path:
-            write_text(path, text)
+            files.write_text(path, text)
     return 0

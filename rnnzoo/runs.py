@@ -27,8 +27,9 @@ from pathlib import Path
 from typing import Any
 
 from rnnzoo import pretrained
-from rnnzoo.checkpoint import POINTERS, write_text
+from rnnzoo.checkpoint import POINTERS
 from rnnzoo.errors import RunError, nearest
+from rnnzoo.system import files
 from rnnzoo.system.redaction import redact
 
 try:
@@ -75,7 +76,7 @@ class Run:
     def write_config(self, text: str) -> None:
         """Write the resolved recipe, secrets taken out before (`redact`)."""
         if self.writer:
-            write_text(self.config, text)
+            files.write_text(self.config, text)
 
     def write_summary(self, values: dict[str, Any]) -> None:
         """Add to the summary and replace its file; time and memory so far are filled in. NaN is written as null."""
@@ -96,7 +97,7 @@ class Run:
             "host": socket.gethostname(),
             "pid": os.getpid(),
         } | self._summary
-        write_text(self.summary, json.dumps(plain(redact(summary)), indent=2, allow_nan=False) + "\n")
+        files.write_text(self.summary, json.dumps(plain(redact(summary)), indent=2, allow_nan=False) + "\n")
 
 
 def create(recipe_name: str, run_dir: Path | None = None, seed: int = 1, root: Path = ROOT) -> Run:

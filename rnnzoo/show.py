@@ -9,6 +9,7 @@ from typing import Any
 
 from rnnzoo import __version__, registry
 from rnnzoo.errors import UnknownName, nearest, unknown
+from rnnzoo.system import console
 
 LISTS = (*registry.KINDS, "recipes", "models")  # models: those that are trained and shipped
 HEADER: tuple[str, ...] = ("KIND", "NAME", "DISTRIBUTION", "VERSION")
@@ -20,9 +21,9 @@ def table(rows: Iterable[Sequence[Any]], title: str = "") -> None:
     lines = [[printable(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     if title:
-        print(title)
+        console.print(title)
     for line in lines:
-        print("  " + "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+        console.print("  " + "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
 
 
 def printable(value: Any) -> str:
@@ -35,8 +36,7 @@ def printable(value: Any) -> str:
         return f"{value:,}"
     if isinstance(value, Mapping):
         return ", ".join(f"{printable(key)} {printable(item)}" for key, item in value.items())
-    text = str(value)
-    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    return console.inline(value)
 
 
 def short(path: Path) -> Path:
@@ -82,7 +82,7 @@ def show_recipe(name: str) -> None:
     """Print a recipe's file. Raises: RecipeError."""
     from rnnzoo import recipe
 
-    print(recipe.locate(name).read_text(encoding="utf-8"), end="")
+    console.print(recipe.locate(name).read_text(encoding="utf-8"), end="")
 
 
 def show_model(name: str) -> None:
@@ -92,7 +92,7 @@ def show_model(name: str) -> None:
     place = pretrained.find(name)
     if place is None:
         raise UnknownName(unknown("no trained model is shipped as", name, pretrained.names()))
-    print((place / "README.md").read_text(encoding="utf-8"), end="")
+    console.print((place / "README.md").read_text(encoding="utf-8"), end="")
 
 
 def show_part(kind: str, name: str) -> None:
@@ -102,15 +102,15 @@ def show_part(kind: str, name: str) -> None:
     entry = registry.find(kind, name)
     cls = registry.load(kind, name)
     whose = f"{entry.value}, {entry.distribution} {entry.version}".rstrip()
-    print(
+    console.print(
         f"{registry.SINGULAR[kind]} {entry.name}: {whose}\n\n{inspect.getdoc(cls) or '(no docstring)'}\n\nParameters:"
     )
     table(_parameters(kind, cls))
-    print("\nSource:")
+    console.print("\nSource:")
     try:
-        print(inspect.getsource(cls), end="")
+        console.print(inspect.getsource(cls), end="")
     except (OSError, TypeError):
-        print("  not available")
+        console.print("  not available")
 
 
 def _parameters(kind: str, cls: Any) -> list[tuple[str, ...]]:

@@ -380,3 +380,12 @@ def test_another_models_weights_are_refused_with_both_sides():
         assert part in str(told.value)
     assert len(str(told.value).splitlines()) <= 5
     assert same(target.state_dict(), before)
+
+
+def test_every_file_of_a_checkpoint_has_the_permissions_that_the_umask_leaves(tmp_path):
+    before = os.umask(0o022)
+    try:
+        checkpoint.save(tmp_path / "c", {"a": torch.ones(2)}, {}, {})
+    finally:
+        os.umask(before)
+    assert {oct(path.stat().st_mode & 0o777) for path in (tmp_path / "c").iterdir()} == {"0o644"}

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from rnnzoo import registry
 from rnnzoo.errors import ZooError, unknown
+from rnnzoo.system import console
 
 LENGTHS = ("equal", "ragged")
 MODES = ("train", "infer")
@@ -127,9 +127,9 @@ def _cell(given: argparse.Namespace) -> int:
         ]
     report["load_after"] = timing.load()
     if given.json:
-        print(json.dumps(report))
+        console.print_json(report)
     elif given.markdown:
-        print(tables.markdown(report), end="")
+        console.print(tables.markdown(report), end="")
     elif given.update:
         tables.update(given.update, tables.markdown(report))
     else:
@@ -149,7 +149,7 @@ def _fit(given: argparse.Namespace) -> int:
 
     result = recipes.measure(resolved, given.batches, given.threads)
     if runs.rank() == 0 and given.json:
-        print(json.dumps(result))
+        console.print_json(result)
     elif runs.rank() == 0:
         tables.show_fit(result)
     return 0

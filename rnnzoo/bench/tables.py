@@ -8,6 +8,7 @@ from typing import Any
 
 from rnnzoo import show
 from rnnzoo.errors import ZooError
+from rnnzoo.system import console
 
 BEGIN, END = "<!-- bench -->", "<!-- /bench -->"
 FIRST_CALL = ("first_build_s", "first_build_cpu_s", "later_load_s", "later_load_cpu_s")
@@ -35,7 +36,7 @@ def show_rest(report: Mapping[str, Any]) -> None:
         for row in report.get("build", ())
     ]:
         show.table([("", "", "empty cache", "processor", "full cache", "processor"), *rows], "first call, seconds")
-    print(where(report))
+    console.print(where(report))
 
 
 def show_fit(result: Mapping[str, Any]) -> None:
@@ -46,7 +47,7 @@ def show_fit(result: Mapping[str, Any]) -> None:
     rows += [("peak memory", f"{peak / 2**20:,.0f} MiB")] if peak else []
     rows += [("engine", paths(result["engine"]))]
     show.table(rows, f"{result['recipe']}, {result['batches']} training batches")
-    print(where(result))
+    console.print(where(result))
 
 
 def paths(engine: list[dict[str, Any]]) -> str:

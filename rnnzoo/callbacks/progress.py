@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from rnnzoo.report import amount, duration, roughly
 from rnnzoo.show import printable
+from rnnzoo.system import console
 
 BAR = "{desc}{percentage:3.0f} %|{bar:20}| {n_fmt} of {total_fmt} {unit}, {remaining} left{postfix}"
 ENDLESS = "{desc}{n_fmt} {unit}, {elapsed}{postfix}"
@@ -83,9 +84,10 @@ class Progress(Callback):
 
     def _print(self, line: str) -> None:
         if self._bar is None:
-            print(line, flush=True)
+            console.print(line)
+            console.flush()
         else:
-            self._bar.write(line, file=sys.stdout)
+            self._bar.write(console.escape(line), file=sys.stdout)
 
     # -- a look at a whole part, outside of training --
 

@@ -12,6 +12,7 @@ from typing import Any
 from rnnzoo import checkpoint, results, runs
 from rnnzoo.errors import RunError
 from rnnzoo.pretrained import ALIASES, FOLDER, shipped
+from rnnzoo.system import files
 
 CARD, FACTS = "README.md", "summary.json"
 LIMIT = 20_000_000  # bytes of all weights that are shipped
@@ -71,7 +72,7 @@ def export(run: str | Path) -> Path:
     place = FOLDER / name
     if place.exists():
         raise RunError(f"{place} is there already.\n  Remove it to ship other weights.")
-    with tempfile.TemporaryDirectory(prefix=checkpoint.TEMPORARY, dir=FOLDER) as temporary:
+    with tempfile.TemporaryDirectory(prefix=files.TEMPORARY, dir=FOLDER) as temporary:
         made = Path(temporary) / name
         checkpoint.save(made, halved(kept.weights), meta | {"recipe": recipe}, kept.spec)
         if (size := _weights([made, *shipped().values()])) > LIMIT:
@@ -82,7 +83,7 @@ def export(run: str | Path) -> Path:
         _write_facts(made, facts)
         facts["half"] = experiment.evaluate(made, "dev", {"trainer": {"enable_progress_bar": False}})
         _write_facts(made, facts)
-        checkpoint.write_text(made / CARD, card(facts))
+        files.write_text(made / CARD, card(facts))
         made.rename(place)
     return place
 
@@ -93,7 +94,7 @@ def _weights(folders: Iterable[Path]) -> int:
 
 
 def _write_facts(folder: Path, facts: Mapping[str, Any]) -> None:
-    checkpoint.write_text(folder / FACTS, json.dumps(runs.plain(facts), indent=1, ensure_ascii=False) + "\n")
+    files.write_text(folder / FACTS, json.dumps(runs.plain(facts), indent=1, ensure_ascii=False) + "\n")
 
 
 def halved(weights: Mapping[str, Any]) -> dict[str, Any]:

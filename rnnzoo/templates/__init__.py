@@ -13,6 +13,7 @@ import yaml
 
 from rnnzoo import registry
 from rnnzoo.errors import PluginError, ZooError
+from rnnzoo.system import console
 
 TEMPLATES = Path(__file__).parent
 SUFFIX = ".in"  # of a template, so that no tool takes it for the file that it becomes
@@ -45,9 +46,9 @@ def write(kind: str, name: str, folder: Path | None = None) -> Path:
     }
     _fill(folder, rendered(kind, words))
     article = "an" if kind == "architecture" else "a"
-    print(f"{folder}: {article} {kind} that works, to be edited; its tests, a recipe and a README.\n\nNext:")
+    console.print(f"{folder}: {article} {kind} that works, to be edited; its tests, a recipe and a README.\n\nNext:")
     for command in (f"cd {folder}", "pip install -e '.[test]'", "pytest", words["command"]):
-        print(f"  {command}")
+        console.print(f"  {command}")
     return folder
 
 

@@ -6,11 +6,11 @@ test_contract = cell_tests("mingru")
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rnnzoo import registry, show
+from rnnzoo.system import console
 from rnnzoo.testing.base import Check, ConformanceError, NotApplicable, Report, Result, bind, check_part, tests_of
 from rnnzoo.testing.cells import cell_tests, check_cell
 
@@ -70,7 +70,7 @@ def run(kind: str, names: Sequence[str], as_json: bool) -> int:
         if not as_json:
             show.table([(r.name, r.outcome, _short(r)) for r in reports[-1].results], reports[-1].summary())
     if as_json:
-        print(json.dumps({"kind": kind, "ok": not any(r.failed for r in reports), "parts": list(map(_told, reports))}))
+        console.print_json({"kind": kind, "ok": not any(r.failed for r in reports), "parts": list(map(_told, reports))})
     return int(any(report.failed for report in reports))
 
 

@@ -6,12 +6,12 @@ Here is `rnnzoo vectors`; what it does is in `train` and `evaluate`.
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
 from rnnzoo import limits, show
 from rnnzoo.errors import ZooError
+from rnnzoo.system import console
 
 COUNTS = {
     "size": (100, "numbers a vector"),
@@ -67,7 +67,7 @@ def _train(given: argparse.Namespace) -> int:
 
     text = train.sentences(given.data)
     count = train.train(text, given.out, given.method, **settings)
-    print(f"{count:,} vectors of {given.size} numbers, from {sum(map(len, text)):,} tokens: {given.out}")
+    console.print(f"{count:,} vectors of {given.size} numbers, from {sum(map(len, text)):,} tokens: {given.out}")
     return 0
 
 
@@ -85,7 +85,7 @@ def _evaluate(given: argparse.Namespace) -> int:
     if given.json:
         told: dict[str, Any] = {"file": given.file, "words": len(vectors.words), "size": vectors.size}
         told |= {name: score._asdict() for name, score in similar.items()}
-        print(json.dumps(told | {"analogies": [row._asdict() for row in (*answers, total)]}))
+        console.print_json(told | {"analogies": [row._asdict() for row in (*answers, total)]})
         return 0
     share = "{} of {}".format
     table: list[tuple[Any, ...]] = [("SIMILARITY", "SPEARMAN", "PAIRS COVERED")]

@@ -1,14 +1,17 @@
 """What is printed steers no terminal, whatever names it holds and whatever the terminal can show."""
 
+import ast
 import io
 import json
 import logging
 import sys
 import unicodedata
 import warnings
+from pathlib import Path
 
 import pytest
 
+import rnnzoo
 from rnnzoo.system import console
 
 HOSTILE = "".join(map(chr, [*range(32), *range(0x7F, 0xA0), 0x061C, *range(0x200E, 0x2010), *range(0x2028, 0x202F),
@@ -78,3 +81,18 @@ def test_logs_and_warnings_of_any_library_are_escaped(capsys):
     told = capsys.readouterr().err
     assert "file \\x1b[31m" in told and "name \\x9b2J" in told
     assert not steering(told) and "canary" not in told
+
+
+PRINTING = {"print", "sys.stdout.write", "sys.stderr.write", "sys.stdout.buffer.write", "sys.__stdout__.write"}
+
+
+def test_no_other_module_prints():
+    package = Path(rnnzoo.__file__).parent
+    calls = [
+        f"{path.relative_to(package)}:{node.lineno}"
+        for path in package.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in PRINTING
+        if path != Path(console.__file__)
+    ]
+    assert not calls
