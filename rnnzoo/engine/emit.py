@@ -12,13 +12,19 @@ EXPRESSIONS = {
     "exp": "exp_({})", "sigmoid": "sigmoid_({})", "tanh": "tanh_({})", "relu": "({0} < 0.f ? 0.f : {0})",
     "log": "logf({})", "log1p": "log1pf({})", "expm1": "expm1f({})", "sin": "sinf({})", "cos": "cosf({})",
     "sqrt": "sqrtf({})", "rsqrt": "1.f / sqrtf({})", "abs": "fabsf({})", "pow": "powf({}, {})",
+    "exp2": "exp2f({})", "log2": "log2f({})", "log10": "log10f({})", "tan": "tanf({})", "asin": "asinf({})",
+    "acos": "acosf({})", "atan": "atanf({})", "sinh": "sinhf({})", "cosh": "coshf({})", "asinh": "asinhf({})",
+    "acosh": "acoshf({})", "atanh": "atanhf({})", "erf": "erff({})", "floor": "floorf({})", "ceil": "ceilf({})",
+    "round": "nearbyintf({})", "trunc": "truncf({})", "fmod": "fmodf({}, {})", "atan2": "atan2f({}, {})",
+    "remainder": "remainder_({}, {})", "floor_divide": "floor_divide_({}, {})",
+    "isnan": "({0} != {0} ? 1.f : 0.f)", "isinf": "(fabsf({}) == INFINITY ? 1.f : 0.f)",
+    "logical_xor": "(({} != 0.f) != ({} != 0.f) ? 1.f : 0.f)",
     "sign": "(float)(({0} > 0.f) - ({0} < 0.f))",
     "maximum": "({0} > {1} || {0} != {0} ? {0} : {1})", "minimum": "({0} < {1} || {0} != {0} ? {0} : {1})",
     "gt": "({} > {} ? 1.f : 0.f)", "lt": "({} < {} ? 1.f : 0.f)", "ge": "({} >= {} ? 1.f : 0.f)",
     "le": "({} <= {} ? 1.f : 0.f)", "eq": "({} == {} ? 1.f : 0.f)", "ne": "({} != {} ? 1.f : 0.f)",
     "logical_and": "({} != 0.f && {} != 0.f ? 1.f : 0.f)", "logical_or": "({} != 0.f || {} != 0.f ? 1.f : 0.f)",
     "logical_not": "({} == 0.f ? 1.f : 0.f)", "where": "({} != 0.f ? {} : {})",
-    "clamp": "({0} < {1} ? {1} : {0} > {2} ? {2} : {0})",
 }  # fmt: skip
 
 
@@ -31,7 +37,9 @@ def number(value: float) -> str:
     return f"{value!r}f" if "." in repr(value) or "e" in repr(value) else f"{value!r}.f"
 
 
-COSTLY = ("sigmoid", "tanh", "exp", "log", "log1p", "expm1", "sin", "cos", "sqrt", "rsqrt", "pow", "div", "reciprocal")
+CHEAP = ("add", "sub", "mul", "neg", "relu", "abs", "sign", "maximum", "minimum", "gt", "lt", "ge", "le", "eq", "ne",
+         "logical_and", "logical_or", "logical_xor", "logical_not", "where", "isnan", "isinf", "floor", "ceil", "round",
+         "trunc", "rowsum")  # to compute once more rather than to keep  # fmt: skip
 
 
 def kept(trace: Trace) -> tuple[dict[int, Ref], Program]:
@@ -46,7 +54,9 @@ def kept(trace: Trace) -> tuple[dict[int, Ref], Program]:
     costly = [
         trace.backward.inputs + place
         for place, op in enumerate(ops)
-        if op.name in COSTLY and backward[trace.backward.inputs + place] in known and not _of_rows(trace.backward, op)
+        if op.name not in CHEAP
+        and backward[trace.backward.inputs + place] in known
+        and not _of_rows(trace.backward, op)
     ]
     for count in reversed(range(len(costly) + 1)):
         used = _reached(trace.backward, set(costly[:count]))

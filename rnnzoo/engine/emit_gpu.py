@@ -17,7 +17,8 @@ from rnnzoo.engine.trace import Op, Program, Ref, Trace, Untraceable
 EXPRESSIONS = {
     "add": "{} + {}", "sub": "{} - {}", "mul": "{} * {}", "div": "tl.div_rn({}, {})", "neg": "-{}",
     "reciprocal": "tl.div_rn(one, {})", "exp": "tl.exp({})", "sigmoid": "1.0 / (1.0 + tl.exp(-{}))",
-    "tanh": "1.0 - 2.0 / (1.0 + tl.exp(2.0 * {}))", "relu": "tl.where({0} < 0.0, 0.0, {0})",
+    "tanh": "tl.where(tl.abs({0}) < 0.1, {0} * (1.0 - {0} * {0} * (1.0 / 3.0 - {0} * {0} * (2.0 / 15.0 - {0} * {0}"
+            " * (17.0 / 315.0)))), 1.0 - 2.0 / (1.0 + tl.exp(2.0 * {0})))", "relu": "tl.where({0} < 0.0, 0.0, {0})",
     "log": "tl.log({})", "sin": "tl.sin({})", "cos": "tl.cos({})", "sqrt": "tl.sqrt_rn({})",
     "rsqrt": "tl.div_rn(one, tl.sqrt_rn({}))", "abs": "tl.abs({})",
     # log(u) x / (u - 1) with u = 1 + x, whose errors cancel (Kahan)
@@ -33,7 +34,10 @@ EXPRESSIONS = {
     "logical_and": "(({} != 0.0) & ({} != 0.0)).to(tl.float32)",
     "logical_or": "(({} != 0.0) | ({} != 0.0)).to(tl.float32)", "logical_not": "({} == 0.0).to(tl.float32)",
     "where": "tl.where({} != 0.0, {}, {})",
-    "clamp": "tl.where({0} < {1}, {1}, tl.where({0} > {2}, {2}, {0}))",
+    "isnan": "({0} != {0}).to(tl.float32)", "isinf": "(tl.abs({0}) == float('inf')).to(tl.float32)",
+    "logical_xor": "(({} != 0.0) != ({} != 0.0)).to(tl.float32)",
+    "exp2": "tl.exp2({})", "log2": "tl.log2({})", "erf": "tl.erf({})", "floor": "tl.floor({})", "ceil": "tl.ceil({})",
+    "trunc": "tl.where({0} < 0.0, tl.ceil({0}), tl.floor({0}))",
     "rowsum": "tl.sum(tl.where(j < H, {}, 0.0), 1)[:, None]",
 }  # fmt: skip
 POWERS = {2.0: "{0} * {0}", 3.0: "{0} * {0} * {0}", 1.0: "{0}", 0.5: "tl.sqrt_rn({0})", -1.0: "tl.div_rn(one, {0})"}

@@ -16,9 +16,10 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from rnnzoo.cells.base import Cell, State
+from rnnzoo.engine.dependencies import Unknowable, settings
 from rnnzoo.engine.emit_gpu import emit, mixes
 from rnnzoo.engine.layout import Layout, Sequences
-from rnnzoo.engine.native import constants, traced_from
+from rnnzoo.engine.native import traced_from
 from rnnzoo.engine.reference import draw_masks
 from rnnzoo.engine.trace import Trace, Untraceable, channel_values, product_of
 
@@ -72,7 +73,10 @@ _ready: WeakKeyDictionary[Cell, dict[tuple, Kernels | str]] = WeakKeyDictionary(
 
 def kernels(cell: Cell) -> Kernels | str:
     """The kernels of a cell as it is now, or why there are none."""
-    ready, now = _ready.setdefault(cell, {}), constants(cell)
+    try:
+        ready, now = _ready.setdefault(cell, {}), settings(cell)
+    except Unknowable as cause:
+        return str(cause)
     if now not in ready:
         try:
             if importlib.util.find_spec("triton") is None:

@@ -51,8 +51,32 @@ static inline float exp_(float x) {
   const float half = power_(within_(.5f * x, 44.5f));  // exp(89) overflows only when it is squared
   return x < -88.7f ? 0.f : half * half;
 }
-static inline float sigmoid_(float x) { return 1.f / (1.f + power_(within_(-x, 87.f))); }
-static inline float tanh_(float x) { return 1.f - 2.f / (1.f + power_(within_(2.f * x, 40.f))); }
+static inline float sigmoid_(float x) { return 1.f / (1.f + exp_(-x)); }
+// tanh by an odd polynomial near zero, where the other form loses its digits.
+static inline float tanh_(float x) {
+  const float z = x * x;
+  float p = -5.70498872745e-3f;
+  p = p * z + 2.06390887954e-2f;
+  p = p * z - 5.37397155531e-2f;
+  p = p * z + 1.33314422036e-1f;
+  p = p * z - 3.33332819422e-1f;
+  const float far = 1.f - 2.f / (1.f + power_(within_(2.f * x, 40.f)));
+  return z < .390625f ? p * z * x + x : far;
+}
+// x - y * floor(x / y), of y's sign, and that floor, both as torch rounds them.
+static inline float remainder_(float x, float y) {
+  const float rest = fmodf(x, y);
+  return rest != 0.f && (y < 0.f) != (rest < 0.f) ? rest + y : rest;
+}
+static inline float floor_divide_(float x, float y) {
+  if (y == 0.f) return x / y;
+  const float rest = fmodf(x, y);
+  float whole = (x - rest) / y;
+  if (rest != 0.f && (y < 0.f) != (rest < 0.f)) whole -= 1.f;
+  if (whole == 0.f) return 0.f;
+  const float low = floorf(whole);
+  return whole - low > .5f ? low + 1.f : low;
+}
 
 // ---- products: c (m, n) = start + a (m, k) b (k, n), with b packed in panels of WIDE columns
 

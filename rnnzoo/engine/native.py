@@ -18,6 +18,7 @@ from torch import Tensor
 
 from rnnzoo.cells.base import Cell, State
 from rnnzoo.engine.build import Unbuildable, library
+from rnnzoo.engine.dependencies import Unknowable, settings
 from rnnzoo.engine.emit import emit
 from rnnzoo.engine.layout import Sequences, Shard
 from rnnzoo.engine.recall import recall
@@ -92,7 +93,10 @@ _ready: WeakKeyDictionary[Cell, dict[tuple, Compiled | str]] = WeakKeyDictionary
 
 def compiled(cell: Cell) -> Compiled | str:
     """The library of a cell as it is now, or why there is none; told once in the log."""
-    ready, now = _ready.setdefault(cell, {}), constants(cell)
+    try:
+        ready, now = _ready.setdefault(cell, {}), settings(cell)
+    except Unknowable as cause:
+        return str(cause)
     if now not in ready and len(ready) >= VARIANTS:
         return "its numbers change from call to call"
     if now not in ready:
@@ -104,11 +108,6 @@ def compiled(cell: Cell) -> Compiled | str:
             ready[now] = str(cause)
             _warn(str(cause))
     return ready[now]
-
-
-def constants(cell: Cell) -> tuple:
-    """What a trace takes as constants: the cell's own numbers and words, whether it trains among them."""
-    return tuple(v for module in cell.modules() for v in vars(module).values() if isinstance(v, (int, float, str)))
 
 
 @lru_cache(maxsize=8)

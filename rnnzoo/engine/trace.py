@@ -9,6 +9,7 @@ with its name. A tensor of several times hidden_size features is as many lanes o
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -18,6 +19,7 @@ from torch import Tensor
 from torch.fx import Node
 from torch.nn.utils.stateless import _reparametrize_module
 from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves
 
 from rnnzoo.cells.base import Cell, State
 
@@ -67,15 +69,22 @@ class Trace(NamedTuple):
     additive: bool
 
 
-UNARY = ("neg", "exp", "log", "sigmoid", "tanh", "relu", "sqrt", "rsqrt", "abs", "sign", "log1p", "expm1", "sin", "cos",
-         "reciprocal", "logical_not")  # fmt: skip
+UNARY = ("neg", "exp", "exp2", "log", "log2", "log10", "log1p", "expm1", "sigmoid", "tanh", "relu", "sqrt", "rsqrt",
+         "abs", "sign", "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "asinh", "acosh", "atanh", "erf",
+         "floor", "ceil", "round", "trunc", "reciprocal", "logical_not", "isnan", "isinf")  # fmt: skip
 BINARY = ("add", "sub", "mul", "div", "maximum", "minimum", "gt", "lt", "ge", "le", "eq", "ne", "logical_and",
-          "logical_or", "pow")  # fmt: skip
-SAME = ("detach", "alias", "clone", "_to_copy", "expand", "view", "lift_fresh_copy", "_unsafe_view", "unsqueeze",
-        "squeeze", "reshape")  # fmt: skip
+          "logical_or", "logical_xor", "pow", "fmod", "remainder", "atan2", "floor_divide")  # fmt: skip
+ALIASES = {"bitwise_and": "logical_and", "bitwise_or": "logical_or", "bitwise_xor": "logical_xor",
+           "bitwise_not": "logical_not"}  # of truth values, the only ones that are not floats here  # fmt: skip
+SAME = ("detach", "alias", "clone", "expand", "view", "lift_fresh_copy", "_unsafe_view", "unsqueeze", "squeeze",
+        "reshape")  # fmt: skip
+SIMPLER = ("elu", "leaky_relu", "hardtanh", "gelu", "fmax", "fmin")  # core operators that are made of those above
+HARMLESS = ("memory_format", "layout", "device", "pin_memory", "implicit")  # keywords that change no number
+CASTS = ("dtype",)  # what comes out is looked at itself
 CONSTANT = {"zeros_like": 0.0, "ones_like": 1.0, "zeros": 0.0, "ones": 1.0}
 EMPTY = ("empty_permuted", "empty_like", "empty", "new_empty")  # filled before they are read
 ROWS = 2  # rows of the example tensors
+SCALES = (1.0, 40.0, 1e-3)  # of the rows that a trace is tried on
 
 
 class Shape(NamedTuple):
@@ -198,7 +207,7 @@ def stepper(cell: Cell) -> Callable[..., list[Tensor]]:
     def pointwise(gx: Any, gh: Any, state: State, noise: Any, named: dict[str, Tensor]) -> State:
         if core.recurrent == "diagonal":
             gh = tuple(state[0] * named[f"weight_hh.{k}"] + named[f"bias_hh.{k}"] for k in range(shape.gates))
-        with _reparametrize_module(core, {name: named[f"{name}.0"] for name in core.params}):
+        with _reparametrize_module(cell, {name: named[f"{name}.0"] for name in read_by(cell)}):
             return cell.update(gx, gh, state, *noise)  # type: ignore[operator]  # what has a core has an update
 
     def general(gx: Any, gh: Any, state: State, noise: Any, named: dict[str, Tensor]) -> State:
@@ -258,13 +267,14 @@ def agrees(traced: Trace, cell: Cell) -> bool:
         return False
     generator = torch.Generator().manual_seed(0)
     count = sum(shape) + shape.states
-    drawn = torch.rand(count, ROWS, cell.hidden_size, generator=generator, dtype=torch.float64)
-    numbers = list(drawn.mul_(2).sub_(1).unbind())
+    drawn = torch.rand(count, len(SCALES), cell.hidden_size, generator=generator, dtype=torch.float64)
+    numbers = list(drawn.mul_(2).sub_(1).mul_(torch.tensor(SCALES).view(-1, 1)).unbind())
     values, weights = [v.requires_grad_() for v in numbers[: sum(shape)]], numbers[sum(shape) :]
     with torch.enable_grad(), torch.autocast("cpu", enabled=False):
         wanted = stepper(cell)(*values)
         cut, end = shape.moving, shape.moving + shape.noise
-        total = torch.stack([(w * weight).sum() for w, weight in zip(wanted, weights, strict=True)]).sum()
+        terms = [(w * weight).sum() for w, weight in zip(wanted, weights, strict=True)]
+        total = torch.stack([*terms, *(0 * v.sum() for v in values)]).sum()  # a step of constants has gradients, too
         of_wanted = torch.autograd.grad(
             total, [*values[:cut], *values[end:]], allow_unused=True, materialize_grads=True
         )
@@ -279,7 +289,7 @@ def agrees(traced: Trace, cell: Cell) -> bool:
         given = [value.detach() for value in given]
     found = [*run(traced.forward, given), *run(traced.backward, [*given, *weights])]
     return all(
-        torch.allclose(a, b, rtol=1e-9, atol=1e-9, equal_nan=True)
+        torch.allclose(a.double(), b.double(), rtol=1e-5, atol=1e-5, equal_nan=True)  # a step may cast to float32
         for a, b in zip(found, [*(w.detach() for w in wanted), *of_wanted], strict=True)
     )
 
@@ -293,35 +303,107 @@ def _split(values: Sequence[Tensor], counts: Sequence[int]) -> list[tuple[Tensor
 
 
 def channel_values(cell: Cell) -> list[Tensor]:
-    """The parameters that act channel by channel, (hidden_size,) each, in the order of `Trace.channels`."""
+    """What acts channel by channel, (hidden_size,) each, in the order of `Trace.channels`; one number is repeated."""
     return [value for _, value in _channels(cell)]
 
 
 def _channels(cell: Cell) -> list[tuple[str, Tensor]]:
-    """Per-channel parameters lane by lane, and a diagonal product's weights and biases, gate by gate."""
-    core = cell.core
-    if core is not None:
-        found = [(f"{name}.0", getattr(core, name)) for name in core.params]
-        if core.recurrent == "diagonal":
-            found += [(f"weight_hh.{k}", row) for k, row in enumerate(core.weight_hh.unbind())]
-            found += [(f"bias_hh.{k}", part) for k, part in enumerate(core.bias_hh.chunk(len(core.gates)))]
-        return found
-    product = product_of(cell)
-    apart = () if product is None else (product.bias,)
-    return [
-        (f"{name}.{k}", lane)
-        for name, value in cell.named_parameters()
-        if value.dim() == 1 and len(value) % cell.hidden_size == 0 and name not in apart
-        for k, lane in enumerate(value.split(cell.hidden_size))
-    ]
+    """Parameters and buffers that the step reads, lane by lane; a diagonal product's weights and biases, by gate."""
+    core, size = cell.core, cell.hidden_size
+    found = []
+    for name in read_by(cell):
+        value = attrgetter(name)(cell)
+        lanes = (value.reshape(1).expand(size),) if value.numel() == 1 else value.reshape(-1).split(size)
+        found += [(f"{name}.{k}", lane) for k, lane in enumerate(lanes)]
+    if core is not None and core.recurrent == "diagonal":
+        found += [(f"weight_hh.{k}", row) for k, row in enumerate(core.weight_hh.unbind())]
+        found += [(f"bias_hh.{k}", part) for k, part in enumerate(core.bias_hh.chunk(len(core.gates)))]
+    return found
+
+
+_read: WeakKeyDictionary[Cell, tuple[Any, tuple[str, ...] | Untraceable]] = WeakKeyDictionary()
+
+
+def read_by(cell: Cell) -> tuple[str, ...]:
+    """Names of the parameters and buffers that a step reads beside its products. Raises: Untraceable for others.
+
+    Each is one number, or a multiple of hidden_size in one dimension. Tensors that are neither are refused, as a change
+    of theirs would not be seen; so are buffers that a step changes, as running statistics are.
+    """
+    mode = tuple(module.training for module in cell.modules())
+    known = _read.get(cell)
+    if known is None or known[0] != mode:
+        try:
+            known = (mode, _read_by(cell))
+        except Untraceable as cause:
+            known = (mode, cause)
+        _read[cell] = known
+    if isinstance(known[1], Untraceable):
+        raise known[1]
+    return known[1]
+
+
+def _read_by(cell: Cell) -> tuple[str, ...]:
+    core, like = cell.core, next(cell.parameters())
+    copies = {name: buffer.clone() for name, buffer in cell.named_buffers()}
+    before = {name: copy._version for name, copy in copies.items()}
+
+    def vectors(count: int) -> tuple[Tensor, ...]:
+        return tuple(like.new_full((ROWS, cell.hidden_size), 0.5) for _ in range(count))
+
+    noise = [like.new_ones(ROWS, *spec.shape) for spec in cell.noise]
+    devices = [like.device] if like.device.type == "cuda" else []
+    with torch.no_grad(), torch.random.fork_rng(devices), _reparametrize_module(cell, copies):
+        state = tuple(like.new_full((ROWS, *spec.shape), 0.5) for spec in cell.state_specs())
+        if core is not None:
+            gates = vectors(len(core.gates)), vectors(len(core.gates))
+            with _Reads((*gates[0], *gates[1], *state, *noise)) as reads:
+                cell.update(*gates, state, *noise)  # type: ignore[operator]
+        else:
+            gx = cell.project(like.new_full((ROWS, cell.input_size), 0.5))
+            with _Reads((*((gx,) if isinstance(gx, Tensor) else gx), *state, *noise), state[0]) as reads:
+                cell.step(gx, state, *noise)
+    if changed := next((name for name, copy in copies.items() if copy._version != before[name]), None):
+        raise Untraceable(f"its step changes the buffer '{changed}'")
+    names = {id(value): name for name, value in [*cell.named_parameters(), *copies.items()]}
+    found = []
+    for tensor in reads.found.values():
+        name = names.get(id(tensor))
+        if name is None:
+            raise Untraceable("its step reads a tensor that is neither a parameter nor a buffer of it")
+        if tensor.numel() != 1 and (tensor.dim() != 1 or len(tensor) % cell.hidden_size):
+            raise Untraceable(f"its step reads '{name}' of shape {tuple(tensor.shape)}")
+        found.append(name)
+    return tuple(sorted(found))
+
+
+class _Reads(TorchFunctionMode):
+    """Finds the tensors that functions are given and that none of them made, beside `given` and weights of h."""
+
+    def __init__(self, given: Sequence[Tensor], h: Tensor | None = None) -> None:
+        super().__init__()
+        self.known: dict[int, Tensor] = {id(tensor): tensor for tensor in given}
+        self.found: dict[int, Tensor] = {}
+        self.h = h
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        result = function(*args, **kwargs)
+        if not (function is F.linear and self.h is not None):
+            for tensor in tree_leaves((args, kwargs)):
+                if isinstance(tensor, Tensor) and id(tensor) not in self.known:
+                    self.found[id(tensor)] = tensor
+        self.known |= {id(tensor): tensor for tensor in tree_leaves(result) if isinstance(tensor, Tensor)}
+        return result
 
 
 def _program(function: Any, examples: list[Tensor], shape: tuple[int, ...]) -> Program:
     """The scalar program of a function of equal-shaped tensors. Raises: Untraceable."""
-    from torch._decomp import core_aten_decompositions  # these take seconds to import
+    from torch._decomp import core_aten_decompositions, get_decompositions  # these take seconds to import
     from torch.fx.experimental.proxy_tensor import make_fx
 
     table: Any = core_aten_decompositions()
+    table.update(get_decompositions([getattr(torch.ops.aten, name) for name in SIMPLER]))
     try:
         graph = make_fx(function, table)(*examples)
         if any(map(_in_place, graph.graph.nodes)):  # making it functional takes seconds
@@ -400,12 +482,26 @@ def _translate(
             rest = rest[part // size :]
         return parts
     width = _width(result, size, name)
-    if node.kwargs.get("alpha", 1) != 1:
-        raise Untraceable(f"update uses '{name}' with alpha")
-    lanes = _one(node, name, arguments, values, size, value_of)
+    constant = (
+        isinstance(result, Tensor) and not result.dim() and not any(a.op != "get_attr" for a in node.all_input_nodes)
+    )
+    if isinstance(result, Tensor) and result.dtype not in (torch.float32, torch.bool) and not constant:
+        raise Untraceable(f"update uses '{name}' in {str(result.dtype).removeprefix('torch.')}")
+    understood = (*HARMLESS, *CASTS, *UNDERSTOOD.get(name, ()))
+    if ignored := [key for key, value in node.kwargs.items() if key not in understood and value is not None]:
+        raise Untraceable(f"update uses '{name}' with {ignored[0]}")
+    most = POSITIONAL.get(name, 1 if name in UNARY or name in ALIASES else 2 if name in BINARY else None)
+    if most is not None and len(arguments) > most:
+        raise Untraceable(f"update uses '{name}' with {len(arguments)} arguments")
+    lanes = _one(node, ALIASES.get(name, name), arguments, values, size, value_of)
     if len(lanes) not in (1, width):
         raise Untraceable(f"update uses '{name}' on {len(lanes)} lanes where {width} were expected")
     return lanes * width if len(lanes) == 1 else lanes
+
+
+UNDERSTOOD = {"add": ("alpha",), "sub": ("alpha",), "rsub": ("alpha",), "div": ("rounding_mode",),
+              "clamp": ("min", "max"), "round": ("decimals",)}  # keywords that `_one` honours  # fmt: skip
+POSITIONAL = {"bitwise_and": 2, "bitwise_or": 2, "bitwise_xor": 2, "rsub": 3, "where": 3, "clamp": 3, "_to_copy": 1}
 
 
 def _width(result: Any, size: int, name: str) -> int:
@@ -436,8 +532,21 @@ def _one(
     def lanes(k: int) -> Lanes:
         return _lanes(arguments[k], values)
 
+    def number(key: str, default: float) -> tuple[float]:
+        value = node.kwargs.get(key, default)
+        if not isinstance(value, (bool, int, float)):
+            raise Untraceable(f"update uses '{name}' with {key} that is not a number")
+        return (float(value),)
+
+    def bound(k: int, key: str, default: float) -> Lanes:
+        value = arguments[k] if len(arguments) > k else node.kwargs.get(key)
+        return (default,) if value is None else _lanes(value, values)
+
     if name in SAME:
         return lanes(0)
+    if name == "_to_copy":
+        truth = node.kwargs.get("dtype") is torch.bool and arguments[0].meta["val"].dtype is not torch.bool
+        return each("ne", lanes(0), (0.0,)) if truth else lanes(0)
     if name in CONSTANT:
         return (CONSTANT[name],)
     if name == "copy":
@@ -448,14 +557,23 @@ def _one(
         return (float(arguments[1]),)
     if name == "scalar_tensor":
         return (float(arguments[0]),)
-    if name == "rsub":
-        return each("sub", lanes(1), lanes(0))
+    if name in ("add", "sub", "rsub"):
+        alpha = _lanes(arguments[2], values) if len(arguments) > 2 else number("alpha", 1)
+        left, right = (lanes(1), lanes(0)) if name == "rsub" else (lanes(0), lanes(1))
+        return each("add" if name == "add" else "sub", left, right if alpha == (1.0,) else each("mul", right, alpha))
+    if name == "div" and node.kwargs.get("rounding_mode") is not None:
+        if node.kwargs["rounding_mode"] == "floor":
+            return each("floor_divide", lanes(0), lanes(1))
+        return each("trunc", each("div", lanes(0), lanes(1)))
+    if name == "round" and (len(arguments) > 1 or node.kwargs.get("decimals", 0)):
+        raise Untraceable("update uses 'round' with decimals")
     if name == "where":
         return each("where", lanes(0), lanes(1), lanes(2))
     if name == "clamp":
-        low, high = (*arguments[1:], None, None)[:2]
-        bounds = (-float("inf") if low is None else float(low), float("inf") if high is None else float(high))
-        return each("clamp", lanes(0), bounds[:1], bounds[1:])
+        low, high = bound(1, "min", -float("inf")), bound(2, "max", float("inf"))
+        found = lanes(0)
+        found = found if low == (-float("inf"),) else each("maximum", found, low)
+        return found if high == (float("inf"),) else each("minimum", found, high)
     if name in ("sum", "mean"):
         if _axis(arguments, 1) != 1:
             raise Untraceable(f"update uses '{name}' over sequences")
@@ -476,6 +594,8 @@ def _one(
         return lanes(0)[:first] + lanes(1) + lanes(0)[last:]
     if name in UNARY:
         return each(name, lanes(0))
+    if name == "pow" and lanes(1) == (0.5,):  # pow(-inf, 0.5) is inf in C, NaN in torch
+        return each("sqrt", lanes(0))
     if name in BINARY:
         return each(name, lanes(0), lanes(1))
     raise Untraceable(f"update uses '{name}', which has no scalar code here")
@@ -558,9 +678,12 @@ def run(program: Program, values: list[Tensor]) -> list[Tensor]:
 
 
 def _both(function: Any) -> Any:
-    return lambda *arguments: function(*(torch.as_tensor(a) for a in arguments))
+    def on_tensors(*arguments: Any) -> Tensor:
+        return function(*(a if isinstance(a, Tensor) else torch.tensor(a, dtype=torch.float64) for a in arguments))
+
+    return on_tensors
 
 
-_INTERPRETED = {name: _both(getattr(torch, name)) for name in (*BINARY, "where")}
-_INTERPRETED |= {"clamp": lambda x, low, high: x.clamp(low, high)}
+_INTERPRETED = {name: _both(getattr(torch, name)) for name in (*UNARY, *BINARY, "where") if name != "floor_divide"}
+_INTERPRETED |= {"floor_divide": lambda x, y: torch.div(torch.as_tensor(x), y, rounding_mode="floor")}
 _INTERPRETED |= {"rowsum": lambda x: x.sum(-1, keepdim=True)}
