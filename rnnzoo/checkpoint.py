@@ -50,11 +50,18 @@ def save(folder: Path, weights: dict[str, Tensor], meta: dict[str, Any], spec: d
 
     weights: tensors on any device; those that share storage are stored once, with the other names in meta's "tied".
     meta, spec: JSON values; "tied" is a reserved key of meta.
-    Raises: RunError if the folder exists or cannot be written; what was there before stays.
+    Raises: RunError if the folder exists or cannot be written, or a weight is not finite; what was there before stays.
     """
     if "tied" in meta:
         raise ValueError("'tied' is a reserved key of a checkpoint's meta")
     tensors, tied = _untie(weights)
+    bad = next((name for name, t in tensors.items() if t.is_floating_point() and not t.isfinite().all()), None)
+    if bad:
+        raise RunError(
+            f"cannot save a checkpoint as {folder}: '{bad}' is not finite.\n"
+            "  Training has broken: try a lower optimizer.lr or trainer.gradient_clip_val.\n"
+            "  A buffer that holds infinity by design is to be registered with persistent=False."
+        )
     texts = {META: _dumps(meta | {"tied": tied}), SPEC: _dumps(spec)}
     if folder.exists():
         raise RunError(f"cannot save a checkpoint as {folder}: it exists.\n  A checkpoint is never written over.")

@@ -170,7 +170,7 @@ def _train(
     meta = {"recipe": recipe, "parts": used_parts(recipe), "versions": versions(recipe)}
     checkpoints = Checkpoints(run.checkpoints, meta, data.spec.to_json(), monitor, mode)  # type: ignore[arg-type]
     throughput = Throughput()
-    callbacks: list[Callback] = [checkpoints, throughput, Finite()]
+    callbacks: list[Callback] = [Finite(), checkpoints, throughput]
     callbacks += [CALLBACKS[name](monitor, mode, **given) for name, given in recipe["callbacks"].items()]
     if recipe["trainer"]["enable_progress_bar"]:
         callbacks.append(Progress())

@@ -76,7 +76,7 @@ def early_stopping(
     """Stop after `patience` evaluations in a row of which none is better by more than `min_delta`."""
     from lightning.pytorch.callbacks import EarlyStopping
 
-    return EarlyStopping(monitor=monitor, mode=mode, patience=patience, min_delta=min_delta)
+    return EarlyStopping(monitor=monitor, mode=mode, patience=patience, min_delta=min_delta, check_finite=False)
 
 
 def attention(monitor: str, mode: str, *, sentences: Count = 2) -> "Callback":

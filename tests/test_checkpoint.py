@@ -46,6 +46,13 @@ def seal(folder: Path, **changes) -> None:
     (folder / "MANIFEST.json").write_text(json.dumps({"format_version": 1, "files": files} | changes))
 
 
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_never_written(bad, tmp_path):
+    with pytest.raises(RunError, match="'a' is not finite"):
+        checkpoint.save(tmp_path / "step-1", weights() | {"a": torch.tensor([1.0, bad])}, {}, {})
+    assert not list(tmp_path.iterdir())
+
+
 # -- what is saved comes back ---------------------------------------------------------------------------------------
 
 

@@ -30,7 +30,7 @@ class Checkpoints(Callback):
     ) -> None:
         """folder: the run's checkpoints folder. meta, spec: JSON, saved along; the step, epoch and scores are added.
 
-        monitor: the metric that decides which is best, as logged. NaN is never best.
+        monitor: the metric that decides which is best, as logged. NaN or infinity is never best.
         """
         if mode not in ("max", "min"):
             raise ValueError(f"mode must be 'max' or 'min', got {mode!r}")
@@ -74,8 +74,8 @@ class Checkpoints(Callback):
         trainer.strategy.barrier("checkpoint saved")
 
     def _improves(self, score: float) -> bool:
-        if math.isnan(score) or self.best_score is None:
-            return not math.isnan(score)
+        if not math.isfinite(score) or self.best_score is None:
+            return math.isfinite(score)
         return score > self.best_score if self.mode == "max" else score < self.best_score
 
     def _progress(self, trainer: Trainer, score: float | None) -> dict[str, Any]:

@@ -1,9 +1,11 @@
 """Stops a training that has broken before it overwrites good weights."""
 
 import math
+from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 from torch.optim import Optimizer
 
@@ -11,43 +13,74 @@ from rnnzoo.errors import RunError
 
 
 class Finite(Callback):
-    """Checks the loss and the gradient's norm, before clipping, at every optimizer step; NaN or infinity ends the run.
+    """NaN or infinity ends the run with one message, before a checkpoint is written. It is to stand before `Checkpoints`.
 
-    One NaN would make all clipped gradients NaN. The check costs one norm and one number read back per step.
-    With mixed float16 a gradient that overflows is ordinary, the loss scaler skips it: there only the loss is checked.
+    Checked are the loss and the gradient's norm, before clipping, at every optimizer step; the weights where they could
+    be saved, that is before each validation and at the end; and the loss of each validation. One NaN would make all
+    clipped gradients NaN. A step costs one norm and one number read back.
+
+    With mixed float16 a gradient that overflows is ordinary: the loss scaler skips the step and halves its scale. One
+    that is not finite at a scale below 1 is none of the scaler's doing.
     """
 
     def __init__(self) -> None:
         self._loss: Tensor | None = None  # summed over the batches of one step, nats or the task's own unit
+        self._step: tuple[Tensor, float] | None = None  # loss and gradient norm of the last step, its learning rate
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._loss = None
+        self._loss = self._step = None
 
     def on_before_backward(self, trainer: Trainer, pl_module: LightningModule, loss: Tensor) -> None:
         loss = loss.detach()
         self._loss = loss if self._loss is None else self._loss + loss
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
-        gradients = [] if trainer.precision == "16-mixed" else _gradients(optimizer)
+        gradients = _gradients(optimizer)
         norm = torch.nn.utils.get_total_norm(gradients) if gradients else torch.zeros(())
         loss = norm.new_zeros(()) if self._loss is None else self._loss.to(norm)
         self._loss = None
-        values = torch.stack((loss, norm)).tolist()  # one wait for the device
-        if not all(map(math.isfinite, values)):
-            raise RunError(self._message(trainer, pl_module, optimizer, *values))
+        values = torch.stack((loss, norm))
+        self._step = values, optimizer.param_groups[0]["lr"]
+        finite = values.isfinite().tolist()  # one wait for the device
+        scaler: Any = getattr(trainer.precision_plugin, "scaler", None)
+        skipped = scaler is not None and scaler.get_scale() >= 1
+        if not finite[0]:
+            raise self._broken(trainer, "the loss", self._first_gradient(pl_module))
+        if not finite[1] and not skipped:
+            raise self._broken(trainer, "the gradient", self._first_gradient(pl_module))
 
-    def _message(
-        self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer, loss: float, norm: float
-    ) -> str:
-        lr = optimizer.param_groups[0]["lr"]
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.state.fn == TrainerFn.FITTING:
+            self._check_weights(trainer, pl_module)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        loss = trainer.callback_metrics.get("val/loss")
+        if trainer.state.fn == TrainerFn.FITTING and loss is not None and not math.isfinite(loss):
+            raise self._broken(trainer, f"the loss of the dev part ({float(loss):.6g})", "every weight is finite")
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._check_weights(trainer, pl_module)
+
+    def _check_weights(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        bad = next((name for name, p in pl_module.named_parameters() if not p.detach().isfinite().all()), None)
+        if bad:
+            raise self._broken(trainer, "a weight", f"first bad weight: {bad}")
+
+    @staticmethod
+    def _first_gradient(pl_module: LightningModule) -> str:
         named = [(name, p.grad) for name, p in pl_module.named_parameters() if p.grad is not None]
         bad = next((name for name, grad in named if not torch.isfinite(_values(grad)).all()), None)
-        where = f"first bad gradient: {bad}" if bad else "every single gradient is finite"
-        what = "loss" if not math.isfinite(loss) else "gradient"
-        return (
-            f"training broke at step {trainer.global_step}: the {what} is not finite.\n"
-            f"  Loss {loss:.6g}, gradient norm {norm:.6g}, learning rate {lr:.6g}; {where}.\n"
-            "  Nothing was overwritten: the checkpoints saved before are good.\n"
+        return f"first bad gradient: {bad}" if bad else "every single gradient is finite"
+
+    def _broken(self, trainer: Trainer, what: str, where: str) -> RunError:
+        step = "No step was made"
+        if self._step is not None:
+            (loss, norm), lr = self._step[0].tolist(), self._step[1]
+            step = f"Loss {loss:.6g}, gradient norm {norm:.6g}, learning rate {lr:.6g}"
+        return RunError(
+            f"training broke at step {trainer.global_step}: {what} is not finite.\n"
+            f"  {step}; {where}.\n"
+            "  Nothing was overwritten: any checkpoint saved before is good.\n"
             "  Try a lower optimizer.lr or trainer.gradient_clip_val, and look for NaN in the data."
         )
 

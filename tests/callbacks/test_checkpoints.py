@@ -91,7 +91,8 @@ def same(left, right) -> bool:
         ("max", [1, 3, 2, 3], 1),  # a tie keeps the first
         ("min", [3, 2, 4, 1], 3),
         ("max", [float("nan"), 1, float("nan"), 0], 1),
-        ("min", [2, float("nan"), float("-inf"), 3], 2),
+        ("min", [2, float("nan"), float("-inf"), 3], 0),
+        ("max", [float("inf"), 1, 2, float("inf")], 2),
     ],
 )
 def test_the_pointers_name_the_last_and_the_best(mode, scores, best, tmp_path):
