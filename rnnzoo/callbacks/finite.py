@@ -13,7 +13,7 @@ from rnnzoo.errors import RunError
 
 
 class Finite(Callback):
-    """NaN or infinity ends the run with one message, before a checkpoint is written. It is to stand before `Checkpoints`.
+    """NaN or infinity ends the run with one message, before a checkpoint is written; to stand before `Checkpoints`.
 
     Checked are the loss and the gradient's norm, before clipping, at every optimizer step; the weights where they could
     be saved, that is before each validation and at the end; and the loss of each validation. One NaN would make all
