@@ -429,7 +429,7 @@ def _show_run(run: str, as_json: bool, picture: Path | None) -> int:
         curves.draw(Path(told["path"]), picture)
         console.print(picture)
     elif as_json:
-        console.print_json(told, indent=2)
+        console.print_json(runs.plain(told), indent=2)
     else:
         report.show_run(told)
     return 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from html import escape
@@ -23,9 +22,9 @@ def draw(folder: Path, path: Path) -> None:
     if path.suffix.lower() != ".svg":
         raise RunError(f"curves are written as SVG, got '{path}'.\n  Give a name such as curves.svg; browsers show it.")
     try:
-        lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").split("\n")
+        lines = files.read_text(folder / "metrics.jsonl", 2**30).split("\n")
     except (OSError, ValueError) as cause:
-        raise RunError(f"cannot read {folder / 'metrics.jsonl'}: {getattr(cause, 'strerror', cause)}.") from cause
+        raise RunError(f"cannot read {folder / 'metrics.jsonl'}: {files.reason(cause)}.") from cause
     found = curves(_records(lines))
     if not found:
         raise RunError(f"{folder} has no epoch that was both trained and validated, so there is no curve.")
@@ -85,7 +84,7 @@ def _panel(name: str, stages: Mapping[str, Curve]) -> Iterator[str]:
 
 def _marks(low: float, high: float) -> list[float]:
     """Round numbers, evenly spaced, the first at most `low` and the last at least `high`: three to seven or so."""
-    span = high - low or abs(high) or 1.0
+    span = max(high - low or abs(high) or 1.0, 1e-300)  # the smallest numbers have no quarter
     power = 10.0 ** math.floor(math.log10(span / 4))
     step = next(power * factor for factor in (1, 2, 5, 10) if span / (power * factor) <= 5)
     first, last = math.floor(low / step), math.ceil(high / step)
@@ -96,8 +95,8 @@ def _records(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
     """The objects of JSON lines; one that a crash cut short is left out."""
     for line in lines:
         try:
-            record = json.loads(line)
-        except (ValueError, RecursionError):
+            record = files.json_value(line)
+        except ValueError:
             continue
         if isinstance(record, dict):
             yield record

@@ -6,6 +6,7 @@ their signatures. Parts are named as they are registered; an import path means n
 runs no code of its own.
 """
 
+import errno
 import hashlib
 import json
 import math
@@ -20,6 +21,7 @@ import yaml
 
 from rnnzoo.errors import RecipeError, nearest, unknown
 from rnnzoo.schema import quoted
+from rnnzoo.system import files
 
 MAX_BYTES = 256 * 1024
 MAX_NODES = 10_000
@@ -197,12 +199,11 @@ def _with_bases(path: Path, above: tuple[Path, ...], mistakes: list[str], seen: 
 
 def _content(path: Path, file: str) -> str:
     try:
-        with path.open("rb") as stream:
-            content = stream.read(MAX_BYTES + 1)
+        content = files.read_bytes(path, MAX_BYTES)
     except OSError as cause:
-        raise RecipeError(f"{file}: cannot be read: {cause.strerror}.") from cause
-    if len(content) > MAX_BYTES:
-        raise RecipeError(f"{file}: larger than {MAX_BYTES // 1024} KB, which no recipe is.")
+        if cause.errno == errno.EFBIG:
+            raise RecipeError(f"{file}: larger than {MAX_BYTES // 1024} KB, which no recipe is.") from cause
+        raise RecipeError(f"{file}: cannot be read: {files.reason(cause)}.") from cause
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as cause:
@@ -211,6 +212,15 @@ def _content(path: Path, file: str) -> str:
             f"{file}:{line}: not UTF-8: byte 0x{content[cause.start]:02x} at offset {cause.start}.\n"
             "  Save the file in the encoding UTF-8."
         ) from cause
+
+
+def parse(text: str, file: str) -> Any:
+    """The plain value of a text of YAML, within the bounds of a recipe. Raises: RecipeError."""
+    mistakes: list[str] = []
+    node = _load(text, file, mistakes)
+    if mistakes:
+        raise RecipeError(*mistakes)
+    return node.plain
 
 
 def _load(text: str, file: str, mistakes: list[str]) -> Node:
@@ -243,6 +253,8 @@ def _load(text: str, file: str, mistakes: list[str]) -> Node:
         if isinstance(node, yaml.SequenceNode):
             return Node([convert(item, where(item.start_mark), key) for item in node.value], place)
         assert isinstance(node, yaml.ScalarNode)
+        if re.search("[\ud800-\udfff]", node.value):
+            raise refuse(node.start_mark, "a text holds half of a character (a lone surrogate).")
         return Node(_scalar(node), place, node.value)
 
     try:
@@ -283,8 +295,10 @@ def _scalar(node: yaml.ScalarNode) -> Any:
     if kind not in ("null", "bool", "int", "float") or odd:
         return node.value
     try:
-        return yaml.constructor.SafeConstructor().construct_object(node)
-    except ValueError:  # more digits than Python reads
+        value = yaml.constructor.SafeConstructor().construct_object(node)
+        float(value or 0)
+        return value
+    except (ValueError, OverflowError):  # more digits than Python reads, or than a float has
         return node.value
 
 

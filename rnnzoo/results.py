@@ -179,7 +179,7 @@ def kept() -> list[dict[str, Any]]:
 
 def _kept(path: Path) -> dict[str, Any]:
     try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
+        facts = files.json_value(files.read_text(path), nan=True)
         if not (isinstance(facts, dict) and {"recipe", "digest", "config", *KEPT} <= facts.keys()):
             raise ValueError("it does not hold a run's facts")
         if isinstance(facts["metrics"], dict):
@@ -187,8 +187,8 @@ def _kept(path: Path) -> dict[str, Any]:
         if flaw := _flaw(facts):
             raise ValueError(flaw)
         return facts
-    except (OSError, ValueError, RecursionError) as error:
-        raise RunError(f"cannot read the manifest {path}: {error}.") from error
+    except (OSError, ValueError) as error:
+        raise RunError(f"cannot read the manifest {path}: {files.reason(error)}.") from error
 
 
 def _flaw(facts: Mapping[str, Any]) -> str | None:
@@ -446,9 +446,9 @@ def run(given: argparse.Namespace) -> int:
     pages = {given.markdown: PAGE + markdown(found), given.csv: as_csv(found)}
     if given.update:
         try:
-            pages[given.update] = updated(given.update.read_text(encoding="utf-8"), found)
-        except OSError as error:
-            raise ZooError(f"cannot read {given.update}: {error.strerror}.") from error
+            pages[given.update] = updated(files.read_text(given.update), found)
+        except (OSError, ValueError) as error:
+            raise ZooError(f"cannot read {given.update}: {files.reason(error)}.") from error
     for path, text in pages.items():
         if path:
             files.write_text(path, text)

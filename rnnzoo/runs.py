@@ -28,7 +28,7 @@ from typing import Any
 
 from rnnzoo import pretrained
 from rnnzoo.checkpoint import POINTERS
-from rnnzoo.errors import RunError, nearest
+from rnnzoo.errors import RecipeError, RunError, nearest
 from rnnzoo.system import files
 from rnnzoo.system.redaction import redact
 
@@ -232,24 +232,26 @@ def _runs_under(folder: Path) -> list[Path]:
 
 
 def _config(folder: Path) -> Any:
-    import yaml
+    from rnnzoo import recipe
 
+    path = folder / "config.yaml"
     try:
-        return yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+        return redact(recipe.parse(files.read_text(path, recipe.MAX_BYTES), str(path)))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        raise RunError(f"cannot read {folder / 'config.yaml'}: {str(error).splitlines()[0]}.") from error
+    except (OSError, ValueError, RecipeError) as error:
+        problem = files.reason(error).removeprefix(f"{path}:").strip()
+        raise RunError(f"cannot read {path}: {problem}.") from error
 
 
 def _summary(folder: Path) -> dict[str, Any]:
     """The summary; empty if there is none, or if it was never filled."""
     try:
-        summary = json.loads((folder / "summary.json").read_text(encoding="utf-8") or "{}")
+        summary = files.json_value(files.read_text(folder / "summary.json") or "{}", nan=True)
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, RecursionError) as error:
-        raise RunError(f"cannot read {folder / 'summary.json'}: {error}.") from error
+    except (OSError, ValueError) as error:
+        raise RunError(f"cannot read {folder / 'summary.json'}: {files.reason(error)}.") from error
     if not isinstance(summary, dict):
         raise RunError(f"cannot read {folder / 'summary.json'}: it does not hold a mapping.")
     if isinstance(summary.get("metrics"), dict):
@@ -276,22 +278,22 @@ def _alive(pid: int) -> bool:
 def _tail(path: Path, lines: int, limit: int = 2**18) -> list[dict[str, Any]]:
     """The last records of a JSON-lines file, from its last `limit` bytes; a line cut short by a crash is left out."""
     try:
-        with open(path, "rb") as file:
+        with files.opened(path) as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - limit))
-            text = file.read().decode("utf-8", "replace")
+            text = file.read(limit).decode("utf-8", "replace")
     except OSError:
         return []
     records = []
     for line in text.split("\n")[-lines - 2 :]:
-        with contextlib.suppress(ValueError, RecursionError):
-            records.append(json.loads(line))
+        with contextlib.suppress(ValueError):
+            records.append(files.json_value(line))
     return [record for record in records if isinstance(record, dict)][-lines:]
 
 
 def _pointed(pointer: Path) -> str | None:
-    with contextlib.suppress(OSError, UnicodeDecodeError):
-        return pointer.read_text(encoding="utf-8").strip()[:200]
+    with contextlib.suppress(OSError, ValueError):
+        return files.read_text(pointer, 4096).strip()[:200]
     return None
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
 from rnnzoo.errors import DataError
+from rnnzoo.system import files
 
 LINE_LIMIT = 2**26  # bytes of one text: more is a file of another kind
 
@@ -24,10 +24,11 @@ def opened(file: str) -> Iterator[Iterator[str]]:
         return
     with contextlib.ExitStack() as stack:
         try:
-            stream = stack.enter_context(open(file, "rb"))
-        except OSError as error:
+            stream = stack.enter_context(files.opened(file))
+        except (OSError, ValueError) as error:
             raise DataError(
-                f"cannot read {file}: {error.strerror}.\n  Give a file of texts, one a line, or - for standard input."
+                f"cannot read {file}: {files.reason(error)}.\n"
+                "  Give a file of texts, one a line, or - for standard input."
             ) from error
         yield texts(stream, file)
 
@@ -59,9 +60,9 @@ def texts(stream: IO[bytes], name: str) -> Iterator[str]:
 def text_of(line: str, where: str) -> str:
     """The text in a line of JSON. Raises: DataError."""
     try:
-        row = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{where}: not JSON: {error}.\n  Give one object a line, with a 'text'.") from None
+        row = files.json_value(line)
+    except ValueError as error:
+        raise DataError(f"{where}: {error}.\n  Give one object a line, with a 'text'.") from None
     text = row.get("text") if isinstance(row, dict) else row
     if not isinstance(text, str):
         found = f"the keys {', '.join(row) or 'none'}" if isinstance(row, dict) else type(row).__name__

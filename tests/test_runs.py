@@ -191,3 +191,26 @@ def test_reading_a_run_imports_no_torch():
     code = "import sys, rnnzoo.runs as r; r.read(sys.argv[1]); print({'torch', 'lightning'} & {*sys.modules})"
     done = subprocess.run([sys.executable, "-c", code, str(run.path)], capture_output=True, text=True)
     assert done.stdout == "set()\n"
+
+
+BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{name}: &{name} [{', '.join([f'*{below}'] * 10)}]\n" for below, name in zip("abcdefgh", "bcdefghi", strict=True)
+)
+
+
+@pytest.mark.parametrize(
+    "content", [BOMB, "{a: 1, a: 2}", "[" * 60 + "]" * 60, 'a: "\\ud800"', "!!python/name:os.x", "\0"]
+)
+def test_a_stranger_s_config_is_read_within_the_bounds_of_a_recipe(tmp_path, content):
+    (tmp_path / "config.yaml").write_text(content)
+    with pytest.raises(RunError, match=r"cannot read .*config.yaml"):
+        runs.read(tmp_path)
+
+
+def test_metrics_in_a_pipe_are_not_waited_for(tmp_path):
+    (tmp_path / "config.yaml").write_text("seed: 1")
+    os.mkfifo(tmp_path / "metrics.jsonl")
+    (tmp_path / "checkpoints").mkdir()
+    os.mkfifo(tmp_path / "checkpoints" / "best")
+    told = runs.read(tmp_path)
+    assert (told["metrics"], told["checkpoints"]) == ([], {})

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from rnnzoo.errors import DataError
+from rnnzoo.system import files
 
 PCM, FLOAT, EXTENSIBLE = 0x0001, 0x0003, 0xFFFE
 CODECS = {0x0002: "ADPCM", 0x0006: "A-law", 0x0007: "mu-law", 0x0011: "IMA ADPCM", 0x0031: "GSM", 0x0055: "MP3"}
@@ -30,7 +31,7 @@ def read_wav(file: str | Path | bytes, name: str | None = None) -> tuple[np.ndar
     name = name or ("the sound" if isinstance(file, bytes) else str(file))
     if not isinstance(file, bytes):
         try:
-            file = Path(file).read_bytes()
+            file = files.read_bytes(file, files.DATA_LIMIT)
         except (OSError, ValueError) as cause:
             why = getattr(cause, "strerror", None) or cause
             raise DataError(f"cannot read the sound {name}: {why}.\n  Give the path of a WAV file.") from cause

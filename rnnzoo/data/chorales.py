@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from rnnzoo.data.base import Columns, Source
 from rnnzoo.data.fetch import digest, fetch
 from rnnzoo.data.midi import STEP_END
 from rnnzoo.errors import DataError
+from rnnzoo.system import files
 
 QUARTER_NOTES = (
     "https://raw.githubusercontent.com/czhuang/JSB-Chorales-dataset/9a7f733ddb4ed91f48da64ac7f0f621c34aadd4d/"
@@ -38,9 +38,9 @@ class JsbChorales(Source):
         path = fetch(self.file)
         self._digest = digest(path)
         try:
-            parts = json.loads(path.read_bytes())
+            parts = files.read_json(path)
             pieces = {part: parts[name] for part, name in (("train", "train"), ("dev", "valid"), ("test", "test"))}
-        except (ValueError, TypeError, KeyError, RecursionError) as cause:
+        except (OSError, ValueError, TypeError, KeyError) as cause:
             raise DataError(
                 f"{path} holds no chorales: {type(cause).__name__}: {cause}.\n"
                 '  Expected JSON {"train": [...], "valid": [...], "test": [...]}, as jsb-chorales-quarter.json.'

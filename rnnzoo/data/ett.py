@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import math
 import re
@@ -19,6 +18,7 @@ from rnnzoo.data.readers.times import Time, Uneven, count_steps, read_digits, re
 from rnnzoo.data.sources import HubSource, csv_lines, decoded, missing, read_table, tsv_lines, without_nul
 from rnnzoo.errors import DataError, nearest
 from rnnzoo.limits import COUNT, Limit
+from rnnzoo.system import files
 
 log = logging.getLogger("rnnzoo")
 SHARE = Limit(False, 0, 1, open_low=True, open_high=True)
@@ -145,7 +145,7 @@ class CsvSeries(Source):
             )
         try:
             text = without_nul(self.path, decoded(self.path, self.encoding))
-            self._digest = hashlib.sha256(self.path.read_bytes()).hexdigest()
+            self._digest = files.sha256(self.path)
         except OSError as cause:
             raise DataError(f"cannot read {self.path}: {cause.strerror or cause}.") from cause
         _, names = next(lines(self.path, text))

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from rnnzoo.errors import DataError, Unavailable, nearest
+from rnnzoo.system import files
 
 MAX_BYTES = 4 * 2**30  # of a download
 BLOCK = 2**20  # bytes
@@ -68,14 +69,10 @@ def _local(path: Path, sha256: str | None) -> Path:
 
 def digest(path: Path) -> str:
     """The SHA-256 of a file, in hexadecimal. Raises: DataError if it cannot be read."""
-    total = hashlib.sha256()
     try:
-        with path.open("rb") as file:
-            while block := file.read(BLOCK):
-                total.update(block)
+        return files.sha256(path)
     except OSError as cause:
-        raise DataError(f"cannot read {path}: {cause.strerror or cause}.") from cause
-    return total.hexdigest()
+        raise DataError(f"cannot read {path}: {files.reason(cause)}.") from cause
 
 
 def download(url: str, path: Path, sha256: str, opened: Open | None = None, max_bytes: int = MAX_BYTES) -> None:

@@ -5,7 +5,6 @@ Lengths may differ from row to row; the features of a step may not.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -18,6 +17,7 @@ from rnnzoo.data.base import Columns, Examples, RowError, check_type, label_ids,
 from rnnzoo.data.rows import RowForm, longest_first
 from rnnzoo.errors import DataError
 from rnnzoo.limits import check
+from rnnzoo.system import files
 
 
 @dataclass
@@ -200,8 +200,8 @@ def parsed(number: int, text: Any) -> Any:
     if not isinstance(text, str):
         return text
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
+        return files.json_value(text)
+    except ValueError:
         raise DataError(
             f"series {number}: expected numbers as JSON, got {text!r:.80}.\n"
             "  One feature a step: [0.5, 0.1]. Two features a step: [[0.5, 0.0], [0.1, 1.0]]."

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import json
 import re
 import sys
 from abc import abstractmethod
@@ -21,6 +20,7 @@ from rnnzoo.data.readers.labels import read_labels
 from rnnzoo.errors import DataError, Unavailable, nearest
 from rnnzoo.limits import check
 from rnnzoo.network import answers
+from rnnzoo.system import files
 
 Keys = tuple[str, ...]
 Lines = Iterator[tuple[int, list[str]]]  # of a table: numbers from 1, and values
@@ -194,13 +194,13 @@ class FileSource(Source):
         self._rows: dict[str, list[int]] = {}  # of the training file, that each part of it has
 
     def read(self) -> dict[str, Columns]:
-        files = [(part, file) for part, path in self.paths.items() for file in self.files(path)]
-        wrong = [message for part, file in files if (message := self.unreadable(part, file))]
+        named = [(part, file) for part, path in self.paths.items() for file in self.files(path)]
+        wrong = [message for part, file in named if (message := self.unreadable(part, file))]
         if wrong:
             raise DataError(*wrong)
         try:
             parts = {part: self.columns(path) for part, path in self.paths.items()}
-            contents = b"".join(file.read_bytes() for _, file in files)
+            contents = b"".join(files.read_bytes(file, files.DATA_LIMIT) for _, file in named)
         except OSError as cause:
             raise DataError(f"cannot read {cause.filename}: {cause.strerror or cause}.") from cause
         self._digest = hashlib.sha256(contents).hexdigest()
@@ -320,9 +320,12 @@ def unreadable(name: str, path: Path) -> str | None:
 
 def decoded(path: Path, encoding: str) -> str:
     """The file's text, without a byte order mark. Raises: DataError, naming line and byte, if it is not `encoding`."""
-    data = path.read_bytes()
     try:
+        data = files.read_bytes(path, files.DATA_LIMIT)
         text = data.decode(encoding).removeprefix("\ufeff")
+        text.encode()  # some encodings write halves of characters
+    except (OSError, UnicodeEncodeError) as cause:
+        raise DataError(f"cannot read {path}: {files.reason(cause)}.") from cause
     except UnicodeDecodeError as cause:
         line = data.count(b"\n", 0, cause.start) + 1
         raise DataError(
@@ -427,9 +430,9 @@ def read_json_lines(path: Path, columns: Sequence[str], encoding: str, keys: Key
         if not line.strip():
             continue
         try:
-            values = json.loads(line)
-        except (ValueError, RecursionError) as cause:
-            raise DataError(f"{path}, line {number}: not JSON: {cause}.\n  Each line is one object.") from cause
+            values = files.json_value(line, nan=True)
+        except ValueError as cause:
+            raise DataError(f"{path}, line {number}: {cause}.\n  Each line is one object.") from cause
         if not isinstance(values, dict):
             raise DataError(f"{path}, line {number}: not an object but {line.strip():.40}.\n  Each line is one object.")
         if not all(column in values for column in columns):
@@ -443,14 +446,15 @@ def read_parquet(path: Path, columns: Sequence[str], encoding: str, keys: Keys =
     import pyarrow.parquet
 
     try:
-        with pyarrow.parquet.ParquetFile(path) as file:
+        with files.opened(path) as raw, pyarrow.parquet.ParquetFile(raw) as file:
             places(path, file.schema_arrow.names, columns, keys)
             table = file.read(columns=list(columns))
-    except pyarrow.ArrowException as cause:
-        raise DataError(f"{path}: not Parquet: {str(cause).splitlines()[0]}") from cause
+        values = {column: table.column(column).to_pylist() for column in columns}
+    except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as cause:
+        raise DataError(f"{path}: not Parquet that can be read: {files.reason(cause)}") from cause
     if not table.num_rows:
         raise DataError(f"{path} has columns and no rows.")
-    return {column: table.column(column).to_pylist() for column in columns}
+    return values
 
 
 READERS: dict[str, Callable[[Path, Sequence[str], str, Keys], Columns]] = {

@@ -24,6 +24,7 @@ from rnnzoo.errors import RunError
 
 BLOCK = 2**20  # bytes
 TEXT_LIMIT = 64 * 2**20  # bytes of a text or JSON file, unless the reader sets another
+DATA_LIMIT = 4 * 2**30  # bytes of a file of examples
 MAX_DEPTH = 100  # lists and mappings in each other
 TEMPORARY = ".tmp-"  # begins the name of what is not complete yet; a crash may leave it behind
 KINDS = {  # by what `stat` calls them
@@ -116,14 +117,15 @@ def read_json(path: str | Path, limit: int = TEXT_LIMIT, links: bool = True) -> 
     return json_value(read_text(path, limit, links))
 
 
-def json_value(text: str) -> Any:
+def json_value(text: str, nan: bool = False) -> Any:
     """The value of a JSON text that every later step can work with.
 
     Refused are what strict JSON lacks (NaN, Infinity), numbers beyond those of a float, half characters (lone
-    surrogates), and lists and mappings nested more than `MAX_DEPTH` deep. Raises: ValueError.
+    surrogates), and lists and mappings nested more than `MAX_DEPTH` deep. nan: whether NaN and Infinity are read, which
+    other programs write, for a caller that says what is wrong in its own words. Raises: ValueError.
     """
     try:
-        value = json.loads(text, parse_constant=_no_constant, parse_float=_finite, parse_int=_whole)
+        value = json.loads(text, parse_constant=float if nan else _no_constant, parse_float=_finite, parse_int=_whole)
     except RecursionError:
         raise ValueError(_TOO_DEEP) from None
     except json.JSONDecodeError as error:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rnnzoo.errors import DataError
+from rnnzoo.system import files
 
 MAX_LINE = 2**20  # bytes
 BLANKS = (b" ", b"\t")
@@ -67,7 +68,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str, list[bytes]]]:
     """The number, the word and the columns of each line, all of the same number of columns."""
     count, read = None, 0
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+        with files.opened(path) as raw, gzip.open(raw) if path.suffix == ".gz" else raw as file:
             start = 3 if file.read(3) == codecs.BOM_UTF8 else 0
             file.seek(start)
             line = file.readline(MAX_LINE)

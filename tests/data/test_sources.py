@@ -127,7 +127,7 @@ def test_a_missing_column_is_told_with_those_found(tmp_path, ending):
         ("a.tsv", "text\tlabel\na\tx\nb\ty\tz\n", "row 2 (line 3): 3 values, where the header has 2"),
         ("a.csv", 'text,label\n"a,x\n', "not CSV"),
         ("a.jsonl", '{"text": "a", "label": "x"}\n\n{"text": \n', "line 3: not JSON"),
-        ("a.jsonl", "[" * 100_000 + "\n", "line 1: not JSON"),
+        ("a.jsonl", "[" * 100_000 + "\n", "line 1: nested more than 100 levels deep"),
         ("a.jsonl", '["a", "x"]\n', "line 1: not an object"),
         ("a.jsonl", '{"text": "a", "label": "x"}\n{"text": "b"}\n', "line 2, has no column 'label'"),
         ("a.jsonl", '{"text": "a", "label": "x"}\n{"text": null, "label": "x"}\n', "row 2: 'text' is None, not text"),
