@@ -259,6 +259,7 @@ def trace(cell: Cell) -> Trace:
     return Trace(forward, backward, gates, shape.products, shape.states, shape.noise, channels, additive)
 
 
+@torch.inference_mode(False)  # its gradients are asked for also where a model only predicts
 def agrees(traced: Trace, cell: Cell) -> bool:
     """Whether a trace computes what the cell does, and its gradient, on random numbers."""
     shape = shape_of(cell)
