@@ -1,8 +1,9 @@
-"""Means of whatever is measured, batch by batch."""
+"""Measures summed over a whole part of the data. One that the part has nothing to count for is NaN, never 0."""
 
 import torch
 from torch import Tensor
 from torchmetrics import Metric
+from torchmetrics.utilities import dim_zero_cat
 
 
 class Mean(Metric):
@@ -34,3 +35,41 @@ class Perplexity(Mean):
 
     def compute(self) -> Tensor:
         return super().compute().exp()
+
+
+class AUROC(Metric):
+    """The mean area under the ROC curve, each class against all others, over the classes that can have one.
+
+        A_k = P(s_k(a) > s_k(b)) + P(s_k(a) = s_k(b)) / 2        a of class k, b of another; of all such pairs
+
+    A class that no row has, or every row, has none; where no class has one, the result is NaN. Keeps all scores.
+    """
+
+    higher_is_better = True
+    full_state_update = False
+    scores: list[Tensor]
+    classes: list[Tensor]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("scores", [], dist_reduce_fx="cat")
+        self.add_state("classes", [], dist_reduce_fx="cat")
+
+    def update(self, preds: Tensor, target: Tensor) -> None:
+        """preds: (rows, classes) scores. target: (rows,) class numbers."""
+        self.scores.append(preds)
+        self.classes.append(target)
+
+    def compute(self) -> Tensor:
+        scores, target = dim_zero_cat(self.scores), dim_zero_cat(self.classes)
+        areas = [_area(scores[:, k], target == k) for k in range(scores.shape[1])]
+        return torch.stack(areas).nanmean().float()
+
+
+def _area(scores: Tensor, positive: Tensor) -> Tensor:
+    """By the sum of the positives' ranks, equal scores sharing theirs (Mann, Whitney, 1947); NaN without pairs."""
+    _, place, counts = scores.unique(return_inverse=True, return_counts=True)
+    ranks = (counts.cumsum(0) - (counts - 1) / 2)[place]
+    many = positive.sum()
+    above = ranks[positive].sum(dtype=torch.float64) - many * (many + 1) / 2
+    return above / (many * (len(scores) - many))

@@ -137,19 +137,19 @@ class ZooModule(pl.LightningModule):
     def _report(self, stage: str) -> None:
         """Log what a whole part of the data gave; the metric objects have summed over all processes.
 
-        A metric that is NaN has nothing in this part to be a mean of, and is left out. Where the loss is not finite the
+        A metric that is NaN has nothing in this part to be a mean of, and is left out, but for the monitored one. Where the loss is not finite the
         network has broken: then no metric is a number, not even one that only asks which logit is largest.
         """
         mean_loss, measures = self._metrics(stage)
+        shown = self.task.monitor[0] if stage == "val" else None
         loss: Tensor = mean_loss.compute()
         values = {name: torch.as_tensor(value) for name, value in measures.compute().items()}
         if loss.isfinite():
-            values = {name: value for name, value in values.items() if not value.isnan()}
+            values = {name: value for name, value in values.items() if name == shown or not value.isnan()}
         else:
             values = {name: torch.full_like(value, math.nan, dtype=torch.float) for name, value in values.items()}
         mean_loss.reset()
         measures.reset()
-        shown = self.task.monitor[0] if stage == "val" else None
         for name, value in {"loss": loss, **values}.items():
             self.log(f"{stage}/{name}", value, prog_bar=name == shown, rank_zero_only=False)
 

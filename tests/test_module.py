@@ -128,3 +128,35 @@ def test_each_batch_of_each_epoch_has_draws_of_its_own():
         *rnnzoo.from_recipe("toy_tags", "--data.examples=64", "--data.batch_size=16"), max_epochs=3, callbacks=[Looks()]
     )
     assert len(set(seen)) == len(seen) > 6
+
+
+# -- what is reported -----------------------------------------------------------------------------------------------
+
+
+def validated(recipe, spoil=None):
+    module, data = rnnzoo.from_recipe(*recipe)
+    data.prepare()
+    if spoil is not None:
+        spoil(module, data)
+    trainer = Trainer(**QUIET)
+    trainer.validate(module, data, verbose=False)
+    return {name: value.item() for name, value in trainer.callback_metrics.items()}
+
+
+@pytest.mark.filterwarnings("error:No (positive|negative) samples")
+def test_a_metric_of_what_the_part_has_not_is_left_out():
+    def one_class(module, data):
+        data.parts["dev"].target[:] = 0
+
+    found = validated(("quickstart", "--data.examples=40"), one_class)
+    assert sorted(found) == ["val/accuracy", "val/f1", "val/loss"]
+
+
+@pytest.mark.parametrize("recipe", ["quickstart", "toy_tags", "toy_reverse", "toy_gaps", "toy_text"])
+def test_no_metric_of_a_network_that_gives_nan_is_a_number(recipe):
+    def broken(module, data):
+        with torch.no_grad():
+            next(iter(module.model.head.parameters())).fill_(torch.nan)
+
+    found = validated((recipe, "--data.examples=40"), broken)
+    assert len(found) > 1 and all(value != value for value in found.values()), found

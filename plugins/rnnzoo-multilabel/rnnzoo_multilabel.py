@@ -21,6 +21,19 @@ from rnnzoo.tasks.base import Output
 INSIDE = Limit(False, 0, 1, open_low=True, open_high=True)
 
 
+class F1(MultilabelF1Score):
+    """2 tp / (2 tp + fp + fn), of all decisions or as the mean over labels.
+
+    A label that no text has and none is said to have is left out; NaN where all are such.
+    """
+
+    def compute(self) -> Tensor:
+        tp, below = self.tp.double(), (2 * self.tp + self.fp + self.fn).double()
+        if self.average == "micro":
+            tp, below = tp.sum(), below.sum()
+        return (2 * tp / below).nanmean().float()
+
+
 class Multilabel(Task):
     """Say of each label whether a text has it.
 
@@ -68,8 +81,8 @@ class Multilabel(Task):
         n, threshold = len(self.labels), self.threshold
         return MetricCollection(
             {
-                "f1_micro": MultilabelF1Score(n, threshold, average="micro"),
-                "f1_macro": MultilabelF1Score(n, threshold, average="macro"),
+                "f1_micro": F1(n, threshold, average="micro"),
+                "f1_macro": F1(n, threshold, average="macro"),
                 "exact_match": MultilabelExactMatch(n, threshold),
             },
             compute_groups=False,

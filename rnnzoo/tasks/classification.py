@@ -7,11 +7,12 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor
 from torchmetrics import MetricCollection
-from torchmetrics.classification import MulticlassAccuracy, MulticlassAUROC, MulticlassF1Score
+from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
 
 from rnnzoo.architectures.base import ONE
 from rnnzoo.batch import Batch, DataSpec
 from rnnzoo.cells.base import State
+from rnnzoo.metrics import AUROC
 from rnnzoo.model import SequenceModel
 from rnnzoo.tasks.base import Output, Task
 
@@ -44,7 +45,7 @@ class Classification(Task):
             {
                 "accuracy": MulticlassAccuracy(n, average="micro"),
                 "f1": MulticlassF1Score(n, average="macro"),
-                "auroc": MulticlassAUROC(n, average="macro"),
+                "auroc": AUROC(),
             }
         )
 

@@ -91,7 +91,10 @@ def edits(found: Sequence[int], wanted: Sequence[int]) -> int:
 
 
 class TokenErrorRate(Metric):
-    """Edits from what was found to what was wanted, over the number of wanted tokens; above 1 if much is made up."""
+    """Edits from what was found to what was wanted, over the number of wanted tokens; above 1 if much is made up.
+
+    NaN where no token was wanted.
+    """
 
     full_state_update = False
     edits: Tensor
@@ -108,4 +111,4 @@ class TokenErrorRate(Metric):
         self.tokens += sum(map(len, target))
 
     def compute(self) -> Tensor:
-        return self.edits / self.tokens.clamp(min=1)
+        return (self.edits / self.tokens).where(self.tokens > 0, torch.nan)

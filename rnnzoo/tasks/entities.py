@@ -18,7 +18,8 @@ class SpanScore(Metric):
 
         precision = tp / (tp + fp)    recall = tp / (tp + fn)    f1 = 2 tp / (2 tp + fp + fn)
 
-    summed over all types and texts; 0 where there is nothing to divide by. Tags are read as conlleval reads them, those
+    summed over all types and texts. NaN where there is nothing to divide by, but for the precision of a model that finds
+    none of the spans there are: that is 0. Tags are read as conlleval reads them, those
     of the model and the true ones alike, so that output that is not well-formed counts too; see `rnnzoo.spans.joins`.
     """
 
@@ -69,4 +70,6 @@ class SpanScore(Metric):
     def compute(self) -> Tensor:
         tp, fp, fn = self.tp.double(), self.fp.double(), self.fn.double()
         below = {"precision": tp + fp, "recall": tp + fn, "f1": (2 * tp + fp + fn) / 2}[self.what]
-        return (tp / below.clamp(min=0.5)).float()
+        if self.what == "precision" and fn > 0:
+            below = below.clamp(min=1)
+        return (tp / below).float()

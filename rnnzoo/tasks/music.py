@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 from torchmetrics import MetricCollection
 
@@ -19,6 +20,9 @@ class PerStep(Mean):
         """value: what adds to the total. weight: the steps it is of; none, where a window ends within one."""
         self.total += value
         self.weight += weight
+
+    def compute(self) -> Tensor:
+        return super().compute().where(self.weight > 0, torch.nan)
 
 
 class Music(NextWord):

@@ -20,7 +20,10 @@ from rnnzoo.tasks.entities import SpanScore
 
 
 class Recall(MulticlassAccuracy):
-    """The share that is right of those whose true class is not `outside`: micro-averaged recall without that class."""
+    """The share that is right of those whose true class is not `outside`: micro-averaged recall without that class.
+
+    NaN where there are none.
+    """
 
     def __init__(self, classes: int, outside: int) -> None:
         super().__init__(classes, average="micro", ignore_index=IGNORE)
@@ -28,6 +31,9 @@ class Recall(MulticlassAccuracy):
 
     def update(self, preds: Tensor, target: Tensor) -> None:
         super().update(preds, target.masked_fill(target == self.outside, IGNORE))
+
+    def compute(self) -> Tensor:
+        return super().compute().where((self.tp + self.fn).sum() > 0, torch.nan)
 
 
 class Tagging(Task):

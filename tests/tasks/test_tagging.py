@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from seqeval.metrics.sequence_labeling import get_entities
 
 from rnnzoo.batch import IGNORE, Batch, DataSpec, Field
 from rnnzoo.data.tagged import TaggedText
@@ -16,7 +17,7 @@ from rnnzoo.spans import LETTERS, letters
 from rnnzoo.tasks.base import Output
 from rnnzoo.tasks.crf import CRF, Independent
 from rnnzoo.tasks.entities import SpanScore
-from rnnzoo.tasks.tagging import Tagging
+from rnnzoo.tasks.tagging import Recall, Tagging
 from rnnzoo.testing import task_tests
 
 WORDS = Field("tokens", ("<pad>", "<unk>", "<bos>", "<eos>", *"abcdef"))
@@ -144,7 +145,17 @@ def test_scores_of_any_tags_in_any_batches_are_those_of_seqeval(rows, random):
                     target[b, t], preds[b, t] = SPANS.index(a), SPANS.index(told_tag)
             metric.update(preds, target)
         wanted = getattr(seqeval.metrics, f"{name}_score")(true, found, zero_division=0)
-        assert metric.compute().item() == pytest.approx(wanted)
+        spans = [bool(get_entities(tags)) for tags in (true, found)]
+        asked = {"precision": any(spans), "recall": spans[0], "f1": any(spans)}[name]
+        assert metric.compute().item() == pytest.approx(wanted if asked else math.nan, nan_ok=True)
+
+
+def test_a_part_without_any_of_the_others_has_no_recall_of_them():
+    metric = Recall(3, outside=0)
+    metric.update(torch.tensor([[0, 1, 2]]), torch.tensor([[0, 0, 0]]))
+    assert metric.compute().isnan()
+    metric.update(torch.tensor([[0, 1, 2]]), torch.tensor([[1, 1, IGNORE]]))
+    assert metric.compute().item() == 0.5
 
 
 def test_spans_are_right_only_with_their_type_and_both_ends():

@@ -6,6 +6,7 @@ import pytest
 import torch
 from rnnzoo_complaints import BAD, THINGS, ToyComplaints
 from rnnzoo_multilabel import Multilabel
+from sklearn.metrics import f1_score
 
 from rnnzoo.batch import Batch, DataSpec, Field
 from rnnzoo.tasks.base import Output
@@ -52,6 +53,20 @@ def test_metrics_are_counted_over_all_batches():
     assert found["f1_micro"] == pytest.approx(2 * right / (2 * right + wrong))  # 4/7
     assert found["f1_macro"] == pytest.approx((2 / 3 + 0 + 1) / 3)  # of a: one of two found; b: none; c: all
     assert found["exact_match"] == pytest.approx(1 / 4)
+
+
+def test_a_label_that_no_text_has_and_none_is_said_to_have_counts_nowhere():
+    task = Multilabel(SETS)
+    metrics, rows = task.metrics(), [1, 3]  # neither has c, nor is said to
+    found = Output(LOGITS[rows]), Batch({}, torch.ones(2, dtype=torch.int64), TARGET[rows])
+    task.update(metrics, *found, None, None)
+    truth, said = (torch.tensor(sets)[rows] for sets in (TRUTH, SAID))
+    wanted = f1_score(truth, said, average="macro", zero_division=math.nan)
+    assert metrics.compute()["f1_macro"].item() == pytest.approx(wanted) == 0
+
+    metrics.reset()
+    task.update(metrics, Output(-torch.ones(1, 3)), Batch({}, torch.ones(1), torch.tensor([0])), None, None)
+    assert metrics["f1_macro"].compute().isnan() and metrics["f1_micro"].compute().isnan()
 
 
 def test_a_task_of_one_label_is_refused():
