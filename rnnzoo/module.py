@@ -137,8 +137,9 @@ class ZooModule(pl.LightningModule):
     def _report(self, stage: str) -> None:
         """Log what a whole part of the data gave; the metric objects have summed over all processes.
 
-        A metric that is NaN has nothing in this part to be a mean of, and is left out, but for the monitored one. Where the loss is not finite the
-        network has broken: then no metric is a number, not even one that only asks which logit is largest.
+        A metric that is NaN has nothing in this part to be a mean of, and is left out, but for the monitored one. Where
+        the loss is not finite the network has broken: then no metric is a number, not even one that only asks which
+        logit is largest.
         """
         mean_loss, measures = self._metrics(stage)
         shown = self.task.monitor[0] if stage == "val" else None

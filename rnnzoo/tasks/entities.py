@@ -18,9 +18,9 @@ class SpanScore(Metric):
 
         precision = tp / (tp + fp)    recall = tp / (tp + fn)    f1 = 2 tp / (2 tp + fp + fn)
 
-    summed over all types and texts. NaN where there is nothing to divide by, but for the precision of a model that finds
-    none of the spans there are: that is 0. Tags are read as conlleval reads them, those
-    of the model and the true ones alike, so that output that is not well-formed counts too; see `rnnzoo.spans.joins`.
+    summed over all types and texts. NaN where there is nothing to divide by, but for the precision of a model that
+    finds none of the spans there are: that is 0. Tags are read as conlleval reads them, those of the model and the true
+    ones alike, so that output that is not well-formed counts too; see `rnnzoo.spans.joins`.
     """
 
     higher_is_better = True

@@ -33,7 +33,8 @@ class Recall(MulticlassAccuracy):
         super().update(preds, target.masked_fill(target == self.outside, IGNORE))
 
     def compute(self) -> Tensor:
-        return super().compute().where((self.tp + self.fn).sum() > 0, torch.nan)
+        asked: Any = self.tp + self.fn  # type: ignore[operator]
+        return super().compute().where(asked.sum() > 0, torch.nan)
 
 
 class Tagging(Task):

@@ -156,7 +156,7 @@ def test_a_network_learns_waves_from_a_csv_file_and_goes_on_with_a_typed_one(her
     assert summary["metrics"]["test/mse"] < 0.05  # of a variance of 1
     capsys.readouterr()
     assert main(["validate", "run", "--json", "--data.eval_batch_size", "7"]) == 0
-    assert json.loads(capsys.readouterr().out)["val/mse"] == pytest.approx(summary["metrics"]["val/mse"], rel=1e-5)
+    assert json.loads(capsys.readouterr().out)["val/mse"] == pytest.approx(summary["metrics"]["best/mse"], rel=1e-5)
     assert main(["gradients", "run", "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)["run"]) == 24  # steps of lookback
     (here / "waves.csv").unlink()
