@@ -101,10 +101,10 @@ def nt_asgd(monitor: str, mode: Literal["max", "min"], *, interval: Count = 5) -
 
 
 def swa(monitor: str, mode: str, *, lr: float, start: Share = 0.8, annealing_epochs: Count = 10) -> "Callback":
-    """The mean of the weights over the epochs after the share `start`, trained at `lr`. Source: arXiv:1803.05407."""
-    from lightning.pytorch.callbacks import StochasticWeightAveraging
+    """Validate and keep the mean of the weights over the epochs after the share `start`; see `rnnzoo.callbacks.swa`."""
+    from rnnzoo.callbacks.swa import SWA
 
-    return StochasticWeightAveraging(swa_lrs=lr, swa_epoch_start=start, annealing_epochs=annealing_epochs)
+    return SWA(lr, start, annealing_epochs)
 
 
 def lr_monitor(monitor: str, mode: str, *, interval: Literal["step", "epoch"] = "step") -> "Callback":

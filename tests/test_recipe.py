@@ -552,7 +552,7 @@ def test_callbacks_are_built_from_their_settings_and_the_tasks_metric():
     assert (stop.monitor, stop.mode, stop.patience, ema.decay) == ("val/f1", "max", 2, 0.5)
     assert rates.logging_interval == "step"
     swa = resolved(HEAD + "callbacks: {swa: {lr: 0.1}}\n")["callbacks"]["swa"]
-    assert type(CALLBACKS["swa"]("val/f1", "max", **swa)).__name__ == "StochasticWeightAveraging"
+    assert type(CALLBACKS["swa"]("val/f1", "max", **swa)).__name__ == "SWA"
 
 
 @pytest.mark.parametrize(("one", "other"), [("ema", "nt_asgd"), ("ema", "swa"), ("nt_asgd", "swa")])

@@ -10,12 +10,13 @@ from torch import Tensor
 
 
 class Averaging(Callback):
-    """A running average of all parameters, one update per optimizer step from `begin` on.
+    """A running average of the weights and of running statistics, one update per optimizer step from `begin` on.
 
         a <- (1 - s_n) * a + s_n * w        n = 0, 1, ... updates so far; s_n = share(n)
 
     Validation sees a instead of w, and so do the checkpoints saved then; training goes on with w, bit for bit. After
-    training the model holds a. Buffers are not averaged. A subclass writes `share`, and calls `begin`.
+    training the model holds a. Averaged are all parameters, and of the buffers those that checkpoints hold and that are
+    floating-point: the statistics of a BatchNorm, say. A subclass writes `share`, calls `begin`, and may say `due`.
     """
 
     def __init__(self) -> None:
@@ -28,16 +29,20 @@ class Averaging(Callback):
         """What the newest weights count for, in [0, 1], after so many updates."""
         raise NotImplementedError
 
+    def due(self, trainer: Trainer) -> bool:
+        """Whether the weights after this batch count; asked where the batch ended an optimizer step."""
+        return True
+
     def begin(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Average from the present weights on."""
-        self.average = [p.detach().clone() for p in _parameters(pl_module)]
+        self.average = [w.clone() for w in _weights(pl_module)]
         self._aside, self._updates, self._seen_step = None, 0, trainer.global_step
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: object) -> None:
-        if self.average is None or trainer.global_step == self._seen_step:
-            return  # a batch that only accumulated gradients
+        if self.average is None or trainer.global_step == self._seen_step or not self.due(trainer):
+            return
         with torch.no_grad():
-            torch._foreach_lerp_(self.average, _parameters(pl_module), self.share(self._updates))
+            torch._foreach_lerp_(self.average, _weights(pl_module), self.share(self._updates))
         self._updates += 1
         self._seen_step = trainer.global_step
 
@@ -70,16 +75,18 @@ class Averaging(Callback):
     @torch.no_grad()
     def _swap_in(self, pl_module: LightningModule) -> None:
         if self.average is not None and self._aside is None:
-            parameters = _parameters(pl_module)
-            self._aside = [p.detach().clone() for p in parameters]
-            torch._foreach_copy_(parameters, self.average)
+            weights = _weights(pl_module)
+            self._aside = [w.clone() for w in weights]
+            torch._foreach_copy_(weights, self.average)
 
     @torch.no_grad()
     def _swap_out(self, pl_module: LightningModule) -> None:
         if self._aside is not None:
-            torch._foreach_copy_(_parameters(pl_module), self._aside)
+            torch._foreach_copy_(_weights(pl_module), self._aside)
             self._aside = None
 
 
-def _parameters(pl_module: LightningModule) -> list[Tensor]:
-    return [p.detach() for p in pl_module.parameters()]
+def _weights(pl_module: LightningModule) -> list[Tensor]:
+    kept = pl_module.state_dict(keep_vars=True)  # a tied weight is there once for each of its names
+    buffers = [b for name, b in pl_module.named_buffers() if name in kept and b.is_floating_point()]
+    return [tensor.detach() for tensor in (*pl_module.parameters(), *buffers)]
