@@ -27,7 +27,7 @@ from rnnzoo.callbacks.throughput import Throughput
 from rnnzoo.data.datamodule import ZooData
 from rnnzoo.data.forms import FORMS
 from rnnzoo.dynamic import DynamicEvaluation
-from rnnzoo.engine import choose, recurrence
+from rnnzoo.engine import capability, choose, recurrence
 from rnnzoo.engine.memory import keep_memory
 from rnnzoo.errors import RecipeError, RunError
 from rnnzoo.model import SequenceModel
@@ -115,11 +115,21 @@ def make_trainer(recipe: Mapping[str, Any], **arguments: Any) -> pl.Trainer:
         "enable_model_summary": False,
     }
     options |= {"num_sanity_val_steps": 0, "logger": False}
+    asked = recipe["trainer"] | arguments
+    if asked["precision"] == "auto":
+        arguments["precision"] = "bf16-mixed" if capability.bfloat16(_device(asked["accelerator"])) else "32-true"
     try:
         own_bar = {"enable_progress_bar": False}  # or Lightning adds one of its own beside `Progress`
         return pl.Trainer(**(options | recipe["trainer"] | own_bar | arguments))
     except (ValueError, TypeError, RuntimeError, ImportError, MisconfigurationException) as error:
         raise RecipeError(f"{recipe['name']}: Lightning refuses trainer: {str(error).splitlines()[0]}") from error
+
+
+def _device(accelerator: str) -> str:
+    """The type of device that an accelerator is: "cpu", "cuda"."""
+    if accelerator in ("auto", "gpu"):
+        return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    return accelerator
 
 
 def seed_everything(seed: int) -> None:
@@ -175,7 +185,7 @@ def _train(
     if recipe["trainer"]["enable_progress_bar"]:
         callbacks.append(Progress())
     trainer = make_trainer(recipe, callbacks=callbacks, logger=loggers, default_root_dir=run.path)
-    known |= _means(trainer)
+    known |= _means(trainer, recipe)
     if run.writer:
         report.show_header(known, recipe, run.path)
     keep_memory()
@@ -231,11 +241,14 @@ def _stopped(trainer: pl.Trainer, checkpoints: Checkpoints, run: runs.Run) -> st
     )
 
 
-def _means(trainer: pl.Trainer) -> dict[str, Any]:
+def _means(trainer: pl.Trainer, recipe: Mapping[str, Any]) -> dict[str, Any]:
     """What a run is computed with."""
+    device = trainer.strategy.root_device.type
+    has = "computes in bfloat16" if capability.bfloat16(device) else "does not compute in bfloat16"
     return {
-        "device": trainer.strategy.root_device.type,
+        "device": device,
         "precision": trainer.precision,
+        **({"precision_reason": f"auto: this {device} {has}"} if recipe["trainer"]["precision"] == "auto" else {}),
         "processes": trainer.world_size,
         "threads": torch.get_num_threads(),
     }

@@ -24,6 +24,7 @@ class TrainerOptions:
 
     devices: how many, -1 for all, "auto" for all of an accelerator (one process on the CPU), or a list of indices.
     limit_*_batches, overfit_batches: a whole number of batches, or a share of them as a float; None is all.
+    precision: "auto" is bf16-mixed where the processor or GPU computes in bfloat16, and else 32-true.
     gradient_clip_val: the largest norm, or the largest value, of the gradient.
     """
 
@@ -33,7 +34,7 @@ class TrainerOptions:
     devices: Devices = 1
     num_nodes: Count = 1
     strategy: Literal["auto", "ddp", "ddp_spawn", "ddp_notebook", "ddp_find_unused_parameters_true", "fsdp"] = "auto"
-    precision: Literal["32-true", "16-mixed", "bf16-mixed", "16-true", "bf16-true", "64-true"] = "32-true"
+    precision: Literal["auto", "32-true", "16-mixed", "bf16-mixed", "16-true", "bf16-true", "64-true"] = "32-true"
     gradient_clip_val: float | None = None
     gradient_clip_algorithm: Literal["norm", "value"] = "norm"
     accumulate_grad_batches: int = 1

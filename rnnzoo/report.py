@@ -125,7 +125,8 @@ def _device(facts: Mapping[str, Any]) -> str:
     hardware, device = _mapping(facts, "hardware"), facts.get("device")
     name = hardware.get("gpu") if device not in (None, "cpu") else hardware.get("cpu")
     told = [f"{device} ({name})" if device and name else str(device or name)]
-    told += [f"precision {facts['precision']}"] if "precision" in facts else []
+    reason = f" ({facts['precision_reason']})" if facts.get("precision_reason") else ""
+    told += [f"precision {facts['precision']}{reason}"] if "precision" in facts else []
     counts = ((facts.get(key), unit) for key, unit in (("threads", "thread"), ("processes", "process")))
     told += [amount(count, unit) for count, unit in counts if isinstance(count, int)]
     return ", ".join(told)

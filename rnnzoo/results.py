@@ -29,14 +29,15 @@ from rnnzoo.errors import RunError, ZooError
 from rnnzoo.system import console, files
 
 KEPT = (
-    "status", "seed", "started", "commit", "hardware", "threads", "processes", "versions", "parameters", "data",
-    "metrics", "best", "epochs", "steps", "train_seconds", "cpu_seconds", "peak_memory_bytes", "throughput",
+    "status", "seed", "started", "commit", "hardware", "threads", "processes", "precision", "versions", "parameters",
+    "data", "metrics", "best", "epochs", "steps", "train_seconds", "cpu_seconds", "peak_memory_bytes", "throughput",
 )  # fmt: skip
 FREE = (  # what runs of one recipe may differ in
     "name", "seed", "engine", "tracking", "trainer.accelerator", "trainer.enable_progress_bar",
     "trainer.log_every_n_steps",
 )  # fmt: skip
-ALIKE = ("data.id", "data.revision", "data.sizes", "parameters")  # in all runs that a row is the mean of
+AUTO = ("bf16-mixed", "32-true")  # what a precision of "auto" can be
+ALIKE = ("data.id", "data.revision", "data.sizes", "parameters", "precision")  # in all runs that a row is the mean of
 MADE_HERE = "made here"  # in place of a published figure, where there is none to compare with
 UNCHECKED = " (not checked at its source)"
 PIN = "#sha256="  # after a file's address, before its digest
@@ -76,6 +77,7 @@ def manifest(run: str | Path) -> dict[str, Any]:
         facts = told["summary"] | {"config": told["config"]}
     if facts.get("status") != "finished":
         raise _refused(run, f"it is {facts.get('status', 'no finished run')}", "Wait for its end, or run it again.")
+    facts = {"precision": facts["config"]["trainer"]["precision"]} | facts  # summaries did not always have it
     if missing := [key for key in KEPT if key not in facts]:
         raise _refused(run, f"its summary does not tell {', '.join(missing)}", "Run it again, with this rnnzoo.")
     if flaw := _flaw(facts):
@@ -117,6 +119,8 @@ def _recipe_of(run: str | Path, facts: Mapping[str, Any]) -> str:
     changed: list[str] = []
     for name in names:
         says = _leaves(recipes.resolve(recipes.read(name)))
+        if says["trainer.precision"] == "auto" and facts["precision"] in AUTO:
+            ran["trainer.precision"] = "auto"
         changed = [key for key in says | ran if _file(says.get(key)) != _file(ran.get(key)) and not _free(key)]
         if not changed:
             _pinned(run, name, facts, says, ran)

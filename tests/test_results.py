@@ -30,6 +30,7 @@ def facts(seed=1, score=0.9, **changes):
         "hardware": {"cpu": "a processor", "cores": 2, "gpu": None},
         "threads": 2,
         "processes": 1,
+        "precision": "32-true",
         "versions": {"rnnzoo": "0.1.0"},
         "parameters": 100,
         "data": {"id": "rnnzoo/ToyTags", "revision": None, "sizes": {"train": 10, "dev": 5, "test": 5}},

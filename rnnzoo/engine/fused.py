@@ -16,6 +16,7 @@ import torch
 from torch import _VF, Tensor
 
 from rnnzoo.cells.base import Cell, State
+from rnnzoo.engine import capability
 from rnnzoo.engine.layout import Layout, Sequences
 
 
@@ -93,8 +94,13 @@ class Fused:
 
     def refuses(self, cell: Cell, x: Sequences) -> str | None:
         """Why this path cannot run the cell; None if it can."""
-        if recognise(cell) is None:
+        name, device = recognise(cell), x.layout.device.type
+        if name is None:
             return "no fused layer computes this cell"
+        if name == "lstm" and torch.is_autocast_enabled(device):
+            dtype = torch.get_autocast_dtype(device)
+            if not capability.fused_lstm(device, dtype):
+                return f"this processor has no fused LSTM in {str(dtype).removeprefix('torch.')}"
         if x.layout.longest == 0:
             return "every sequence is empty"
         return None
