@@ -17,8 +17,8 @@ EXPRESSIONS = {
     "acosh": "acoshf({})", "atanh": "atanhf({})", "erf": "erff({})", "floor": "floorf({})", "ceil": "ceilf({})",
     "round": "nearbyintf({})", "trunc": "truncf({})", "fmod": "fmodf({}, {})", "atan2": "atan2f({}, {})",
     "remainder": "remainder_({}, {})", "floor_divide": "floor_divide_({}, {})",
-    "isnan": "({0} != {0} ? 1.f : 0.f)", "isinf": "(fabsf({}) == INFINITY ? 1.f : 0.f)",
-    "logical_xor": "(({} != 0.f) != ({} != 0.f) ? 1.f : 0.f)",
+    "erfc": "erfcf({})", "hypot": "hypotf({}, {})", "fmax": "fmaxf({}, {})", "fmin": "fminf({}, {})",
+    "copysign": "copysignf({}, {})", "signbit": "(std::signbit({}) ? 1.f : 0.f)",
     "sign": "(float)(({0} > 0.f) - ({0} < 0.f))",
     "maximum": "({0} > {1} || {0} != {0} ? {0} : {1})", "minimum": "({0} < {1} || {0} != {0} ? {0} : {1})",
     "gt": "({} > {} ? 1.f : 0.f)", "lt": "({} < {} ? 1.f : 0.f)", "ge": "({} >= {} ? 1.f : 0.f)",
@@ -38,8 +38,8 @@ def number(value: float) -> str:
 
 
 CHEAP = ("add", "sub", "mul", "neg", "relu", "abs", "sign", "maximum", "minimum", "gt", "lt", "ge", "le", "eq", "ne",
-         "logical_and", "logical_or", "logical_xor", "logical_not", "where", "isnan", "isinf", "floor", "ceil", "round",
-         "trunc", "rowsum")  # to compute once more rather than to keep  # fmt: skip
+         "logical_and", "logical_or", "logical_not", "where", "copysign", "signbit", "floor", "ceil", "round", "trunc",
+         "rowsum")  # to compute once more rather than to keep  # fmt: skip
 
 
 def kept(trace: Trace) -> tuple[dict[int, Ref], Program]:

@@ -34,8 +34,6 @@ EXPRESSIONS = {
     "logical_and": "(({} != 0.0) & ({} != 0.0)).to(tl.float32)",
     "logical_or": "(({} != 0.0) | ({} != 0.0)).to(tl.float32)", "logical_not": "({} == 0.0).to(tl.float32)",
     "where": "tl.where({} != 0.0, {}, {})",
-    "isnan": "({0} != {0}).to(tl.float32)", "isinf": "(tl.abs({0}) == float('inf')).to(tl.float32)",
-    "logical_xor": "(({} != 0.0) != ({} != 0.0)).to(tl.float32)",
     "exp2": "tl.exp2({})", "log2": "tl.log2({})", "erf": "tl.erf({})", "floor": "tl.floor({})", "ceil": "tl.ceil({})",
     "trunc": "tl.where({0} < 0.0, tl.ceil({0}), tl.floor({0}))",
     "rowsum": "tl.sum(tl.where(j < H, {}, 0.0), 1)[:, None]",

@@ -6,7 +6,7 @@ import hashlib
 import importlib.util
 import linecache
 import os
-from functools import lru_cache
+from collections.abc import Hashable
 from operator import attrgetter
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
@@ -16,12 +16,12 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from rnnzoo.cells.base import Cell, State
-from rnnzoo.engine.dependencies import Unknowable, settings
 from rnnzoo.engine.emit_gpu import emit, mixes
+from rnnzoo.engine.fingerprint import Unclear, fingerprint
 from rnnzoo.engine.layout import Layout, Sequences
-from rnnzoo.engine.native import traced_from
+from rnnzoo.engine.native import VARIANTS, traced_from
 from rnnzoo.engine.reference import draw_masks
-from rnnzoo.engine.trace import Trace, Untraceable, channel_values, product_of
+from rnnzoo.engine.trace import Trace, Untraceable, channel_values
 
 WIDEST = 256  # channels that a program holds side by side for a product
 SMALLEST = 16  # sides of a product in Triton, at the least
@@ -67,16 +67,28 @@ class Kernels:
         return None
 
 
-_kernels = lru_cache(maxsize=256)(Kernels)
-_ready: WeakKeyDictionary[Cell, dict[tuple, Kernels | str]] = WeakKeyDictionary()
+_built: dict[tuple[str, tuple[bool, ...]], Kernels] = {}
+
+
+def _kernels(traced: Trace, by_row: tuple[bool, ...]) -> Kernels:
+    known = repr(traced), by_row  # in which -0.0 is not 0.0
+    if known not in _built:
+        _built[known] = Kernels(traced, by_row)
+    return _built[known]
+
+
+_ready: WeakKeyDictionary[Cell, dict[Hashable, Kernels | str]] = WeakKeyDictionary()
 
 
 def kernels(cell: Cell) -> Kernels | str:
     """The kernels of a cell as it is now, or why there are none."""
+    ready = _ready.setdefault(cell, {})
     try:
-        ready, now = _ready.setdefault(cell, {}), settings(cell)
-    except Unknowable as cause:
+        now = fingerprint(cell)
+    except Unclear as cause:
         return str(cause)
+    if now not in ready and len(ready) >= VARIANTS:
+        return "its numbers change from call to call"
     if now not in ready:
         try:
             if importlib.util.find_spec("triton") is None:
@@ -111,8 +123,9 @@ class Triton:
         self, cell: Cell, x: Sequences, state: State | None, reverse: bool, need_state: bool
     ) -> tuple[Sequences, State | None]:
         """state: (batch, *shape) each, or None. Returns the outputs and the last state, in the batch's order."""
-        code, product, layout = kernels(cell), product_of(cell), x.layout
+        code, layout = kernels(cell), x.layout
         assert isinstance(code, Kernels)
+        product = code.trace.product
         shown = cell.project(x.rows)
         first = cell.initial_state(layout.batch, x.rows) if state is None else state
         noise = [mask for mask, _ in draw_masks(cell, layout, x.rows)]
@@ -120,7 +133,8 @@ class Triton:
         if product is not None:
             weight = _dense(attrgetter(product.weight)(cell))
             bias = weight.new_zeros(len(weight)) if product.bias is None else attrgetter(product.bias)(cell)
-        tensors = [cell.gates_of(shown), weight, bias, *map(layout.sort, first), *channel_values(cell)]
+        channels = channel_values(cell, code.trace.channels)
+        tensors = [cell.gates_of(shown), weight, bias, *map(layout.sort, first), *channels]
         learning = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)
         found = Scan.apply(Job(code, layout, noise, reverse, learning), *tensors)
         over_time, last = found[: code.trace.states], found[code.trace.states :]

@@ -30,7 +30,7 @@ static inline float bits_to_float(int32_t bits) {
   return value;
 }
 
-// exp by 2^k * p(r) for |x| <= 87.3: r in +-ln(2)/2, p of degree 6, about one unit in the last place.
+// exp by 2^k * p(r) for -87.3 <= x <= 88.3, infinity a little later: r in +-ln(2)/2, p of degree 6, about one unit in the last place.
 static inline float power_(float x) {
   const float k = (x * 1.44269504088896341f + 12582912.f) - 12582912.f;  // the nearest whole number
   const float r = (x - k * 0.693359375f) + k * 2.12194440e-4f;
@@ -43,25 +43,30 @@ static inline float power_(float x) {
   p = p * r * r + r + 1.f;
   return p * bits_to_float((int32_t)(k + 127.f) << 23);
 }
-static inline float within_(float x, float limit) {
-  x = limit < x ? limit : x;
-  return -limit > x ? -limit : x;
+static inline float within_(float x, float low, float high) {
+  x = high < x ? high : x;
+  return low > x ? low : x;
 }
 static inline float exp_(float x) {
-  const float half = power_(within_(.5f * x, 44.5f));  // exp(89) overflows only when it is squared
-  return x < -88.7f ? 0.f : half * half;
+  const float half = power_(within_(.5f * x, -52.f, 44.5f));  // exp(89) overflows only when it is squared
+  return half * half;
 }
-static inline float sigmoid_(float x) { return 1.f / (1.f + exp_(-x)); }
-// tanh by an odd polynomial near zero, where the other form loses its digits.
+// Beyond 88.4 the power of two is infinite, so that sigmoid is 0 there, and -inf * sigmoid(-inf) is NaN.
+static inline float sigmoid_(float x) { return 1.f / (1.f + power_(within_(-x, -87.f, 88.8f))); }
+// By exp(2 x) - 1, which keeps the digits of a small x.
 static inline float tanh_(float x) {
-  const float z = x * x;
-  float p = -5.70498872745e-3f;
-  p = p * z + 2.06390887954e-2f;
-  p = p * z - 5.37397155531e-2f;
-  p = p * z + 1.33314422036e-1f;
-  p = p * z - 3.33332819422e-1f;
-  const float far = 1.f - 2.f / (1.f + power_(within_(2.f * x, 40.f)));
-  return z < .390625f ? p * z * x + x : far;
+  const float y = within_(2.f * x, -40.f, 40.f);
+  const float k = (y * 1.44269504088896341f + 12582912.f) - 12582912.f;
+  const float r = (y - k * 0.693359375f) + k * 2.12194440e-4f;
+  float p = 1.9875691500e-4f;
+  p = p * r + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * r * r + r;
+  const float two = bits_to_float((int32_t)(k + 127.f) << 23), less = two * p + (two - 1.f);
+  return copysignf(less / (less + 2.f), x);  // -0.0 stays
 }
 // x - y * floor(x / y), of y's sign, and that floor, both as torch rounds them.
 static inline float remainder_(float x, float y) {
@@ -73,7 +78,7 @@ static inline float floor_divide_(float x, float y) {
   const float rest = fmodf(x, y);
   float whole = (x - rest) / y;
   if (rest != 0.f && (y < 0.f) != (rest < 0.f)) whole -= 1.f;
-  if (whole == 0.f) return 0.f;
+  if (whole == 0.f) return copysignf(0.f, x / y);
   const float low = floorf(whole);
   return whole - low > .5f ? low + 1.f : low;
 }

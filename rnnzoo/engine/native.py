@@ -6,7 +6,7 @@ import ctypes
 import itertools
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from functools import lru_cache, partial
 from operator import attrgetter
 from typing import Any
@@ -18,12 +18,11 @@ from torch import Tensor
 
 from rnnzoo.cells.base import Cell, State
 from rnnzoo.engine.build import Unbuildable, library
-from rnnzoo.engine.dependencies import Unknowable, settings
 from rnnzoo.engine.emit import emit
+from rnnzoo.engine.fingerprint import Unclear, fingerprint
 from rnnzoo.engine.layout import Sequences, Shard
-from rnnzoo.engine.recall import recall
 from rnnzoo.engine.reference import draw_masks
-from rnnzoo.engine.trace import Trace, Untraceable, channel_values, product_of, run
+from rnnzoo.engine.trace import Trace, Untraceable, channel_values, run, trace
 
 log = logging.getLogger("rnnzoo")
 OWNED = ("step", "recur")  # what the generated code takes over from a pointwise cell
@@ -82,20 +81,26 @@ def _address(value: Tensor | int | None) -> int | None:
     return value
 
 
-@lru_cache(maxsize=256)
+_libraries: dict[str, Compiled] = {}
+
+
 def _compiled(traced: Trace) -> Compiled:
-    return Compiled(traced, emit(traced))
+    known = repr(traced)  # in which -0.0 is not 0.0
+    if known not in _libraries:
+        _libraries[known] = Compiled(traced, emit(traced))
+    return _libraries[known]
 
 
-VARIANTS = 32  # of one cell, by its numbers and its mode
-_ready: WeakKeyDictionary[Cell, dict[tuple, Compiled | str]] = WeakKeyDictionary()
+VARIANTS = 32  # of one cell, by what its step reads and its mode
+_ready: WeakKeyDictionary[Cell, dict[Hashable, Compiled | str]] = WeakKeyDictionary()
 
 
 def compiled(cell: Cell) -> Compiled | str:
     """The library of a cell as it is now, or why there is none; told once in the log."""
+    ready = _ready.setdefault(cell, {})
     try:
-        ready, now = _ready.setdefault(cell, {}), settings(cell)
-    except Unknowable as cause:
+        now = fingerprint(cell)
+    except Unclear as cause:
         return str(cause)
     if now not in ready and len(ready) >= VARIANTS:
         return "its numbers change from call to call"
@@ -125,7 +130,11 @@ def traced_from(cell: Cell) -> Trace:
         raise Untraceable("a state is not a real vector of hidden_size")
     if any(n.shape != (cell.hidden_size,) for n in cell.noise):
         raise Untraceable("a mask is not a vector of hidden_size")
-    return recall(cell)
+    before = fingerprint(cell)
+    traced = trace(cell)
+    if fingerprint(cell) != before:
+        raise Untraceable("its update changes what the cell holds")
+    return traced
 
 
 class Native:
@@ -222,8 +231,9 @@ class Job:
         self, cell: Cell, x: Sequences, shard: Shard, first: State, given: bool, noise: list[tuple[Tensor, bool]],
         reverse: bool,
     ) -> None:  # fmt: skip
-        code, product = compiled(cell), product_of(cell)
+        code = compiled(cell)
         assert isinstance(code, Compiled)
+        product = code.trace.product
         self.code, self.layout, self.reverse = code, shard.layout, reverse
         self.blocks = 1 if cell.core is None else cell.core.blocks
         self.hidden, self.states, self.given = cell.hidden_size, code.trace.states, given
@@ -248,7 +258,7 @@ class Job:
             inputs = [source, own.weight_ih, own.bias_ih + bias if additive else own.bias_ih]
         products = [weight, None if additive else bias]
         self.noise = [(shard.of_rows(mask) if by_row else shard.of_slots(mask), by_row) for mask, by_row in noise]
-        self.tensors = [*inputs, *products, *map(shard.of_slots, first), *channel_values(cell)]
+        self.tensors = [*inputs, *products, *map(shard.of_slots, first), *channel_values(cell, code.trace.channels)]
 
     def forward(self, tensors: Sequence[Tensor | None]) -> list[Tensor]:
         """All states over time, then the last ones."""

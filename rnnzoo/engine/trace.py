@@ -1,27 +1,32 @@
 """A cell's step and its gradient as short lists of scalar operations, from which code is generated.
 
-The step is traced once by make_fx on tensors, and so is its vector-Jacobian product; both come down to a few dozen
-operators that are elementwise, or sum a row. Products with weights are left out: a `PointwiseCell` has them apart, and
-in a general step the one product of the last output with a weight is given. Any other operator makes the trace fail,
-with its name. A tensor of several times hidden_size features is as many lanes of hidden_size.
+The step is run once on small tensors, and every operator of ATen that it and its gradient come down to is recorded, as
+the formulas of `rules.py`; a few sum a row, or move whole lanes: a tensor of several times hidden_size features is as
+many lanes of hidden_size. Products with weights are left out: a `PointwiseCell` has them apart, and in a general step
+the one product of the last output with a weight is given. What else the step reads, the cell's parameters and buffers,
+learned numbers among them, becomes inputs of the program by name. Any other operator, argument or tensor makes the
+trace fail, with its name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import itertools
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from inspect import signature
 from operator import attrgetter
 from typing import Any, NamedTuple
-from weakref import WeakKeyDictionary
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
-from torch.fx import Node
-from torch.nn.utils.stateless import _reparametrize_module
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
-from torch.utils._pytree import tree_leaves
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from rnnzoo.cells.base import Cell, State
+from rnnzoo.cells.base import Cell
+from rnnzoo.engine.rules import RULES, Graph, Scalar, Value, interpret, op
 
 
 class Untraceable(Exception):
@@ -53,10 +58,11 @@ class Trace(NamedTuple):
     """A cell's step without its products.
 
     forward: gx, gh, state, noise, channels -> state'. backward: the same and d(state') -> d(gx), d(gh), d(state),
-    d(channels). gates: how many gx; products: how many gh, 0 unless the recurrent product is a matrix. channels: names
-    of parameters of hidden_size numbers, each with the number of its lane. additive: gx and gh are only ever used as
-    gx + gh; then the programs have their sum in gx's place, and no gh. An operation "rowsum" is the sum over
-    hidden_size, one number a row.
+    d(channels), summed over rows and, of a single number, over channels. gates: how many gx; products: how many gh, 0
+    unless the recurrent product is a matrix. channels: names of the parameters and buffers that the step reads, each
+    with the number of its lane; all of a single number is one lane. additive: gx and gh are only ever used as gx + gh;
+    then the programs have their sum in gx's place, and no gh. An operation "rowsum" is the sum over hidden_size, one
+    number a row.
     """
 
     forward: Program
@@ -67,38 +73,30 @@ class Trace(NamedTuple):
     noise: int
     channels: tuple[str, ...]
     additive: bool
+    product: Product | None
 
 
-UNARY = ("neg", "exp", "exp2", "log", "log2", "log10", "log1p", "expm1", "sigmoid", "tanh", "relu", "sqrt", "rsqrt",
-         "abs", "sign", "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "asinh", "acosh", "atanh", "erf",
-         "floor", "ceil", "round", "trunc", "reciprocal", "logical_not", "isnan", "isinf")  # fmt: skip
-BINARY = ("add", "sub", "mul", "div", "maximum", "minimum", "gt", "lt", "ge", "le", "eq", "ne", "logical_and",
-          "logical_or", "logical_xor", "pow", "fmod", "remainder", "atan2", "floor_divide")  # fmt: skip
-ALIASES = {"bitwise_and": "logical_and", "bitwise_or": "logical_or", "bitwise_xor": "logical_xor",
-           "bitwise_not": "logical_not"}  # of truth values, the only ones that are not floats here  # fmt: skip
-SAME = ("detach", "alias", "clone", "expand", "view", "lift_fresh_copy", "_unsafe_view", "unsqueeze", "squeeze",
-        "reshape")  # fmt: skip
-SIMPLER = ("elu", "leaky_relu", "hardtanh", "gelu", "fmax", "fmin")  # core operators that are made of those above
-HARMLESS = ("memory_format", "layout", "device", "pin_memory", "implicit")  # keywords that change no number
-CASTS = ("dtype",)  # what comes out is looked at itself
-CONSTANT = {"zeros_like": 0.0, "ones_like": 1.0, "zeros": 0.0, "ones": 1.0}
-EMPTY = ("empty_permuted", "empty_like", "empty", "new_empty")  # filled before they are read
-ROWS = 2  # rows of the example tensors
-SCALES = (1.0, 40.0, 1e-3)  # of the rows that a trace is tried on
+ROWS = (11, 7)  # sequences of the examples: a second trace must give the same program
+MANY = 64  # vectors of a cell that its step may read
+CONSTANT = ("zeros", "ones", "full", "zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full",
+            "scalar_tensor", "zero", "zero_", "fill_", "fill")  # fmt: skip
+EMPTY = ("empty", "empty_like", "new_empty", "empty_strided", "new_empty_strided", "empty_permuted")
+MOVES = ("clone", "copy", "_to_copy", "cat", "stack", "slice_backward", "select_backward", "slice_scatter",
+         "select_scatter", "repeat", "constant_pad_nd", "_reshape_copy", "contiguous")  # fmt: skip
+VIEWS = ("_unsafe_view", "_reshape_alias")  # beside those that torch calls so
+ABOUT = ("promote_types", "result_type", "can_cast")  # what they tell is the same for all numbers
+PLACING = ("dtype", "layout", "device", "pin_memory", "memory_format", "non_blocking")  # seen in the result
+READING = {"item": "item", "tolist": "tolist", "numpy": "numpy", "__array__": "numpy", "__bool__": "bool",
+           "__float__": "float", "__int__": "int", "__index__": "int", "data_ptr": "data_ptr"}  # fmt: skip
 
 
 class Shape(NamedTuple):
-    """How many lanes of each kind a step takes: gx, gh, state, noise, channels."""
+    """How many lanes of each kind a step takes: gx, gh, state, noise."""
 
     gates: int
     products: int
     states: int
     noise: int
-    channels: int
-
-    @property
-    def moving(self) -> int:
-        return self.gates + self.products + self.states
 
 
 class Product(NamedTuple):
@@ -109,33 +107,24 @@ class Product(NamedTuple):
     lanes: int
 
 
-_products: WeakKeyDictionary[Cell, Product | None] = WeakKeyDictionary()
-
-
 def product_of(cell: Cell) -> Product | None:
     """The one product of a step, of the last output with a matrix; None if it has none. Raises: Untraceable."""
-    if cell not in _products:
-        _products[cell] = _product_of(cell)
-    return _products[cell]
-
-
-def _product_of(cell: Cell) -> Product | None:
     core = cell.core
     if core is not None:
-        name = _name_of(cell, core)
+        name = next(f"{name}." if name else "" for name, module in cell.named_modules() if module is core)
         matrix = core.recurrent in ("dense", "block")
         return Product(f"{name}weight_hh", f"{name}bias_hh", len(core.gates)) if matrix else None
+    copy, tensors = stand_in(cell)
     watch = _Products(None, None)
-    like = next(cell.parameters())
-    x = like.new_zeros(ROWS, cell.input_size)
+    x = torch.zeros(ROWS[0], cell.input_size, dtype=torch.float32)
     with torch.no_grad():
-        gx, state = cell.project(x), cell.initial_state(ROWS, x)
+        gx, state = copy.project(x), copy.initial_state(ROWS[0], x)
         if not isinstance(gx, Tensor):
             raise Untraceable("what it projects is not one tensor")
         watch.h = state[0]
         with watch:
-            cell.step(gx, state, *(x.new_ones(ROWS, *spec.shape) for spec in cell.noise))
-    names = {id(parameter): name for name, parameter in cell.named_parameters()}
+            copy.step(gx, state, *(x.new_ones(ROWS[0], *spec.shape) for spec in cell.noise))
+    names = {id(tensor): name for name, tensor in tensors.items()}
     if len(watch.seen) > 1:
         raise Untraceable(f"its step has {len(watch.seen)} products")
     if not watch.seen:
@@ -149,12 +138,38 @@ def _product_of(cell: Cell) -> Product | None:
     return Product(names[id(weight)], bias_name, weight.shape[0] // cell.hidden_size)
 
 
-def _name_of(cell: Cell, core: Cell) -> str:
-    return next(f"{name}." if name else "" for name, module in cell.named_modules() if module is core)
+def stand_in(cell: Cell) -> tuple[Any, dict[str, Tensor]]:
+    """A copy of a cell with tensors of its own, on the CPU, by name: what it does to them, the cell never sees."""
+    tensors: dict[str, Tensor] = {}
+    seen: dict[int, nn.Module] = {}
+
+    def copied(module: nn.Module, prefix: str) -> nn.Module:
+        if id(module) in seen:
+            return seen[id(module)]
+        copy = seen[id(module)] = module.__new__(type(module))
+        members = vars(copy)
+        members.update(vars(module))
+        members["_parameters"] = {k: None if t is None else made(prefix + k, t) for k, t in module._parameters.items()}
+        members["_buffers"] = {k: None if t is None else made(prefix + k, t) for k, t in module._buffers.items()}
+        members["_modules"] = {
+            k: None if child is None else copied(child, f"{prefix}{k}.") for k, child in module._modules.items()
+        }
+        return copy
+
+    def made(name: str, tensor: Tensor) -> Tensor:
+        numbers = torch.full(tensor.shape, 0.5).to(tensor.dtype)
+        learned = isinstance(tensor, nn.Parameter)
+        tensors[name] = nn.Parameter(numbers, numbers.is_floating_point()) if learned else numbers
+        return tensors[name]
+
+    return copied(cell, ""), tensors
 
 
 class _Products(TorchFunctionMode):
-    """Puts `gh` in the place of a product of h with a weight, and normalisation in terms of plain operations."""
+    """Puts `gh` in the place of a product of h with a weight, and normalisation in terms of plain operations.
+
+    h: None allows no product at all.
+    """
 
     def __init__(self, h: Tensor | None, gh: Tensor | None) -> None:
         super().__init__()
@@ -171,12 +186,16 @@ class _Products(TorchFunctionMode):
             return function(*args, **kwargs) if self.gh is None else self.gh
         if function is F.layer_norm and self.gh is not None:
             return _layer_norm(*args, **kwargs)
+        if (name := getattr(function, "__name__", "")) in READING:
+            raise Untraceable(f"update reads the numbers of a tensor, by '{READING[name]}'")
         return function(*args, **kwargs)
 
 
 def _layer_norm(
     x: Tensor, normalized_shape: Any, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
 ) -> Tensor:
+    if tuple(normalized_shape) != x.shape[-1:]:
+        raise Untraceable(f"update uses 'layer_norm' over {tuple(normalized_shape)}")
     count = x.shape[-1]
     x = x - x.sum(-1, keepdim=True) / count
     x = x * torch.rsqrt((x * x).sum(-1, keepdim=True) / count + eps)
@@ -184,44 +203,34 @@ def _layer_norm(
     return x if bias is None else x + bias
 
 
-def shape_of(cell: Cell) -> Shape:
+def shape_of(cell: Cell, product: Product | None) -> Shape:
     """How many lanes of each kind a cell's step takes once its product is there. Raises: Untraceable."""
-    product = product_of(cell)
     if cell.core is not None:
         gates = len(cell.core.gates)
     else:
         with torch.no_grad():
-            features = cell.project(next(cell.parameters()).new_zeros(1, cell.input_size)).shape[-1]
+            features = stand_in(cell)[0].project(torch.zeros(1, cell.input_size, dtype=torch.float32)).shape[-1]
         gates = features // cell.hidden_size
         if features % cell.hidden_size or not gates:
             raise Untraceable(f"it projects to {features} features, not to a multiple of hidden_size")
     if product is not None and product.lanes != gates:
         raise Untraceable(f"its product has {product.lanes} lanes, its projection {gates}")
-    return Shape(gates, 0 if product is None else gates, len(cell.state_specs()), len(cell.noise), len(_channels(cell)))
+    return Shape(gates, 0 if product is None else gates, len(cell.state_specs()), len(cell.noise))
 
 
-def stepper(cell: Cell) -> Callable[..., list[Tensor]]:
+def stepper(cell: Cell, shape: Shape) -> Callable[..., list[Tensor]]:
     """The cell's step as a function of plain tensors, in the order of `Shape`."""
-    core, shape, names = cell.core, shape_of(cell), [name for name, _ in _channels(cell)]
-
-    def pointwise(gx: Any, gh: Any, state: State, noise: Any, named: dict[str, Tensor]) -> State:
-        if core.recurrent == "diagonal":
-            gh = tuple(state[0] * named[f"weight_hh.{k}"] + named[f"bias_hh.{k}"] for k in range(shape.gates))
-        with _reparametrize_module(cell, {name: named[f"{name}.0"] for name in read_by(cell)}):
-            return cell.update(gx, gh, state, *noise)  # type: ignore[operator]  # what has a core has an update
-
-    def general(gx: Any, gh: Any, state: State, noise: Any, named: dict[str, Tensor]) -> State:
-        lanes: dict[str, list[Tensor]] = {}
-        for name, lane in named.items():
-            lanes.setdefault(name.rpartition(".")[0], []).append(lane)
-        whole = {name: torch.cat(parts, -1) for name, parts in lanes.items()}
-        with _reparametrize_module(cell, whole), _Products(state[0], torch.cat(gh, -1) if gh else gx[0]):
-            return cell.step(torch.cat(gx, -1), state, *noise)
+    core = cell.core
 
     def step(*values: Tensor) -> list[Tensor]:
-        gx, gh, state, noise, given = _split(values, shape)
-        named = dict(zip(names, given, strict=True))
-        found = (general if core is None else pointwise)(gx, gh, state, noise, named)
+        gx, gh, state, noise = _split(values, shape)
+        if core is not None:
+            gh = core.recur(state[0]) if core.recurrent == "diagonal" else gh
+            with _Products(None, gx[0]):
+                found = cell.update(gx, gh, state, *noise)  # type: ignore[operator]  # what has a core has an update
+        else:
+            with _Products(state[0], torch.cat(gh, -1) if gh else gx[0]):
+                found = cell.step(torch.cat(gx, -1), state, *noise)
         if len(found) != shape.states:
             raise Untraceable(f"its step returned {len(found)} states, declared {shape.states}")
         return list(found)
@@ -231,22 +240,24 @@ def stepper(cell: Cell) -> Callable[..., list[Tensor]]:
 
 def trace(cell: Cell) -> Trace:
     """Trace the update of a cell. Raises: Untraceable."""
-    step, shape = stepper(cell), shape_of(cell)
-
-    def gradient(*values: Tensor) -> list[Tensor]:
-        inputs, given = values[: sum(shape)], values[sum(shape) :]
-        cut, end = shape.moving, shape.moving + shape.noise
-
-        def of_free(*some: Tensor) -> list[Tensor]:
-            return step(*some[:cut], *inputs[cut:end], *some[cut:])
-
-        return list(torch.func.vjp(of_free, *inputs[:cut], *inputs[end:])[1](list(given)))
-
-    size = (ROWS, cell.hidden_size)
-    device = next(cell.parameters()).device  # the examples' numbers do not matter; the global generator stays untouched
-    examples = [torch.full(size, 0.5, device=device) for _ in range(sum(shape) + shape.states)]
-    forward = _program(step, examples[: sum(shape)], size)
-    backward = _program(gradient, examples, size)
+    with (
+        torch.inference_mode(False), torch.autocast("cpu", enabled=False), torch.random.fork_rng([]),
+        torch.device("cpu"),
+    ):  # fmt: skip
+        try:
+            product = product_of(cell)
+            shape = shape_of(cell, product)
+            runs = [_Run(cell, shape, ROWS[0], gradients=True), _Run(cell, shape, ROWS[1], gradients=False)]
+        except Untraceable:
+            raise
+        except Exception as cause:
+            told = (str(cause).splitlines() or [""])[0]
+            raise Untraceable(f"tracing the update failed: {type(cause).__name__}: {told}") from cause
+    channels = runs[0].channels()
+    forward, again = (run.program(run.forward, channels) for run in runs)
+    if repr(forward) != repr(again):
+        raise Untraceable("its update depends on the number of sequences, or on numbers that change from call to call")
+    backward = runs[0].program(runs[0].backward(channels), channels, gradients=shape.states)
     gates = shape.gates
     additive = shape.products > 0 and _only_summed(forward, gates) and _only_summed(backward, gates)
     if additive:
@@ -255,365 +266,470 @@ def trace(cell: Cell) -> Trace:
         same = backward.outputs[:gates] == backward.outputs[gates : 2 * gates]
         assert same
         backward = backward._replace(outputs=backward.outputs[:gates] + backward.outputs[2 * gates :])
-    channels = tuple(name for name, _ in _channels(cell))
-    return Trace(forward, backward, gates, shape.products, shape.states, shape.noise, channels, additive)
-
-
-@torch.inference_mode(False)  # its gradients are asked for also where a model only predicts
-def agrees(traced: Trace, cell: Cell) -> bool:
-    """Whether a trace computes what the cell does, and its gradient, on random numbers."""
-    shape = shape_of(cell)
-    channels = tuple(name for name, _ in _channels(cell))
-    if (*shape[:4], channels) != (traced.gates, traced.products, traced.states, traced.noise, traced.channels):
-        return False
-    generator = torch.Generator().manual_seed(0)
-    count = sum(shape) + shape.states
-    drawn = torch.rand(count, len(SCALES), cell.hidden_size, generator=generator, dtype=torch.float64)
-    numbers = list(drawn.mul_(2).sub_(1).mul_(torch.tensor(SCALES).view(-1, 1)).unbind())
-    values, weights = [v.requires_grad_() for v in numbers[: sum(shape)]], numbers[sum(shape) :]
-    with torch.enable_grad(), torch.autocast("cpu", enabled=False):
-        wanted = stepper(cell)(*values)
-        cut, end = shape.moving, shape.moving + shape.noise
-        terms = [(w * weight).sum() for w, weight in zip(wanted, weights, strict=True)]
-        total = torch.stack([*terms, *(0 * v.sum() for v in values)]).sum()  # a step of constants has gradients, too
-        of_wanted = torch.autograd.grad(
-            total, [*values[:cut], *values[end:]], allow_unused=True, materialize_grads=True
-        )
-        gates = shape.gates
-        if traced.additive:
-            given = [a + b for a, b in zip(values[:gates], values[gates : 2 * gates], strict=True)] + values[
-                2 * gates :
-            ]
-            of_wanted = of_wanted[:gates] + of_wanted[2 * gates :]
-        else:
-            given = values
-        given = [value.detach() for value in given]
-    found = [*run(traced.forward, given), *run(traced.backward, [*given, *weights])]
-    return all(
-        torch.allclose(a.double(), b.double(), rtol=1e-5, atol=1e-5, equal_nan=True)  # a step may cast to float32
-        for a, b in zip(found, [*(w.detach() for w in wanted), *of_wanted], strict=True)
+    return Trace(
+        forward, backward, gates, shape.products, shape.states, shape.noise, tuple(channels), additive, product
     )
 
 
 def _split(values: Sequence[Tensor], counts: Sequence[int]) -> list[tuple[Tensor, ...]]:
-    parts, start = [], 0
-    for count in counts:
-        parts.append(tuple(values[start : start + count]))
-        start += count
-    return parts
+    ends = list(itertools.accumulate(counts, initial=0))
+    return [tuple(values[begin:end]) for begin, end in itertools.pairwise(ends)]
 
 
-def channel_values(cell: Cell) -> list[Tensor]:
-    """What acts channel by channel, (hidden_size,) each, in the order of `Trace.channels`; one number is repeated."""
-    return [value for _, value in _channels(cell)]
-
-
-def _channels(cell: Cell) -> list[tuple[str, Tensor]]:
-    """Parameters and buffers that the step reads, lane by lane; a diagonal product's weights and biases, by gate."""
-    core, size = cell.core, cell.hidden_size
+def channel_values(cell: Cell, channels: Sequence[str]) -> list[Tensor]:
+    """What the step reads of the cell, (hidden_size,) each, in the order of `Trace.channels`."""
     found = []
-    for name in read_by(cell):
-        value = attrgetter(name)(cell)
-        lanes = (value.reshape(1).expand(size),) if value.numel() == 1 else value.reshape(-1).split(size)
-        found += [(f"{name}.{k}", lane) for k, lane in enumerate(lanes)]
-    if core is not None and core.recurrent == "diagonal":
-        found += [(f"weight_hh.{k}", row) for k, row in enumerate(core.weight_hh.unbind())]
-        found += [(f"bias_hh.{k}", part) for k, part in enumerate(core.bias_hh.chunk(len(core.gates)))]
+    for channel in channels:
+        name, _, lane = channel.rpartition(".")
+        value: Tensor = attrgetter(name)(cell)
+        if value.numel() == 1:
+            found.append(value.reshape(1).expand(cell.hidden_size))
+        else:
+            found.append(value.reshape(-1, cell.hidden_size)[int(lane)])
     return found
 
 
-_read: WeakKeyDictionary[Cell, tuple[Any, tuple[str, ...] | Untraceable]] = WeakKeyDictionary()
+class _Run:
+    """One run of a step, and of its gradient, on example tensors: what comes out, as values of a graph."""
+
+    def __init__(self, cell: Cell, shape: Shape, rows: int, gradients: bool) -> None:
+        self.graph, self.shape = Graph(), shape
+        copy, self.tensors = stand_in(cell)
+        recorder = _Recorder(self.graph, cell.hidden_size, rows)
+        for name, tensor in self.tensors.items():
+            recorder.own(name, tensor)
+        moving = shape.gates + shape.products + shape.states
+        count = sum(shape) + (shape.states if gradients else 0)
+        numbers = torch.linspace(-1.9, 1.7, count * rows * cell.hidden_size, dtype=torch.float32).reshape(
+            count, rows, -1
+        )
+        examples = [number.clone().requires_grad_(k < moving) for k, number in enumerate(numbers)]
+        for k, example in enumerate(examples):
+            recorder.given(self.graph.value("input", k), example)
+        values, weights = examples[: sum(shape)], examples[sum(shape) :]
+        with torch.set_grad_enabled(gradients), recorder:
+            found = stepper(copy, shape)(*values)
+        if any(state.shape != values[0].shape for state in found):
+            raise Untraceable(f"its step returned a state of shape {[tuple(s.shape)[1:] for s in found]}")
+        self.forward = [recorder.lanes(state, "a state")[0] for state in found]
+        if not gradients:
+            return
+        learned = [(name, t) for name, t in self.tensors.items() if t.requires_grad]
+        leaves = [*values[:moving], *(t for _, t in learned)]
+        asked = [(state, weight) for state, weight in zip(found, weights, strict=True) if state.requires_grad]
+        of_leaves: Sequence[Tensor | None] = [None] * len(leaves)
+        if asked:
+            with recorder.backwards():  # torch's grad_outputs would import sympy, for most of a second
+                parts = [(state * weight).sum() for state, weight in asked]
+                of_leaves = torch.autograd.grad(sum(parts[1:], parts[0]), leaves, allow_unused=True)
+        self.of_moving = [0.0 if g is None else recorder.lanes(g, "a gradient")[0] for g in of_leaves[:moving]]
+        self.of_channel = {
+            f"{name}.{k}": lane
+            for (name, _), g in zip(learned, of_leaves[moving:], strict=True)
+            if g is not None
+            for k, lane in enumerate(recorder.lanes(g, f"the gradient of '{name}'"))
+        }
+
+    def channels(self) -> list[str]:
+        """The lanes of the cell's own tensors that are read, by name, in the cell's order."""
+        reached = _reached_from([*self.forward, *self.of_moving, *self.of_channel.values()])
+        read = [node.arguments[0] for node in reached if node.name == "input" and isinstance(node.arguments[0], str)]
+        order = list(self.tensors)
+        if len(read) > MANY:
+            raise Untraceable(f"update reads {len(read)} vectors of the cell's own, more than {MANY}")
+        return sorted(read, key=lambda name: (order.index(name.rpartition(".")[0]), int(name.rpartition(".")[2])))
+
+    def backward(self, channels: Sequence[str]) -> list[Scalar]:
+        """Gradients of what moves and of the channels; of a buffer none is asked for."""
+        return [*self.of_moving, *(self.of_channel.get(name, 0.0) for name in channels)]
+
+    def program(self, outputs: Sequence[Scalar], channels: Sequence[str], gradients: int = 0) -> Program:
+        """What the outputs are made of, in order. gradients: how many inputs follow the channels."""
+        before = sum(self.shape)
+        inputs: list[int | str] = [*range(before), *channels, *range(before, before + gradients)]
+        reached = _reached_from(outputs)
+        ops = [node for node in reached if node.name != "input"]
+        number = {self.graph.value("input", key).number: k for k, key in enumerate(inputs)}
+        number |= {node.number: len(inputs) + k for k, node in enumerate(ops)}
+
+        def named(value: Scalar) -> Ref | float:
+            return Ref(number[value.number]) if isinstance(value, Value) else value
+
+        return Program(
+            len(inputs),
+            tuple(Op(node.name, tuple(map(named, node.arguments))) for node in ops),
+            tuple(map(named, outputs)),
+        )
 
 
-def read_by(cell: Cell) -> tuple[str, ...]:
-    """Names of the parameters and buffers that a step reads beside its products. Raises: Untraceable for others.
+def _reached_from(outputs: Sequence[Scalar]) -> list[Value]:
+    """The values that the outputs are made of, each after its arguments."""
+    found: dict[int, Value] = {}
+    waiting = [value for value in outputs if isinstance(value, Value)]
+    while waiting:
+        value = waiting.pop()
+        if value.number not in found:
+            found[value.number] = value
+            waiting += [a for a in value.arguments if isinstance(a, Value)]
+    return [found[number] for number in sorted(found)]
 
-    Each is one number, or a multiple of hidden_size in one dimension. Tensors that are neither are refused, as a change
-    of theirs would not be seen; so are buffers that a step changes, as running statistics are.
+
+class Entry(NamedTuple):
+    """What stands in a place of memory. summed: over nothing, 1 over rows, 2 over rows and channels.
+
+    A sum over rows is left to the end: what follows it in a gradient is linear in it, and the same for all rows.
     """
-    mode = tuple(module.training for module in cell.modules())
-    known = _read.get(cell)
-    if known is None or known[0] != mode:
-        try:
-            known = (mode, _read_by(cell))
-        except Untraceable as cause:
-            known = (mode, cause)
-        _read[cell] = known
-    if isinstance(known[1], Untraceable):
-        raise known[1]
-    return known[1]
+
+    value: Scalar
+    summed: int = 0
 
 
-def _read_by(cell: Cell) -> tuple[str, ...]:
-    core, like = cell.core, next(cell.parameters())
-    copies = {name: buffer.clone() for name, buffer in cell.named_buffers()}
-    before = {name: copy._version for name, copy in copies.items()}
+class Blocks(NamedTuple):
+    """A tensor as blocks of hidden_size numbers, or of one: in order, and which of its axes is that of the rows."""
 
-    def vectors(count: int) -> tuple[Tensor, ...]:
-        return tuple(like.new_full((ROWS, cell.hidden_size), 0.5) for _ in range(count))
-
-    noise = [like.new_ones(ROWS, *spec.shape) for spec in cell.noise]
-    devices = [like.device] if like.device.type == "cuda" else []
-    with torch.no_grad(), torch.random.fork_rng(devices), _reparametrize_module(cell, copies):
-        state = tuple(like.new_full((ROWS, *spec.shape), 0.5) for spec in cell.state_specs())
-        if core is not None:
-            gates = vectors(len(core.gates)), vectors(len(core.gates))
-            with _Reads((*gates[0], *gates[1], *state, *noise)) as reads:
-                cell.update(*gates, state, *noise)  # type: ignore[operator]
-        else:
-            gx = cell.project(like.new_full((ROWS, cell.input_size), 0.5))
-            with _Reads((*((gx,) if isinstance(gx, Tensor) else gx), *state, *noise), state[0]) as reads:
-                cell.step(gx, state, *noise)
-    if changed := next((name for name, copy in copies.items() if copy._version != before[name]), None):
-        raise Untraceable(f"its step changes the buffer '{changed}'")
-    names = {id(value): name for name, value in [*cell.named_parameters(), *copies.items()]}
-    found = []
-    for tensor in reads.found.values():
-        name = names.get(id(tensor))
-        if name is None:
-            raise Untraceable("its step reads a tensor that is neither a parameter nor a buffer of it")
-        if tensor.numel() != 1 and (tensor.dim() != 1 or len(tensor) % cell.hidden_size):
-            raise Untraceable(f"its step reads '{name}' of shape {tuple(tensor.shape)}")
-        found.append(name)
-    return tuple(sorted(found))
+    entries: list[Entry]
+    axis: int | None
 
 
-class _Reads(TorchFunctionMode):
-    """Finds the tensors that functions are given and that none of them made, beside `given` and weights of h."""
+class _Recorder(TorchDispatchMode):
+    """Records what operators do to the numbers in memory, each storage by labels: which value, row and channel.
 
-    def __init__(self, given: Sequence[Tensor], h: Tensor | None = None) -> None:
+    A view is the same labels under other strides, so that whatever a step does to shapes, each operator is seen with
+    the values that it takes. One that is not in `RULES`, or takes numbers out of line, fails with its name.
+    """
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Torch asks it before it imports its compiler, for a second, to keep it away: nothing is compiled here."""
+        return False
+
+    def __init__(self, graph: Graph, size: int, rows: int) -> None:
         super().__init__()
-        self.known: dict[int, Tensor] = {id(tensor): tensor for tensor in given}
-        self.found: dict[int, Tensor] = {}
-        self.h = h
+        self.graph, self.size, self.rows = graph, size, rows
+        self.entries: list[Entry] = []
+        self.places: dict[Entry, int] = {}
+        self.labels: dict[int, Tensor] = {}  # by storage
+        self.owned: dict[int, str] = {}  # storages of the cell's own tensors, and of what is given
+        self.held: list[Tensor] = []
+        self.back = False
+        self.span = (rows + 1) * (size + 1)
+        self.row_codes = torch.arange(1, rows + 1) * (size + 1)
+        self.channel_codes = torch.arange(1, size + 1)
 
-    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        result = function(*args, **kwargs)
-        if not (function is F.linear and self.h is not None):
-            for tensor in tree_leaves((args, kwargs)):
-                if isinstance(tensor, Tensor) and id(tensor) not in self.known:
-                    self.found[id(tensor)] = tensor
-        self.known |= {id(tensor): tensor for tensor in tree_leaves(result) if isinstance(tensor, Tensor)}
+    @contextmanager
+    def backwards(self) -> Iterator[None]:
+        """Record a gradient, in which sums over rows are allowed."""
+        self.back = True
+        with self:
+            yield
+
+    # ---- memory
+
+    def own(self, name: str, tensor: Tensor) -> None:
+        """A tensor of the cell's own."""
+        self._keep(tensor)
+        self.owned[_storage(tensor)] = f"'{name}' of the cell"
+        count = tensor.numel()
+        if tensor.dtype != torch.float32 or not (count == 1 or (count % self.size == 0 and count <= MANY * self.size)):
+            return
+        lanes = [Entry(self.graph.value("input", f"{name}.{k}")) for k in range(max(1, count // self.size))]
+        if count == 1:
+            self.labels[_storage(tensor)] = torch.full((1,), self._place(lanes[0]) * self.span)
+        else:
+            places = torch.tensor([self._place(lane) for lane in lanes]) * self.span
+            self.labels[_storage(tensor)] = (places[:, None] + self.channel_codes).flatten()
+
+    def given(self, value: Value, tensor: Tensor) -> None:
+        """An input of a row and channel each."""
+        self.owned[_storage(tensor)] = "what it is given"
+        self._write(tensor, Blocks([Entry(value)], 0))
+
+    def _keep(self, tensor: Tensor) -> None:
+        self.held.append(tensor)  # so that no other tensor comes to lie in its place
+
+    def _place(self, entry: Entry) -> int:
+        key = entry if isinstance(entry.value, Value) else Entry(repr(entry.value), entry.summed)
+        if key not in self.places:
+            self.places[key] = len(self.entries)
+            self.entries.append(entry)
+        return self.places[key]
+
+    def _labels(self, tensor: Tensor, name: str) -> Tensor:
+        storage = _storage(tensor)
+        if storage not in self.labels:
+            whose = self.owned.get(storage, "a tensor that is neither a parameter nor a buffer of the cell")
+            shape = f"{tensor.dtype} {tuple(tensor.shape)}".replace("torch.", "")
+            raise Untraceable(f"update uses '{name}' on {whose}, {shape}")
+        return self.labels[storage].as_strided(tensor.size(), tensor.stride(), tensor.storage_offset())
+
+    def _read(self, tensors: Sequence[Tensor], name: str, shape: torch.Size) -> list[Blocks]:
+        """Tensors, broadcast to a shape, as blocks."""
+        labels = [self._labels(tensor, name).expand(shape) for tensor in tensors]
+        axes = {self._axis(own, name) for own in labels} - {None}
+        if len(axes) > 1:
+            raise Untraceable(f"update uses '{name}' across sequences")
+        axis = next(iter(axes), None)
+        if axis is None and self.back and name == "sum" and shape[:1] == (self.rows,):
+            axis = 0  # the same number in every row
+        return [self._blocks(own, axis, name) for own in labels]
+
+    def _axis(self, labels: Tensor, name: str) -> int | None:
+        """Which axis is that of the rows, if any is."""
+        row = labels % self.span // (self.size + 1)
+        if not bool(row.any()):
+            return None
+        for axis, length in enumerate(labels.shape):
+            codes = torch.arange(1, length + 1).view(-1, *[1] * (labels.dim() - 1 - axis))
+            if length == self.rows and bool(((row == codes) | (row == 0)).all()):
+                return axis
+        raise Untraceable(f"update uses '{name}' across sequences")
+
+    def _blocks(self, labels: Tensor, axis: int | None, name: str) -> Blocks:
+        place, channel = labels // self.span, labels % self.span % (self.size + 1)
+        if axis is not None:
+            if not bool((place == place.select(axis, 0).unsqueeze(axis)).all()):
+                raise Untraceable(f"update uses '{name}' across sequences")
+            place, channel = place.select(axis, 0), channel.select(axis, 0)
+        width = place.shape[-1] if place.dim() and axis != labels.dim() - 1 else 1
+        if width % self.size == 0 and width:
+            place, channel = place.reshape(-1, self.size), channel.reshape(-1, self.size)
+            whole = bool(((channel == self.channel_codes) | (channel == 0)).all())
+            if not whole or not bool((place == place[:, :1]).all()):
+                raise Untraceable(f"update uses '{name}' across channels")
+            place = place[:, 0]
+        else:
+            if bool(channel.any()):
+                raise Untraceable(f"update uses '{name}' across channels")
+            rows = place.reshape(-1, width)
+            if not bool((rows == rows[:, :1]).all()):
+                raise Untraceable(f"update uses '{name}', which is not elementwise")
+            place = rows[:, 0]
+        return Blocks([self.entries[k] for k in place.tolist()], axis)
+
+    def _write(self, tensor: Tensor, blocks: Blocks) -> None:
+        """Fill a tensor, which may be a view, with blocks."""
+        self._keep(tensor)
+        storage = _storage(tensor)
+        if storage not in self.labels:
+            self.labels[storage] = torch.zeros(tensor.untyped_storage().nbytes() // tensor.itemsize, dtype=torch.int64)
+        labels = self.labels[storage].as_strided(tensor.size(), tensor.stride(), tensor.storage_offset())
+        if not labels.numel():
+            return
+        lead = list(tensor.shape)
+        if blocks.axis is not None:
+            lead.pop(blocks.axis)
+        last_is_rows = blocks.axis == tensor.dim() - 1
+        width = lead[-1] if lead and not last_is_rows else 1
+        places = torch.tensor([self._place(entry) for entry in blocks.entries]) * self.span
+        if width % self.size == 0:
+            filled = (places[:, None] + self.channel_codes).reshape(lead)
+        else:
+            filled = places[:, None].expand(-1, width).reshape(lead)
+        if blocks.axis is not None:
+            codes = self.row_codes.view(-1, *[1] * (tensor.dim() - 1 - blocks.axis))
+            filled = filled.unsqueeze(blocks.axis) + codes
+        labels.copy_(filled)
+
+    def lanes(self, tensor: Tensor, name: str) -> list[Scalar]:
+        """The values of a tensor, lane by lane."""
+        return [entry.value for entry in self._read([tensor], name, tensor.shape)[0].entries]
+
+    # ---- operators
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        schema, kwargs = func._schema, kwargs or {}
+        space, _, name = schema.name.partition("::")
+        named = dict(zip((a.name for a in schema.arguments), args, strict=False)) | kwargs
+        in_place = name.endswith("_") and not name.endswith("__")
+        base = name[:-1] if in_place else name
+        if space != "aten" or (schema.is_mutable and not in_place):
+            raise Untraceable(f"update uses '{func}'" + (" with out" if "out" in named else ""))
+        if name in ABOUT:
+            return func(*args, **kwargs)
+        if in_place:
+            whose = self.owned.get(_storage(args[0]))
+            if whose is not None:
+                raise Untraceable(f"update changes {whose} in place, by '{name}'")
+        if name == "lift_fresh":
+            return self._made(func(*args, **kwargs), name)
+        if func._overloadname == "dtype":
+            raise Untraceable(f"update uses '{name}' of another type")
+        if func.is_view or name in VIEWS:
+            return func(*args, **kwargs)
+        if base in CONSTANT and not isinstance(named.get("value"), Tensor):
+            return self._made(func(*args, **kwargs), name)
+        if base in EMPTY:
+            result = func(*args, **kwargs)
+            self._keep(result)
+            self.labels[_storage(result)] = torch.full(
+                (result.untyped_storage().nbytes() // result.itemsize,), self._place(Entry(math.nan)) * self.span
+            )
+            return result
+        if base == "_to_copy" and kwargs.get("dtype") == torch.bool:
+            return self._elementwise(func, args, kwargs, named, "_to_bool")
+        if base in MOVES or base == "fill":
+            return self._moved(func, args, kwargs, name, base)
+        if base in ("sum", "mean"):
+            return self._summed(func, args, kwargs, named, base)
+        if base not in RULES:
+            if name == "_local_scalar_dense":
+                raise Untraceable("update reads a number out of a tensor")
+            raise Untraceable(f"update uses '{name}', which has no scalar code here")
+        return self._elementwise(func, args, kwargs, named, base)
+
+    def _made(self, result: Tensor, name: str) -> Tensor:
+        """A tensor of one number that is known now."""
+        if not result.numel():
+            raise Untraceable(f"update uses '{name}' of no number")
+        number = result.flatten()[0]
+        if result.numel() > 1 and not bool(((result == number) | (result != result)).all()):
+            raise Untraceable(f"update uses '{name}' of {result.numel()} numbers")
+        if result.is_complex():
+            raise Untraceable(f"update uses '{name}' of complex numbers")
+        if result.dim():
+            self._check(result, name)
+        place = self._place(Entry(float(number))) * self.span
+        storage = _storage(result)
+        self._keep(result)
+        if storage not in self.labels:
+            self.labels[storage] = torch.zeros(result.untyped_storage().nbytes() // result.itemsize, dtype=torch.int64)
+        self.labels[storage].as_strided(result.size(), result.stride(), result.storage_offset()).fill_(place)
+        return result
+
+    def _check(self, result: Tensor, name: str) -> None:
+        if result.dtype not in (torch.float32, torch.bool):
+            raise Untraceable(f"update uses '{name}', which gives numbers of {result.dtype}")
+
+    def _moved(self, func: Any, args: Any, kwargs: Any, name: str, base: str) -> Tensor:
+        """An operator that moves numbers: the same is done to their labels."""
+        source = args[1] if base in ("copy", "fill") else args[0]
+        if base in ("copy", "fill") and args[0].dtype == torch.bool != getattr(source, "dtype", None):
+            raise Untraceable(f"update uses '{name}' of numbers as conditions")
+        zero = self._place(Entry(0.0)) * self.span
+        given = {k: v for k, v in kwargs.items() if k not in PLACING}
+        if base == "constant_pad_nd" and (args[2:] or (0,))[0] != 0:
+            raise Untraceable("update uses 'constant_pad_nd' with a value")
+
+        def labels(value: Any) -> Any:
+            if isinstance(value, (list, tuple)):
+                return [labels(v) for v in value]
+            return self._labels(value, name) - zero if isinstance(value, Tensor) else value  # what is filled in is 0
+
+        if base in ("copy", "fill", "_to_copy", "clone", "contiguous"):
+            moved = labels(source).expand(args[0].shape)
+        else:
+            moved = func(*labels(args), **given)
+        result = func(*args, **kwargs)
+        self._check(result, name)
+        self._keep(result)
+        storage = _storage(result)
+        if storage not in self.labels:
+            self.labels[storage] = torch.zeros(result.untyped_storage().nbytes() // result.itemsize, dtype=torch.int64)
+        self.labels[storage].as_strided(result.size(), result.stride(), result.storage_offset()).copy_(moved + zero)
+        return result
+
+    def _elementwise(self, func: Any, args: Any, kwargs: Any, named: dict[str, Any], base: str) -> Any:
+        formula, takes = RULES[base], _parameters(base)
+        result = func(*args, **kwargs)
+        results = result if isinstance(result, (tuple, list)) else (result,)
+        shape = results[0].shape
+        operands: dict[str, Any] = {}
+        given: dict[str, Tensor] = {}
+        for argument in func._schema.arguments:
+            if argument.name not in named:
+                continue
+            value = named[argument.name]
+            if argument.name in takes:
+                if isinstance(value, Tensor):
+                    given[argument.name] = value
+                elif isinstance(value, complex):
+                    raise Untraceable(f"update uses '{base}' of complex numbers")
+                else:
+                    operands[argument.name] = value
+            elif argument.name not in PLACING and value != argument.default_value:
+                raise Untraceable(f"update uses '{base}' with {argument.name}={value!r}")
+        for one in results:
+            self._check(one, base)
+        boolean = results[0].dtype == torch.bool
+        blocks = self._read(list(given.values()), base, shape)
+        axis = blocks[0].axis
+        made: list[list[Entry]] = [[] for _ in results]
+        for lane in zip(*(some.entries for some in blocks), strict=True):
+            entries = dict(zip(given, lane, strict=True))
+            summed = max(entry.summed for entry in entries.values())
+            if summed and (axis is not None or (summed == 2 and results[0].numel() > 1)):
+                raise Untraceable(f"the gradient of update uses '{base}' on a sum")
+            values = formula(**{key: entry.value for key, entry in entries.items()}, **operands)
+            for some, value in zip(made, values if isinstance(values, tuple) else (values,), strict=True):
+                if boolean and base == "add":
+                    value = op("ne", value, 0.0)
+                some.append(Entry(value if isinstance(value, Value) else float(value), summed))
+        for one, some in zip(results, made, strict=True):
+            self._write(one, Blocks(some, axis))
+        return result
+
+    def _summed(self, func: Any, args: Any, kwargs: Any, named: dict[str, Any], name: str) -> Tensor:
+        """A sum or mean over channels; in a gradient also one over rows, which is left to the end."""
+        x = named["self"]
+        given = named.get("dim")
+        given = range(x.dim()) if given is None or given == [] else [given] if isinstance(given, int) else given
+        axes = {d % x.dim() for d in given} if x.dim() else set()
+        result = func(*args, **kwargs)
+        self._check(result, name)
+        (blocks,) = self._read([x], name, x.shape)
+        axis = blocks.axis
+        over_rows = axis in axes
+        features = {d for d in axes if d != axis and x.shape[d] > 1}
+        entries = blocks.entries
+        if over_rows and not self.back:
+            raise Untraceable(f"update uses '{name}' over sequences")
+        summed = max(entry.summed for entry in entries)
+        last = x.dim() - 1
+        wide = bool(features) and last in features
+        if features and features != {last} and not (len(entries) == 1 or x.shape[last] == self.size):
+            raise Untraceable(f"update uses '{name}' over more than channels")
+        if features:
+            lead = [n for d, n in enumerate(x.shape) if d not in (axis, last)]
+            if any(n > 1 for n in lead) and not features >= {d for d in range(x.dim()) if d != axis and x.shape[d] > 1}:
+                raise Untraceable(f"update uses '{name}' over some of several axes")
+            total = entries[0].value
+            for entry in entries[1:]:
+                total = op("add", total, entry.value)
+            if wide and not over_rows and not summed:
+                if axis is None:
+                    raise Untraceable(f"update uses '{name}' on what has no sequences")
+                if not isinstance(total, Value):
+                    total = total * self.size
+                else:
+                    total = self.graph.value("rowsum", total)
+                total = op("div", total, float(len(entries) * self.size)) if name == "mean" else total
+            elif name == "mean":
+                raise Untraceable("the gradient of update uses 'mean'")
+            level = 2 if wide and (over_rows or summed) else 1 if over_rows else summed
+            entries = [Entry(total, level)]
+        elif over_rows:
+            if name == "mean":
+                raise Untraceable("the gradient of update uses 'mean'")
+            single = result.numel() == 1
+            if single:  # a row's number, spread over its channels: summed over them, it is itself
+                entries = [Entry(op("div", entry.value, float(self.size)), 2) for entry in entries]
+            else:
+                entries = [Entry(entry.value, max(1, entry.summed)) for entry in entries]
+        rows = None
+        if axis is not None and not over_rows:
+            keep = bool(named.get("keepdim", False))
+            rows = axis if keep else axis - sum(1 for d in axes if d < axis)
+        self._write(result, Blocks(entries, rows))
         return result
 
 
-def _program(function: Any, examples: list[Tensor], shape: tuple[int, ...]) -> Program:
-    """The scalar program of a function of equal-shaped tensors. Raises: Untraceable."""
-    from torch._decomp import core_aten_decompositions, get_decompositions  # these take seconds to import
-    from torch.fx.experimental.proxy_tensor import make_fx
-
-    table: Any = core_aten_decompositions()
-    table.update(get_decompositions([getattr(torch.ops.aten, name) for name in SIMPLER]))
-    try:
-        graph = make_fx(function, table)(*examples)
-        if any(map(_in_place, graph.graph.nodes)):  # making it functional takes seconds
-            graph = make_fx(torch.func.functionalize(function), table)(*examples)
-    except Untraceable:
-        raise
-    except Exception as cause:
-        raise Untraceable(f"tracing the update failed: {type(cause).__name__}: {str(cause).splitlines()[0]}") from cause
-    values: dict[Node, Any] = {}
-    ops: list[Op] = []
-    known: dict[Op, Ref] = {}
-    inputs = 0
-    outputs: tuple[Ref | float, ...] = ()
-
-    def value_of(found: Op | Ref | float) -> Ref | float:
-        if not isinstance(found, Op):
-            return found
-        if found not in known:
-            known[found] = Ref(len(examples) + len(ops))
-            ops.append(found)
-        return known[found]
-
-    for node in graph.graph.nodes:
-        if node.op == "placeholder":
-            values[node] = (Ref(inputs),)
-            inputs += 1
-        elif node.op == "get_attr":
-            values[node] = (_constant(getattr(graph, str(node.target))),)
-        elif node.op == "output":
-            outputs = tuple(_lanes(argument, values)[0] for argument in node.args[0])
-        else:
-            values[node] = _translate(node, values, shape[1], value_of)
-    return needed(Program(inputs, tuple(ops), outputs))
+def _storage(tensor: Tensor) -> int:
+    return tensor.untyped_storage()._cdata
 
 
-def _in_place(node: Node) -> bool:
-    name = str(node.target).split(".")[1] if "." in str(node.target) else ""
-    return node.op == "call_function" and name.endswith("_") and not name.endswith("__")
-
-
-def _constant(tensor: Tensor) -> float:
-    if tensor.numel() != 1:
-        raise Untraceable("update uses a tensor that is not a declared per-channel parameter")
-    return float(tensor)
-
-
-Lanes = tuple["Ref | float", ...]
-
-
-def _lanes(argument: Any, values: dict[Node, Any]) -> Lanes:
-    if isinstance(argument, Node):
-        return values[argument]
-    if isinstance(argument, (bool, int, float)):
-        return (float(argument),)
-    if argument is None:
-        return (0.0,)  # a gradient that nothing depends on
-    raise Untraceable(f"update uses {argument!r} where a number was expected")
-
-
-def _translate(
-    node: Node, values: dict[Node, Any], size: int, value_of: Callable[[Op | Ref | float], Ref | float]
-) -> Any:
-    """One node of the graph as lanes; a list of such for an operator that gives several tensors."""
-    name = str(node.target).split(".")[1] if "." in str(node.target) else str(node.target)
-    arguments: Any = node.args
-    if name == "<built-in function getitem>" or name == "getitem":
-        return values[arguments[0]][arguments[1]]
-    result: Any = node.meta.get("val")
-    if name in ("split", "split_with_sizes"):
-        sizes = [tuple(part.shape)[-1] for part in result]
-        if _axis(arguments, 2) != 1 or any(part % size for part in sizes):
-            raise Untraceable(f"update uses '{name}' across lanes")
-        rest, parts = values[arguments[0]], []
-        for part in sizes:
-            parts.append(rest[: part // size])
-            rest = rest[part // size :]
-        return parts
-    width = _width(result, size, name)
-    constant = (
-        isinstance(result, Tensor) and not result.dim() and not any(a.op != "get_attr" for a in node.all_input_nodes)
-    )
-    if isinstance(result, Tensor) and result.dtype not in (torch.float32, torch.bool) and not constant:
-        raise Untraceable(f"update uses '{name}' in {str(result.dtype).removeprefix('torch.')}")
-    understood = (*HARMLESS, *CASTS, *UNDERSTOOD.get(name, ()))
-    if ignored := [key for key, value in node.kwargs.items() if key not in understood and value is not None]:
-        raise Untraceable(f"update uses '{name}' with {ignored[0]}")
-    most = POSITIONAL.get(name, 1 if name in UNARY or name in ALIASES else 2 if name in BINARY else None)
-    if most is not None and len(arguments) > most:
-        raise Untraceable(f"update uses '{name}' with {len(arguments)} arguments")
-    lanes = _one(node, ALIASES.get(name, name), arguments, values, size, value_of)
-    if len(lanes) not in (1, width):
-        raise Untraceable(f"update uses '{name}' on {len(lanes)} lanes where {width} were expected")
-    return lanes * width if len(lanes) == 1 else lanes
-
-
-UNDERSTOOD = {"add": ("alpha",), "sub": ("alpha",), "rsub": ("alpha",), "div": ("rounding_mode",),
-              "clamp": ("min", "max"), "round": ("decimals",)}  # keywords that `_one` honours  # fmt: skip
-POSITIONAL = {"bitwise_and": 2, "bitwise_or": 2, "bitwise_xor": 2, "rsub": 3, "where": 3, "clamp": 3, "_to_copy": 1}
-
-
-def _width(result: Any, size: int, name: str) -> int:
-    """How many lanes a tensor has; one number a row is one lane."""
-    shape = tuple(result.shape) if isinstance(result, Tensor) else ()
-    if shape in ((), (1,), (ROWS,), (ROWS, 1)):
-        return 1
-    if len(shape) != 2 or shape[0] != ROWS or shape[1] % size:
-        raise Untraceable(f"update uses '{name}', which is not elementwise")
-    return shape[1] // size
-
-
-def _axis(arguments: Any, place: int) -> int:
-    axis = arguments[place] if len(arguments) > place else 0
-    axis = axis[0] if isinstance(axis, (list, tuple)) and len(axis) == 1 else axis
-    return axis % 2 if isinstance(axis, int) else -1
-
-
-def _one(
-    node: Node, name: str, arguments: Any, values: dict[Node, Any], size: int,
-    value_of: Callable[[Op | Ref | float], Ref | float],
-) -> Lanes:  # fmt: skip
-    def each(operation: str, *operands: Any) -> Lanes:
-        width = max(map(len, operands))
-        spread = [operand * width if len(operand) == 1 else operand for operand in operands]
-        return tuple(value_of(Op(operation, lane)) for lane in zip(*spread, strict=True))
-
-    def lanes(k: int) -> Lanes:
-        return _lanes(arguments[k], values)
-
-    def number(key: str, default: float) -> tuple[float]:
-        value = node.kwargs.get(key, default)
-        if not isinstance(value, (bool, int, float)):
-            raise Untraceable(f"update uses '{name}' with {key} that is not a number")
-        return (float(value),)
-
-    def bound(k: int, key: str, default: float) -> Lanes:
-        value = arguments[k] if len(arguments) > k else node.kwargs.get(key)
-        return (default,) if value is None else _lanes(value, values)
-
-    if name in SAME:
-        return lanes(0)
-    if name == "_to_copy":
-        truth = node.kwargs.get("dtype") is torch.bool and arguments[0].meta["val"].dtype is not torch.bool
-        return each("ne", lanes(0), (0.0,)) if truth else lanes(0)
-    if name in CONSTANT:
-        return (CONSTANT[name],)
-    if name == "copy":
-        return lanes(1)
-    if name in EMPTY:
-        return (0.0,)
-    if name in ("full", "full_like", "fill"):
-        return (float(arguments[1]),)
-    if name == "scalar_tensor":
-        return (float(arguments[0]),)
-    if name in ("add", "sub", "rsub"):
-        alpha = _lanes(arguments[2], values) if len(arguments) > 2 else number("alpha", 1)
-        left, right = (lanes(1), lanes(0)) if name == "rsub" else (lanes(0), lanes(1))
-        return each("add" if name == "add" else "sub", left, right if alpha == (1.0,) else each("mul", right, alpha))
-    if name == "div" and node.kwargs.get("rounding_mode") is not None:
-        if node.kwargs["rounding_mode"] == "floor":
-            return each("floor_divide", lanes(0), lanes(1))
-        return each("trunc", each("div", lanes(0), lanes(1)))
-    if name == "round" and (len(arguments) > 1 or node.kwargs.get("decimals", 0)):
-        raise Untraceable("update uses 'round' with decimals")
-    if name == "where":
-        return each("where", lanes(0), lanes(1), lanes(2))
-    if name == "clamp":
-        low, high = bound(1, "min", -float("inf")), bound(2, "max", float("inf"))
-        found = lanes(0)
-        found = found if low == (-float("inf"),) else each("maximum", found, low)
-        return found if high == (float("inf"),) else each("minimum", found, high)
-    if name in ("sum", "mean"):
-        if _axis(arguments, 1) != 1:
-            raise Untraceable(f"update uses '{name}' over sequences")
-        sums = each("rowsum", lanes(0))
-        total = sums[0]
-        for other in sums[1:]:
-            total = value_of(Op("add", (total, other)))
-        return (total,) if name == "sum" else each("div", (total,), (float(len(sums) * size),))
-    if name == "cat":
-        if _axis(arguments, 1) != 1:
-            raise Untraceable("update joins sequences")
-        return tuple(lane for part in arguments[0] for lane in _lanes(part, values))
-    if name == "slice":
-        first, last = _bounds(arguments, 1, size, name, len(lanes(0)))
-        return lanes(0)[first:last]
-    if name == "slice_scatter":
-        first, last = _bounds(arguments, 2, size, name, len(lanes(0)))
-        return lanes(0)[:first] + lanes(1) + lanes(0)[last:]
-    if name in UNARY:
-        return each(name, lanes(0))
-    if name == "pow" and lanes(1) == (0.5,):  # pow(-inf, 0.5) is inf in C, NaN in torch
-        return each("sqrt", lanes(0))
-    if name in BINARY:
-        return each(name, lanes(0), lanes(1))
-    raise Untraceable(f"update uses '{name}', which has no scalar code here")
-
-
-def _bounds(arguments: Any, place: int, size: int, name: str, width: int) -> tuple[int, int]:
-    """First and last lane of a slice over features."""
-    given: list[Any] = list(arguments[place:])
-    axis, begin, end, step = given + [0, None, None, 1][len(given) :]
-    whole = width * size
-    begin, end = begin or 0, whole if end is None else min(end, whole)
-    begin, end = (v + whole if v < 0 else v for v in (begin, end))
-    if axis == 0 and begin == 0 and end >= ROWS:
-        return 0, width
-    if axis % 2 != 1 or begin % size or end % size or step != 1:
-        raise Untraceable(f"update uses '{name}' across lanes")
-    return begin // size, end // size
+@lru_cache(maxsize=1024)
+def _parameters(base: str) -> frozenset[str]:
+    return frozenset(signature(RULES[base]).parameters)
 
 
 def needed(program: Program) -> Program:
@@ -628,24 +744,24 @@ def needed(program: Program) -> Program:
     def renamed(value: Ref | float) -> Ref | float:
         return Ref(names[value.number]) if isinstance(value, Ref) else value
 
-    for place, op in enumerate(program.ops):
+    for place, step in enumerate(program.ops):
         if program.inputs + place in needed:
             names[program.inputs + place] = program.inputs + len(ops)
-            ops.append(Op(op.name, tuple(map(renamed, op.arguments))))
+            ops.append(Op(step.name, tuple(map(renamed, step.arguments))))
     return Program(program.inputs, tuple(ops), tuple(map(renamed, program.outputs)))
 
 
 def _only_summed(program: Program, gates: int) -> bool:
     """Whether each gx and gh is used in gx + gh and nowhere else."""
     users: dict[int, list[Op]] = {number: [] for number in range(2 * gates)}
-    for op in program.ops:
-        for argument in op.arguments:
+    for step in program.ops:
+        for argument in step.arguments:
             if isinstance(argument, Ref) and argument.number in users:
-                users[argument.number].append(op)
+                users[argument.number].append(step)
     outputs = {value.number for value in program.outputs if isinstance(value, Ref)}
     for k in range(gates):
         sums = {Op("add", (Ref(k), Ref(gates + k))), Op("add", (Ref(gates + k), Ref(k)))}
-        if not all(op in sums for number in (k, gates + k) for op in users[number]):
+        if not all(step in sums for number in (k, gates + k) for step in users[number]):
             return False
     return not outputs & set(range(2 * gates))
 
@@ -657,13 +773,13 @@ def _summed(program: Program, gates: int) -> Program:
     names |= {k: Ref(k - gates) for k in range(2 * gates, program.inputs)}
     inputs = program.inputs - gates
     ops: list[Op] = []
-    for place, op in enumerate(program.ops):
-        pair = frozenset(a.number for a in op.arguments if isinstance(a, Ref))
-        if op.name == "add" and pair in sums:
+    for place, step in enumerate(program.ops):
+        pair = frozenset(a.number for a in step.arguments if isinstance(a, Ref))
+        if step.name == "add" and pair in sums:
             names[program.inputs + place] = sums[pair]
             continue
         names[program.inputs + place] = Ref(inputs + len(ops))
-        ops.append(Op(op.name, tuple(names[a.number] if isinstance(a, Ref) else a for a in op.arguments)))
+        ops.append(Op(step.name, tuple(names[a.number] if isinstance(a, Ref) else a for a in step.arguments)))
     outputs = tuple(names[value.number] if isinstance(value, Ref) else value for value in program.outputs)
     return Program(inputs, tuple(ops), outputs)
 
@@ -671,20 +787,11 @@ def _summed(program: Program, gates: int) -> Program:
 def run(program: Program, values: list[Tensor]) -> list[Tensor]:
     """Interpret a program on tensors: what generated code is checked against."""
     found: list[Any] = list(values)
-    for op in program.ops:
-        arguments = [found[a.number] if isinstance(a, Ref) else a for a in op.arguments]
-        found.append(_INTERPRETED.get(op.name, lambda *a, name=op.name: getattr(torch, name)(*a))(*arguments))
+    for step in program.ops:
+        arguments = [
+            found[a.number] if isinstance(a, Ref) else torch.tensor(a, dtype=values[0].dtype) for a in step.arguments
+        ]
+        result = interpret(step.name, *arguments)
+        found.append(result.to(values[0].dtype))
     outputs = [found[v.number] if isinstance(v, Ref) else torch.full_like(values[0], v) for v in program.outputs]
     return [output.expand_as(values[0]) for output in outputs]
-
-
-def _both(function: Any) -> Any:
-    def on_tensors(*arguments: Any) -> Tensor:
-        return function(*(a if isinstance(a, Tensor) else torch.tensor(a, dtype=torch.float64) for a in arguments))
-
-    return on_tensors
-
-
-_INTERPRETED = {name: _both(getattr(torch, name)) for name in (*UNARY, *BINARY, "where") if name != "floor_divide"}
-_INTERPRETED |= {"floor_divide": lambda x, y: torch.div(torch.as_tensor(x), y, rounding_mode="floor")}
-_INTERPRETED |= {"rowsum": lambda x: x.sum(-1, keepdim=True)}
