@@ -43,12 +43,14 @@ class Where(NamedTuple):
 class Node(NamedTuple):
     """A value with the place of its key, and, for a scalar, as it was written.
 
-    value: a dict or list of nodes, or None, a bool, a number or a string.
+    value: a dict or list of nodes, or None, a bool, a number or a string. replaced: the part of another name that a
+    base had here; the parameters that the two share may be taken over once the parts are known.
     """
 
     value: Any
     where: Where
     text: str = ""
+    replaced: "Node | None" = None
 
     @property
     def plain(self) -> Any:
@@ -339,25 +341,42 @@ def _overrides(words: Sequence[str], mistakes: list[str]) -> Node:
 
 
 def _merged(base: Node, over: Node, top: bool = False, renames: bool = True) -> Node:
-    """`over` laid on `base`. With `renames`, a new `name` of a part drops the parameters of the old one."""
+    """`over` laid on `base`. With `renames`, a part of a new `name` replaces the old one with its parameters."""
     if not top and isinstance(base.value, str) and isinstance(over.value, dict):
         base = as_part(base)
     if not top and isinstance(over.value, str) and isinstance(base.value, dict):
         over = as_part(over)
     if not (isinstance(base.value, dict) and isinstance(over.value, dict)):
         return over
-    items = dict(base.value)
-    names = [part["name"].value for part in (items, over.value) if "name" in part]
-    if renames and not top and len(names) == 2 and names[0] != names[1]:
-        items = {}
+    items, replaced = dict(base.value), base.replaced
+    if renames and not top and _renamed(base, over):
+        items, replaced = {}, base
+    if renames and top and "tracking" in items and _renamed(items.get("data"), over.value.get("data")):
+        items["tracking"] = _without(items["tracking"], "group")  # the runs of another data set are another group
     for key, node in over.value.items():
         items[key] = _merged(items[key], node, renames=renames) if key in items else node
-    return Node(items, over.where)
+    return Node(items, over.where, replaced=replaced)
+
+
+def _renamed(base: Node | None, over: Node | None) -> bool:
+    """Whether two nodes are parts of different names."""
+    names = []
+    for node in (base, over):
+        node = as_part(node) if node is not None and isinstance(node.value, str) else node
+        if node is not None and isinstance(node.value, dict) and "name" in node.value:
+            names.append(node.value["name"].value)
+    return len(names) == 2 and names[0] != names[1]
+
+
+def _without(node: Node, key: str) -> Node:
+    if not isinstance(node.value, dict):
+        return node
+    return node._replace(value={name: item for name, item in node.value.items() if name != key})
 
 
 def as_part(node: Node) -> Node:
-    """`lstm` as the part it is short for, `{name: lstm}`."""
-    return Node({"name": node}, node.where)
+    """`lstm` as the part it is short for, `{name: lstm}`; a part as it is."""
+    return Node({"name": node}, node.where, replaced=node.replaced) if isinstance(node.value, str) else node
 
 
 # Phase 2: resolve

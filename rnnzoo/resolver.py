@@ -7,6 +7,7 @@ means nothing here, so that a stranger's recipe runs no code of its own.
 import contextlib
 import copy
 import inspect
+import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple, get_args, get_origin
@@ -28,6 +29,7 @@ from rnnzoo.schema import (
     takes_list,
 )
 
+log = logging.getLogger("rnnzoo")
 GIVEN_BY = {  # constructor arguments that the house gives, and a recipe cannot
     "cells": frozenset({"input_size", "hidden_size"}),
     "architectures": frozenset({"input_size"}),
@@ -117,7 +119,31 @@ class Resolver:
             known = registry.known(kind)
             self.wrong(self.raw.root._replace(where=Where(self.raw.file)), key, f"missing.\n  Known {kind}: {known}.")
             return {}
-        return self.component(node, key, kind)
+        return self.component(self.of_same_form(node) if kind == "datasets" else node, key, kind)
+
+    def of_same_form(self, node: Node) -> Node:
+        """A data set with what its base said of the form of its data, where the base's data set has the same form."""
+        if node.replaced is None:
+            return node
+        old, new = self.of_same_form(as_part(node.replaced)), as_part(node)
+        try:
+            forms = [registry.load("datasets", part.value["name"].value).form for part in (old, new)]
+            common = self.of_form(forms[0]) if forms[0] == forms[1] else {}
+        except Exception:  # a name or a form that is none is reported where the part is resolved
+            return node
+        kept = {key: value for key, value in old.value.items() if key in common}
+        self.tell_replaced(old, new, "data", kept)
+        return new._replace(value={**kept, **new.value}, replaced=None)
+
+    def tell_replaced(self, old: Node, new: Node, key: str, kept: Mapping[str, Any]) -> None:
+        """Say which of a base's settings went with the part that they were for."""
+        gone = [name for name in old.value if name != "name" and name not in kept and name not in new.value]
+        if gone:
+            names = [as_part(part).value["name"].plain for part in (old, new)]
+            log.warning(
+                "%s: %s: '%s' replaces the base's '%s', whose %s %s not taken over.",
+                self.raw.name, key, names[1], names[0], ", ".join(gone), "is" if len(gone) == 1 else "are",
+            )  # fmt: skip
 
     def model(self, cls: Any, node: Node | None) -> dict[str, Any]:
         given = self.mapping(node, "model")
@@ -171,6 +197,8 @@ class Resolver:
         if named is None:
             return {}
         name, params = named
+        if node.replaced is not None:
+            self.tell_replaced(as_part(node.replaced), node, key, {})
         try:
             cls = registry.load(kind, name.value)
             allowed = self.signature(cls, kind)
@@ -193,10 +221,17 @@ class Resolver:
         form = getattr(cls, "form", None)
         if form not in FORMS:
             raise PluginError(unknown(f"{cls.__name__} has a form that no data has:", str(form), FORMS))
-        own, common = signature(cls), signature(FORMS[form])
+        own, common = signature(cls), self.of_form(form)
         if twice := own.keys() & common.keys():
             raise PluginError(f"{cls.__name__} has parameters that its form {form} has: {', '.join(sorted(twice))}.")
         return {**common, **own}
+
+    @staticmethod
+    def of_form(form: str) -> dict[str, Parameter]:
+        """What a recipe may say of a form of data, whichever data set has it."""
+        from rnnzoo.data.forms import FORMS
+
+        return signature(FORMS[form])
 
     def named(self, node: Node, key: str, known: Callable[[], Iterable[str]]) -> tuple[Node, dict[str, Node]] | None:
         """The name of a part and its parameters, from `lstm` or `{name: lstm, ...}`."""

@@ -1,5 +1,6 @@
 """Recipes: what is read, what is refused and in which words, and what is filled in."""
 
+import contextlib
 import json
 import math
 import re
@@ -327,6 +328,33 @@ def test_a_recipe_replaces_a_bases_part_as_the_command_line_does():
     assert changed["model"]["architecture"] == {"name": "one_way", "cell": {"name": "plain"}, "hidden_size": 8}
     kept = read("base: base.yaml\nmodel: {architecture: {cell: {forget_bias: 0}}}\n")
     assert kept["model"]["architecture"]["cell"] == {"name": "forgetful", "forget_bias": 0}
+
+
+def test_another_data_set_of_the_same_form_keeps_what_the_base_says_of_the_form(tmp_path, caplog):
+    own = tmp_path / "mine.yaml"
+    own.write_text("base: shakespeare_lstm\ndata: {name: text_lines, train: novel.txt, batch_size: 8}\n")
+    resolved = recipe.resolve(recipe.read(own))
+    assert {key: resolved["data"][key] for key in ("name", "unit", "tbptt_steps", "batch_size")} == {
+        "name": "text_lines", "unit": "character", "tbptt_steps": 64, "batch_size": 8,
+    }  # fmt: skip
+    assert resolved["tracking"]["group"] is None and not caplog.messages
+    command_line = recipe.resolve(recipe.read("shakespeare_lstm", ["--data.name=text_lines", "--data.train=novel.txt"]))
+    assert command_line["data"] == resolved["data"] | {"batch_size": 32}
+    own.write_text("base: multi30k_ende\ndata: {name: pair_files, train: train, source: fr, target: it}\n")
+    resolved = recipe.resolve(recipe.read(own))
+    assert resolved["data"]["joint_vocabulary"] and resolved["data"]["unit"] == "subword"
+
+
+def test_what_a_base_said_of_a_part_that_is_replaced_is_not_dropped_in_silence(tmp_path, caplog):
+    own = tmp_path / "mine.yaml"
+    own.write_text("base: mnist_rows\ndata: {name: adding, batch_size: 8}\ntask: regression\n")
+    resolved = recipe.resolve(recipe.read(own))
+    assert resolved["data"]["name"] == "adding"
+    own.write_text("base: multi30k_ende\ndata: toy_reviews\ntask: sentiment\nmodel: {architecture: lstm}\n")
+    with contextlib.suppress(RecipeError):
+        recipe.resolve(recipe.read(own))
+    assert any("'toy_reviews' replaces the base's 'multi30k'" in m and "joint_vocabulary" in m for m in caplog.messages)
+    assert any("'sentiment' replaces the base's 'translation'" in m and "beam" in m for m in caplog.messages)
 
 
 def test_a_bare_name_gains_parameters_from_an_override():
