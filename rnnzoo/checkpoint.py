@@ -181,6 +181,12 @@ def load(folder: Path) -> Checkpoint:
 
 def apply(model: nn.Module, checkpoint: Checkpoint) -> None:
     """Load the weights into a model that has exactly these tensors. Raises: RunError telling both sides."""
+    check_fit(model, checkpoint)
+    model.load_state_dict(checkpoint.weights, strict=True)
+
+
+def check_fit(model: nn.Module, checkpoint: Checkpoint) -> None:
+    """Compare names and shapes with those of a model, which may be on the meta device. Raises: RunError."""
     own, given = model.state_dict(), checkpoint.weights
     shapes = {name: (tuple(given[name].shape), tuple(own[name].shape)) for name in own if name in given}
     wrong = {
@@ -202,7 +208,6 @@ def apply(model: nn.Module, checkpoint: Checkpoint) -> None:
             + "".join(f"  {what}: {_some(items)}.\n" for what, items in wrong.items() if items)
             + "  Build the model with the settings that the checkpoint was trained with."
         )
-    model.load_state_dict(given, strict=True)
 
 
 def follow(pointer: Path) -> Path:

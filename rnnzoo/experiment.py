@@ -34,7 +34,8 @@ from rnnzoo.model import SequenceModel
 from rnnzoo.module import ZooModule
 from rnnzoo.options import CALLBACKS
 from rnnzoo.schema import part_kind, signature
-from rnnzoo.system.redaction import redact
+from rnnzoo.system.redaction import marked, redact
+from rnnzoo.tasks.base import Task
 from rnnzoo.vectors.start import start_from
 
 REMARKS = (  # of Lightning, that say nothing of a run of ours
@@ -43,6 +44,9 @@ REMARKS = (  # of Lightning, that say nothing of a run of ours
     ".*sync_dist=True.*",
     ".*LeafSpec.*",
 )
+
+
+MACHINE = ("accelerator", "devices", "num_nodes", "strategy")  # of a trainer: what this machine has, not the run's
 
 
 # -- parts ----------------------------------------------------------------------------------------------------------
@@ -75,13 +79,65 @@ def make_module(recipe: Mapping[str, Any], spec: DataSpec) -> ZooModule:
 
     Raises: RecipeError if the parts do not fit each other.
     """
+    return ZooModule(*_network(recipe, spec), recipe["optimizer"], recipe["schedule"])
+
+
+def _network(recipe: Mapping[str, Any], spec: DataSpec) -> tuple[SequenceModel, Task]:
     try:
         task = registry.load("tasks", recipe["task"]["name"])(spec, **parameters(recipe["task"]))
         model = SequenceModel(spec, task, **recipe["model"])
     except (ValueError, TypeError, RuntimeError, MemoryError) as error:  # torch's word for no memory is RuntimeError
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise RecipeError(f"{recipe['name']}: the model cannot be built: {first}") from error
-    return ZooModule(model, task, recipe["optimizer"], recipe["schedule"])
+    return model, task
+
+
+def restore(kept: checkpoint.Checkpoint, recipe: Mapping[str, Any], spec: DataSpec) -> ZooModule:
+    """The module of a checkpoint, with its weights. It takes memory only once names and shapes are known to agree.
+
+    Raises: RunError, RecipeError.
+    """
+    try:
+        with torch.device("meta"), _at_most(10 * len(kept.weights) + 1000):
+            _check_fit(recipe, spec, kept)
+        module = make_module(recipe, spec)
+    except (KeyError, AttributeError, IndexError, TypeError, ValueError, RecursionError) as error:
+        raise RunError(f"the checkpoint's model cannot be built: {type(error).__name__}: {error}.") from error
+    checkpoint.apply(module.model, kept)
+    return module
+
+
+def _check_fit(recipe: Mapping[str, Any], spec: DataSpec, kept: checkpoint.Checkpoint) -> None:
+    """Raises: RunError, RecipeError."""
+    try:
+        model = _network(recipe, spec)[0]
+    except RecipeError as error:
+        if "meta tensor" not in str(error):  # a part that looks at its numbers when it is built can be checked later
+            raise
+    else:
+        checkpoint.check_fit(model, kept)
+
+
+@contextmanager
+def _at_most(count: int) -> Iterator[None]:
+    """Refuse to build a network of more parts than its weights can belong to. Raises: RunError."""
+    built = 0
+
+    def built_one(*_: Any) -> None:
+        nonlocal built
+        built += 1
+        if built > count:
+            raise RunError("the checkpoint's recipe builds more layers than the checkpoint has weights for.")
+
+    hooks = [
+        torch.nn.modules.module.register_module_parameter_registration_hook(built_one),
+        torch.nn.modules.module.register_module_module_registration_hook(built_one),
+    ]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def start(recipe: Mapping[str, Any], data: ZooData) -> tuple[ZooModule, dict[str, Any]]:
@@ -177,7 +233,7 @@ def _train(
     recipe: dict[str, Any], run: runs.Run, module: ZooModule, data: ZooData, loggers: list[Any], known: dict[str, Any]
 ) -> dict[str, Any]:
     monitor, mode = module.monitor
-    meta = {"recipe": recipe, "parts": used_parts(recipe), "versions": versions(recipe)}
+    meta = {"recipe": redact(recipe), "parts": used_parts(recipe), "versions": versions(recipe)}
     checkpoints = Checkpoints(run.checkpoints, meta, data.spec.to_json(), monitor, mode)  # type: ignore[arg-type]
     throughput = Throughput()
     callbacks: list[Callback] = [Finite(), checkpoints, throughput]
@@ -260,8 +316,9 @@ def evaluate(
     """The loss and metrics of a run's best checkpoint on the "dev" or "test" part of its data.
 
     overrides: keys of the recipe's `trainer` and `data` to set otherwise, but for what the model was built for, such as
-    the vocabulary's size. dynamic: a language model also goes on
-    learning from the part, on the CPU, at a rate chosen on dev (see `rnnzoo.dynamic`); these are numbers of their own.
+    the vocabulary's size; on which devices it runs is theirs to say, not the run's. dynamic: a language model also
+    goes on learning from the part, on the CPU, at a rate chosen on dev (see `rnnzoo.dynamic`); these are numbers of
+    their own.
     Raises: RecipeError, RunError, DataError.
     """
     kept = checkpoint.load(checkpoint.locate(runs.find(run)))
@@ -274,11 +331,17 @@ def evaluate(
                 f"command line: data.{key}: the model was built for it, and it cannot be changed after training.\n"
                 f"  Free to change: where the data are, and {', '.join(sorted(form.free & signature(form).keys()))}."
             )
+    here = {key: value for key, value in recipe["trainer"].items() if key not in MACHINE}
+    recipe = recipe | {"trainer": here}
     recipe = recipe | {key: recipe[key] | dict(given) for key, given in (overrides or {}).items()}
+    if hidden := [f"data.{key}" for key in marked(recipe["data"])]:
+        raise RecipeError(
+            f"{recipe['name']}: {hidden[0]}: a secret was taken out of it when the run was kept.\n"
+            f"  Give it again: --{hidden[0]} VALUE"
+        )
     recipe = recipes.resolve(recipes.of(recipe, recipe["name"]))
     data = make_data(recipe, spec)
-    module = make_module(recipe, spec)
-    checkpoint.apply(module.model, kept)
+    module = restore(kept, recipe, spec)
     with quiet(), choose.forced(recipe["engine"]):
         trainer = make_trainer(recipe, callbacks=[Progress()] if recipe["trainer"]["enable_progress_bar"] else [])
         look = trainer.test if part == "test" else trainer.validate

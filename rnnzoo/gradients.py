@@ -51,8 +51,7 @@ def of_run(run: str | Path) -> list[float]:
     """
     kept = checkpoint.load(checkpoint.locate(runs.find(run)))
     recipe, spec = experiment.origin(kept)
-    data, module = experiment.make_data(recipe, spec), experiment.make_module(recipe, spec)
-    checkpoint.apply(module.model, kept)
+    data, module = experiment.make_data(recipe, spec), experiment.restore(kept, recipe, spec)
     model = module.model.eval()
     torch.manual_seed(recipe["seed"])
     sums, counts, seen = torch.zeros(0), torch.zeros(0), 0

@@ -15,7 +15,7 @@ from rnnzoo.batch import UNK
 from rnnzoo.data.batching import BucketBatches
 from rnnzoo.data.forms import FORMS
 from rnnzoo.errors import DataError, RunError, ZooError, unknown
-from rnnzoo.experiment import make_module, origin
+from rnnzoo.experiment import make_module, origin, restore
 from rnnzoo.tasks.continuation import Continuation, continued
 from rnnzoo.tasks.next_word import NextWord
 
@@ -39,12 +39,11 @@ class Predictor:
             raise RunError(
                 unknown("the checkpoint's data have a form that this rnnzoo does not know:", self.spec.form, FORMS)
             )
+        module = restore(kept, self.recipe, self.spec)
         try:
-            module = make_module(self.recipe, self.spec)
             self.form = FORMS[self.spec.form].from_spec(self.spec)
         except (KeyError, AttributeError, IndexError, TypeError, ValueError) as error:  # JSON may hold anything
             raise RunError(f"the checkpoint's model cannot be built: {type(error).__name__}: {error}.") from error
-        checkpoint.apply(module.model, kept)
         self.model, self.task, self.device = module.model.eval().to(device), module.task, device
 
     @torch.inference_mode()

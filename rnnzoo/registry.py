@@ -25,6 +25,8 @@ KINDS = {
 }
 SINGULAR = {kind: kind.removesuffix("s") for kind in KINDS}
 HOUSE = "rnnzoo"
+DISTRIBUTION = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9])?")  # a name, as PEP 508 has it
+VERSION = re.compile(r"[0-9][A-Za-z0-9.!+_-]{0,60}")  # as PEP 440 has it, or nearly
 IN_PROCESS = "this process"
 
 
@@ -159,7 +161,9 @@ def require(parts: Iterable[Mapping[str, str]]) -> None:
         kind, name, owner, version = (part[key] for key in ("kind", "name", "distribution", "version"))
         if any(entry.name == name.rpartition(":")[2] for entry in entries(kind)):
             continue
-        whose, remedy = f"of {owner} {version}", f"pip install {owner}=={version}"
+        whose, remedy = f"of {owner} {version}", "the package that has it"
+        if DISTRIBUTION.fullmatch(owner) and VERSION.fullmatch(version):  # nothing else goes onto a command line
+            remedy = f"pip install {owner}=={version}"
         if owner == IN_PROCESS:
             whose, remedy = "registered by the program", f"rnnzoo.register('{SINGULAR[kind_of(kind)]}', '{name}', ...)"
         kept_out = os.environ.get("RNNZOO_PLUGINS")

@@ -17,7 +17,8 @@ SECRET_WORDS = {  # as the last word of a key
 }  # fmt: skip
 KEY_WORDS = {"access", "account", "api", "auth", "private", "secret", "signing"}  # before "key"
 TEXT_TOKENS = {  # before "token": a word of text
-    "bos", "cls", "end", "eos", "mask", "next", "pad", "sep", "start", "unk",
+    "blank", "bos", "cls", "end", "eos", "eot", "first", "go", "last", "line", "mask", "new", "next", "pad", "padding",
+    "sep", "separator", "sos", "special", "start", "sub", "unk", "unknown", "word",
 }  # fmt: skip
 QUERY_WORDS = SECRET_WORDS | {"code", "key", "token"}  # as the last word of a name in an address's query
 USER_INFO = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)[^/?#\s]*@")
