@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import platform
 import signal
-import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,18 +15,21 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from torch.multiprocessing import ProcessRaisedException
 
 from rnnzoo import __version__, checkpoint, provenance, registry, report, runs, show, tracking
 from rnnzoo import recipe as recipes
 from rnnzoo.batch import DataSpec
 from rnnzoo.callbacks.checkpoints import Checkpoints
 from rnnzoo.callbacks.finite import Finite
+from rnnzoo.callbacks.memory import BatchSize, ran_out
+from rnnzoo.callbacks.outcome import Outcome
 from rnnzoo.callbacks.progress import Progress
 from rnnzoo.callbacks.throughput import Throughput
 from rnnzoo.data.datamodule import ZooData
 from rnnzoo.data.forms import FORMS
 from rnnzoo.dynamic import DynamicEvaluation
-from rnnzoo.engine import capability, choose, recurrence
+from rnnzoo.engine import capability, choose
 from rnnzoo.engine.memory import keep_memory
 from rnnzoo.errors import RecipeError, RunError
 from rnnzoo.model import SequenceModel
@@ -236,7 +238,8 @@ def _train(
     meta = {"recipe": redact(recipe), "parts": used_parts(recipe), "versions": versions(recipe)}
     checkpoints = Checkpoints(run.checkpoints, meta, data.spec.to_json(), monitor, mode)  # type: ignore[arg-type]
     throughput = Throughput()
-    callbacks: list[Callback] = [Finite(), checkpoints, throughput]
+    outcome = Outcome(run.path / "outcome.json", throughput)
+    callbacks: list[Callback] = [Finite(), checkpoints, throughput, outcome, BatchSize()]
     callbacks += [CALLBACKS[name](monitor, mode, **given) for name, given in recipe["callbacks"].items()]
     if recipe["trainer"]["enable_progress_bar"]:
         callbacks.append(Progress())
@@ -245,20 +248,18 @@ def _train(
     if run.writer:
         report.show_header(known, recipe, run.path)
     keep_memory()
-    began, cpu_began = time.perf_counter(), time.process_time()
     try:
         _go_on(trainer, lambda: trainer.fit(module, data))
     except KeyboardInterrupt:
         raise KeyboardInterrupt(_stopped(trainer, checkpoints, run)) from None
-    seconds, cpu_seconds = time.perf_counter() - began, _summed(trainer, time.process_time() - cpu_began)
-    trained = recurrence.report(module)
+    facts = outcome.facts()
     metrics: dict[str, float] = {}
-    best: dict[str, Any] = {"monitor": monitor, "mode": mode, "score": checkpoints.best_score, "epoch": None}
-    if checkpoints.best_path is not None:
-        kept = checkpoint.load(checkpoints.best_path)
+    best: dict[str, Any] = {"monitor": monitor, "mode": mode, "score": None, "epoch": None}
+    if (run.checkpoints / "best").exists():  # whichever process wrote it
+        kept = checkpoint.load(checkpoint.follow(run.checkpoints / "best"))
         checkpoint.apply(module.model, kept)
         metrics |= runs.scores({name: v for name, v in kept.meta["metrics"].items() if name.startswith("val/")})
-        best["epoch"] = kept.meta["epoch"]
+        best |= {"score": kept.meta["metrics"][monitor], "epoch": kept.meta["epoch"]}
     if "test" in data.sizes:
         try:
             _go_on(trainer, lambda: trainer.test(module, data, verbose=False))
@@ -271,12 +272,7 @@ def _train(
     return {
         "metrics": dict(sorted(metrics.items())),
         "best": best,
-        "train_seconds": round(seconds, 3),
-        "cpu_seconds": round(cpu_seconds, 3),
-        "steps": trainer.global_step,
-        "epochs": trainer.fit_loop.epoch_progress.current.completed,
-        "engine": trained,
-        "throughput": throughput.summary(),
+        **facts,
     }
 
 
@@ -343,7 +339,9 @@ def evaluate(
     data = make_data(recipe, spec)
     module = restore(kept, recipe, spec)
     with quiet(), choose.forced(recipe["engine"]):
-        trainer = make_trainer(recipe, callbacks=[Progress()] if recipe["trainer"]["enable_progress_bar"] else [])
+        trainer = make_trainer(
+            recipe, callbacks=[BatchSize(), *([Progress()] if recipe["trainer"]["enable_progress_bar"] else [])]
+        )
         look = trainer.test if part == "test" else trainer.validate
         _go_on(trainer, lambda: look(module, data, verbose=False))
         metrics = {name: float(value) for name, value in sorted(trainer.callback_metrics.items())}
@@ -374,7 +372,7 @@ def origin(kept: checkpoint.Checkpoint) -> tuple[dict[str, Any], DataSpec]:
 def _go_on(trainer: pl.Trainer, work: Any) -> None:
     """Do a part of the run; Ctrl-C, which Lightning turns into an exit and then ignores, is KeyboardInterrupt again.
 
-    Raises: RunError if another process of the run is gone.
+    Raises: RunError if another process of the run is gone, or memory ran out.
     """
     handler = signal.getsignal(signal.SIGINT)
     try:
@@ -384,7 +382,15 @@ def _go_on(trainer: pl.Trainer, work: Any) -> None:
             signal.signal(signal.SIGINT, handler)
             raise KeyboardInterrupt from None
         raise
-    except RuntimeError as error:
+    except ProcessRaisedException as error:  # of a process of the Trainer's own, with its traceback as text
+        _, ours, message = str(error).rpartition("rnnzoo.errors.")
+        if ours:
+            raise RunError(message.partition(": ")[2].strip()) from error
+        raise
+    except (RuntimeError, MemoryError) as error:
+        size = next((c for c in trainer.callbacks if isinstance(c, BatchSize)), BatchSize())  # type: ignore[attr-defined]
+        if ran_out(error):
+            raise size.error(error) from error
         lost = isinstance(error, getattr(torch.distributed, "DistError", ())) or "gloo" in str(error)
         if lost and trainer.world_size > 1:
             raise RunError("another process of the run has stopped; what it said stands above.") from error
@@ -469,10 +475,3 @@ def _facts(recipe: Mapping[str, Any], module: ZooModule, data: ZooData) -> dict[
             "notes": data.notes,
         },
     }
-
-
-def _summed(trainer: pl.Trainer, seconds: float) -> float:
-    """The total over all processes of the run."""
-    if trainer.world_size == 1:
-        return seconds
-    return float(trainer.strategy.reduce(torch.tensor(seconds, device=trainer.strategy.root_device), reduce_op="sum"))

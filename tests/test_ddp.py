@@ -207,3 +207,30 @@ def test_a_mistake_of_one_process_is_told_once_and_ends_both(tmp_path, monkeypat
     assert done.returncode != 0 and done.stderr.count("this process has a bad row.") == 1
     assert "Traceback" not in done.stderr
     assert runs.read("run")["summary"]["status"] in ("failed", "interrupted")
+
+
+@pytest.mark.parametrize("strategy", ["ddp_spawn", "ddp_notebook"])
+def test_processes_of_the_trainers_own_test_the_best_checkpoint_and_leave_the_facts(strategy, tmp_path):
+    """The rate is so high that the last checkpoint is not the best."""
+    options = ["--data.examples=60", "--data.batch_size=8", "--trainer.max_epochs=5", "--optimizer.lr=0.3"]
+    options += ["--schedule.name=constant", "--trainer.accelerator=cpu", "--trainer.enable_progress_bar=false"]
+    two = ["--trainer.devices=2", f"--trainer.strategy={strategy}", "--run_dir", tmp_path / "run"]
+    ran("fit", "toy_tags", *options, *two)
+    summary = runs.read(tmp_path / "run")["summary"]
+    best, newest = (checkpoint.follow(tmp_path / "run" / "checkpoints" / name) for name in ("best", "last"))
+    assert summary["best"]["score"] == checkpoint.load(best).meta["metrics"]["val/accuracy"] and best != newest
+    assert summary["steps"] > 0 and summary["epochs"] == 5 and summary["metrics"]["best/accuracy"] > 0
+    assert summary["engine"] and summary["throughput"]["tokens_per_second"] > 0 and summary["train_seconds"] > 0
+    assert not (tmp_path / "run" / "outcome.json").exists()
+    alone = ("--trainer.devices", 1, "--trainer.strategy", "auto")
+    wanted = {name: value for name, value in summary["metrics"].items() if name.startswith("test/")}
+    same(json.loads(ran("test", tmp_path / "run", "--json", *alone)), wanted)
+
+
+def test_a_training_that_breaks_in_a_process_of_the_trainers_own_is_one_message(tmp_path):
+    options = ["--data.examples=40", "--trainer.accelerator=cpu", "--trainer.enable_progress_bar=false"]
+    options += ["--optimizer.lr=3e38", "--trainer.devices=2", "--trainer.strategy=ddp_spawn", "--run_dir", "run"]
+    done = rnnzoo("fit", "quickstart", *options)
+    assert done.returncode == 2 and "Traceback" not in done.stderr, done.stderr[-3000:]
+    assert done.stderr.count("training broke at step") == 1
+    assert runs.read(tmp_path / "run")["summary"]["status"] == "failed"

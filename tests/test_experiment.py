@@ -314,3 +314,26 @@ def test_a_trainer_without_a_last_step_is_told_what_to_give():
     trainer = Trainer(max_epochs=-1, logger=False, enable_checkpointing=False, accelerator="cpu", barebones=False)
     with pytest.raises(RecipeError, match="Give the Trainer max_epochs or max_steps"):
         trainer.fit(module, data)
+
+
+class Hungry(torch.nn.Module):
+    """A head for which there is no memory: what torch says on a CPU."""
+
+    def forward(self, x):
+        return torch.empty(2**50)
+
+
+def test_where_memory_runs_out_the_size_of_the_batch_is_told(monkeypatch):
+    make = experiment.make_module
+
+    def hungry(*args):
+        module = make(*args)
+        module.model.head = Hungry()
+        return module
+
+    monkeypatch.setattr(experiment, "make_module", hungry)
+    with pytest.raises(
+        RunError, match=r"out of memory in training, step 0: a batch of \d+ sequences, .* \d+ steps"
+    ) as told:
+        fit("--data.batch_size=5")
+    assert len(str(told.value).splitlines()) <= 5

@@ -578,7 +578,7 @@ def test_callbacks_are_built_from_their_settings_and_the_tasks_metric():
     found = resolved(HEAD + "callbacks: {early_stopping: {patience: 2}, ema: {decay: 0.5}, lr_monitor:}\n")
     stop, ema, rates = (CALLBACKS[name]("val/f1", "max", **given) for name, given in found["callbacks"].items())
     assert (stop.monitor, stop.mode, stop.patience, ema.decay) == ("val/f1", "max", 2, 0.5)
-    assert rates.logging_interval == "step"
+    assert rates.interval == "step"
     swa = resolved(HEAD + "callbacks: {swa: {lr: 0.1}}\n")["callbacks"]["swa"]
     assert type(CALLBACKS["swa"]("val/f1", "max", **swa)).__name__ == "SWA"
 

@@ -1,0 +1,52 @@
+"""A message where memory runs out, in place of a traceback."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback
+
+from rnnzoo.errors import RunError
+
+WORDS = ("out of memory", "can't allocate memory", "not enough memory", "bad_alloc")  # torch's, in RuntimeErrors
+
+
+def ran_out(error: BaseException) -> bool:
+    """Whether an error says that there is no more memory, of the machine or of an accelerator."""
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and any(word in str(error).lower() for word in WORDS)
+
+
+class BatchSize(Callback):
+    """Remembers how large the batch is that is being worked on, for the message."""
+
+    def __init__(self) -> None:
+        self._work: tuple[str, int, int] | None = None  # what is done, sequences, steps of the longest
+
+    def _remember(self, work: str, batch: Any) -> None:
+        self._work = work, len(batch), int(batch.lengths.max())
+
+    def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, *args: Any) -> None:
+        self._remember(f"training, step {trainer.global_step}", batch)
+
+    def on_validation_batch_start(self, trainer: Any, pl_module: Any, batch: Any, *args: Any) -> None:
+        self._remember("validation", batch)
+
+    def on_test_batch_start(self, trainer: Any, pl_module: Any, batch: Any, *args: Any) -> None:
+        self._remember("the test", batch)
+
+    def error(self, cause: BaseException) -> RunError:
+        """What a user is told."""
+        line = (str(cause).splitlines() or [""])[0][:200] or type(cause).__name__
+        if self._work is None:
+            return RunError(f"out of memory before the first batch.\n  {line}\n  Try a smaller model.")
+        work, rows, steps = self._work
+        size = "data.batch_size" if work.startswith("training") else "data.eval_batch_size"
+        return RunError(
+            f"out of memory in {work}: a batch of {rows:,} sequences, the longest of {steps:,} steps.\n"
+            f"  {line}\n"
+            f"  Try a lower {size}, data.max_length or data.tbptt_steps where there is one, or a smaller model.\n"
+            "  In training, trainer.accumulate_grad_batches makes up for smaller batches."
+        )
