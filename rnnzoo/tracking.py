@@ -45,7 +45,7 @@ def make_loggers(options: Mapping[str, Any], run: Run, config: dict[str, Any], n
     the settings of `wandb init`, and a default only after these. WANDB_MODE alone goes before the recipe's mode, as it
     is about the machine; disabled always holds.
     """
-    chosen = TrackingOptions(**options)
+    chosen = TrackingOptions(**redact(dict(options)))
     loggers: list[Logger] = [MetricsFile(run.metrics)]
     if run.writer:
         wandb_logger = _wandb_logger(chosen, run, config, name or run.id)

@@ -6,22 +6,28 @@ import hashlib
 import http.client
 import os
 import re
-import secrets
+import tempfile
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
+from time import monotonic
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from rnnzoo.errors import DataError, Unavailable, nearest
 from rnnzoo.system import files
+from rnnzoo.system.redaction import without_secrets
 
 MAX_BYTES = 4 * 2**30  # of a download
 BLOCK = 2**20  # bytes
 PIN = "#sha256="
 TIMEOUT = 30.0  # seconds without a byte
+PATIENCE = 60.0  # seconds for an answer to begin, and that a download may be slow for
+LEAST_RATE = 2**15  # bytes a second, from then on
 
+Clock = Callable[[], float]
 Open = Callable[..., Any]  # as urllib.request.urlopen
 
 
@@ -42,11 +48,12 @@ def fetch(place: str | Path, sha256: str | None = None) -> Path:
         return _local(Path(place), sha256)
     if scheme.lower() != "https":
         raise DataError(
-            f"cannot fetch '{place}': its scheme is {scheme}.\n  Give the path of a file, or an https:// address."
+            f"cannot fetch '{without_secrets(place)}': its scheme is {scheme}.\n"
+            "  Give the path of a file, or an https:// address."
         )
     if sha256 is None:
         raise DataError(
-            f"'{place}' is given without its SHA-256, so nobody could tell what came.\n"
+            f"'{without_secrets(place)}' is given without its SHA-256, so nobody could tell what came.\n"
             f"  Download it once, look at it, and give what `sha256sum FILE` prints, as ADDRESS{PIN}DIGEST."
         )
     kept = _cache() / sha256.lower() / _name(place)
@@ -75,51 +82,73 @@ def digest(path: Path) -> str:
         raise DataError(f"cannot read {path}: {files.reason(cause)}.") from cause
 
 
-def download(url: str, path: Path, sha256: str, opened: Open | None = None, max_bytes: int = MAX_BYTES) -> None:
+def download(
+    url: str, path: Path, sha256: str, opened: Open | None = None, max_bytes: int = MAX_BYTES, clock: Clock = monotonic
+) -> None:
     """Write what the address gives to `path`, complete and with the digest expected, or not at all.
 
-    Raises: DataError.
+    clock: seconds. Raises: DataError; a server is waited for `PATIENCE` seconds and as long as it keeps `LEAST_RATE`.
     """
+    shown = without_secrets(url)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".tmp-{secrets.token_hex(8)}")
-        try:
-            total = hashlib.sha256()
+        total = hashlib.sha256()
+        with files.replacing(path) as temporary:
             with temporary.open("xb") as file:
-                for block in _blocks(url, opened or _https().open, max_bytes):
+                for block in _blocks(url, opened or _https().open, max_bytes, clock):
                     total.update(block)
                     file.write(block)
             if total.hexdigest() != sha256:
-                raise DataError(_differs(f"what came from '{url}'", sha256, total.hexdigest()))
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+                raise DataError(_differs(f"what came from '{shown}'", sha256, total.hexdigest()))
     except OSError as cause:
         raise DataError(
-            f"cannot keep '{url}' in {path.parent}: {cause.strerror or cause}.\n"
+            f"cannot keep '{shown}' in {path.parent}: {files.reason(cause)}.\n"
             "  The variable RNNZOO_CACHE names another folder for downloads."
         ) from cause
 
 
-def _blocks(url: str, opened: Open, max_bytes: int) -> Iterator[bytes]:
+def _blocks(url: str, opened: Open, max_bytes: int, clock: Clock) -> Iterator[bytes]:
     """The bytes of an answer, block by block."""
+    shown, began = without_secrets(url), clock()
     try:
-        with opened(url, timeout=TIMEOUT) as answer:
+        with _answer(url, opened) as answer:
             told, read = int(answer.headers.get("Content-Length") or 0), 0
-            while block := answer.read(BLOCK):
+            while block := answer.read1(BLOCK):  # what is there: not waiting for a whole block
                 read += len(block)
                 if max(read, told) > max_bytes:
-                    raise DataError(f"'{url}' is larger than {max_bytes} bytes, which is the most that is fetched.")
+                    raise DataError(f"'{shown}' is larger than {max_bytes} bytes, which is the most that is fetched.")
+                if clock() - began > PATIENCE + read / LEAST_RATE:
+                    raise TimeoutError(f"the server sends less than {files.quantity(LEAST_RATE)} a second")
                 yield block
         if read < told:
-            raise DataError(f"'{url}' ended after {read} of {told} bytes.\n  Try again.")
+            raise DataError(f"'{shown}' ended after {read} of {told} bytes.\n  Try again.")
     except urllib.error.HTTPError as cause:
-        raise Unavailable(f"cannot download '{url}': the server answers {cause.code} {cause.reason}.") from cause
+        raise Unavailable(f"cannot download '{shown}': the server answers {cause.code} {cause.reason}.") from cause
     except (OSError, ValueError, http.client.HTTPException) as cause:
-        why = getattr(cause, "reason", None) or cause
+        why = without_secrets(str(getattr(cause, "reason", None) or cause))
         raise Unavailable(
-            f"cannot download '{url}': {why}.\n  Without a network, give the path of a copy instead of the address."
+            f"cannot download '{shown}': {why}.\n  Without a network, give the path of a copy instead of the address."
         ) from cause
+
+
+def _answer(url: str, opened: Open) -> Any:
+    """The server's answer, once its headers are there: they may drip as well. Raises: OSError."""
+    found: list[Any] = []
+
+    def ask() -> None:
+        try:
+            found.append(opened(url, timeout=TIMEOUT))
+        except BaseException as error:
+            found.append(error)
+
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(PATIENCE)
+    if not found:
+        raise TimeoutError(f"no answer within {PATIENCE:g} seconds")
+    if isinstance(found[0], BaseException):
+        raise found[0]
+    return found[0]
 
 
 class _StayWithHttps(urllib.request.HTTPRedirectHandler):
@@ -135,8 +164,11 @@ def _https() -> urllib.request.OpenerDirector:
 
 def _cache() -> Path:
     """The folder of downloads: in $RNNZOO_CACHE, or in the user's cache folder."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(os.environ.get("RNNZOO_CACHE") or Path(home) / "rnnzoo") / "downloads"
+    home = os.path.expanduser("~")
+    if not os.path.isabs(home):  # a user without one
+        home = tempfile.gettempdir()
+    cache = os.environ.get("XDG_CACHE_HOME") or Path(home, ".cache")
+    return Path(os.environ.get("RNNZOO_CACHE") or Path(cache, "rnnzoo")) / "downloads"
 
 
 def _name(url: str) -> str:

@@ -1,15 +1,19 @@
 import hashlib
+import io
+import itertools
+import os
 import threading
 import urllib.error
 import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 from rnnzoo.data import fetch as module
 from rnnzoo.data.fetch import digest, download, fetch
-from rnnzoo.errors import DataError
+from rnnzoo.errors import DataError, Unavailable
 
 CONTENT = b"the 0.1 0.2\n" * 1000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -172,3 +176,40 @@ def test_without_a_network_a_copy_is_asked_for(tmp_path):
 def test_the_name_of_a_kept_file_never_leaves_its_folder(server, local_https):
     kept = fetch("https://files.example/a/..%2f..%2f.%2e?x=1#y", SHA256)
     assert kept.parent.name == SHA256 and kept.is_relative_to(local_https)
+
+
+def test_a_server_that_drips_is_not_waited_for(url, tmp_path):
+    class Dripping(io.BytesIO):
+        headers: ClassVar = {}
+
+        def read1(self, size=-1):
+            return b"x"
+
+    hours = itertools.count(0, 3600)
+    with pytest.raises(Unavailable, match="less than 32 KiB a second"):
+        download(url, tmp_path / "a", "0" * 64, lambda *_, **__: Dripping(), clock=lambda: next(hours))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_headers_that_do_not_come_are_not_waited_for(url, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "PATIENCE", 0.01)
+    ended = threading.Event()
+    with pytest.raises(Unavailable, match="no answer within"):
+        download(url, tmp_path / "a", "0" * 64, lambda *_, **__: ended.wait())
+    ended.set()
+
+
+def test_a_message_of_a_download_has_no_secret(tmp_path):
+    def refuse(*_, **__):
+        raise OSError("no route to https://me:canary@h/?sig=canary")
+
+    with pytest.raises(Unavailable) as caught:
+        download("https://me:canary@h/a.csv?X-Amz-Signature=canary", tmp_path / "a", "0" * 64, refuse)
+    assert "canary" not in str(caught.value) and "X-Amz-Signature=[redacted]" in str(caught.value)
+
+
+def test_a_user_without_a_home_has_a_folder_of_downloads(monkeypatch):
+    for name in ("XDG_CACHE_HOME", "RNNZOO_CACHE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    assert module._cache().is_absolute()
