@@ -161,6 +161,12 @@ def locate(recipe: str | Path, folder: Path = Path()) -> Path:
     raise RecipeError(f"there is no recipe file '{recipe}'.{hint}")
 
 
+def text(recipe: str | Path) -> str:
+    """What stands in the file of a recipe. Raises: RecipeError."""
+    path = locate(recipe)
+    return _content(path, _shown(path))
+
+
 def _with_bases(path: Path, above: tuple[Path, ...], mistakes: list[str], seen: list[Path]) -> Node | None:
     """The recipe in `path` over its bases; `above` are the recipes that led to it. None if it cannot be read."""
     file = _shown(path)

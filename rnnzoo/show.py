@@ -9,7 +9,7 @@ from typing import Any
 
 from rnnzoo import __version__, registry
 from rnnzoo.errors import UnknownName, nearest, unknown
-from rnnzoo.system import console
+from rnnzoo.system import console, files
 
 LISTS = (*registry.KINDS, "recipes", "models")  # models: those that are trained and shipped
 HEADER: tuple[str, ...] = ("KIND", "NAME", "DISTRIBUTION", "VERSION")
@@ -82,7 +82,7 @@ def show_recipe(name: str) -> None:
     """Print a recipe's file. Raises: RecipeError."""
     from rnnzoo import recipe
 
-    console.print(recipe.locate(name).read_text(encoding="utf-8"), end="")
+    console.print(recipe.text(name), end="")
 
 
 def show_model(name: str) -> None:
@@ -92,7 +92,7 @@ def show_model(name: str) -> None:
     place = pretrained.find(name)
     if place is None:
         raise UnknownName(unknown("no trained model is shipped as", name, pretrained.names()))
-    console.print((place / "README.md").read_text(encoding="utf-8"), end="")
+    console.print(files.read_text(place / "README.md"), end="")
 
 
 def show_part(kind: str, name: str) -> None:

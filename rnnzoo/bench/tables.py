@@ -8,7 +8,7 @@ from typing import Any
 
 from rnnzoo import show
 from rnnzoo.errors import ZooError
-from rnnzoo.system import console
+from rnnzoo.system import console, files
 
 BEGIN, END = "<!-- bench -->", "<!-- /bench -->"
 FIRST_CALL = ("first_build_s", "first_build_cpu_s", "later_load_s", "later_load_cpu_s")
@@ -96,9 +96,9 @@ def _against(speedup: Mapping[str, float], kind: str) -> str:
 def between(path: Path) -> tuple[str, str]:
     """What stands in a file before and after its table, markers included. Raises: ZooError if they are not there."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ZooError(f"cannot read {path}: {error.strerror}.") from error
+        text = files.read_text(path)
+    except (OSError, ValueError) as error:
+        raise ZooError(f"cannot read {path}: {files.reason(error)}.") from error
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
@@ -109,4 +109,4 @@ def between(path: Path) -> tuple[str, str]:
 def update(path: Path, table: str) -> None:
     """Write the table between a file's markers. Raises: ZooError."""
     before, after = between(path)
-    path.write_text(f"{before}\n{table}{after}", encoding="utf-8")
+    files.write_text(path, f"{before}\n{table}{after}")

@@ -16,6 +16,7 @@ PCM, FLOAT, EXTENSIBLE = 0x0001, 0x0003, 0xFFFE
 CODECS = {0x0002: "ADPCM", 0x0006: "A-law", 0x0007: "mu-law", 0x0011: "IMA ADPCM", 0x0031: "GSM", 0x0055: "MP3"}
 UNKNOWN = 0x7FFF0000  # bytes: ffmpeg, sox, arecord and browsers write such sizes, and larger ones, to a pipe
 KINDS = (b"fmt ", b"data", b"LIST", b"fact", b"bext", b"cue ", b"JUNK", b"PAD ", b"id3 ", b"ID3 ", b"smpl", b"PEAK")
+MAX_RATE = 2**22  # samples a second: beyond those of any recorder
 FLOOR = 1e-6  # power that is added before the logarithm: below what 16 bits tell from silence
 
 
@@ -46,7 +47,7 @@ def read_wav(file: str | Path | bytes, name: str | None = None) -> tuple[np.ndar
             "  Read are PCM of 8, 16, 24 and 32 bits, and floating point of 32 and 64.\n"
             "  Convert it: ffmpeg -i FILE -c:a pcm_s16le NEW.wav"
         )
-    if not channels or not rate or block != channels * bits // 8:
+    if not channels or not 0 < rate <= MAX_RATE or block != channels * bits // 8:
         raise DataError(f"{name}: a WAV header of {channels} channels, {rate} Hz and {block} bytes a step is damaged.")
     data = chunks[b"data"]
     if len(data) % block:

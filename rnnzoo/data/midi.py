@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rnnzoo.errors import DataError
+from rnnzoo.system import files
 
 TICKS = 480  # of a quarter note
 QUARTER = 600_000  # microseconds: 100 quarter notes a minute
@@ -64,9 +65,5 @@ def quantity(number: int) -> bytes:
 
 
 def write(path: Path, words: Iterable[str]) -> None:
-    """Write a text of notes as a MIDI file. Raises: DataError."""
-    content = encoded(chords(words))
-    try:
-        path.write_bytes(content)
-    except OSError as cause:
-        raise DataError(f"cannot write {path}: {cause.strerror or cause}.") from cause
+    """Write a text of notes as a MIDI file. Raises: DataError, RunError."""
+    files.write_bytes(path, encoded(chords(words)))

@@ -201,3 +201,15 @@ def test_every_sample_is_in_a_frame_and_frames_fill_whole_steps(samples, hop, st
 def test_bands_or_frames_that_the_rate_does_not_have_are_refused(given):
     with pytest.raises(DataError, match="cannot be had at 8000 Hz"):
         LogMel(8000, **given)
+
+
+def test_a_rate_that_no_recorder_has_is_a_damaged_header():
+    sound = struct.pack("<4sI4s4sIHHIIHH4sI", b"RIFF", 40, b"WAVE", b"fmt ", 16, 1, 1, 2**32 - 1, 0, 2, 16, b"data", 4)
+    with pytest.raises(DataError, match=r"4294967295 Hz .* is damaged"):
+        read_wav(sound + bytes(4))
+
+
+@pytest.mark.parametrize("path", ["/dev/zero", "."])
+def test_a_sound_is_a_file(path):
+    with pytest.raises(DataError, match="cannot read the sound"):
+        read_wav(path)

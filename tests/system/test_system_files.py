@@ -1,13 +1,16 @@
 """Files from anywhere are read within bounds; files of ours are written completely or not at all."""
 
+import ast
 import errno
 import json
 import os
 import socket
 import stat
+from pathlib import Path
 
 import pytest
 
+import rnnzoo
 from rnnzoo.errors import RunError
 from rnnzoo.system import files
 
@@ -175,3 +178,24 @@ def test_a_folder_that_a_disk_fails_on_is_told(tmp_path, monkeypatch):
 def test_any_name_that_the_system_takes_can_be_written(tmp_path, name):
     files.write_text(tmp_path / name, "new")
     assert (tmp_path / name).read_text() == "new"
+
+
+OWN = {  # modules that open files of their own making, of the package or of the kernel, and no stranger's
+    "system/files.py", "checkpoint.py", "runs.py", "tracking.py", "provenance.py", "results.py", "callbacks/outcome.py",
+    "engine/build.py", "engine/emit.py", "templates/__init__.py", "bench/timing.py",
+    "data/fetch.py", "data/mnist.py",
+}  # fmt: skip
+READING = {"open", "read_text", "read_bytes", "ParquetFile", "safe_open", "load_file", "safe_load"}
+
+
+def test_no_other_module_opens_a_file_past_the_guarded_opener():
+    package = Path(rnnzoo.__file__).parent
+    found = set()
+    for path in package.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in READING:
+                if ast.unparse(node) == "os.open(os.devnull, os.O_WRONLY)":
+                    continue
+                guarded = ast.unparse(node.func).startswith("files.") or "raw" in map(ast.unparse, node.args)
+                found |= set() if guarded else {path.relative_to(package).as_posix()}
+    assert {name for name in found - OWN if not name.startswith("testing/")} == set()
