@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Hashable, Iterator
-from functools import cached_property, lru_cache, partial
+from collections.abc import Callable, Hashable, Iterator
+from functools import cached_property, lru_cache, partial, wraps
+from threading import RLock
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
-from typing import Any
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -24,8 +26,36 @@ BASE = frozenset(vars(nn.Module())) - {"training"}  # what every module has
 SETTLED = frozenset({"torch", "numpy", "rnnzoo", *sys.stdlib_module_names}) - {"test"}  # code that does not change
 
 
+VARIANTS = 32  # of one cell, by what its step reads and its mode
+T = TypeVar("T")
+_making = RLock()
+
+
 class Unclear(Exception):
     """Which of a cell's attributes cannot be told from another value of it."""
+
+
+def per_cell(make: Callable[[Cell], T]) -> Callable[[Cell], T | str]:
+    """What `make` gives for a cell as it is now, or why it gives nothing: made once a fingerprint, by one thread."""
+    kept: WeakKeyDictionary[Cell, dict[Hashable, T]] = WeakKeyDictionary()
+
+    @wraps(make)
+    def found(cell: Cell) -> T | str:
+        try:
+            now = fingerprint(cell)
+        except Unclear as cause:
+            return str(cause)
+        own = kept.get(cell)
+        if own is None or now not in own:
+            with _making:
+                own = kept.setdefault(cell, {})
+                if now not in own:
+                    if len(own) >= VARIANTS:
+                        return "its numbers change from call to call"
+                    own[now] = make(cell)
+        return own[now]
+
+    return found
 
 
 def fingerprint(cell: Cell) -> Hashable:
@@ -47,6 +77,8 @@ def fingerprint(cell: Cell) -> Hashable:
                     raise Unclear(f"its attribute '{name}' {cause}") from None
         for group in (module._parameters, module._buffers):
             told += [(name, None if t is None else (t.shape, t.dtype)) for name, t in group.items()]
+        for owner in _settled(kind):  # as a whole: in these, no attribute holds what may change within itself
+            told.append(tuple(map(id, vars(owner).values())))
         for owner, name in _class_attributes(kind):
             value = vars(owner).get(name)
             try:
@@ -106,12 +138,19 @@ def _key_of_function(value: Any) -> Hashable:
 
 @lru_cache(maxsize=1024)
 def _class_attributes(kind: type) -> tuple[tuple[type, str], ...]:
-    """Where attributes of a class stand that its instances find, in classes of cells and of plugins."""
-    found = []
-    for owner in kind.__mro__:
-        if owner.__module__.partition(".")[0] not in ("torch", "builtins"):
-            found += [(owner, name) for name in vars(owner) if not (name.startswith("__") and name.endswith("__"))]
-    return tuple(found)
+    """Where attributes of a class stand that its instances find, in classes that are not rnnzoo's own."""
+    return tuple(
+        (owner, name)
+        for owner in kind.__mro__
+        if owner.__module__.partition(".")[0] not in SETTLED
+        for name in vars(owner)
+        if not (name.startswith("__") and name.endswith("__"))
+    )
+
+
+@lru_cache(maxsize=1024)
+def _settled(kind: type) -> tuple[type, ...]:
+    return tuple(owner for owner in kind.__mro__ if owner.__module__.partition(".")[0] == "rnnzoo")
 
 
 @lru_cache(maxsize=1024)

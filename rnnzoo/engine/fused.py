@@ -1,23 +1,24 @@
 """PyTorch's fused layers, for cells that compute what those layers compute.
 
 A cell is taken by its arithmetic, not by its name or class: its `update` is tried once on random numbers against the
-formula of each fused layer. On the CPU the layers run over padded time (oneDNN for the LSTM): a reversed direction
-gathers each sequence backwards, and a last state is picked where the sequence ends. On CUDA they run over packed rows
-(cuDNN).
+formula of each fused layer, which tells functions apart that have no bends and steps. On the CPU the layers run over
+padded time (oneDNN for the LSTM): a reversed direction gathers each sequence backwards, and a last state is picked
+where the sequence ends. On CUDA they run over packed rows (cuDNN).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import NamedTuple
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import _VF, Tensor
 
 from rnnzoo.cells.base import Cell, State
 from rnnzoo.engine import capability
+from rnnzoo.engine.fingerprint import per_cell
 from rnnzoo.engine.layout import Layout, Sequences
+from rnnzoo.engine.native import traced
 
 
 def _lstm(gx, gh, state):
@@ -38,23 +39,38 @@ class Layer(NamedTuple):
     states: int
     formula: Callable[..., State]
     run: Callable[..., tuple[Tensor, ...]]
+    also: frozenset[str] = frozenset()  # operations beside smooth ones
 
 
 LAYERS = {
     "lstm": Layer(4, 2, _lstm, _VF.lstm),
     "gru": Layer(3, 1, _gru, _VF.gru),
     "rnn_tanh": Layer(1, 1, lambda gx, gh, state: (torch.tanh(gx[0] + gh[0]),), _VF.rnn_tanh),
-    "rnn_relu": Layer(1, 1, lambda gx, gh, state: (torch.relu(gx[0] + gh[0]),), _VF.rnn_relu),
+    "rnn_relu": Layer(1, 1, lambda gx, gh, state: (torch.relu(gx[0] + gh[0]),), _VF.rnn_relu, frozenset({"relu"})),
 }
 OWNED = ("project", "step", "recur", "readout", "initial_state", "output_size")  # what a fused layer takes over
-_recognised: WeakKeyDictionary[Cell, str | None] = WeakKeyDictionary()
+SMOOTH = {
+    "add",
+    "sub",
+    "mul",
+    "div",
+    "neg",
+    "reciprocal",
+    "exp",
+    "sigmoid",
+    "tanh",
+}  # equal somewhere, equal everywhere
 
 
 def recognise(cell: Cell) -> str | None:
     """The name of the fused layer that computes exactly what `cell` does, or None."""
-    if cell not in _recognised:
-        _recognised[cell] = next((name for name, layer in LAYERS.items() if _computes(cell, layer)), None)
-    return _recognised[cell]
+    found = _recognised(cell)
+    return found if found in LAYERS else None
+
+
+@per_cell
+def _recognised(cell: Cell) -> str | None:
+    return next((name for name, layer in LAYERS.items() if _computes(cell, layer)), None)
 
 
 def _computes(cell: Cell, layer: Layer) -> bool:
@@ -72,6 +88,9 @@ def _computes(cell: Cell, layer: Layer) -> bool:
         "bias_hh",
     ]:
         return False  # wrapped or reparametrised weights are left to the other paths
+    program = traced(cell)
+    if isinstance(program, str) or program.channels or {op.name for op in program.forward.ops} - SMOOTH - layer.also:
+        return False  # it may differ where the numbers below are not: beyond a clip, say
     generator = torch.Generator().manual_seed(0)
     count = 2 * layer.gates + layer.states
     numbers = torch.empty(count, 4, cell.hidden_size, dtype=torch.float64).normal_(0, 2, generator=generator).unbind()

@@ -6,10 +6,8 @@ import hashlib
 import importlib.util
 import linecache
 import os
-from collections.abc import Hashable
 from operator import attrgetter
 from typing import Any, NamedTuple
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -17,9 +15,9 @@ from torch.autograd.function import once_differentiable
 
 from rnnzoo.cells.base import Cell, State
 from rnnzoo.engine.emit_gpu import emit, mixes
-from rnnzoo.engine.fingerprint import Unclear, fingerprint
+from rnnzoo.engine.fingerprint import per_cell
 from rnnzoo.engine.layout import Layout, Sequences
-from rnnzoo.engine.native import VARIANTS, traced_from
+from rnnzoo.engine.native import traced
 from rnnzoo.engine.reference import draw_masks
 from rnnzoo.engine.trace import Trace, Untraceable, channel_values
 
@@ -77,26 +75,18 @@ def _kernels(traced: Trace, by_row: tuple[bool, ...]) -> Kernels:
     return _built[known]
 
 
-_ready: WeakKeyDictionary[Cell, dict[Hashable, Kernels | str]] = WeakKeyDictionary()
-
-
+@per_cell
 def kernels(cell: Cell) -> Kernels | str:
     """The kernels of a cell as it is now, or why there are none."""
-    ready = _ready.setdefault(cell, {})
+    if importlib.util.find_spec("triton") is None:
+        return "Triton is not installed"
+    found = traced(cell)
+    if isinstance(found, str):
+        return found
     try:
-        now = fingerprint(cell)
-    except Unclear as cause:
+        return _kernels(found, tuple(spec.per == "step" for spec in cell.noise))
+    except Untraceable as cause:
         return str(cause)
-    if now not in ready and len(ready) >= VARIANTS:
-        return "its numbers change from call to call"
-    if now not in ready:
-        try:
-            if importlib.util.find_spec("triton") is None:
-                raise Untraceable("Triton is not installed")
-            ready[now] = _kernels(traced_from(cell), tuple(spec.per == "step" for spec in cell.noise))
-        except Untraceable as cause:
-            ready[now] = str(cause)
-    return ready[now]
 
 
 class Triton:

@@ -6,11 +6,10 @@ import ctypes
 import itertools
 import logging
 import threading
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from operator import attrgetter
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import torch
 import torch.nn.functional as F
@@ -19,7 +18,7 @@ from torch import Tensor
 from rnnzoo.cells.base import Cell, State
 from rnnzoo.engine.build import Unbuildable, library
 from rnnzoo.engine.emit import emit
-from rnnzoo.engine.fingerprint import Unclear, fingerprint
+from rnnzoo.engine.fingerprint import fingerprint, per_cell
 from rnnzoo.engine.layout import Sequences, Shard
 from rnnzoo.engine.reference import draw_masks
 from rnnzoo.engine.trace import Trace, Untraceable, channel_values, run, trace
@@ -91,28 +90,17 @@ def _compiled(traced: Trace) -> Compiled:
     return _libraries[known]
 
 
-VARIANTS = 32  # of one cell, by what its step reads and its mode
-_ready: WeakKeyDictionary[Cell, dict[Hashable, Compiled | str]] = WeakKeyDictionary()
-
-
+@per_cell
 def compiled(cell: Cell) -> Compiled | str:
     """The library of a cell as it is now, or why there is none; told once in the log."""
-    ready = _ready.setdefault(cell, {})
+    found = traced(cell)
+    if isinstance(found, str):
+        return found
     try:
-        now = fingerprint(cell)
-    except Unclear as cause:
+        return _compiled(found)
+    except Unbuildable as cause:
+        _warn(str(cause))
         return str(cause)
-    if now not in ready and len(ready) >= VARIANTS:
-        return "its numbers change from call to call"
-    if now not in ready:
-        try:
-            ready[now] = _compiled(traced_from(cell))
-        except Untraceable as cause:
-            ready[now] = str(cause)
-        except Unbuildable as cause:
-            ready[now] = str(cause)
-            _warn(str(cause))
-    return ready[now]
 
 
 @lru_cache(maxsize=8)
@@ -120,21 +108,24 @@ def _warn(cause: str) -> None:
     log.warning("no native code: %s. A slower path runs in its place.", cause)
 
 
-def traced_from(cell: Cell) -> Trace:
+@per_cell
+def traced(cell: Cell) -> Trace | str:
+    """The trace of a cell as it is now, or why it has none."""
     if next(cell.parameters(), None) is None:
-        raise Untraceable("it has no parameters")
+        return "it has no parameters"
     changed = cell.overrides(*OWNED)
     if changed and cell.core is not None:
-        raise Untraceable(f"the cell has a {changed[0]} of its own")
+        return f"the cell has a {changed[0]} of its own"
     if any(s.shape != (cell.hidden_size,) or s.dtype is not None for s in cell.state_specs()):
-        raise Untraceable("a state is not a real vector of hidden_size")
+        return "a state is not a real vector of hidden_size"
     if any(n.shape != (cell.hidden_size,) for n in cell.noise):
-        raise Untraceable("a mask is not a vector of hidden_size")
+        return "a mask is not a vector of hidden_size"
     before = fingerprint(cell)
-    traced = trace(cell)
-    if fingerprint(cell) != before:
-        raise Untraceable("its update changes what the cell holds")
-    return traced
+    try:
+        found = trace(cell)
+    except Untraceable as cause:
+        return str(cause)
+    return found if fingerprint(cell) == before else "its update changes what the cell holds"
 
 
 class Native:
@@ -184,7 +175,9 @@ class Native:
             first = cell.initial_state(x.layout.batch, x.held) if state is None else state
             first = tuple(x.layout.sort(s) for s in first)
             noise = draw_masks(cell, x.layout, x.held)
-            jobs += [Job(cell, x, shard, first, given, noise, backwards) for shard in shards]
+            code = compiled(cell)
+            assert isinstance(code, Compiled)
+            jobs += [Job(cell, code, x, shard, first, given, noise, backwards) for shard in shards]
         found = iter(Scan.apply(jobs, *itertools.chain(*(job.tensors for job in jobs))))
         results = []
         for k, cell in enumerate(cells):
@@ -228,11 +221,9 @@ class Job:
     """
 
     def __init__(
-        self, cell: Cell, x: Sequences, shard: Shard, first: State, given: bool, noise: list[tuple[Tensor, bool]],
-        reverse: bool,
+        self, cell: Cell, code: Compiled, x: Sequences, shard: Shard, first: State, given: bool,
+        noise: list[tuple[Tensor, bool]], reverse: bool,
     ) -> None:  # fmt: skip
-        code = compiled(cell)
-        assert isinstance(code, Compiled)
         product = code.trace.product
         self.code, self.layout, self.reverse = code, shard.layout, reverse
         self.blocks = 1 if cell.core is None else cell.core.blocks
