@@ -1,27 +1,43 @@
 """All that a cell's step may read beside its arguments and its tensors, as one key: equal as long as nothing changed.
 
 Attributes of the cell and of the modules in it, public and private, with what they hold; attributes of their classes,
-and the functions of these with the numbers, containers and functions that they find in globals, closures and defaults.
+and the functions of these with what they find in globals, closures and defaults. What has no key is refused by name.
 """
 
 from __future__ import annotations
 
+import logging
 import math
 import sys
 from collections.abc import Callable, Hashable, Iterator
+from contextlib import suppress
 from functools import cached_property, lru_cache, partial, wraps
-from threading import RLock
+from threading import Lock, RLock
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, TypeVar
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 import torch
 from torch import Tensor, nn
 
 from rnnzoo.cells.base import Cell
 
-PLAIN = (int, str, bytes, bool, type(None), complex, torch.dtype, torch.device, range, BuiltinFunctionType, type(...))
-DEEP = 8  # containers within containers
+PLAIN = (
+    int,
+    str,
+    bytes,
+    bool,
+    type(None),
+    complex,
+    torch.dtype,
+    torch.device,
+    torch.Size,
+    range,
+    BuiltinFunctionType,
+    type(...),
+)
+INERT = (logging.Logger, type(Lock()), type(RLock()), ref)  # that no step computes with
+DEEP, MANY = 12, 1000  # containers within containers, and things in one
 BASE = frozenset(vars(nn.Module())) - {"training"}  # what every module has
 SETTLED = frozenset({"torch", "numpy", "rnnzoo", *sys.stdlib_module_names}) - {"test"}  # code that does not change
 
@@ -59,81 +75,81 @@ def per_cell(make: Callable[[Cell], T]) -> Callable[[Cell], T | str]:
 
 
 def fingerprint(cell: Cell) -> Hashable:
-    """The key of a cell as it is now. Raises: Unclear, naming an attribute that its code reads and that has no key."""
+    """The key of a cell as it is now. Raises: Unclear, naming what has no key."""
     told: list[Hashable] = []
     for module in cell.modules():
         kind: Any = type(module)
-        names = _names(kind)
         told.append(kind)
         for name, value in vars(module).items():
-            if name in BASE:
-                if value and name.endswith("_hooks"):
-                    told.append((name, tuple(map(_key_of_function, value.values()))))
-                continue
-            try:
-                told.append((name, key(value)))
-            except Unclear as cause:
-                if name in names:
-                    raise Unclear(f"its attribute '{name}' {cause}") from None
+            if name not in BASE:
+                told.append((name, _named(value, "attribute", name)))
+            elif value and name.endswith("_hooks"):
+                told.append((name, _named(list(value.values()), "attribute", name)))
         for group in (module._parameters, module._buffers):
             told += [(name, None if t is None else (t.shape, t.dtype)) for name, t in group.items()]
         for owner in _settled(kind):  # as a whole: in these, no attribute holds what may change within itself
             told.append(tuple(map(id, vars(owner).values())))
         for owner, name in _class_attributes(kind):
-            value = vars(owner).get(name)
-            try:
-                told.append((name, key(value)))
-            except Unclear as cause:
-                if name in names:
-                    raise Unclear(f"its class attribute '{name}' {cause}") from None
+            told.append((name, _named(vars(owner).get(name), "class attribute", name)))
     return tuple(told)
 
 
-def key(value: Any, depth: int = 0) -> Hashable:
+def _named(value: Any, what: str, name: str) -> Hashable:
+    try:
+        return key(value)
+    except Unclear as cause:
+        raise Unclear(f"its {what} '{name}' {cause}") from None
+
+
+def key(value: Any, within: tuple[int, ...] = ()) -> Hashable:
     """A value as one that is equal only to the key of the same value. Raises: Unclear."""
     kind = type(value)
     if kind is float:  # -0.0 is not 0.0, and NaN is NaN
         return kind, value if value == value else "nan", math.copysign(1, value)
     if kind in PLAIN:
         return kind, value
-    if depth > DEEP:
+    if isinstance(value, (type, ModuleType)):
+        return value
+    torch_own = isinstance(value, (Tensor, INERT)) or kind.__module__.partition(".")[0] == "torch"
+    if torch_own and not isinstance(value, nn.Module):
+        return kind, id(value)  # of a tensor, the trace lets no code read the numbers
+    if id(value) in within:
+        return kind, "within itself"
+    if len(within) > DEEP:
         raise Unclear("holds too much within itself")
-    if kind in (tuple, list):
-        return kind, tuple(key(item, depth + 1) for item in value)
-    if isinstance(value, dict):
-        return kind, tuple((key(k, depth + 1), key(item, depth + 1)) for k, item in value.items())
-    if kind in (set, frozenset):
-        return kind, frozenset(key(item, depth + 1) for item in value)
-    if isinstance(value, Tensor):  # whose numbers the trace lets no code read
-        return kind, id(value)
-    if isinstance(value, (type, ModuleType, nn.Module)):
-        return id(value)
+    within = (*within, id(value))
     value = _function_of(value)
+    if isinstance(value, (tuple, list, dict, set, frozenset)) and len(value) > MANY:
+        raise Unclear(f"holds {len(value)} things, more than {MANY}")
+    if isinstance(value, (tuple, list)):
+        return kind, tuple(key(item, within) for item in value)
+    if isinstance(value, dict):
+        return kind, tuple((key(k, within), key(item, within)) for k, item in value.items())
+    if isinstance(value, (set, frozenset)):
+        return kind, frozenset(key(item, within) for item in value)
     if isinstance(value, FunctionType):
-        return value, *_outside(value)
+        return value, *_outside(value, within)
     if isinstance(value, MethodType):
-        return value.__func__, id(value.__self__), _key_of_function(value.__func__)
+        return kind, key(value.__func__, within), key(value.__self__, within)
     if isinstance(value, partial):
-        return kind, key((value.func, value.args, value.keywords), depth + 1)
-    if kind.__module__ == "numpy":
+        return kind, key(value.func, within), key(value.args, within), key(value.keywords, within)
+    if kind.__module__ == "numpy" and hasattr(value, "tobytes"):
         return kind, str(value.dtype), value.shape, value.tobytes()
     try:
         members = vars(value)
     except TypeError:
         raise Unclear(f"is a {kind.__name__}, which may change unseen") from None
-    return kind, id(value), tuple((name, key(member, depth + 1)) for name, member in members.items())
+    base = BASE if isinstance(value, nn.Module) else ()
+    return kind, id(value), tuple((name, key(item, within)) for name, item in members.items() if name not in base)
 
 
 def _function_of(value: Any) -> Any:
-    """The function in a property, or in a method of a class."""
-    for attribute in ("fget", "__func__", "func"):
-        if isinstance(value, (property, classmethod, staticmethod, cached_property)) and hasattr(value, attribute):
-            return getattr(value, attribute)
-    return value
-
-
-def _key_of_function(value: Any) -> Hashable:
-    return (value, *_outside(value)) if isinstance(value, FunctionType) else id(value)
+    """The function in a property, in a method of a class, or below a cache."""
+    if isinstance(value, property):
+        return (value.fget, value.fset)
+    if isinstance(value, (classmethod, staticmethod)):
+        return value.__func__
+    return value.func if isinstance(value, cached_property) else getattr(value, "__wrapped__", value)
 
 
 @lru_cache(maxsize=1024)
@@ -144,25 +160,13 @@ def _class_attributes(kind: type) -> tuple[tuple[type, str], ...]:
         for owner in kind.__mro__
         if owner.__module__.partition(".")[0] not in SETTLED
         for name in vars(owner)
-        if not (name.startswith("__") and name.endswith("__"))
+        if not (name.startswith("__") and name.endswith("__")) and name != "_abc_impl"
     )
 
 
 @lru_cache(maxsize=1024)
 def _settled(kind: type) -> tuple[type, ...]:
     return tuple(owner for owner in kind.__mro__ if owner.__module__.partition(".")[0] == "rnnzoo")
-
-
-@lru_cache(maxsize=1024)
-def _names(kind: type) -> frozenset[str]:
-    """Names in the code of a class's methods."""
-    names: set[str] = set()
-    for owner, name in _class_attributes(kind):
-        value = _function_of(vars(owner).get(name))
-        if isinstance(value, FunctionType):
-            for code in _codes(value.__code__):
-                names |= {*code.co_names, *(c for c in code.co_consts if isinstance(c, str))}
-    return frozenset(names)
 
 
 def _codes(code: CodeType) -> Iterator[CodeType]:
@@ -172,38 +176,31 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
             yield from _codes(constant)
 
 
-def _outside(function: FunctionType, seen: frozenset = frozenset()) -> list[Hashable]:
+def _outside(function: FunctionType, within: tuple[int, ...]) -> list[Hashable]:
     """Keys of what a function reads outside its arguments, as it is now."""
-    if function in seen or function.__module__.partition(".")[0] in SETTLED:
+    if function.__module__.partition(".")[0] in SETTLED:
         return []
-    seen |= {function}
-    values: list[tuple[Any, Any]] = [(name, function.__globals__[name]) for name in _globals(function.__code__)
-              if name in function.__globals__]  # fmt: skip
+    reads = _globals(function.__code__)
+    values: list[tuple[Any, Any]] = [(n, function.__globals__[n]) for n in reads if n in function.__globals__]
     for cell, name in zip(function.__closure__ or (), function.__code__.co_freevars, strict=True):
-        try:
+        with suppress(ValueError):  # not yet filled
             values.append((name, cell.cell_contents))
-        except ValueError:  # not yet filled
-            continue
     values += enumerate(function.__defaults__ or ())
     values += (function.__kwdefaults__ or {}).items()
     found: list[Hashable] = []
     for name, value in values:
-        if isinstance(value, FunctionType):
-            found += [value, *_outside(value, seen)]
-        elif isinstance(value, ModuleType):
-            if value.__name__.partition(".")[0] not in SETTLED:
-                found += _members(value, function.__code__)
-        elif not isinstance(value, type) or value.__module__.partition(".")[0] not in SETTLED:
+        owner = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None) or ""
+        if owner.partition(".")[0] in SETTLED:
+            continue
+        members = [(name, value)]
+        if isinstance(value, ModuleType):
+            members = [(n, vars(value)[n]) for n in reads if n in vars(value)]
+        for member, one in members:
             try:
-                found.append((name, key(value)))
+                found.append((member, key(one, within)))
             except Unclear as cause:
-                raise Unclear(f"'{name}', which {function.__qualname__} reads, {cause}") from None
+                raise Unclear(f"'{member}', which {function.__qualname__} reads, {cause}") from None
     return found
-
-
-def _members(module: ModuleType, code: CodeType) -> list[Hashable]:
-    """Keys of what code may read of a module."""
-    return [(n, key(vars(module)[n])) for c in _codes(code) for n in c.co_names if n in vars(module)]
 
 
 @lru_cache(maxsize=4096)

@@ -705,13 +705,14 @@ class _Recorder(TorchDispatchMode):
                 total = op("div", total, float(len(entries) * self.size)) if name == "mean" else total
             elif name == "mean":
                 raise Untraceable("the gradient of update uses 'mean'")
-            level = 2 if wide and (over_rows or summed) else 1 if over_rows else summed
+            level = 2 if wide and self.size > 1 and (over_rows or summed) else 1 if over_rows else summed
             entries = [Entry(total, level)]
         elif over_rows:
             if name == "mean":
                 raise Untraceable("the gradient of update uses 'mean'")
-            single = result.numel() == 1
-            if single:  # a row's number, spread over its channels: summed over them, it is itself
+            if (
+                result.numel() == 1 and self.size > 1
+            ):  # a row's number, spread over its channels: summed over them, it is itself
                 entries = [Entry(op("div", entry.value, float(self.size)), 2) for entry in entries]
             else:
                 entries = [Entry(entry.value, max(1, entry.summed)) for entry in entries]
