@@ -172,3 +172,16 @@ def test_the_worst_of_them_end_in_seconds_in_a_process_of_their_own(tmp_path):
     command = [sys.executable, "-m", "rnnzoo", "show", str(run)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2 and "Traceback" not in done.stderr
+
+
+def test_a_run_whose_address_lost_its_secret_asks_for_it_again(tmp_path, capsys):
+    signed = {"name": "text_files", "train": "https://h/a.csv?sig=[redacted]", "text_column": "a", "label_column": "b"}
+    run = folder(tmp_path, meta__json=changed(data=signed))
+    said = refused(capsys, "test", run)
+    assert "data.train: a secret was taken out" in said and "--data.train VALUE" in said
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("/dev/zero")])
+def test_a_file_of_texts_is_a_file(tmp_path, capsys, make):
+    make(tmp_path / "texts")
+    assert "- for standard input" in refused(capsys, "predict", QUICKSTART, "--file", tmp_path / "texts")
