@@ -424,13 +424,13 @@ def test_a_training_that_breaks_is_told_and_its_run_kept(here, capsys):
     ("name", "content", "printed", "first"),
     [
         ("nothing.txt", None, 0, "cannot read nothing.txt: No such file or directory."),
-        (".", None, 0, "cannot read .: Is a directory."),
+        (".", None, 0, "cannot read .: it is a folder, not a file."),
         ("in.txt", b"good\nbad\ncaf\xe9\n", 2, "in.txt, line 3: byte 4 (0xe9) is not UTF-8."),
         ("in.txt", "good\n".encode("utf-16"), 0, "in.txt, line 1: byte 1 (0xff) is not UTF-8."),
         ("in.jsonl", '{"text": "good"}\n{"txt": "bad"}\n', 1, "in.jsonl, line 2: no 'text', found the keys txt."),
         ("in.jsonl", '"good"\n\n{"text": 3}\n', 2, "in.jsonl, line 3: no 'text', found the keys text."),
         ("in.jsonl", '{"text": "good"\n', 0, "in.jsonl, line 1: not JSON: "),
-        ("in.jsonl", "[" * 100_000, 0, "in.jsonl, line 1: not JSON: "),
+        ("in.jsonl", "[" * 100_000, 0, "in.jsonl, line 1: nested more than 100 levels deep"),
         ("in.jsonl", "[3]\n", 0, "in.jsonl, line 1: no 'text', found list."),
     ],
 )
