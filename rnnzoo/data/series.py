@@ -200,7 +200,7 @@ def parsed(number: int, text: Any) -> Any:
     if not isinstance(text, str):
         return text
     try:
-        return files.json_value(text)
+        return files.json_value(text, nan=True)  # NaN is told with its step, later
     except ValueError:
         raise DataError(
             f"series {number}: expected numbers as JSON, got {text!r:.80}.\n"
