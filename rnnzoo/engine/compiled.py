@@ -37,6 +37,8 @@ class Chunked:
             return "torch.compile makes no code for complex numbers"
         if torch.compiler.is_compiling():
             return "the model is being compiled"
+        if cell.training and any(getattr(module, "track_running_stats", False) for module in cell.modules()):
+            return "its steps gather running statistics, and a chunk goes on past the end of a sequence"
         if x.layout.longest == 0:
             return "every sequence is empty"
         if x.layout.device.type == "cpu":

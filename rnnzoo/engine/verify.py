@@ -37,8 +37,14 @@ def first_step(cell: Cell, x: Sequences) -> bool:
     if type(given) is not Tensor or given.device.type == "meta" or not _fits(cell, given):
         return False
     devices = [given.device] if given.device.type == "cuda" else []
-    with torch.no_grad(), torch.random.fork_rng(devices):
-        _step(cell, name, given)
+    buffers = [(buffer, buffer.clone()) for buffer in cell.buffers()]
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices):
+            _step(cell, name, given)
+    finally:
+        with torch.no_grad():
+            for buffer, before in buffers:  # running statistics are those of real steps
+                buffer.copy_(before)
     return True
 
 

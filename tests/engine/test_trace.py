@@ -1,5 +1,6 @@
 """What a step reads, its code follows; what has no code is refused by name, and runs step by step."""
 
+import copy
 import functools
 import itertools
 import random
@@ -21,6 +22,7 @@ from rnnzoo.engine.layout import Sequences
 from rnnzoo.engine.native import traced
 from rnnzoo.engine.recurrence import Recurrence, report
 from rnnzoo.engine.trace import Trace, run
+from rnnzoo.errors import ZooError
 
 needs_compiler = pytest.mark.skipif(no_compiler(), reason="no C++ compiler")
 LIMIT = 0.25
@@ -318,11 +320,15 @@ class Normalised(Cell):
 
 def test_running_statistics_within_a_step_are_gathered_step_by_step():
     layer = Recurrence(Normalised(2, 3))
-    layer(Sequences.of(torch.randn(4, 5, 2)))
-    layer.cell.norm.reset_running_stats()
-    layer(Sequences.of(torch.randn(4, 5, 2)))
-    assert layer.cell.norm.num_batches_tracked == 5
-    assert layer.ran == {"reference": 2} and "in place" in layer.why
+    plain, x = copy.deepcopy(layer.cell), torch.randn(4, 5, 2)
+    layer(Sequences.of(x))
+    state = plain.initial_state(4, x)
+    for gx in plain.project(x).unbind(1):
+        state = plain.step(gx, state)
+    assert layer.ran == {"reference": 1} and "in place" in layer.why
+    torch.testing.assert_close(dict(layer.cell.named_buffers()), dict(plain.named_buffers()))
+    with forced("compiled"), pytest.raises(ZooError, match="gather running statistics"):
+        layer(Sequences.of(x))
 
 
 def test_a_trace_leaves_the_cell_as_it_was():
