@@ -44,7 +44,8 @@ def first_step(cell: Cell, x: Sequences) -> bool:
     finally:
         with torch.no_grad():
             for buffer, before in buffers:  # running statistics are those of real steps
-                buffer.copy_(before)
+                if not torch.equal(buffer, before):  # else a gradient that waits for it would fail
+                    buffer.copy_(before)
     return True
 
 
