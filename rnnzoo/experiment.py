@@ -319,25 +319,9 @@ def evaluate(
     """
     kept = checkpoint.load(checkpoint.locate(runs.find(run)))
     recipe, spec = origin(kept)
-    registry.require(kept.meta["parts"])
-    form = FORMS[registry.load("datasets", recipe["data"]["name"]).form]
-    for key in (overrides or {}).get("data", {}):
-        if key in signature(form).keys() - form.free:
-            raise RecipeError(
-                f"command line: data.{key}: the model was built for it, and it cannot be changed after training.\n"
-                f"  Free to change: where the data are, and {', '.join(sorted(form.free & signature(form).keys()))}."
-            )
-    here = {key: value for key, value in recipe["trainer"].items() if key not in MACHINE}
-    recipe = recipe | {"trainer": here}
-    recipe = recipe | {key: recipe[key] | dict(given) for key, given in (overrides or {}).items()}
-    if hidden := [f"data.{key}" for key in marked(recipe["data"])]:
-        raise RecipeError(
-            f"{recipe['name']}: {hidden[0]}: a secret was taken out of it when the run was kept.\n"
-            f"  Give it again: --{hidden[0]} VALUE"
-        )
-    recipe = recipes.resolve(recipes.of(recipe, recipe["name"]))
-    data = make_data(recipe, spec)
-    module = restore(kept, recipe, spec)
+    with registry.of_run(kept.meta["parts"]):
+        recipe = _with_changes(recipe, overrides or {})
+        data, module = make_data(recipe, spec), restore(kept, recipe, spec)
     with quiet(), choose.forced(recipe["engine"]):
         trainer = make_trainer(
             recipe, callbacks=[BatchSize(), *([Progress()] if recipe["trainer"]["enable_progress_bar"] else [])]
@@ -351,6 +335,26 @@ def evaluate(
             stage = "test" if part == "test" else "val"
             metrics |= {f"{stage}/dynamic_perplexity": evaluation.perplexity(part, lr), f"{stage}/dynamic_lr": lr}
     return metrics
+
+
+def _with_changes(recipe: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """A run's recipe as it is evaluated here. Raises: RecipeError for what cannot be changed."""
+    form = FORMS[registry.load("datasets", recipe["data"]["name"]).form]
+    for key in overrides.get("data", {}):
+        if key in signature(form).keys() - form.free:
+            raise RecipeError(
+                f"command line: data.{key}: the model was built for it, and it cannot be changed after training.\n"
+                f"  Free to change: where the data are, and {', '.join(sorted(form.free & signature(form).keys()))}."
+            )
+    here = {key: value for key, value in recipe["trainer"].items() if key not in MACHINE}
+    recipe = recipe | {"trainer": here}
+    recipe = recipe | {key: recipe[key] | dict(given) for key, given in overrides.items()}
+    if hidden := [f"data.{key}" for key in marked(recipe["data"])]:
+        raise RecipeError(
+            f"{recipe['name']}: {hidden[0]}: a secret was taken out of it when the run was kept.\n"
+            f"  Give it again: --{hidden[0]} VALUE"
+        )
+    return recipes.resolve(recipes.of(recipe, recipe["name"]))
 
 
 def origin(kept: checkpoint.Checkpoint) -> tuple[dict[str, Any], DataSpec]:

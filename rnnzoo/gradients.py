@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from rnnzoo import checkpoint, experiment, runs, svg
+from rnnzoo import checkpoint, experiment, registry, runs, svg
 from rnnzoo.batch import Batch
 from rnnzoo.engine.layout import Sequences
 from rnnzoo.errors import ZooError
@@ -51,7 +51,8 @@ def of_run(run: str | Path) -> list[float]:
     """
     kept = checkpoint.load(checkpoint.locate(runs.find(run)))
     recipe, spec = experiment.origin(kept)
-    data, module = experiment.make_data(recipe, spec), experiment.restore(kept, recipe, spec)
+    with registry.of_run(kept.meta["parts"]):
+        data, module = experiment.make_data(recipe, spec), experiment.restore(kept, recipe, spec)
     model = module.model.eval()
     torch.manual_seed(recipe["seed"])
     sums, counts, seen = torch.zeros(0), torch.zeros(0), 0

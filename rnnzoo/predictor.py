@@ -34,12 +34,12 @@ class Predictor:
     def __init__(self, kept: checkpoint.Checkpoint, device: str | torch.device = "cpu") -> None:
         """Raises: RunError for a checkpoint of no model; PluginError if a part of the model is not installed."""
         self.recipe, self.spec = origin(kept)
-        registry.require(part for part in kept.meta["parts"] if part["kind"] != "datasets")
         if self.spec.form not in FORMS:
             raise RunError(
                 unknown("the checkpoint's data have a form that this rnnzoo does not know:", self.spec.form, FORMS)
             )
-        module = restore(kept, self.recipe, self.spec)
+        with registry.of_run(_of_model(kept)):
+            module = restore(kept, self.recipe, self.spec)
         try:
             self.form = FORMS[self.spec.form].from_spec(self.spec)
         except (KeyError, AttributeError, IndexError, TypeError, ValueError) as error:  # JSON may hold anything
@@ -119,6 +119,11 @@ def load(run: str | Path, device: str | torch.device = "cpu") -> Predictor:
     return Predictor(checkpoint.load(checkpoint.locate(runs.find(run))), device)
 
 
+def _of_model(kept: checkpoint.Checkpoint) -> list[dict[str, str]]:
+    """The registered parts of a checkpoint's model; its data set need not be installed."""
+    return [part for part in kept.meta["parts"] if part["kind"] != "datasets"]
+
+
 def create_model(
     name: str, input_size: int | None = None, *, pretrained: bool = False, **given: Any
 ) -> torch.nn.Module:
@@ -140,4 +145,7 @@ def create_model(
     if input_size is not None or given:
         raise TypeError(f"'{name}' is a whole model, of the sizes that its recipe says; give pretrained alone")
     kept = checkpoint.load(place)
-    return Predictor(kept).model if pretrained else make_module(*origin(kept)).model
+    if pretrained:
+        return Predictor(kept).model
+    with registry.of_run(_of_model(kept)):
+        return make_module(*origin(kept)).model

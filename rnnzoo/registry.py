@@ -7,16 +7,20 @@ nothing is imported until `load`. Where two distributions claim one name, `distr
     RNNZOO_PLUGINS=rnnzoo-lru,other  rnnzoo's and these distributions' parts are seen
 """
 
+import contextlib
 import importlib
+import logging
 import os
 import re
 import sys
-from collections.abc import Iterable, Mapping
-from importlib.metadata import entry_points
+from collections.abc import Iterable, Iterator, Mapping
+from contextvars import ContextVar
+from importlib import metadata
 from typing import Any, NamedTuple
 
 from rnnzoo.errors import PluginError, UnknownName, nearest
 
+log = logging.getLogger("rnnzoo")
 KINDS = {
     "cells": "rnnzoo.cells",
     "architectures": "rnnzoo.architectures",
@@ -47,6 +51,9 @@ class Part(NamedTuple):
 
 
 _in_process: dict[tuple[str, str], type] = {}
+_warned: set[str] = set()
+# Whose the parts are of the run that is being loaded
+_owners: ContextVar[Mapping[tuple[str, str], str] | None] = ContextVar("owners", default=None)
 
 
 def normal(distribution: str) -> str:
@@ -69,16 +76,41 @@ def _seen(distribution: str) -> bool:
     return distribution in {normal(part.strip()) for part in wanted.split(",")}
 
 
+def _points(distribution: metadata.Distribution, group: str) -> list[metadata.EntryPoint]:
+    return [point for point in distribution.entry_points if point.group == group]
+
+
+def _installed(group: str) -> Iterator[tuple[str, str, metadata.EntryPoint]]:
+    """The name and version of a distribution, and each of its entry points in the group.
+
+    One with broken metadata is left out with a warning: `metadata.entry_points` fails for all if one cannot be read.
+    """
+    names = set()
+    for distribution in metadata.distributions():
+        try:
+            if not _points(distribution, group):
+                continue
+            name, version = distribution.metadata["Name"], distribution.metadata["Version"]
+            problem = None if name and version else "no name or no version"
+        except Exception as error:  # not UTF-8, not an INI file
+            problem = f"{type(error).__name__}: {error}"
+        if problem is None:
+            names.add(normal(name))
+        elif (place := str(getattr(distribution, "_path", distribution.locate_file("")))) not in _warned:
+            _warned.add(place)
+            log.warning("%s is left out: its metadata is unusable (%s). Reinstall or remove it.", place, problem)
+    for name in sorted(names):
+        first = metadata.distribution(name)  # as Python imports it, where an older one stands behind it
+        yield from ((name, first.version, point) for point in _points(first, group))
+
+
 def entries(kind: str) -> list[Entry]:
     """All registered names of one kind, sorted, as the environment stands now. Imports nothing."""
     kind = kind_of(kind)
     found = set()
-    for point in entry_points(group=KINDS[kind]):
-        if point.dist is None:
-            continue
-        distribution = normal(point.dist.name)
-        if _seen(distribution):  # a set: an editable install can be listed twice
-            found.add(Entry(kind, point.name, distribution, point.dist.version, point.value))
+    for distribution, version, point in _installed(KINDS[kind]):
+        if _seen(distribution):
+            found.add(Entry(kind, point.name, distribution, version, point.value))
     for (own_kind, name), cls in _in_process.items():
         if own_kind == kind:
             found.add(Entry(kind, name, IN_PROCESS, "", f"{cls.__module__}:{cls.__qualname__}"))
@@ -134,6 +166,7 @@ def find(kind: str, name: str) -> Entry:
     kind = kind_of(kind)
     owner, _, bare = name.rpartition(":")
     matches = [e for e in entries(kind) if e.name == bare and (not owner or e.distribution == normal(owner))]
+    matches = [e for e in matches if e.distribution == (_owners.get() or {}).get((kind, name))] or matches
     if len(matches) == 1:
         return matches[0]
     if matches:
@@ -151,15 +184,31 @@ def find(kind: str, name: str) -> Entry:
     )
 
 
-def require(parts: Iterable[Mapping[str, str]]) -> None:
-    """Check that a run's parts are here, as `entries` listed them when it was trained.
+@contextlib.contextmanager
+def of_run(parts: Iterable[Mapping[str, str]]) -> Iterator[None]:
+    """Load a run's parts from the distributions that it was trained with, also where others claim their names since.
 
-    Raises: PluginError for all that are not, with what to install.
+    parts: as `entries` listed them then. Raises: PluginError for all that are not here, with what to install.
     """
+    parts = list(parts)
+    _require(parts)
+    token = _owners.set({(part["kind"], part["name"]): part["distribution"] for part in parts})
+    try:
+        yield
+    finally:
+        _owners.reset(token)
+
+
+def _require(parts: Iterable[Mapping[str, str]]) -> None:
+    """Raises: PluginError."""
     missing = []
     for part in parts:
         kind, name, owner, version = (part[key] for key in ("kind", "name", "distribution", "version"))
-        if any(entry.name == name.rpartition(":")[2] for entry in entries(kind)):
+        here = {e.distribution for e in entries(kind) if e.name == name.rpartition(":")[2]}
+        if here:
+            if normal(owner) not in here | {IN_PROCESS}:
+                told = (SINGULAR[kind_of(kind)], name, owner, version, ", ".join(sorted(here)))
+                log.warning("the run was trained with %s '%s' of %s %s, which is not here; that of %s is used.", *told)
             continue
         whose, remedy = f"of {owner} {version}", "the package that has it"
         if DISTRIBUTION.fullmatch(owner) and VERSION.fullmatch(version):  # nothing else goes onto a command line

@@ -2,13 +2,13 @@
 
 import subprocess
 import sys
-from importlib.metadata import entry_points
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 import torch
 
-from rnnzoo import create_model, experiment, recipe, registry
+from rnnzoo import create_model, experiment, predictor, recipe, registry
 from rnnzoo.batch import Batch, DataSpec
 from rnnzoo.cells.base import Cell
 from rnnzoo.engine.recurrence import Recurrence
@@ -150,12 +150,33 @@ def test_nobody_takes_the_place_of_a_part_of_ours_in_silence(install):
     assert registry.load("cells", "rnnzoo:lstm").__module__ == "rnnzoo.cells.lstm"
 
 
+def test_a_run_keeps_the_parts_that_it_was_trained_with_when_others_claim_their_names_later(install, tmp_path):
+    small = ("--data.examples=20", "--trainer.max_epochs=1", "--tracking.mode=disabled", "--trainer.accelerator=cpu")
+    found = recipe.resolve(recipe.read("toy_tags", (*small, "--model.architecture.cell=lstm")))
+    summary, run = experiment.fit(found, tmp_path / "run")
+    install("rnnzoo-thief", "rnnzoo.cells", "lstm = stranger_thief:Cell", "class Cell: ...\n")
+    install("rnnzoo-other", "rnnzoo.tasks", "tagging = stranger_other:Task", "class Task: ...\n")
+    again = experiment.evaluate(run.path, "test")
+    assert again["test/accuracy"] == summary["metrics"]["test/accuracy"]
+    assert predictor.load(run.path).predict(["the dog runs"])[0]["tags"]
+    with pytest.raises(UnknownName, match="claimed by"):  # outside of a run, nobody has said which
+        registry.load("cells", "lstm")
+
+
+def test_another_distributions_part_of_the_same_name_is_named_where_a_run_is_read(install, caplog):
+    install("rnnzoo-new", "rnnzoo.cells", "leaky = stranger_leaky:LeakyCell", LEAKY)
+    old = {"kind": "cells", "name": "leaky", "distribution": "rnnzoo-old", "version": "1.0"}
+    with registry.of_run([old]):
+        assert registry.find("cells", "leaky").distribution == "rnnzoo-new"
+    assert "cell 'leaky' of rnnzoo-old" in caplog.text and "rnnzoo-new" in caplog.text
+
+
 def test_a_distribution_that_is_found_twice_is_listed_once(install, monkeypatch):
     for folder in ("first", "second"):
         install("rnnzoo-leaky", "rnnzoo.cells", "leaky = stranger_leaky:LeakyCell", LEAKY, folder=folder)
     assert [entry.name for entry in registry.entries("cells")].count("leaky") == 1
-    found = list(entry_points(group="rnnzoo.cells"))
-    monkeypatch.setattr(registry, "entry_points", lambda group: found * 2)  # as some editable installs have it
+    found = list(metadata.distributions())
+    monkeypatch.setattr(metadata, "distributions", lambda: found * 2)  # as some editable installs have it
     assert [entry.name for entry in registry.entries("cells")].count("leaky") == 1
 
 
@@ -184,6 +205,31 @@ def test_a_part_that_cannot_be_imported_is_named_with_its_owner_and_the_cause_an
     assert cause in told and "pip uninstall rnnzoo-broken" in told and len(told.splitlines()) <= 5
     assert error.value.__cause__ is not None
     assert registry.load("cells", "leaky").__name__ == "LeakyCell" and registry.load("cells", "lstm")
+
+
+@pytest.mark.parametrize(
+    ("described", "points"),
+    [
+        (b"Metadata-Version: 2.1\n", b"[rnnzoo.cells]\nbad = x:Y\n"),
+        (b"Metadata-Version: 2.1\nName: x-bad\n", b"[rnnzoo.cells]\nbad = x:Y\n"),
+        (None, b"[rnnzoo.cells]\nbad = x:Y\n"),
+        (b"Name: x-bad\nVersion: 1\n", b"[rnnzoo.cells\nbad\xff = \n"),
+    ],
+    ids=["no name", "no version", "no metadata", "no text"],
+)
+def test_broken_metadata_of_one_distribution_are_named_once_and_stop_no_other(
+    described, points, install, tmp_path, monkeypatch, caplog
+):
+    install("rnnzoo-leaky", "rnnzoo.cells", "leaky = stranger_leaky:LeakyCell", LEAKY)
+    info = tmp_path / "site" / "x_bad-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "entry_points.txt").write_bytes(points)
+    if described is not None:
+        (info / "METADATA").write_bytes(described)
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    for _ in range(2):
+        assert {"leaky", "lstm"} <= names("cells").keys() and "bad" not in names("cells")
+    assert caplog.text.count("x_bad-1.0.dist-info is left out") == 1
 
 
 def test_ctrl_c_during_an_import_is_still_ctrl_c(install):
