@@ -14,6 +14,8 @@ from typing import Any, NoReturn
 from rnnzoo import __version__, bench, limits, report, show, texts, vectors
 from rnnzoo.errors import DataError, RecipeError, ZooError, nearest
 from rnnzoo.system import console, files
+from rnnzoo.system.launcher import forget_leftovers, rank
+from rnnzoo.system.paths import typed
 from rnnzoo.system.redaction import redact
 
 MISTAKE_EXIT, SIGINT_EXIT, PIPE_EXIT = 2, 130, 141
@@ -76,6 +78,8 @@ GENERATING: dict[str, tuple[type, str]] = {
     "beam": (int, "the likeliest continuation that a search so wide finds; nothing is drawn"),
     "seed": (int, "the same seed writes the same text (default: 0)"),
 }
+TEXT_FLAGS = ("--text", "--prompt")
+BESIDE_TEXTS = (*TEXT_FLAGS, *(f"--{name}" for name in (*GENERATING, "json", "file", "interactive", "midi", "help")))
 OWN_FLAGS = (*VALUE_FLAGS, "--help", "--print_config", "--json", "--dynamic_evaluation")
 
 
@@ -85,6 +89,7 @@ def _run(arguments: list[str]) -> int:
         match = nearest(arguments[0], verbs)
         hint = f"\n  Did you mean '{match}'?" if match else ""
         raise ZooError(f"no command is named '{arguments[0]}'.{hint}\n  Commands: {', '.join(verbs)}.")
+    arguments = _with_texts(arguments)
     arguments, overrides = _split(arguments) if arguments[:1] and arguments[0] in RECIPE_VERBS else (arguments, [])
     try:
         given, rest = parser.parse_known_args(arguments)
@@ -97,7 +102,20 @@ def _run(arguments: list[str]) -> int:
         parser.print_help()
         return 0
     given.overrides = overrides
+    if warning := forget_leftovers():
+        console.print_error(warning)
     return given.verb(given)
+
+
+def _with_texts(arguments: list[str]) -> list[str]:
+    """`--text -bad` as `--text=-bad`: a text may begin with a dash, unless it is one of our flags."""
+    joined: list[str] = []
+    for word in arguments:
+        if joined and joined[-1] in TEXT_FLAGS and word.startswith("-") and word.partition("=")[0] not in BESIDE_TEXTS:
+            joined[-1] += f"={word}"
+        else:
+            joined.append(word)
+    return joined
 
 
 def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
@@ -147,7 +165,7 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
     )  # fmt: skip
     fit.usage = "rnnzoo fit RECIPE [--run_dir DIR] [--seed N] [--print_config] [--KEY.KEY VALUE ...]"
     fit.add_argument("recipe", metavar="RECIPE", help="a YAML file, or a name that `rnnzoo list recipes` tells")
-    fit.add_argument("--run_dir", type=Path, metavar="DIR", help="folder of the run (default: runs/RECIPE/ID)")
+    fit.add_argument("--run_dir", type=typed, metavar="DIR", help="folder of the run (default: runs/RECIPE/ID)")
     fit.add_argument("--print_config", action="store_true", help="print the complete recipe and do nothing else")
     fit.add_argument("--KEY.KEY", metavar="VALUE", help="any key of the recipe, as --seed 2 or --model.dropout 0.3")
     for verb, part in ((_validate, "dev"), (_test, "test")):
@@ -175,7 +193,7 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
     for name, (kind, summary) in GENERATING.items():
         flags = dict.fromkeys((f"--{name}", f"--{name.replace('_', '-')}"))
         generate.add_argument(*flags, type=kind, metavar=name[0].upper(), help=summary)
-    generate.add_argument("--midi", type=Path, metavar="FILE", help="write the notes of a model of chorales as MIDI")
+    generate.add_argument("--midi", type=typed, metavar="FILE", help="write the notes of a model of chorales as MIDI")
     generate.add_argument("--json", action="store_true", help="print one JSON object")
     listing = add(_list, "list what is installed", "rnnzoo list cells")
     listing.add_argument("kind", nargs="?", metavar="KIND", help=f"{', '.join(show.LISTS)}, combinations")
@@ -187,13 +205,15 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
     showing.add_argument("what", nargs="+", metavar="KIND NAME | RUN", help="a kind and a name, or a run")
     how = showing.add_mutually_exclusive_group()
     how.add_argument("--json", action="store_true", help="print one JSON object (of a run)")
-    how.add_argument("--curves", type=Path, metavar="FILE", help="draw a run's training and validation, as .svg")
+    how.add_argument("--curves", type=typed, metavar="FILE", help="draw a run's training and validation, as .svg")
     reach = add(
         _gradients, "draw how far back the last output of trained models reaches",
         "rnnzoo gradients runs/adding_lstm/ID runs/adding_vanilla/ID --out reach.svg",
     )  # fmt: skip
     reach.add_argument("run", nargs="+", metavar="RUN", help="runs' folders, or their ids")
-    reach.add_argument("--out", type=Path, default=Path("gradients.svg"), metavar="FILE", help="(default: %(default)s)")
+    reach.add_argument(
+        "--out", type=typed, default=Path("gradients.svg"), metavar="FILE", help="(default: %(default)s)"
+    )
     reach.add_argument("--json", action="store_true", help="print each run's |dh_T/dx_(T-k)|, k = 0, 1, ...")
     check = add(_check, "check that a part keeps its contract, and show what holds", "rnnzoo check lstm")
     check.add_argument("name", nargs="+", metavar="NAME", help="names that `rnnzoo list` tells; 'all' for every cell")
@@ -202,7 +222,7 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
     new = add(_new_plugin, "write a package with a part of your own", "rnnzoo new-plugin mgu --kind cell")
     new.add_argument("name", metavar="NAME", help="the part's name in recipes, as in my_cell")
     new.add_argument("--kind", default="cell", choices=KINDS, help="(default: cell)")
-    new.add_argument("--folder", type=Path, metavar="DIR", help="where to write it (default: rnnzoo-NAME, here)")
+    new.add_argument("--folder", type=typed, metavar="DIR", help="where to write it (default: rnnzoo-NAME, here)")
     table = add(
         _results, "make the table of results from finished runs of the shipped recipes",
         "rnnzoo results   or   rnnzoo results runs/imdb_bilstm/ID --keep",
@@ -210,9 +230,9 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
     table.add_argument("run", nargs="*", metavar="RUN", help="runs' folders or ids (default: those that were kept)")
     table.add_argument("--keep", action="store_true", help="keep the runs' facts in recipes/manifests first")
     table.add_argument("--ship", action="store_true", help="put the runs' weights into rnnzoo/pretrained")
-    table.add_argument("--markdown", type=Path, metavar="FILE", help="write a page with the table, as RESULTS.md")
-    table.add_argument("--csv", type=Path, metavar="FILE", help="write the table with all columns")
-    table.add_argument("--update", type=Path, metavar="FILE", help="write the table into a marked page, as README.md")
+    table.add_argument("--markdown", type=typed, metavar="FILE", help="write a page with the table, as RESULTS.md")
+    table.add_argument("--csv", type=typed, metavar="FILE", help="write the table with all columns")
+    table.add_argument("--update", type=typed, metavar="FILE", help="write the table into a marked page, as README.md")
     vectors.add_arguments(
         add(_vectors, "train or score vectors of words", "rnnzoo vectors train --data ptb --out ptb_vectors.txt")
     )
@@ -265,9 +285,9 @@ def _score(given: argparse.Namespace, part: str) -> int:
 
     with contextlib.redirect_stdout(sys.stderr):
         metrics = experiment.evaluate(folder, part, changes, given.dynamic_evaluation)
-    if runs.rank() == 0 and given.json:
+    if rank() == 0 and given.json:
         console.print_json(metrics)
-    elif runs.rank() == 0:
+    elif rank() == 0:
         show.table([(name, f"{value:.6f}") for name, value in metrics.items()], f"{given.run}, best checkpoint")
     return 0
 

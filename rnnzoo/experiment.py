@@ -14,7 +14,6 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch.multiprocessing import ProcessRaisedException
 
 from rnnzoo import __version__, checkpoint, provenance, registry, report, runs, show, tracking
@@ -38,6 +37,7 @@ from rnnzoo.options import CALLBACKS
 from rnnzoo.schema import part_kind, signature
 from rnnzoo.system.redaction import marked, redact
 from rnnzoo.tasks.base import Task
+from rnnzoo.trainer import check, check_batches, make_trainer
 from rnnzoo.vectors.start import start_from
 
 REMARKS = (  # of Lightning, that say nothing of a run of ours
@@ -165,31 +165,6 @@ def from_recipe(recipe: str | Path, *overrides: str) -> tuple[ZooModule, ZooData
     return start(resolved, data)[0], data
 
 
-def make_trainer(recipe: Mapping[str, Any], **arguments: Any) -> pl.Trainer:
-    """A Trainer with the recipe's options; `arguments` go before them."""
-    options: dict[str, Any] = {
-        "use_distributed_sampler": False,
-        "enable_checkpointing": False,
-        "enable_model_summary": False,
-    }
-    options |= {"num_sanity_val_steps": 0, "logger": False}
-    asked = recipe["trainer"] | arguments
-    if asked["precision"] == "auto":
-        arguments["precision"] = "bf16-mixed" if capability.bfloat16(_device(asked["accelerator"])) else "32-true"
-    try:
-        own_bar = {"enable_progress_bar": False}  # or Lightning adds one of its own beside `Progress`
-        return pl.Trainer(**(options | recipe["trainer"] | own_bar | arguments))
-    except (ValueError, TypeError, RuntimeError, ImportError, MisconfigurationException) as error:
-        raise RecipeError(f"{recipe['name']}: Lightning refuses trainer: {str(error).splitlines()[0]}") from error
-
-
-def _device(accelerator: str) -> str:
-    """The type of device that an accelerator is: "cpu", "cuda"."""
-    if accelerator in ("auto", "gpu"):
-        return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    return accelerator
-
-
 def seed_everything(seed: int) -> None:
     """Seed Python, numpy and torch."""
     pl.seed_everything(seed, verbose=False)
@@ -207,9 +182,13 @@ def fit(recipe: dict[str, Any], run_dir: Path | None = None) -> tuple[dict[str, 
     runs.refuse_used(run_dir)
     with quiet():
         make_trainer(recipe)  # what Lightning refuses is told before anything is written
+    check(recipe)
     data = make_data(recipe)
+    data.repeat = bool(recipe["trainer"]["overfit_batches"])
     data.prepare()
+    check_batches(recipe, data)
     module, coverage = start(recipe, data)
+    callbacks = make_callbacks(recipe, module)
     run = runs.create(recipe["name"], run_dir, recipe["seed"])
     run.write_config(recipes.dump(redact(recipe)))
     known = _facts(recipe, module, data) | coverage
@@ -217,7 +196,7 @@ def fit(recipe: dict[str, Any], run_dir: Path | None = None) -> tuple[dict[str, 
     status = "failed"
     try:
         with quiet(), choose.forced(recipe["engine"]):
-            facts = _train(recipe, run, module, data, loggers, known)
+            facts = _train(recipe, run, module, data, loggers, known, callbacks)
         status = "finished"
     except KeyboardInterrupt:
         status = "interrupted"
@@ -231,16 +210,26 @@ def fit(recipe: dict[str, Any], run_dir: Path | None = None) -> tuple[dict[str, 
     return summary, run
 
 
+def make_callbacks(recipe: Mapping[str, Any], module: ZooModule) -> list[Callback]:
+    """The callbacks that a recipe names. Raises: RecipeError for one that this module gives nothing to do."""
+    made = [CALLBACKS[name](*module.monitor, **given) for name, given in recipe["callbacks"].items()]
+    for callback in made:
+        if hasattr(callback, "check"):
+            callback.check(module)
+    return made
+
+
 def _train(
-    recipe: dict[str, Any], run: runs.Run, module: ZooModule, data: ZooData, loggers: list[Any], known: dict[str, Any]
-) -> dict[str, Any]:
+    recipe: dict[str, Any], run: runs.Run, module: ZooModule, data: ZooData, loggers: list[Any], known: dict[str, Any],
+    own: list[Callback],
+) -> dict[str, Any]:  # fmt: skip
     monitor, mode = module.monitor
     meta = {"recipe": redact(recipe), "parts": used_parts(recipe), "versions": versions(recipe)}
     checkpoints = Checkpoints(run.checkpoints, meta, data.spec.to_json(), monitor, mode)  # type: ignore[arg-type]
     throughput = Throughput()
     outcome = Outcome(run.path / "outcome.json", throughput)
     callbacks: list[Callback] = [Finite(), checkpoints, throughput, outcome, BatchSize()]
-    callbacks += [CALLBACKS[name](monitor, mode, **given) for name, given in recipe["callbacks"].items()]
+    callbacks += own
     if recipe["trainer"]["enable_progress_bar"]:
         callbacks.append(Progress())
     trainer = make_trainer(recipe, callbacks=callbacks, logger=loggers, default_root_dir=run.path)

@@ -171,10 +171,11 @@ class ZooModule(pl.LightningModule):
         if math.isinf(steps):
             raise RecipeError("a schedule needs to know the last step.\n  Give the Trainer max_epochs or max_steps.")
         scheduler, interval = SCHEDULES[self.schedule["name"]](optimizer, int(steps), mode, **_own(self.schedule))
+        every = self.trainer.check_val_every_n_epoch or 1  # epochs from one score to the next
         config = {"scheduler": scheduler, "interval": "step" if interval == "step" else "epoch"}
         return {
             "optimizer": optimizer,
-            "lr_scheduler": config | ({"monitor": monitor} if interval == "plateau" else {}),
+            "lr_scheduler": config | ({"monitor": monitor, "frequency": every} if interval == "plateau" else {}),
         }
 
 

@@ -24,12 +24,14 @@ class TrainerOptions:
 
     devices: how many, -1 for all, "auto" for all of an accelerator (one process on the CPU), or a list of indices.
     limit_*_batches, overfit_batches: a whole number of batches, or a share of them as a float; None is all.
+    max_time: "00:12:00:00", in days, hours, minutes and seconds: training ends with the batch in which it is over.
     precision: "auto" is bf16-mixed where the processor or GPU computes in bfloat16, and else 32-true.
     gradient_clip_val: the largest norm, or the largest value, of the gradient.
     """
 
     max_epochs: int = 5
     max_steps: Annotated[int, Limit(True, -1)] = -1
+    max_time: str | None = None
     accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps", "tpu"] = "auto"
     devices: Devices = 1
     num_nodes: Count = 1

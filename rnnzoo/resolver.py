@@ -10,11 +10,12 @@ import inspect
 import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 from rnnzoo import limits, registry
 from rnnzoo.errors import PluginError, RecipeError, ZooError, nearest, unknown
-from rnnzoo.recipe import COMMAND_LINE, Node, Raw, Where, as_node, as_part
+from rnnzoo.recipe import COMMAND_LINE, Node, Raw, Where, as_node, as_part, folder
 from rnnzoo.schema import (
     Parameter,
     accepts,
@@ -137,6 +138,8 @@ class Resolver:
 
     def tell_replaced(self, old: Node, new: Node, key: str, kept: Mapping[str, Any]) -> None:
         """Say which of a base's settings went with the part that they were for."""
+        if Path(new.value["name"].where.file).absolute().is_relative_to(folder()):
+            return  # a recipe of ours knows what it replaces
         gone = [name for name in old.value if name != "name" and name not in kept and name not in new.value]
         if gone:
             names = [as_part(part).value["name"].plain for part in (old, new)]

@@ -30,6 +30,7 @@ from rnnzoo import pretrained
 from rnnzoo.checkpoint import POINTERS
 from rnnzoo.errors import RecipeError, RunError, nearest
 from rnnzoo.system import files
+from rnnzoo.system.launcher import rank
 from rnnzoo.system.redaction import redact
 
 try:
@@ -101,7 +102,7 @@ class Run:
 
 
 def create(recipe_name: str, run_dir: Path | None = None, seed: int = 1, root: Path = ROOT) -> Run:
-    """Make the folder of a new run: `root/<recipe>/<date-time-xxxx>`, or `run_dir`.
+    """Make the folder of a new run: `root/<recipe>/<date-time-xxxxxxxx>`, or `run_dir`.
 
     In the other processes of the same run (ranks above 0) nothing is made: they get the first one's folder.
     Raises: RunError if the folder holds anything, or cannot be made.
@@ -116,7 +117,7 @@ def create(recipe_name: str, run_dir: Path | None = None, seed: int = 1, root: P
         return Run(Path(shared), recipe_name, seed, writer=False)
     if run_dir is None:
         stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-        run_dir = root / slug(recipe_name) / f"{stamp}-{secrets.token_hex(2)}"
+        run_dir = root / slug(recipe_name) / f"{stamp}-{secrets.token_hex(4)}"
     run = Run(run_dir.absolute(), recipe_name, seed)
     try:
         refuse_used(run_dir)
@@ -154,14 +155,6 @@ def slug(name: str) -> str:
     """A name as a folder's name: ASCII letters, digits, dots, dashes and underscores, at most 80."""
     ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     return re.sub(r"[^A-Za-z0-9._-]+", "-", ascii_name).strip("-.")[:80].rstrip("-.") or "run"
-
-
-def rank() -> int:
-    """Which process of the run this is, by what the launcher set; 0 is the one that writes."""
-    for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"):
-        if os.environ.get(name, "").isdecimal():
-            return int(os.environ[name])
-    return 0
 
 
 def peak_memory() -> int | None:

@@ -22,7 +22,7 @@ from conftest import REVIEWS, write_reviews
 import rnnzoo
 from rnnzoo import checkpoint, predictor, registry, report, runs
 from rnnzoo import recipe as recipes
-from rnnzoo.cli import main
+from rnnzoo.cli import _parser, _with_texts, main
 from rnnzoo.errors import DataError
 
 RNNZOO = [sys.executable, "-m", "rnnzoo"]
@@ -68,7 +68,7 @@ def test_help_lists_and_runs_are_told_without_torch_and_its_friends(trained):
     commands += [["show", "recipe", "quickstart"], ["fit", "nothing.yaml"], ["lst"]]
     commands += [[verb, "--help"] for verb in VERBS]
     code = (
-        "import json, sys\nfrom rnnzoo.cli import main\n"
+        "import json, sys\nfrom rnnzoo.cli import _parser, _with_texts, main\n"
         f"codes = [main(command) for command in {commands!r}]\n"
         "heavy = {'torch', 'lightning', 'wandb', 'datasets', 'numpy', 'jsonargparse'} & {*sys.modules}\n"
         "print(codes, heavy, file=sys.stderr)"
@@ -445,3 +445,13 @@ def test_the_module_and_the_program_are_one(here):
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "there is no recipe file 'nothing.yaml'.\n"
     assert REVIEWS and not os.listdir(here)
+
+
+def test_a_text_may_begin_with_a_dash():
+    def asked(*words):
+        return _parser()[0].parse_args(_with_texts(list(words)))
+
+    given = asked("predict", "sentiment", "--text", "-bad", "--text", "--all", "--json")
+    assert given.text == ["-bad", "--all"] and given.json
+    assert asked("generate", "shakespeare_lstm", "--prompt", "--all", "--length", "3").prompt == "--all"
+    assert main(["predict", "sentiment", "--text", "--json"]) == 2

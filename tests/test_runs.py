@@ -73,6 +73,7 @@ def test_a_used_folder_is_refused_ahead_of_any_work_by_the_first_process_only(mo
     with pytest.raises(RunError, match="holds a run already"):
         runs.refuse_used(Path("mine"))
     monkeypatch.setenv("LOCAL_RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
     runs.refuse_used(Path("mine"))
 
 
@@ -99,6 +100,7 @@ def test_the_other_processes_share_the_folder_and_write_nothing(monkeypatch):
     first = runs.create("imdb", Path("mine"))
     before = sorted(first.path.rglob("*"))
     monkeypatch.setenv("LOCAL_RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
     other = runs.create("imdb", Path("mine"))
     assert (other.path, other.writer) == (first.path, False)
     other.write_config("x: 1")
@@ -109,6 +111,7 @@ def test_the_other_processes_share_the_folder_and_write_nothing(monkeypatch):
 
 def test_a_process_of_a_foreign_launcher_needs_the_folder(monkeypatch):
     monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(RunError, match="--run_dir"):
         runs.create("imdb")
     assert runs.create("imdb", Path("mine")).path == Path("mine")

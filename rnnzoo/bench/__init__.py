@@ -10,6 +10,7 @@ from typing import Any
 from rnnzoo import registry
 from rnnzoo.errors import ZooError, unknown
 from rnnzoo.system import console
+from rnnzoo.system.launcher import rank
 
 LENGTHS = ("equal", "ragged")
 MODES = ("train", "infer")
@@ -142,14 +143,14 @@ def _fit(given: argparse.Namespace) -> int:
     if {"-h", "--help"} & {*keys}:
         given.print_help()
         return 0
-    from rnnzoo import recipe, runs
+    from rnnzoo import recipe
 
     resolved = recipe.resolve(recipe.read(given.recipe, keys))
     from rnnzoo.bench import recipes, tables
 
     result = recipes.measure(resolved, given.batches, given.threads)
-    if runs.rank() == 0 and given.json:
+    if rank() == 0 and given.json:
         console.print_json(result)
-    elif runs.rank() == 0:
+    elif rank() == 0:
         tables.show_fit(result)
     return 0

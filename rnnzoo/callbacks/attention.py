@@ -21,6 +21,10 @@ class AttentionPictures(Callback):
         self.sentences = sentences
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        self.check(pl_module)
+
+    def check(self, pl_module: LightningModule) -> None:
+        """Refuse a module that has nothing to draw, before a run begins. Raises: RecipeError."""
         model: Any = pl_module.model
         if getattr(model.architecture, "attention", None) is None:
             raise RecipeError(

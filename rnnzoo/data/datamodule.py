@@ -30,6 +30,7 @@ class ZooData(LightningDataModule):
         if source.form != form.name:
             raise DataError(f"{type(source).__name__} gives {source.form}, not {form.name}.")
         self.source, self.form, self.seed, self._spec = source, form, seed, spec
+        self.repeat = False  # whether every epoch has the first one's batches in its order, to overfit some of them
         self.parts: dict[str, Examples] = {}
 
     def prepare(self) -> None:
@@ -144,8 +145,9 @@ class ZooData(LightningDataModule):
                 f"the {part} part has {len(examples)} examples, too few to give each of {world_size} ranks some.\n"
                 "  Use fewer devices."
             )
+        batches = list(batches_of(rank)) if self.repeat and part == "train" else batches_of(rank)
         # As the sampler of a loader that does no batching of its own, they are told of each epoch by the Trainer.
-        return DataLoader(examples, batch_size=None, sampler=batches_of(rank))  # type: ignore[arg-type]
+        return DataLoader(examples, batch_size=None, sampler=batches)  # type: ignore[arg-type]
 
     def train_dataloader(self) -> DataLoader:
         return self._loader("train")

@@ -7,7 +7,6 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from itertools import chain
-from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -19,6 +18,7 @@ from rnnzoo.data.sources import HubSource, csv_lines, decoded, missing, read_tab
 from rnnzoo.errors import DataError, nearest
 from rnnzoo.limits import COUNT, Limit
 from rnnzoo.system import files
+from rnnzoo.system.paths import typed
 
 log = logging.getLogger("rnnzoo")
 SHARE = Limit(False, 0, 1, open_low=True, open_high=True)
@@ -125,7 +125,7 @@ class CsvSeries(Source):
             "".encode(encoding)
         except LookupError:
             raise ValueError(f"encoding must be a text encoding that Python knows, got '{encoding}'") from None
-        self.path, self.columns, self.time_column = Path(path), columns, time_column
+        self.path, self.columns, self.time_column = typed(path), columns, time_column
         self.missing, self.dev_size, self.test_size, self.encoding = missing, dev_size, test_size, encoding
         self.numbers = NumberFormat(decimal, thousands, units or (), na_values or ())
         self._digest: str | None = None

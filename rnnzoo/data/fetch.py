@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import http.client
-import os
 import re
 import tempfile
 import threading
@@ -18,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 from rnnzoo.errors import DataError, Unavailable, nearest
 from rnnzoo.system import files
+from rnnzoo.system.paths import cache_folder, typed
 from rnnzoo.system.redaction import without_secrets
 
 MAX_BYTES = 4 * 2**30  # of a download
@@ -45,7 +45,7 @@ def fetch(place: str | Path, sha256: str | None = None) -> Path:
         raise DataError(f"a SHA-256 has 64 hexadecimal digits, got {sha256!r:.80}.")
     scheme, colon, _ = place.partition("://")
     if not colon:
-        return _local(Path(place), sha256)
+        return _local(typed(place), sha256)
     if scheme.lower() != "https":
         raise DataError(
             f"cannot fetch '{without_secrets(place)}': its scheme is {scheme}.\n"
@@ -163,12 +163,11 @@ def _https() -> urllib.request.OpenerDirector:
 
 
 def _cache() -> Path:
-    """The folder of downloads: in $RNNZOO_CACHE, or in the user's cache folder."""
-    home = os.path.expanduser("~")
-    if not os.path.isabs(home):  # a user without one
-        home = tempfile.gettempdir()
-    cache = os.environ.get("XDG_CACHE_HOME") or Path(home, ".cache")
-    return Path(os.environ.get("RNNZOO_CACHE") or Path(cache, "rnnzoo")) / "downloads"
+    """The folder of downloads; the temporary folder for a user without a home."""
+    try:
+        return cache_folder("downloads")
+    except OSError:
+        return Path(tempfile.gettempdir(), "rnnzoo", "downloads")
 
 
 def _name(url: str) -> str:

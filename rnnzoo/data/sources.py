@@ -21,6 +21,7 @@ from rnnzoo.errors import DataError, Unavailable, nearest
 from rnnzoo.limits import check
 from rnnzoo.network import answers
 from rnnzoo.system import files
+from rnnzoo.system.paths import typed
 
 Keys = tuple[str, ...]
 Lines = Iterator[tuple[int, list[str]]]  # of a table: numbers from 1, and values
@@ -188,7 +189,7 @@ class FileSource(Source):
     def __init__(self, paths: Mapping[str, str | None], encoding: str, dev_fraction: float) -> None:
         check(dev_fraction=dev_fraction)
         check_encoding(encoding)
-        self.paths = {part: Path(path) for part, path in paths.items() if path}
+        self.paths = {part: typed(path) for part, path in paths.items() if path}
         self.encoding, self.dev_fraction = encoding, dev_fraction
         self._digest: str | None = None
         self._rows: dict[str, list[int]] = {}  # of the training file, that each part of it has
@@ -304,6 +305,10 @@ def missing(name: str, path: Path) -> str | None:
         return None
     if path.exists():
         return f"data.{name}: '{path}' is not a file."
+    if re.match(r"[a-z]+:[/\\]", str(path)) and not path.drive:
+        return f"data.{name}: '{path}' is an address, and files are read from this machine alone.\n  Download it first."
+    if set(path.name) & set("*?["):
+        return f"data.{name}: '{path}' is a pattern, and one file is read.\n  Join the files, or name one of them."
     near = nearest(path.name, [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else [])
     hint = f"\n  Did you mean '{path.parent / near}'?" if near else ""
     return f"data.{name}: there is no file '{path}'.{hint}\n  Looked in {path.parent.resolve()}."

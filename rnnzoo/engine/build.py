@@ -16,6 +16,8 @@ import tempfile
 from functools import lru_cache
 from pathlib import Path
 
+from rnnzoo.system import paths
+
 FLAGS = ("-O3", "-march=native", "-std=c++17", "-fno-math-errno", "-fno-trapping-math",
          "-ffp-contract=fast", "-fopenmp-simd", "-fPIC", "-shared")  # fmt: skip
 SECONDS = 120  # for one compilation
@@ -47,13 +49,12 @@ def fingerprint() -> str:
 
 def cache_folder() -> Path:
     """Where libraries are kept: $RNNZOO_CACHE, or the user's cache folder. Raises: Unbuildable if it is not safe."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(os.environ.get("RNNZOO_CACHE") or Path(home) / "rnnzoo") / "native"
     try:
+        folder = paths.cache_folder("native")
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         status = folder.stat()
     except OSError as cause:
-        raise Unbuildable(f"the cache folder {folder} cannot be made: {cause.strerror}") from cause
+        raise Unbuildable(f"there is no cache folder: {cause.strerror} {cause.filename or ''}".strip()) from cause
     if hasattr(os, "getuid") and (status.st_uid != os.getuid() or status.st_mode & 0o022):
         raise Unbuildable(f"the cache folder {folder} must belong to you and be writable by you alone")
     return folder

@@ -7,13 +7,13 @@ import sys
 import pytest
 import torch
 
-from rnnzoo import experiment
 from rnnzoo import recipe as recipes
 from rnnzoo.cells.gru import GRUCell
 from rnnzoo.cells.lstm import LSTMCell
 from rnnzoo.engine import capability
 from rnnzoo.engine.choose import PATHS, choose
 from rnnzoo.engine.layout import Sequences
+from rnnzoo.trainer import make_trainer
 
 HALVES = (torch.bfloat16, torch.float16)
 
@@ -47,7 +47,7 @@ def test_every_machine_trains_under_autocast(cell_class, dtype, monkeypatch):
 def test_a_precision_of_auto_is_what_the_processor_has(has, precision, monkeypatch):
     monkeypatch.setattr(capability, "bfloat16", lambda device: has)
     recipe = recipes.resolve(recipes.read("quickstart", ["--trainer.precision=auto", "--trainer.accelerator=cpu"]))
-    assert experiment.make_trainer(recipe).precision == precision
+    assert make_trainer(recipe).precision == precision
 
 
 def test_no_shipped_recipe_asks_for_a_precision_that_a_processor_may_lack():

@@ -1,0 +1,48 @@
+"""Which processes belong together: what torchrun, SLURM and Lightning say in the environment, if all of it is there.
+
+A lone RANK or LOCAL_RANK is what some other program left behind (a pod of Kubeflow, a shell within torchrun): then
+this process is the only one.
+"""
+
+import os
+from collections.abc import Mapping, MutableMapping
+from typing import NamedTuple
+
+RANKS = {"RANK": "WORLD_SIZE", "LOCAL_RANK": "WORLD_SIZE", "SLURM_PROCID": "SLURM_NTASKS"}  # and what must be with them
+
+
+class World(NamedTuple):
+    """This process's number among all, how many there are, and how many on this host; None if that is not said."""
+
+    rank: int
+    size: int
+    local_size: int | None
+
+
+def world(environment: Mapping[str, str] = os.environ) -> World | None:
+    """The processes that a launcher has started together; None if this one is alone."""
+    for rank, size in RANKS.items():
+        numbers = _number(environment, rank), _number(environment, size)
+        if numbers[0] is not None and numbers[1] is not None and numbers[0] < numbers[1] and numbers[1] > 1:
+            return World(numbers[0], numbers[1], _number(environment, "LOCAL_WORLD_SIZE"))
+    return None
+
+
+def rank(environment: Mapping[str, str] = os.environ) -> int:
+    """Which process of a run this is; 0 is the one that writes."""
+    found = world(environment)
+    return 0 if found is None else found.rank
+
+
+def forget_leftovers(environment: MutableMapping[str, str] = os.environ) -> str | None:
+    """Drop numbers of processes that are not this run's, and say so. Lightning would believe them and write nothing."""
+    if world(environment) is not None:
+        return None
+    left = {name: environment.pop(name) for name in (*RANKS, "GROUP_RANK", "NODE_RANK") if name in environment}
+    told = ", ".join(f"{name}={value}" for name, value in left.items() if value != "0")
+    return f"{told} in the environment is ignored: nothing says of how many processes this is one." if told else None
+
+
+def _number(environment: Mapping[str, str], name: str) -> int | None:
+    value = environment.get(name, "")
+    return int(value) if value.isdecimal() else None

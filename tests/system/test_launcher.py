@@ -1,0 +1,58 @@
+"""Ranks are believed where a launcher says all of it, and nowhere else."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from rnnzoo.system.launcher import World, forget_leftovers, rank, world
+
+
+@pytest.mark.parametrize(
+    ("environment", "found"),
+    [
+        ({}, None),
+        ({"RANK": "1"}, None),
+        ({"LOCAL_RANK": "1", "MASTER_ADDR": "localhost"}, None),
+        ({"RANK": "1", "WORLD_SIZE": "1"}, None),
+        ({"RANK": "two", "WORLD_SIZE": "4"}, None),
+        ({"RANK": "1", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}, World(1, 2, 2)),
+        ({"LOCAL_RANK": "1", "NODE_RANK": "0", "WORLD_SIZE": "2"}, World(1, 2, None)),  # Lightning's own processes
+        ({"SLURM_PROCID": "0", "SLURM_NTASKS": "1"}, None),  # srun --pty bash
+        ({"SLURM_PROCID": "3", "SLURM_NTASKS": "4"}, World(3, 4, None)),
+    ],
+    ids=str,
+)
+def test_processes_are_together_where_a_number_and_how_many_there_are_stand_side_by_side(environment, found):
+    assert world(environment) == found
+    assert rank(environment) == (found.rank if found else 0)
+
+
+def test_leftover_ranks_are_dropped_and_named_and_a_launchers_stay():
+    environment = {"RANK": "1", "LOCAL_RANK": "0", "PATH": "x"}
+    assert "RANK=1" in (forget_leftovers(environment) or "") and environment == {"PATH": "x"}
+    assert forget_leftovers(environment) is None
+    launched = {"RANK": "1", "WORLD_SIZE": "2"}
+    assert forget_leftovers(launched) is None and launched == {"RANK": "1", "WORLD_SIZE": "2"}
+
+
+@pytest.mark.slow
+def test_a_rank_left_in_the_environment_trains_prints_and_leaves_a_summary(tmp_path):
+    command = [sys.executable, "-m", "rnnzoo", "fit", "toy_tags", "--run_dir", str(tmp_path / "run"),
+               "--trainer.max_epochs", "1", "--tracking.mode", "disabled"]  # fmt: skip
+    told = subprocess.run(command, env=os.environ | {"RANK": "1"}, capture_output=True, text=True)
+    assert told.returncode == 0 and "test/" in told.stdout and "RANK=1" in told.stderr
+    assert (tmp_path / "run" / "summary.json").exists()
+
+
+@pytest.mark.slow
+def test_torchrun_makes_one_run_of_its_processes(tmp_path):
+    port = "--rdzv-endpoint=localhost:0"
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--rdzv-backend=c10d", port,
+               "-m", "rnnzoo", "fit", "toy_tags", "--run_dir", str(tmp_path / "run"), "--trainer.accelerator", "cpu",
+               "--trainer.max_epochs", "1", "--tracking.mode", "disabled"]  # fmt: skip
+    told = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert told.returncode == 0, told.stderr
+    assert json.loads((tmp_path / "run" / "summary.json").read_text())["processes"] == 2
