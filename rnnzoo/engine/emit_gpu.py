@@ -17,8 +17,10 @@ from rnnzoo.engine.trace import Op, Program, Ref, Trace, Untraceable
 EXPRESSIONS = {
     "add": "{} + {}", "sub": "{} - {}", "mul": "{} * {}", "div": "tl.div_rn({}, {})", "neg": "-{}",
     "reciprocal": "tl.div_rn(one, {})", "exp": "tl.exp({})", "sigmoid": "1.0 / (1.0 + tl.exp(-{}))",
-    "tanh": "tl.where(tl.abs({0}) < 0.1, {0} * (1.0 - {0} * {0} * (1.0 / 3.0 - {0} * {0} * (2.0 / 15.0 - {0} * {0}"
-            " * (17.0 / 315.0)))), 1.0 - 2.0 / (1.0 + tl.exp(2.0 * {0})))", "relu": "tl.where({0} < 0.0, 0.0, {0})",
+    "tanh": "tl.where(tl.abs({0}) < 0.625, {0} + {0} * ({0} * {0}) * (((((-5.70498872745e-3 * ({0} * {0})"
+            " + 2.06390887954e-2) * ({0} * {0}) - 5.37397155531e-2) * ({0} * {0}) + 1.33314422036e-1) * ({0} * {0})"
+            " - 3.33332819422e-1)), 1.0 - 2.0 / (1.0 + tl.exp(2.0 * {0})))",
+    "relu": "tl.where({0} < 0.0, 0.0, {0})",
     "log": "tl.log({})", "sin": "tl.sin({})", "cos": "tl.cos({})", "sqrt": "tl.sqrt_rn({})",
     "rsqrt": "tl.div_rn(one, tl.sqrt_rn({}))", "abs": "tl.abs({})",
     # log(u) x / (u - 1) with u = 1 + x, whose errors cancel (Kahan)
@@ -36,6 +38,10 @@ EXPRESSIONS = {
     "where": "tl.where({} != 0.0, {}, {})",
     "exp2": "tl.exp2({})", "log2": "tl.log2({})", "erf": "tl.erf({})", "floor": "tl.floor({})", "ceil": "tl.ceil({})",
     "trunc": "tl.where({0} < 0.0, tl.ceil({0}), tl.floor({0}))",
+    # to the nearest whole number, of two the even one: from 2^22 on, all are whole
+    "round": "tl.where(tl.abs({0}) < 4194304.0, ({0} + 12582912.0) - 12582912.0, {0})",
+    "log10": "tl.log2({}) * 0.30102999566398120", "tan": "tl.sin({0}) / tl.cos({0})",
+    "fmax": "tl.where(({0} > {1}) | ({1} != {1}), {0}, {1})", "fmin": "tl.where(({0} < {1}) | ({1} != {1}), {0}, {1})",
     "rowsum": "tl.sum(tl.where(j < H, {}, 0.0), 1)[:, None]",
 }  # fmt: skip
 POWERS = {2.0: "{0} * {0}", 3.0: "{0} * {0} * {0}", 1.0: "{0}", 0.5: "tl.sqrt_rn({0})", -1.0: "tl.div_rn(one, {0})"}

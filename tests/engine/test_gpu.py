@@ -192,12 +192,18 @@ class Applied(PointwiseCell):
 FUNCTIONS = {
     **{name: lambda a, b, name=name: getattr(torch, name)(a) for name in (
         "neg", "exp", "log", "sigmoid", "tanh", "relu", "sqrt", "rsqrt", "abs", "log1p", "expm1", "reciprocal",
-        "logical_not",
+        "logical_not", "exp2", "log2", "log10", "erf", "floor", "ceil", "round", "trunc", "frac", "sign", "isnan",
     )},
     **{name: lambda a, b, name=name: getattr(torch, name)(a, b) for name in (
         "add", "sub", "mul", "div", "maximum", "minimum", "gt", "lt", "ge", "le", "eq", "ne", "logical_and",
-        "logical_or",
+        "logical_or", "logical_xor", "fmax", "fmin", "logaddexp",
     )},
+    **{name: lambda a, b, name=name: getattr(F, name)(a) for name in (
+        "elu", "leaky_relu", "hardtanh", "relu6", "hardsigmoid", "hardswish", "mish", "softshrink",
+    )},
+    "add, alpha": lambda a, b: torch.add(a, b, alpha=0.5), "crossed": lambda a, b: a.clamp(2, 1),
+    "clamp, tensors": lambda a, b: torch.clamp(a, b, b + 1), "trunc of a quotient": lambda a, b:
+    torch.div(a, b, rounding_mode="trunc"),
     "where": lambda a, b: torch.where(a > 0, a, 2 * b), "clamp": lambda a, b: a.clamp(-0.5, 2),
     "square": lambda a, b: a**2, "cube": lambda a, b: a**3, "inverse": lambda a, b: 1 / a,
     "softplus": lambda a, b: F.softplus(a), "silu": lambda a, b: F.silu(a),
@@ -207,7 +213,23 @@ FUNCTIONS = {
 @needs_kernels
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_each_operator_gives_what_torch_gives_for_nan_infinity_and_ordinary_numbers(name):
-    numbers = [float("nan"), float("inf"), -float("inf"), 0.0, -1.0, 1e-6, 0.3, -0.7, 0.49, 5.0, 60.0, -60.0, 1e30]
+    numbers = [
+        float("nan"),
+        float("inf"),
+        -float("inf"),
+        0.0,
+        -1.0,
+        1e-6,
+        0.3,
+        -0.7,
+        0.49,
+        0.5,
+        1.5,
+        5.0,
+        60.0,
+        -60.0,
+        1e30,
+    ]
     a, b = torch.tensor(numbers), torch.tensor(numbers[::-1])
     wanted = FUNCTIONS[name](a, b).float()
     with forced("triton"):
