@@ -12,18 +12,18 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from rnnzoo import __version__, bench, limits, report, show, texts, vectors
-from rnnzoo.errors import DataError, RecipeError, ZooError, nearest
+from rnnzoo.errors import DataError, RecipeError, Terminated, ZooError, nearest
 from rnnzoo.system import console, files
 from rnnzoo.system.launcher import forget_leftovers, rank
 from rnnzoo.system.paths import typed
 from rnnzoo.system.redaction import redact
 
-MISTAKE_EXIT, SIGINT_EXIT, PIPE_EXIT = 2, 130, 141
+MISTAKE_EXIT, SIGINT_EXIT, PIPE_EXIT, SIGTERM_EXIT = 2, 130, 141, 143
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command. Returns the exit code: 0, 2 for a mistake of the caller, 130 for Ctrl-C."""
+    """Run one command. Returns the exit code: 0, 2 for a mistake of the caller, 130 for Ctrl-C, 143 for SIGTERM."""
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # torch's idle threads give their cores away, read on its import
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # what the terminal's encoding lacks is printed as an escape
@@ -56,7 +56,7 @@ def _told(arguments: list[str]) -> int:
         if sys.stderr.isatty():
             console.print_error()  # the terminal has written ^C
         console.print_error(str(stop) or "stopped.")
-        return SIGINT_EXIT
+        return SIGTERM_EXIT if isinstance(stop, Terminated) else SIGINT_EXIT
 
 
 def _drop_output() -> None:

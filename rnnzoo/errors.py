@@ -55,3 +55,7 @@ def unknown(what: str, word: str, options: Iterable[str]) -> str:
     match = nearest(word, options)
     hint = f"\n  Did you mean '{match}'?" if match else ""
     return f"{what} '{word}'.{hint}\n  Known: {', '.join(options) or 'none'}."
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM has asked the process to end. The command line exits with 143, as the shell counts it."""

@@ -24,13 +24,14 @@ from rnnzoo.callbacks.finite import Finite
 from rnnzoo.callbacks.memory import BatchSize, ran_out
 from rnnzoo.callbacks.outcome import Outcome
 from rnnzoo.callbacks.progress import Progress
+from rnnzoo.callbacks.termination import Termination
 from rnnzoo.callbacks.throughput import Throughput
 from rnnzoo.data.datamodule import ZooData
 from rnnzoo.data.forms import FORMS
 from rnnzoo.dynamic import DynamicEvaluation
 from rnnzoo.engine import capability, choose
 from rnnzoo.engine.memory import keep_memory
-from rnnzoo.errors import RecipeError, RunError
+from rnnzoo.errors import RecipeError, RunError, Terminated
 from rnnzoo.model import SequenceModel
 from rnnzoo.module import ZooModule
 from rnnzoo.options import CALLBACKS
@@ -228,7 +229,7 @@ def _train(
     checkpoints = Checkpoints(run.checkpoints, meta, data.spec.to_json(), monitor, mode)  # type: ignore[arg-type]
     throughput = Throughput()
     outcome = Outcome(run.path / "outcome.json", throughput)
-    callbacks: list[Callback] = [Finite(), checkpoints, throughput, outcome, BatchSize()]
+    callbacks: list[Callback] = [Finite(), checkpoints, throughput, outcome, BatchSize(), Termination()]
     callbacks += own
     if recipe["trainer"]["enable_progress_bar"]:
         callbacks.append(Progress())
@@ -239,8 +240,8 @@ def _train(
     keep_memory()
     try:
         _go_on(trainer, lambda: trainer.fit(module, data))
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(_stopped(trainer, checkpoints, run)) from None
+    except KeyboardInterrupt as stop:
+        raise type(stop)(_stopped(trainer, checkpoints, run)) from None
     facts = outcome.facts()
     metrics: dict[str, float] = {}
     best: dict[str, Any] = {"monitor": monitor, "mode": mode, "score": None, "epoch": None}
@@ -252,10 +253,10 @@ def _train(
     if "test" in data.sizes:
         try:
             _go_on(trainer, lambda: trainer.test(module, data, verbose=False))
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stop:
             path = show.short(run.path)
             message = f"stopped after training; the test part was not scored.\n  `rnnzoo test {path}` scores it."
-            raise KeyboardInterrupt(message) from None
+            raise type(stop)(message) from None
         metrics |= {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("test/")}
     tracking.summarise(loggers, metrics)
     return {
@@ -267,6 +268,8 @@ def _train(
 
 def _stopped(trainer: pl.Trainer, checkpoints: Checkpoints, run: runs.Run) -> str:
     """What a training that was stopped leaves, and where."""
+    if not run.writer:
+        return f"process {trainer.global_rank} of {trainer.world_size} was stopped."
     path, epochs = show.short(run.path), trainer.max_epochs
     of = f" of {epochs}" if epochs and epochs > 0 else ""
     when = f"stopped in epoch {trainer.current_epoch + 1}{of}, after {report.amount(trainer.global_step, 'step')}"
@@ -313,7 +316,8 @@ def evaluate(
         data, module = make_data(recipe, spec), restore(kept, recipe, spec)
     with quiet(), choose.forced(recipe["engine"]):
         trainer = make_trainer(
-            recipe, callbacks=[BatchSize(), *([Progress()] if recipe["trainer"]["enable_progress_bar"] else [])]
+            recipe,
+            callbacks=[BatchSize(), Termination(), *([Progress()] if recipe["trainer"]["enable_progress_bar"] else [])],
         )
         look = trainer.test if part == "test" else trainer.validate
         _go_on(trainer, lambda: look(module, data, verbose=False))
@@ -363,17 +367,18 @@ def origin(kept: checkpoint.Checkpoint) -> tuple[dict[str, Any], DataSpec]:
 
 
 def _go_on(trainer: pl.Trainer, work: Any) -> None:
-    """Do a part of the run; Ctrl-C, which Lightning turns into an exit and then ignores, is KeyboardInterrupt again.
+    """Do a part of the run; Ctrl-C, which Lightning turns into an exit and then ignores, is KeyboardInterrupt again,
+    and SIGTERM is Terminated.
 
     Raises: RunError if another process of the run is gone, or memory ran out.
     """
     handler = signal.getsignal(signal.SIGINT)
     try:
         work()
-    except SystemExit:
+    except SystemExit as end:
         if trainer.interrupted:
             signal.signal(signal.SIGINT, handler)
-            raise KeyboardInterrupt from None
+            raise (Terminated if isinstance(end.__context__, Terminated) else KeyboardInterrupt) from None
         raise
     except ProcessRaisedException as error:  # of a process of the Trainer's own, with its traceback as text
         _, ours, message = str(error).rpartition("rnnzoo.errors.")

@@ -4,8 +4,12 @@ Each process is the command line again, so what one test takes is mostly the sta
 """
 
 import json
+import os
+import select
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -234,3 +238,24 @@ def test_a_training_that_breaks_in_a_process_of_the_trainers_own_is_one_message(
     assert done.returncode == 2 and "Traceback" not in done.stderr, done.stderr[-3000:]
     assert done.stderr.count("training broke at step") == 1
     assert runs.read(tmp_path / "run")["summary"]["status"] == "failed"
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="the children of a process are read from /proc")
+@pytest.mark.parametrize("target", [0, 1])
+def test_sigterm_to_one_process_ends_both_in_words(target, tmp_path):
+    options = ["--trainer.accelerator=cpu", "--trainer.enable_progress_bar=false", "--trainer.max_epochs=100000"]
+    command = [sys.executable, "-m", "rnnzoo", "fit", "quickstart", *options, *TWO, "--run_dir", "run"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as fit:
+        deadline = time.monotonic() + 120
+        while not Path("run/checkpoints/best").exists():
+            assert fit.poll() is None and time.monotonic() < deadline, fit.communicate()[1]
+            select.select([], [], [], 0.05)
+        children = Path(f"/proc/{fit.pid}/task/{fit.pid}/children").read_text().split()
+        (other,) = (int(pid) for pid in children if "fit" in Path(f"/proc/{pid}/cmdline").read_text().split("\0"))
+        os.kill((fit.pid, other)[target], signal.SIGTERM)
+        told = fit.communicate(timeout=60)[1]
+    assert "Traceback" not in told and "gloo" not in told
+    message = ("stopped in epoch", "process 1 of 2 was stopped.")[target]
+    assert told.count(message) == 1
+    assert fit.returncode == (143, 2)[target]
+    assert runs.read("run")["summary"]["status"] == ("interrupted", "failed")[target]

@@ -19,7 +19,7 @@ from rnnzoo.batch import Batch, DataSpec
 from rnnzoo.callbacks.throughput import Throughput
 from rnnzoo.data.embedded import ToyReviews
 from rnnzoo.engine import choose
-from rnnzoo.errors import RecipeError, RunError
+from rnnzoo.errors import RecipeError, RunError, Terminated
 
 SMALL = (
     *("--data.examples=96", "--data.batch_size=16", "--model.architecture.hidden_size=8", "--model.embedding_size=8"),
@@ -264,18 +264,17 @@ def test_a_training_that_breaks_is_failed_and_keeps_its_numbers():
     assert "metrics" not in summary
 
 
-def test_ctrl_c_leaves_an_interrupted_run_and_works_again_afterwards(monkeypatch):
+@pytest.mark.parametrize(("number", "raised"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)])
+def test_ctrl_c_and_sigterm_leave_an_interrupted_run_and_work_again_afterwards(number, raised, monkeypatch):
     def press(self, trainer, pl_module, outputs, batch, batch_idx):
         if trainer.current_epoch == 1:
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), number)
 
     monkeypatch.setattr(Throughput, "on_train_batch_end", press)
-    before = signal.getsignal(signal.SIGINT)
-    with pytest.raises(
-        KeyboardInterrupt, match=r"stopped in epoch 2 of 2, after 7 steps.\n  Kept: the best checkpoint"
-    ):
+    before = signal.getsignal(number)
+    with pytest.raises(raised, match=r"stopped in epoch 2 of 2, after 7 steps.\n  Kept: the best checkpoint") as stop:
         experiment.fit(resolved())
-    assert signal.getsignal(signal.SIGINT) == before
+    assert type(stop.value) is raised and signal.getsignal(number) == before
     (path,) = (runs.ROOT / "quickstart").iterdir()
     assert runs.read(path)["summary"]["status"] == "interrupted"
     assert checkpoint.load(checkpoint.locate(path)).meta["epoch"] == 0  # what was saved before still answers
