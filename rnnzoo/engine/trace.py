@@ -669,57 +669,42 @@ class _Recorder(TorchDispatchMode):
         return result
 
     def _summed(self, func: Any, args: Any, kwargs: Any, named: dict[str, Any], name: str) -> Tensor:
-        """A sum or mean over channels; in a gradient also one over rows, which is left to the end."""
+        """A sum or mean over channels; in a gradient also a sum over rows, which is left to the end."""
         x = named["self"]
         given = named.get("dim")
         given = range(x.dim()) if given is None or given == [] else [given] if isinstance(given, int) else given
         axes = {d % x.dim() for d in given} if x.dim() else set()
         result = func(*args, **kwargs)
         self._check(result, name)
-        (blocks,) = self._read([x], name, x.shape)
-        axis = blocks.axis
-        over_rows = axis in axes
-        features = {d for d in axes if d != axis and x.shape[d] > 1}
-        entries = blocks.entries
+        ((entries, axis),) = self._read([x], name, x.shape)
+        over_rows, summed = axis in axes, max(entry.summed for entry in entries)
         if over_rows and not self.back:
             raise Untraceable(f"update uses '{name}' over sequences")
-        summed = max(entry.summed for entry in entries)
-        last = x.dim() - 1
-        wide = bool(features) and last in features
-        if features and features != {last} and not (len(entries) == 1 or x.shape[last] == self.size):
-            raise Untraceable(f"update uses '{name}' over more than channels")
+        if name == "mean" and (over_rows or summed):
+            raise Untraceable("the gradient of update uses 'mean' of a sum")
+        others = {d for d, length in enumerate(x.shape) if d != axis and length > 1}
+        features = axes & others
+        if features and (features != others or x.dim() - 1 not in features):
+            raise Untraceable(f"update uses '{name}' over some of several axes")
+        spread = self.size > 1  # whether a sum over channels is more than one number
         if features:
-            lead = [n for d, n in enumerate(x.shape) if d not in (axis, last)]
-            if any(n > 1 for n in lead) and not features >= {d for d in range(x.dim()) if d != axis and x.shape[d] > 1}:
-                raise Untraceable(f"update uses '{name}' over some of several axes")
             total = entries[0].value
             for entry in entries[1:]:
                 total = op("add", total, entry.value)
-            if wide and not over_rows and not summed:
-                if axis is None:
-                    raise Untraceable(f"update uses '{name}' on what has no sequences")
-                if not isinstance(total, Value):
-                    total = total * self.size
-                else:
-                    total = self.graph.value("rowsum", total)
-                total = op("div", total, float(len(entries) * self.size)) if name == "mean" else total
-            elif name == "mean":
-                raise Untraceable("the gradient of update uses 'mean'")
-            level = 2 if wide and self.size > 1 and (over_rows or summed) else 1 if over_rows else summed
-            entries = [Entry(total, level)]
-        elif over_rows:
-            if name == "mean":
-                raise Untraceable("the gradient of update uses 'mean'")
-            if (
-                result.numel() == 1 and self.size > 1
-            ):  # a row's number, spread over its channels: summed over them, it is itself
-                entries = [Entry(op("div", entry.value, float(self.size)), 2) for entry in entries]
+            if over_rows or summed:
+                entries = [Entry(total, 2 if spread else 1)]
+            elif axis is None:
+                raise Untraceable(f"update uses '{name}' on what has no sequences")
             else:
-                entries = [Entry(entry.value, max(1, entry.summed)) for entry in entries]
+                total = self.graph.value("rowsum", total) if isinstance(total, Value) else total * self.size
+                entries = [Entry(op("div", total, float(len(entries) * self.size)) if name == "mean" else total)]
+        elif over_rows and result.numel() == 1 and spread:  # a number a row, spread over channels, which sum to it
+            entries = [Entry(op("div", entry.value, float(self.size)), 2) for entry in entries]
+        elif over_rows:
+            entries = [Entry(entry.value, max(1, entry.summed)) for entry in entries]
         rows = None
         if axis is not None and not over_rows:
-            keep = bool(named.get("keepdim", False))
-            rows = axis if keep else axis - sum(1 for d in axes if d < axis)
+            rows = axis if named.get("keepdim") else axis - sum(d < axis for d in axes)
         self._write(result, Blocks(entries, rows))
         return result
 

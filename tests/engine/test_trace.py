@@ -204,11 +204,28 @@ class Reading(PointwiseCell):
         return (s * torch.sigmoid(z + self.rows[1].exp()) + F.softplus(self.one) * F.prelu(z, self.p),)
 
 
+class Summing(PointwiseCell):
+    """Sums over channels beside learned numbers, whose gradients come from one number a row, and from many."""
+
+    gates = ("h",)
+
+    def __init__(self, input_size, hidden_size):
+        super().__init__(input_size, hidden_size)
+        self.beta, self.rate = nn.Parameter(torch.tensor(0.7)), nn.Parameter(torch.tensor([0.4]))
+
+    def update(self, gx, gh, state):
+        h = gx[0] + gh[0]
+        size, total = h.square().mean(-1, keepdim=True), (h * state[0]).sum(-1, keepdim=True)
+        mixed = torch.tanh(size * self.beta.exp() - total * self.rate * 0.1)
+        return (torch.tanh(h / (1 + size).sqrt()) * self.beta * 0.5 + mixed,)
+
+
 @needs_compiler
+@pytest.mark.parametrize("kind", [Reading, Summing])
 @pytest.mark.parametrize("hidden", [1, 5])
-def test_learned_numbers_and_buffers_of_a_step_are_read_and_learn(hidden):
+def test_learned_numbers_and_buffers_of_a_step_are_read_and_learn(hidden, kind):
     torch.manual_seed(0)
-    layer = Recurrence(Reading(4, hidden))
+    layer = Recurrence(kind(4, hidden))
     x = torch.randn(3, 6, 4)
     for _ in range(2):
         found = {}
@@ -218,8 +235,9 @@ def test_learned_numbers_and_buffers_of_a_step_are_read_and_learn(hidden):
             found[path] = [outputs, *torch.autograd.grad(outputs.sin().sum(), list(layer.parameters()))]
         torch.testing.assert_close(found["native"], found["reference"], atol=1e-5, rtol=1e-5)
         with torch.no_grad():  # code reads the numbers of today
-            for tensor in (layer.cell.beta, layer.cell.scale, layer.cell.mean, layer.cell.rows):
-                tensor.mul_(-1.5)
+            for name, tensor in (*layer.cell.named_parameters(), *layer.cell.named_buffers()):
+                if "_ih" not in name and "_hh" not in name:
+                    tensor.mul_(-1.5)
 
 
 class Clipped(LSTMCell):
@@ -379,6 +397,12 @@ def test_a_step_may_cut_join_and_fill_tensors():
     torch.testing.assert_close(
         run(found.backward, [*values, weight]), list(torch.autograd.grad(wanted, values, weight))
     )
+
+
+@pytest.mark.parametrize("mode", [torch.inference_mode, torch.no_grad, torch.enable_grad])
+def test_a_cell_is_traced_in_any_mode(mode):
+    with mode():
+        assert isinstance(traced(Reading(2, 3)), Trace)
 
 
 def test_cells_of_one_size_and_another_have_the_same_program():
