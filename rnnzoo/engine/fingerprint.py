@@ -22,26 +22,11 @@ from torch import Tensor, nn
 
 from rnnzoo.cells.base import Cell
 
-PLAIN = (
-    int,
-    str,
-    bytes,
-    bool,
-    type(None),
-    complex,
-    torch.dtype,
-    torch.device,
-    torch.Size,
-    range,
-    BuiltinFunctionType,
-    type(...),
-)
+PLAIN = (int, str, bytes, bool, complex, range, type(None), type(...), torch.dtype, torch.device, torch.Size)
 INERT = (logging.Logger, type(Lock()), type(RLock()), ref)  # that no step computes with
 DEEP, MANY = 12, 1000  # containers within containers, and things in one
 BASE = frozenset(vars(nn.Module())) - {"training"}  # what every module has
 SETTLED = frozenset({"torch", "numpy", "rnnzoo", *sys.stdlib_module_names}) - {"test"}  # code that does not change
-
-
 VARIANTS = 32  # of one cell, by what its step reads and its mode
 T = TypeVar("T")
 _making = RLock()
@@ -129,6 +114,9 @@ def key(value: Any, within: tuple[int, ...] = ()) -> Hashable:
         return kind, frozenset(key(item, within) for item in value)
     if isinstance(value, FunctionType):
         return value, *_outside(value, within)
+    if isinstance(value, BuiltinFunctionType):  # of a module, or bound to a list, say
+        owner = value.__self__
+        return value.__name__, owner if owner is None or isinstance(owner, ModuleType) else key(owner, within)
     if isinstance(value, MethodType):
         return kind, key(value.__func__, within), key(value.__self__, within)
     if isinstance(value, partial):

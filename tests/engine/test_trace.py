@@ -137,6 +137,12 @@ PLACES = {
         "N", lambda v: Limit([v]), lambda h: h.value[0], lambda c: c.held.value.__setitem__(0, 0.5)
     ),
     "partial": lambda: holding("P", at_least, lambda h: h(0), lambda c: setattr(c, "held", at_least(0.5))),
+    "method of a dict": lambda: holding(
+        "M", lambda v: {"a": v}.get, lambda h: h("a"), lambda c: setattr(c, "held", {"a": 0.5}.get)
+    ),
+    "dict behind its method": lambda: holding(
+        "B", lambda v: {"a": v}.get, lambda h: h("a"), lambda c: c.held.__self__.update(a=0.5)
+    ),
     "class attribute": class_attribute,
     "closure": closure,
     "global": global_number,
