@@ -103,4 +103,4 @@ def test_a_text_of_a_single_word_is_learnt_by_heart(tmp_path):
     fixed = [f"--data={{name: text_lines, train: {path}, dev: {path}, batch_size: 4}}", "--trainer.max_epochs=3"]
     fixed += ["--trainer.accelerator=cpu", "--trainer.enable_progress_bar=false", "--tracking.mode=disabled"]
     summary, _ = experiment.fit(recipes.resolve(recipes.read("toy_text", fixed)), tmp_path / "run")
-    assert summary["metrics"]["val/perplexity"] < 1.5
+    assert summary["metrics"]["best/perplexity"] < 1.5
