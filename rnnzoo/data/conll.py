@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from rnnzoo.data.base import Columns
-from rnnzoo.data.sources import FileSource, HubSource, decoded
+from rnnzoo.data.readers.encodings import decoded
+from rnnzoo.data.sources import FileSource, HubSource
 from rnnzoo.errors import DataError
 from rnnzoo.limits import check
 

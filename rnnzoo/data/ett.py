@@ -6,15 +6,16 @@ import logging
 import math
 import re
 from collections.abc import Mapping, Sequence
-from itertools import chain
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 
 from rnnzoo.data.base import PARTS, Columns, Source
+from rnnzoo.data.readers import tables
 from rnnzoo.data.readers.numbers import NumberFormat
 from rnnzoo.data.readers.times import Time, Uneven, count_steps, read_digits, read_time
-from rnnzoo.data.sources import HubSource, csv_lines, decoded, missing, read_table, tsv_lines, without_nul
+from rnnzoo.data.sources import HubSource, missing
 from rnnzoo.errors import DataError, nearest
 from rnnzoo.limits import COUNT, Limit
 from rnnzoo.system import files
@@ -23,7 +24,7 @@ from rnnzoo.system.paths import typed
 log = logging.getLogger("rnnzoo")
 SHARE = Limit(False, 0, 1, open_low=True, open_high=True)
 Size = Annotated[int, COUNT] | Annotated[float, SHARE]  # so many rows, or a share of them
-LINES = {".csv": csv_lines, ".tsv": tsv_lines}  # what reads a table, by its ending
+ENDINGS = (".csv", ".tsv")  # of tables whose values are text; others have no way of writing numbers
 NAMELESS = re.compile(r"column \d+ without a name|Unnamed: \d+(_level_\d+)?")  # as we call one, and as pandas does
 NUMBERING = frozenset({"id", "index", "idx", "no", "no.", "nr", "nr.", "#", "row", "number", "rownames"})
 TRUTH = frozenset({"true", "false"})
@@ -89,15 +90,15 @@ class CsvSeries(Source):
 
     As in `data: {name: csv_series, path: load.csv, time_column: time, lookback: 168, horizon: 24}`.
 
-    path: the file, .csv with commas or .tsv with tabs. columns: the variables; if not given, all columns of numbers.
+    path: the file, .csv or .tsv. columns: the variables; if not given, all columns of numbers.
     Left out, and reported, are then the time, text without a digit, times, columns without a value or without a name,
     and those called id, index or the like that number the rows; other columns must be numbers throughout.
     time_column: times or numbers by which the rows' order is checked and gaps are found; without it, the rows are taken
     as they come. Times are ISO 8601, in full, or quarters (2024-Q1); steps are even by the clock, or are months,
     quarters, years, or working days. missing: "refuse" values and rows that are not there, or carry the values before
     them "forward". dev_size, test_size: so many rows as a whole number, or a share of them; the end is for testing,
-    what stands before it for dev. encoding: of the file. decimal, thousands, units, na_values: how numbers are written;
-    see `NumberFormat`.
+    what stands before it for dev. encoding, delimiter: of the file, see `TextFiles`.
+    decimal, thousands, units, na_values: how numbers are written; see `NumberFormat`.
     """
 
     form = "windowed_series"
@@ -115,7 +116,10 @@ class CsvSeries(Source):
         thousands: str | None = None,
         units: list[str] | None = None,
         na_values: list[str | int | float] | None = None,
+        delimiter: str | None = None,
     ) -> None:
+        tables.check_delimiter(delimiter)
+        self.delimiter = delimiter
         if missing not in ("refuse", "forward"):
             raise ValueError(f"missing must be refuse or forward, got {missing!r}")
         for name, size in {"dev_size": dev_size, "test_size": test_size}.items():
@@ -138,21 +142,20 @@ class CsvSeries(Source):
         """The values of each variable, (steps,), in order and without gaps. Raises: DataError."""
         if wrong := missing("path", self.path):
             raise DataError(wrong)
-        lines = LINES.get(self.path.suffix.lower())
-        if lines is None:
+        if self.path.suffix.lower() not in ENDINGS:
             raise DataError(
-                f"data.path: '{self.path}' is no table of numbers by its ending.\n  Known endings: {', '.join(LINES)}."
+                f"data.path: '{self.path}' is no table of numbers by its ending.\n"
+                f"  Known endings: {', '.join(ENDINGS)}."
             )
         try:
-            text = without_nul(self.path, decoded(self.path, self.encoding))
+            written = tables.read(self.path, encoding=self.encoding, delimiter=self.delimiter)
             self._digest = files.sha256(self.path)
         except OSError as cause:
             raise DataError(f"cannot read {self.path}: {cause.strerror or cause}.") from cause
-        _, names = next(lines(self.path, text))
-        header = [name if name.strip() else f"column {place} without a name" for place, name in enumerate(names, 1)]
+        names = enumerate(written.header, 1)
+        header = [name if name.strip() else f"column {place} without a name" for place, name in names]
         self._known(header)
-        rows = lines(self.path, text)
-        table = read_table(self.path, header, chain([(next(rows)[0], header)], rows))
+        table = replace(written, header=tuple(header)).select(header)
         variables, out = self._variables(table)
         series = self._filled({name: self._values(name, table[name]) for name in variables}, table)
         told = f"{self.path}: {len(table[header[0]])} rows"

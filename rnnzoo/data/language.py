@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from rnnzoo.data.base import Columns
-from rnnzoo.data.sources import FileSource, HubSource, decoded
+from rnnzoo.data.readers.encodings import decoded
+from rnnzoo.data.sources import FileSource, HubSource
 
 
 class TextCorpus(HubSource):

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from rnnzoo.data.base import Columns
-from rnnzoo.data.sources import READERS, FileSource, HubSource, decoded
+from rnnzoo.data.readers import tables
+from rnnzoo.data.readers.encodings import decoded
+from rnnzoo.data.sources import FileSource, HubSource
 from rnnzoo.errors import DataError
 
 Language = Literal["en", "de"]
@@ -46,7 +48,7 @@ class PairFiles(FileSource):
     ending says (see `TextFiles`).
 
     train, dev, test: paths. Without dev, the last `dev_fraction` of the training pairs is held out; without test, there
-    is none. encoding: of all but Parquet.
+    is none. encoding: of all but Parquet. delimiter: of CSV and TSV, see `TextFiles`.
     """
 
     form = "text_pairs"
@@ -60,23 +62,26 @@ class PairFiles(FileSource):
         target: str = "target",
         encoding: str = "utf-8",
         dev_fraction: float = 0.1,
+        delimiter: str | None = None,
     ) -> None:
         super().__init__({"train": train, "dev": dev, "test": test}, encoding, dev_fraction)
+        tables.check_delimiter(delimiter)
+        self.delimiter = delimiter
         if source == target:
             raise ValueError(f"source and target are both '{source}'")
         self.names = (source, target)
         for key, name in {"source": source, "target": target}.items():
-            if set("/\\") & set(name) and not all(map(_is_table, self.paths.values())):
+            if set("/\\") & set(name) and not all(map(tables.is_table, self.paths.values())):
                 raise ValueError(f"{key} is the ending of a file's name, as in data/train.en, got '{name}'")
 
     def files(self, path: Path) -> list[Path]:
         """The table itself, or the two parallel files."""
-        return [path] if _is_table(path) else [path.parent / f"{path.name}.{name}" for name in self.names]
+        return [path] if tables.is_table(path) else [path.parent / f"{path.name}.{name}" for name in self.names]
 
     def columns(self, path: Path) -> Columns:
         files = self.files(path)
         if files == [path]:
-            table = READERS[path.suffix.lower()](path, self.names, self.encoding, ("source", "target"))
+            table = tables.read_columns(path, self.names, self.encoding, ("source", "target"), self.delimiter)
             sides = [table[name] for name in self.names]
         else:
             sides = [lines(file, self.encoding) for file in files]
@@ -91,10 +96,6 @@ class PairFiles(FileSource):
                     told = "empty" if text is None or isinstance(text, str) else f"{text!r:.80}, not text"
                     raise DataError(f"{path}, row {row}: '{name}' is {told}.\n  Give each row both texts.")
         return {"source": sides[0], "target": sides[1]}
-
-
-def _is_table(path: Path) -> bool:
-    return path.suffix.lower() in READERS
 
 
 def lines(path: Path, encoding: str) -> list[str]:

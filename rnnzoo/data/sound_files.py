@@ -14,7 +14,7 @@ class SoundFiles(TextFiles):
 
     train, dev, test: paths of tables as of `TextFiles`, CSV, TSV, JSON lines or Parquet. A path of a WAV file in a
     table begins at the table's folder. Without dev, the last `dev_fraction` of each label's training rows are held
-    out; without test, there is none. encoding: of CSV, TSV and JSON lines. missing_label: see `TextFiles`.
+    out; without test, there is none. encoding: of CSV, TSV and JSON lines. missing_label, delimiter: see `TextFiles`.
     """
 
     form = "labelled_sound"
@@ -30,8 +30,9 @@ class SoundFiles(TextFiles):
         encoding: str = "utf-8",
         dev_fraction: float = 0.1,
         missing_label: str | None = None,
+        delimiter: str | None = None,
     ) -> None:
-        super().__init__(train, dev, test, file_column, label_column, encoding, dev_fraction, missing_label)
+        super().__init__(train, dev, test, file_column, label_column, encoding, dev_fraction, missing_label, delimiter)
 
     def columns(self, path: Path) -> Columns:
         table = super().columns(path)

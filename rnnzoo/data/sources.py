@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import re
-import sys
 from abc import abstractmethod
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from rnnzoo.data.base import Columns, Source
+from rnnzoo.data.readers import tables
+from rnnzoo.data.readers.encodings import check_encoding
 from rnnzoo.data.readers.labels import read_labels
 from rnnzoo.errors import DataError, Unavailable, nearest
 from rnnzoo.limits import check
 from rnnzoo.network import answers
 from rnnzoo.system import files
 from rnnzoo.system.paths import typed
-
-Keys = tuple[str, ...]
-Lines = Iterator[tuple[int, list[str]]]  # of a table: numbers from 1, and values
 
 
 def held_out(labels: Sequence[Any], fraction: float, gap: int = 0) -> tuple[list[int], list[int]]:
@@ -254,16 +250,17 @@ class TextFiles(FileSource):
     """Your own labelled texts: CSV, TSV, JSON lines or Parquet, as each file's ending says.
 
     CSV has a header, commas, and double quotes round what holds a comma, a quote or a line feed. TSV has a header,
-    tabs, and no quotes. JSON lines (.jsonl, .json) has one object a line. Lines end at a line feed only. Labels may be
+    tabs, and no quotes. JSON lines (.jsonl, .json) has one object a line. Lines end at a line feed. Labels may be
     numbers, truth values and dates; blanks at the ends of a label are cut.
 
     train, dev, test: paths. Without dev, the last `dev_fraction` of each label's training rows are held out; without
-    test, there is none. encoding: of CSV, TSV and JSON lines. missing_label: the label of rows without one, which are
-    refused if it is not given.
+    test, there is none. encoding: of CSV, TSV and JSON lines; UTF-16 with its byte order mark is told by that.
+    missing_label: the label of rows without one, which are refused if it is not given. delimiter: what separates the
+    values of CSV and TSV; if not given, semicolons, tabs, commas or vertical bars are found in the header.
     """
 
     form = "labelled_text"
-    keys: ClassVar[Keys] = ("text_column", "label_column")  # the options that name the columns
+    keys: ClassVar[tables.Keys] = ("text_column", "label_column")  # the options that name the columns
 
     def __init__(
         self,
@@ -275,28 +272,24 @@ class TextFiles(FileSource):
         encoding: str = "utf-8",
         dev_fraction: float = 0.1,
         missing_label: str | None = None,
+        delimiter: str | None = None,
     ) -> None:
         super().__init__({"train": train, "dev": dev, "test": test}, encoding, dev_fraction)
+        tables.check_delimiter(delimiter)
+        self.delimiter = delimiter
         self.text_column, self.label_column, self.missing_label = text_column, label_column, missing_label
 
     def unreadable(self, part: str, path: Path) -> str | None:
         return unreadable(part, path)
 
     def columns(self, path: Path) -> Columns:
-        table = READERS[path.suffix.lower()](path, (self.text_column, self.label_column), self.encoding, self.keys)
+        named = (self.text_column, self.label_column)
+        table = tables.read_columns(path, named, self.encoding, self.keys, self.delimiter)
         texts, labels = table[self.text_column], table[self.label_column]
         for row, text in enumerate(texts, start=1):
             if not isinstance(text, str):
                 raise DataError(f"{path}, row {row}: '{self.text_column}' is {text!r:.80}, not text.")
         return {"text": texts, "label": read_labels(str(path), self.label_column, labels, self.missing_label)}
-
-
-def check_encoding(encoding: str) -> None:
-    """Raises: ValueError for an encoding of text that Python does not know."""
-    try:
-        io.TextIOWrapper(io.BytesIO(), encoding=encoding)
-    except LookupError:
-        raise ValueError(f"encoding must be a text encoding that Python knows, got '{encoding}'") from None
 
 
 def missing(name: str, path: Path) -> str | None:
@@ -318,154 +311,7 @@ def unreadable(name: str, path: Path) -> str | None:
     """What keeps `path`, the value of the option `name`, from being read; None if nothing does."""
     if wrong := missing(name, path):
         return wrong
-    if path.suffix.lower() not in READERS:
-        return f"data.{name}: cannot tell the format of '{path}' by its ending.\n  Known endings: {', '.join(READERS)}."
+    if not tables.is_table(path):
+        known = ", ".join(tables.READERS)
+        return f"data.{name}: cannot tell the format of '{path}' by its ending.\n  Known endings: {known}."
     return None
-
-
-def decoded(path: Path, encoding: str) -> str:
-    """The file's text, without a byte order mark. Raises: DataError, naming line and byte, if it is not `encoding`."""
-    try:
-        data = files.read_bytes(path, files.DATA_LIMIT)
-        text = data.decode(encoding).removeprefix("\ufeff")
-        text.encode()  # some encodings write halves of characters
-    except (OSError, UnicodeEncodeError) as cause:
-        raise DataError(f"cannot read {path}: {files.reason(cause)}.") from cause
-    except UnicodeDecodeError as cause:
-        line = data.count(b"\n", 0, cause.start) + 1
-        raise DataError(
-            f"{path}, line {line}: byte {cause.start} (0x{data[cause.start]:02x}) is not {encoding}: {cause.reason}.\n"
-            "  Name the file's encoding, as in `encoding: latin-1`, or save it as UTF-8."
-        ) from cause
-    if not text.strip():
-        raise DataError(f"{path} is empty.")
-    return text
-
-
-def places(path: Path, header: Sequence[str], columns: Sequence[str], keys: Keys = ()) -> list[int]:
-    """Where each of `columns` stands in the header. keys: the options that name them, for the message.
-
-    Raises: DataError for a column that is not there, or is twice.
-    """
-    for column in columns:
-        if column not in header:
-            near = nearest(column, header)
-            raise DataError(
-                f"{path} has no column '{column}'."
-                + (f"\n  Did you mean '{near}'?" if near else "")
-                + f"\n  Found: {', '.join(header) or 'none'}."
-                + (f"\n  {' and '.join(keys)} name the two to read." if keys else "")
-            )
-        if header.count(column) > 1:
-            raise DataError(
-                f"{path} has more than one column '{column}'.\n  Found: {', '.join(header)}.\n"
-                "  Give each column its own name."
-            )
-    return [list(header).index(column) for column in columns]
-
-
-def filled_in(path: Path, columns: Sequence[str], rows: list[Any]) -> Columns:
-    """Rows, one value a column, as columns. Raises: DataError if there are none."""
-    if not rows:
-        raise DataError(f"{path} has a header and no rows.")
-    return {name: list(values) for name, values in zip(columns, zip(*rows, strict=True), strict=True)}
-
-
-def read_table(path: Path, columns: Sequence[str], lines: Lines, keys: Keys = ()) -> Columns:
-    """The columns of a table, given line numbers and values of its header and its rows."""
-    _, header = next(lines)
-    where = places(path, header, columns, keys)
-    rows: list[list[str]] = []
-    for line, values in lines:
-        if len(values) != len(header):
-            row = len(rows) + 1
-            raise DataError(
-                f"{path}, row {row} (line {line}): {len(values)} values, where the header has {len(header)}.\n"
-                f"  Header: {', '.join(header)}.\n"
-                "  In CSV, quote a text that holds a comma; in TSV, a text cannot hold a tab."
-            )
-        rows.append([values[place] for place in where])
-    return filled_in(path, columns, rows)
-
-
-def without_nul(path: Path, text: str) -> str:
-    """The text. Raises: DataError for a NUL, which no table has but a file of another kind does."""
-    if "\0" in text:
-        line = text.count("\n", 0, text.index("\0")) + 1
-        raise DataError(
-            f"{path}, line {line}: a NUL character.\n"
-            "  Is the file of another kind, or UTF-16 (`encoding: utf-16`)? If the text needs it, use JSON lines."
-        )
-    return text
-
-
-def csv_lines(path: Path, text: str) -> Lines:
-    limit = csv.field_size_limit(sys.maxsize)  # csv's own, 128 KiB a field, is too little for a book
-    reader = csv.reader(io.StringIO(text, newline="\n"), strict=True)
-    try:
-        for values in reader:
-            if values:
-                yield reader.line_num, values
-    except csv.Error as cause:
-        raise DataError(
-            f"{path}, line {reader.line_num}: not CSV: {cause}.\n"
-            '  A text that holds a comma, a quote or a line feed stands in double quotes, its own quotes doubled ("").'
-        ) from cause
-    finally:
-        csv.field_size_limit(limit)
-
-
-def tsv_lines(path: Path, text: str) -> Lines:
-    for number, line in enumerate(text.split("\n"), start=1):
-        if line.strip("\r"):
-            yield number, line.removesuffix("\r").split("\t")
-
-
-def read_csv(path: Path, columns: Sequence[str], encoding: str, keys: Keys = ()) -> Columns:
-    return read_table(path, columns, csv_lines(path, without_nul(path, decoded(path, encoding))), keys)
-
-
-def read_tsv(path: Path, columns: Sequence[str], encoding: str, keys: Keys = ()) -> Columns:
-    return read_table(path, columns, tsv_lines(path, without_nul(path, decoded(path, encoding))), keys)
-
-
-def read_json_lines(path: Path, columns: Sequence[str], encoding: str, keys: Keys = ()) -> Columns:
-    rows = []
-    for number, line in enumerate(decoded(path, encoding).split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            values = files.json_value(line, nan=True)
-        except ValueError as cause:
-            raise DataError(f"{path}, line {number}: {cause}.\n  Each line is one object.") from cause
-        if not isinstance(values, dict):
-            raise DataError(f"{path}, line {number}: not an object but {line.strip():.40}.\n  Each line is one object.")
-        if not all(column in values for column in columns):
-            places(Path(f"{path}, line {number},"), list(values), columns, keys)
-        rows.append([values[column] for column in columns])
-    return filled_in(path, columns, rows)
-
-
-def read_parquet(path: Path, columns: Sequence[str], encoding: str, keys: Keys = ()) -> Columns:
-    import pyarrow
-    import pyarrow.parquet
-
-    try:
-        with files.opened(path) as raw, pyarrow.parquet.ParquetFile(raw) as file:
-            places(path, file.schema_arrow.names, columns, keys)
-            table = file.read(columns=list(columns))
-        values = {column: table.column(column).to_pylist() for column in columns}
-    except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as cause:
-        raise DataError(f"{path}: not Parquet that can be read: {files.reason(cause)}") from cause
-    if not table.num_rows:
-        raise DataError(f"{path} has columns and no rows.")
-    return values
-
-
-READERS: dict[str, Callable[[Path, Sequence[str], str, Keys], Columns]] = {
-    ".csv": read_csv,
-    ".tsv": read_tsv,
-    ".jsonl": read_json_lines,
-    ".json": read_json_lines,
-    ".parquet": read_parquet,
-}

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rnnzoo.data.fetch import fetch
-from rnnzoo.data.sources import decoded, read_parquet
+from rnnzoo.data.readers import tables
+from rnnzoo.data.readers.encodings import decoded
 from rnnzoo.errors import DataError
 from rnnzoo.vectors.files import Vectors
 
@@ -95,7 +96,7 @@ def read_questions(place: str | Path) -> list[Question]:
 
 def _rows(path: Path, texts: Sequence[str], *scores: str) -> list[Any]:
     """The rows of a Parquet file: columns of text, and of scores as floats. Raises: DataError, naming the row."""
-    columns = read_parquet(path, (*texts, *scores), "utf-8")
+    columns = tables.read_columns(path, (*texts, *scores))
     for name, values in columns.items():
         for row, value in enumerate(values):
             try:

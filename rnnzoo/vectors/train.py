@@ -11,7 +11,7 @@ from rnnzoo import registry
 from rnnzoo.data.fetch import fetch
 from rnnzoo.data.forms import FORMS
 from rnnzoo.data.language import TextLines
-from rnnzoo.data.sources import decoded
+from rnnzoo.data.readers.encodings import decoded
 from rnnzoo.data.text import Encoder
 from rnnzoo.errors import DataError, ZooError
 from rnnzoo.schema import signature

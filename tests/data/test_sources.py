@@ -87,9 +87,61 @@ def test_another_encoding_is_read_when_named_and_told_with_its_place_when_not(tm
     path = write(tmp_path / "a.csv", "text,label\nok,x\ncaf\u00e9,y\n".encode("latin-1"))
     assert columns(path, encoding="latin-1")["text"] == ["ok", "café"]
     message = refused(path)
-    assert "line 3: byte 19 (0xe9) is not utf-8" in message and "encoding: latin-1" in message
+    assert "line 3: byte 19 (0xe9) is not utf-8" in message and "`encoding: cp1252`" in message and "'é'" in message
     with pytest.raises(ValueError, match="got 'utf-88'"):
         TextFiles(path, encoding="utf-88")
+
+
+@pytest.mark.parametrize("between", [";", "\t", "|", ","])
+def test_the_delimiter_of_a_csv_is_found_in_its_header_and_reported(tmp_path, caplog, between):
+    content = "".join(
+        between.join(values) + "\n" for values in [("id", "text", "label"), ("1", "a b", "x"), ("2", "c", "y")]
+    )
+    path = write(tmp_path / "a.csv", content)
+    assert columns(path) == columns(path, delimiter=between) == {"text": ["a b", "c"], "label": ["x", "y"]}
+    assert ("its values are separated by" in caplog.text) == (between != ",")
+
+
+def test_a_delimiter_is_not_guessed_where_columns_may_be_separated_by_two(tmp_path):
+    path = write(tmp_path / "a.csv", "a,b;c\n1,2;3\n")
+    assert "has no column 'text'.\n  Found: a, b;c." in refused(path)
+    assert columns(path, delimiter=";", text_column="a,b", label_column="c") == {"text": ["1,2"], "label": ["3"]}
+    path = write(tmp_path / "b.csv", "id,text;label\n1,a, b;x\n")
+    assert columns(path, text_column="id,text")["text"] == ["1,a, b"]  # only semicolons make both columns
+    with pytest.raises(ValueError, match="delimiter must be one character"):
+        TextFiles(path, delimiter=";;")
+
+
+def test_excels_own_line_names_the_delimiter(tmp_path):
+    assert columns(write(tmp_path / "a.csv", "sep=|\r\ntext|label\r\na;b|x\r\n"))["text"] == ["a;b"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-8-sig"])
+@pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl"])
+def test_a_byte_order_mark_tells_the_encoding(tmp_path, encoding, ending):
+    wanted = columns(saved(tmp_path, ending))
+    text = (tmp_path / f"reviews.{ending}").read_text(encoding="utf-8")
+    assert columns(write(tmp_path / f"A.{ending.upper()}", text.encode(encoding))) == wanted
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv"])
+def test_lines_may_end_at_carriage_returns_alone(tmp_path, ending):
+    between = {"csv": ",", "tsv": "\t"}[ending]
+    path = write(tmp_path / f"a.{ending}", f"text{between}label\ra{between}x\rb{between}y\r")
+    assert columns(path) == {"text": ["a", "b"], "label": ["x", "y"]}
+
+
+def test_bytes_of_windows_are_told_by_the_quotes_and_dashes_that_they_are(tmp_path, caplog):
+    path = write(tmp_path / "a.csv", "text,label\nit’s – fine,x\nb,y\n".encode("cp1252"))
+    assert "`encoding: cp1252`, of Windows and Excel, that is '’'" in refused(path)
+    assert columns(path, encoding="cp1252")["text"][0] == "it’s – fine" and not caplog.text
+    columns(path, encoding="latin-1")
+    assert "byte 0x92 is a control character in latin-1; in cp1252, of Windows, it is '’'" in caplog.text
+
+
+def test_no_encoding_is_advised_for_bytes_that_windows_lacks(tmp_path):
+    message = refused(write(tmp_path / "a.csv", b"text,label\na\x81\xff,x\n"))
+    assert "cp1252" not in message and "latin-1" not in message and "Name the file's encoding" in message
 
 
 def test_a_missing_file_is_told_with_its_nearest_neighbour(tmp_path):
