@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -58,11 +59,22 @@ def _mistakes(recipe: Mapping[str, Any]) -> Iterator[str]:
     for key in ("max_epochs", "max_steps", "limit_train_batches"):
         if trainer[key] == 0:
             yield f"trainer.{key}: is 0, so nothing would be trained.\n  Leave it out, or give more."
-    if trainer["limit_val_batches"] == 0 and not trainer["overfit_batches"]:
+    if trainer["max_time"] is not None and not any(map(int, re.findall(r"\d+", trainer["max_time"]))):
+        yield "trainer.max_time: is no time at all, so nothing would be trained.\n  Leave it out, or give more."
+    if trainer["num_nodes"] > 1 and launcher.world() is None:
+        yield (
+            f"trainer.num_nodes: is {trainer['num_nodes']}, and no launcher has started this process: "
+            "the other nodes would never come.\n  Start it by torchrun or srun on each of them."
+        )
+    if trainer["limit_val_batches"] == 0 and trainer["overfit_batches"]:
+        yield "trainer.limit_val_batches: is 0, and overfit_batches validates, too.\n  Leave one of them out."
+    never = (trainer["check_val_every_n_epoch"] or 1) > trainer["max_epochs"] and trainer["val_check_interval"] is None
+    if trainer["limit_val_batches"] == 0 or never:
         waiting = [f"callbacks.{name}" for name in NEED_VALIDATION if name in recipe["callbacks"]]
         waiting += ["schedule"] if recipe["schedule"]["name"] == "plateau" else []
         for key in waiting:
-            why = "waits for a score of the dev part, and trainer.limit_val_batches is 0"
+            why = "waits for a score of the dev part, and "
+            why += "no epoch that is trained ends with one" if never else "trainer.limit_val_batches is 0"
             yield f"{key}: {why}.\n  Leave one of them out."
 
 
@@ -88,7 +100,11 @@ def _of_batches(trainer: Mapping[str, Any], data: ZooData) -> Iterator[str]:
                     f"is {share:g} of the {count} batches that the {part.replace('val', 'dev')} part has, less than one"
                 )
                 yield f"trainer.{key}: {told}.\n  Give at least {1 / count:.3g}, or a whole number of batches."
-    interval, limit, batches = trainer["val_check_interval"], trainer["limit_train_batches"], counts["train"]
+    interval, limit, batches = (
+        trainer["val_check_interval"],
+        trainer["overfit_batches"] or trainer["limit_train_batches"],
+        counts["train"],
+    )
     if limit is not None:
         batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
     if isinstance(interval, int) and not isinstance(interval, bool) and interval > batches:

@@ -47,7 +47,12 @@ REFUSED = {
     "max_steps": ({"max_steps": 0}, "nothing would be trained"),
     "limit_train_batches": ({"limit_train_batches": 0}, "nothing would be trained"),
     "val_check_interval": ({"val_check_interval": 100_000}, "an epoch has"),
-    "max_time": ({"max_time": "an hour"}, "trainer"),
+    "max_time": ({"max_time": "00:00:00:00"}, "nothing would be trained"),
+    "num_nodes": ({"num_nodes": 2}, "no launcher"),
+    "check_val_every_n_epoch": (
+        {"check_val_every_n_epoch": 5, "max_epochs": 2, "overfit_batches": 2, "limit_val_batches": 0},
+        "overfit_batches",
+    ),
     "log_every_n_steps": ({"log_every_n_steps": -1}, "trainer"),
     "accumulate_grad_batches": ({"accumulate_grad_batches": 0}, "trainer"),
     "gradient_clip_val": ({"gradient_clip_val": -1.0}, "trainer"),
@@ -87,6 +92,22 @@ def test_all_that_waits_for_a_validation_that_never_comes_is_refused_at_once(tmp
         "callbacks.early_stopping",
         "schedule",
     ]
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"overfit_batches": 2, "val_check_interval": 3, "limit_val_batches": 1.0}, "and an epoch has 2"),
+        ({"max_time": "an hour"}, "trainer"),
+        ({"check_val_every_n_epoch": 5, "max_epochs": 2}, "no epoch that is trained ends with one"),
+    ],
+    ids=str,
+)
+def test_options_that_do_not_go_together_are_refused_before_there_is_a_folder(given, why, tmp_path):
+    recipe = resolved("quickstart", trainer=SMALL | given, schedule={"name": "plateau"})
+    with pytest.raises(RecipeError, match=why):
+        experiment.fit(recipe, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
