@@ -7,7 +7,7 @@ from typing import Any, Literal
 from rnnzoo.batch import DataSpec, Field
 from rnnzoo.data.base import Columns, check_type, label_ids, named_labels
 from rnnzoo.data.rows import RowExamples, RowForm
-from rnnzoo.data.text import Encoder
+from rnnzoo.data.text import Encoder, Quotes
 from rnnzoo.limits import check
 
 
@@ -32,6 +32,7 @@ class LabelledText(RowForm):
         truncate: Literal["head", "tail", "head_tail"] = "head",
         unit: Literal["word", "space", "character"] = "word",
         lowercase: bool = True,
+        quotes: Quotes = "straight",
         batch_size: int = 64,
         batch_tokens: int | None = None,
         eval_batch_size: int | None = None,
@@ -39,7 +40,7 @@ class LabelledText(RowForm):
         check(vocab_size=vocab_size, min_freq=min_freq, max_length=max_length)
         check(batch_size=batch_size, batch_tokens=batch_tokens, eval_batch_size=eval_batch_size)
         self.vocab_size, self.min_freq = vocab_size, min_freq
-        self.settings: dict[str, Any] = {"unit": unit, "lowercase": lowercase}
+        self.settings: dict[str, Any] = {"unit": unit, "lowercase": lowercase, "quotes": quotes}
         self.settings |= {"max_length": max_length, "truncate": truncate}
         self.batch_size, self.batch_tokens, self.eval_batch_size = batch_size, batch_tokens, eval_batch_size
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import logging
 import unicodedata
 from array import array
 from collections.abc import Callable, Iterable, Sequence
@@ -11,16 +11,24 @@ from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
+import regex
 
 from rnnzoo.batch import EOS, PAD, SPECIALS, UNK, Field
 from rnnzoo.data import subwords
 from rnnzoo.errors import DataError
 
+log = logging.getLogger("rnnzoo")
+Quotes = Literal["straight", "keep"]
 Unit = Literal["word", "space", "character", "subword"]
 Truncate = Literal["head", "tail", "head_tail"]
 
-WORD = re.compile(r"\w+(?:'\w+)?|[^\w\s]")
+# `\w` of `regex` has the vowel signs and joiners of a word (UAX 29), which Python's own lacks. Marks and joiners after
+# another character, such as the parts of an emoji, stay with it. 0x1c to 0x1f are blanks, as in Python's `re`.
+WORD = regex.compile(r"\w+(?:'\w+)?|[^\w\s\x1c-\x1f]\p{M}*(?:\u200d[^\w\s]\p{M}*)*")
+STRAIGHT = str.maketrans(dict.fromkeys("\u2018\u2019\u201b\u02bc\uff07", "'"))
+UNSPACED = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]")
 CUT: dict[str, Callable[[str], Sequence[str]]] = {"word": WORD.findall, "space": str.split, "character": str}
+LARGE = 0.2  # share of tokens that is worth a warning
 LONGEST = "longest"  # option of a target: tokens of the longest training text, <eos> counted
 WRITTEN_SPECIALS = {SPECIALS[UNK]: UNK, SPECIALS[EOS]: EOS}  # corpora have these spelled out; they keep their meaning
 
@@ -84,7 +92,11 @@ class Ragged:
 
 
 def splitter(
-    unit: Unit, lowercase: bool, names: Sequence[str] = (), merges: Sequence[str] = ()
+    unit: Unit,
+    lowercase: bool,
+    names: Sequence[str] = (),
+    merges: Sequence[str] = (),
+    quotes: Quotes = "straight",
 ) -> Callable[[str], Sequence[str]]:
     """What cuts a text, in Unicode's composed form NFC, into tokens.
 
@@ -93,12 +105,22 @@ def splitter(
     words, which `merges` of the vocabulary `names` make (see `rnnzoo.data.subwords`).
     """
     pieces = subwords.Subwords(names, merges).pieces if unit == "subword" else CUT[unit]
-    return lambda text: pieces(normal(text, lowercase))
+    return lambda text: pieces(normal(text, lowercase, quotes))
 
 
-def normal(text: str, lowercase: bool) -> str:
-    """The text in Unicode's composed form NFC, in small letters if asked."""
-    return unicodedata.normalize("NFC", text.lower() if lowercase else text)
+def normal(text: str, lowercase: bool, quotes: Quotes = "straight") -> str:
+    """The text in Unicode's composed form NFC, in small letters if asked, with ' for curly ones if "straight"."""
+    text = unicodedata.normalize("NFC", text.lower() if lowercase else text)
+    return text if quotes == "keep" or text.isascii() else text.translate(STRAIGHT)
+
+
+def unspaced(tokens: Iterable[str], counts: Iterable[int]) -> float:
+    """The share of tokens that are longer than a character and of a script without blanks between words, 0 to 1."""
+    found = total = 0
+    for token, count in zip(tokens, counts, strict=True):
+        total += count
+        found += count * (len(token) > 1 and not token.isascii() and UNSPACED.search(token) is not None)
+    return found / total if total else 0.0
 
 
 class _Numbers(dict):
@@ -124,7 +146,7 @@ class Encoder:
     """Tokens to ids and back, and the settings that made the tokens: all that a `Field` of tokens holds.
 
     names: the vocabulary in id order, SPECIALS first. A token that is not in it becomes <unk>. merges: of subwords, see
-    `rnnzoo.data.subwords`.
+    `rnnzoo.data.subwords`. quotes: "straight" reads curly apostrophes as ', "keep" as marks of their own.
     """
 
     names: tuple[str, ...]
@@ -133,6 +155,7 @@ class Encoder:
     max_length: int | None = None
     truncate: Truncate = "head"
     merges: Sequence[str] = ()
+    quotes: Quotes = "straight"  # also of vocabularies that were kept before there was a choice
 
     @classmethod
     def fit(
@@ -142,6 +165,7 @@ class Encoder:
         min_freq: int,
         unit: Unit = "word",
         lowercase: bool = True,
+        quotes: Quotes = "straight",
         **cut: Any,
     ) -> Encoder:
         """The encoder of the `vocab_size` most frequent tokens of `rows`, SPECIALS counted; the alphabet breaks ties.
@@ -149,11 +173,11 @@ class Encoder:
         Raises: DataError if no token occurs `min_freq` times.
         """
         if unit == "subword":
-            names, merges = subwords.train((normal(text, lowercase) for text in rows), vocab_size, min_freq)
+            names, merges = subwords.train((normal(text, lowercase, quotes) for text in rows), vocab_size, min_freq)
             if len(names) == len(SPECIALS):
                 raise DataError(f"the vocabulary is empty: none of the {len(rows)} training rows has a character.")
-            return cls(names, unit, lowercase, merges=merges, **cut)
-        encoder = cls(SPECIALS, unit, lowercase, **cut)
+            return cls(names, unit, lowercase, merges=merges, quotes=quotes, **cut)
+        encoder = cls(SPECIALS, unit, lowercase, quotes=quotes, **cut)
         ragged, tokens = numbered(encoder.tokens(rows))
         counts = np.bincount(ragged.flat, minlength=len(tokens)).tolist()
         common = [
@@ -167,8 +191,14 @@ class Encoder:
                 f"the vocabulary is empty: no token of the {len(rows)} training rows occurs {min_freq} times or more.\n"
                 f"  The most frequent one occurs {most} times; lower min_freq (now {min_freq})."
             )
+        if unit in ("word", "space") and (share := unspaced(tokens, counts)) > LARGE:
+            log.warning(
+                "%.0f %% of the training tokens are phrases, in a script without blanks between words. "
+                "`unit: character` reads characters, `unit: subword` parts of words, where a data set has it.",
+                100 * share,
+            )
         names = SPECIALS + tuple(token for _, token in sorted(common)[: vocab_size - len(SPECIALS)])
-        return cls(names, unit, lowercase, **cut)
+        return cls(names, unit, lowercase, quotes=quotes, **cut)
 
     @classmethod
     def from_field(cls, field: Field) -> Encoder:
@@ -176,7 +206,7 @@ class Encoder:
 
     def field(self) -> Field:
         options: dict[str, Any] = {"unit": self.unit, "lowercase": self.lowercase}
-        options |= {"max_length": self.max_length, "truncate": self.truncate}
+        options |= {"max_length": self.max_length, "truncate": self.truncate, "quotes": self.quotes}
         return Field("tokens", self.names, options=options | ({"merges": list(self.merges)} if self.merges else {}))
 
     @cached_property
@@ -186,12 +216,12 @@ class Encoder:
 
     def tokens(self, rows: Iterable[Any]) -> Iterable[Sequence[str]]:
         """The tokens of each row: of a text, or of a list of words, which stay whole."""
-        split = splitter(self.unit, self.lowercase, self.names, self.merges)
+        split = splitter(self.unit, self.lowercase, self.names, self.merges, self.quotes)
         for row in rows:
             if isinstance(row, str):
                 yield split(row)
             else:
-                yield [normal(word, self.lowercase) for word in row]
+                yield [normal(word, self.lowercase, self.quotes) for word in row]
 
     def encode(self, rows: Iterable[Any], blank: int | None = UNK) -> tuple[Ragged, int]:
         """The ids of each row, and how many rows were cut to `max_length`; an empty row is one `blank`, if given."""

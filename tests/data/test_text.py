@@ -1,4 +1,5 @@
 import json
+import re
 
 import numpy as np
 import pytest
@@ -160,3 +161,27 @@ def test_any_text_gets_a_row_of_ids_inside_the_vocabulary(texts):
     assert len(rows) == len(texts)
     assert rows.lengths.min() >= 1
     assert rows.flat.min() >= UNK and rows.flat.max() < len(made.names)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("मुझे यह फिल्म", ["मुझे", "यह", "फिल्म"]),
+        ("தமிழ் மொழி", ["தமிழ்", "மொழி"]),
+        ("x\u0331y e\u0301", ["x\u0331y", "é"]),
+        ("I don’t, it\u02bcs", ["I", "don't", ",", "it's"]),
+        ("3.14 can_t a'b'c", ["3", ".", "14", "can_t", "a'b", "'", "c"]),
+    ],
+)
+def test_words_keep_their_vowel_signs_accents_and_apostrophes(text, words):
+    assert splitter("word", lowercase=False)(text) == words
+
+
+@given(st.text(st.characters(max_codepoint=127)))
+def test_ascii_text_is_cut_as_by_pythons_own_words(text):
+    assert splitter("word", lowercase=False)(text) == re.findall(r"\w+(?:'\w+)?|[^\w\s]", text)
+
+
+def test_a_script_without_blanks_is_reported_before_training(caplog):
+    Encoder.fit(["我爱这部电影", "这部电影不好"], 100, 1)
+    assert "100 % of the training tokens are phrases" in caplog.text and "unit: character" in caplog.text
