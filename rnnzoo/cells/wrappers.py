@@ -93,11 +93,10 @@ class Zoneout(Wrapper):
         memory_rate: float | None = None,
     ) -> None:  # fmt: skip
         limits.check(rate=rate, memory_rate=memory_rate)
-        specs = make_cell(cell, input_size, hidden_size).state_specs()
+        super().__init__(input_size, hidden_size, cell)
+        specs = self.state_specs()
         rates = [rate, *[rate if memory_rate is None else memory_rate] * (len(specs) - 1)]
-        super().__init__(
-            input_size, hidden_size, cell, tuple(NoiseSpec(s.shape, r) for s, r in zip(specs, rates, strict=True))
-        )
+        self.noise += tuple(NoiseSpec(s.shape, r) for s, r in zip(specs, rates, strict=True))
 
     def after(self, new: State, old: State, *noise: Tensor) -> State:
         return tuple(d * n + (1 - d) * o for n, o, d in zip(new, old, noise, strict=True))
@@ -113,8 +112,8 @@ class LockedDropout(Wrapper):
 
     def __init__(self, input_size: int, hidden_size: int, cell: CellLike = "lstm", rate: float = 0.1) -> None:
         limits.check(rate=rate)
-        shape = make_cell(cell, input_size, hidden_size).state_specs()[0].shape
-        super().__init__(input_size, hidden_size, cell, (NoiseSpec(shape, rate, per="sequence"),))
+        super().__init__(input_size, hidden_size, cell)
+        self.noise += (NoiseSpec(self.state_specs()[0].shape, rate, per="sequence"),)
         self.rate = rate
 
     def after(self, new: State, old: State, *noise: Tensor) -> State:

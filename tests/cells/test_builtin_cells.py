@@ -162,3 +162,18 @@ def test_a_cell_is_made_from_a_name_a_mapping_or_a_class():
         make_cell(LSTMCell(2, 3), 2, 3)
     with pytest.raises(TypeError, match=r"not a rnnzoo\.Cell"):
         make_cell(nn.Linear, 2, 3)
+
+
+@pytest.mark.parametrize("wrapper", ["zoneout", "locked_dropout", "weight_drop", "output_norm", "residual", "highway"])
+def test_a_wrapper_builds_what_it_wraps_once_however_deep(wrapper):
+    built = []
+
+    def counted(input_size, hidden_size):
+        built.append(hidden_size)
+        return LSTMCell(input_size, hidden_size)
+
+    cell = counted
+    for _ in range(5):
+        cell = {"name": wrapper, "cell": cell}
+    make_cell(cell, 3, 4)
+    assert built == [4]
