@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from rnnzoo import limits, registry
 from rnnzoo.cells.base import Cell, CellLike, State, make_cell
 from rnnzoo.dropout import LockedDropout
+from rnnzoo.engine.fused import recognise
 from rnnzoo.engine.layout import Sequences
 from rnnzoo.engine.recurrence import Recurrence, together
 
@@ -178,15 +179,31 @@ class LayerStack(Architecture):
     def load_torch(self, rnn: nn.RNNBase) -> None:
         """Copy the weights of an nn.LSTM, nn.GRU or nn.RNN of the same sizes.
 
-        Raises: ValueError if the sizes, the number of layers or the directions differ.
+        Raises: ValueError if the equations, the sizes, the number of layers or the directions differ, before any copy.
         """
-        suffixes = [f"_l{k}{d}" for k in range(rnn.num_layers) for d in ("", "_reverse")[: 1 + rnn.bidirectional]]
-        if len(suffixes) != len(self.layers) or not rnn.bias or rnn.proj_size:
-            raise ValueError(f"expected {len(self.layers)} layers x directions with biases, got {rnn}")
-        for own, suffix in zip(self.cells, suffixes, strict=True):
-            own.load_state_dict(
-                {name: getattr(rnn, name + suffix) for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")}
-            )
+        directions = ("", "_reverse")[: 1 + rnn.bidirectional]
+        if (
+            (rnn.num_layers, rnn.bidirectional) != (self.num_layers, self.bidirectional)
+            or not rnn.bias
+            or rnn.proj_size
+        ):
+            wanted = f"num_layers={self.num_layers}, bidirectional={self.bidirectional}"
+            raise ValueError(f"expected {wanted}, with biases and without a projection, got {rnn}")
+        names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        copies = []
+        for own, suffix in zip(
+            self.cells, [f"_l{k}{d}" for k in range(rnn.num_layers) for d in directions], strict=True
+        ):
+            if recognise(own) != rnn.mode.lower():
+                raise ValueError(f"{type(own).__name__} does not compute what {rnn.mode} does, got {rnn}")
+            theirs = {name: getattr(rnn, name + suffix) for name in names}
+            for name, parameter in own.named_parameters():
+                if parameter.shape != theirs[name].shape:
+                    ours, shape = tuple(parameter.shape), tuple(theirs[name].shape)
+                    raise ValueError(f"expected {name}{suffix} of shape {ours}, got {shape} in {rnn}")
+            copies.append((own, theirs))
+        for own, theirs in copies:
+            own.load_state_dict(theirs)
 
 
 def make_architecture(architecture: ArchitectureLike, input_size: int, **defaults: Any) -> Architecture:

@@ -143,8 +143,26 @@ def test_features_that_do_not_fit_are_refused_with_both_sides():
         Recurrent(5, "gru", 7)(torch.zeros(2, 3))
     with pytest.raises(ValueError, match="num_layers must be"):
         Stacked(5, "gru", 7, num_layers=0)
-    with pytest.raises(ValueError, match="expected 2 layers x directions"):
-        Bidirectional(5, "lstm", 7).load_torch(nn.LSTM(5, 7))
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "words"),
+    [
+        (Bidirectional(5, "lstm", 7), nn.LSTM(5, 7), "expected num_layers=1, bidirectional=True"),
+        (Stacked(5, "lstm", 7, num_layers=2), nn.LSTM(5, 7, bidirectional=True), "bidirectional=False"),
+        (Recurrent(5, "lstm", 7), nn.LSTM(5, 7, bias=False), "with biases"),
+        (Recurrent(5, "lstm", 7), nn.LSTM(5, 7, proj_size=3), "without a projection"),
+        (Recurrent(5, "vanilla", 7), nn.RNN(5, 7, nonlinearity="relu"), "VanillaCell does not compute what RNN_RELU"),
+        (Recurrent(5, "vanilla_relu", 7), nn.RNN(5, 7), "VanillaReluCell does not compute what RNN_TANH does"),
+        (Recurrent(5, "gru", 7), nn.LSTM(5, 7), "GRUCell does not compute what LSTM does"),
+        (Recurrent(5, "gru", 7), nn.GRU(5, 8), r"weight_ih_l0 of shape \(21, 5\), got \(24, 5\)"),
+    ],
+)
+def test_weights_of_another_network_are_refused_and_nothing_is_copied(ours, theirs, words):
+    before = [p.clone() for p in ours.parameters()]
+    with pytest.raises(ValueError, match=words):
+        ours.load_torch(theirs)
+    assert all(torch.equal(a, b) for a, b in zip(ours.parameters(), before, strict=True))
 
 
 def test_an_architecture_is_made_from_a_name_a_mapping_or_a_class():
