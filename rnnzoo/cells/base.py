@@ -363,5 +363,6 @@ def _check_built(name: str, cell: Cell) -> None:
         raise CellError(f"{name} was built without super().__init__(input_size, hidden_size).")
     for place, parameter in cell.named_parameters():
         lazy = isinstance(parameter, nn.parameter.UninitializedParameter)
-        if lazy or (parameter.device.type != "meta" and bool(parameter.detach().sum().isnan())):
+        real = type(parameter) is nn.Parameter and parameter.device.type != "meta"  # not a fake one, without numbers
+        if lazy or (real and bool(parameter.detach().sum().isnan())):
             raise CellError(f"{name} left its parameter '{place}' without numbers.\n  Fill it in __init__.")

@@ -11,6 +11,7 @@ from functools import lru_cache
 import torch
 
 from rnnzoo.cells.base import Cell
+from rnnzoo.engine import modes
 from rnnzoo.engine.compiled import Chunked
 from rnnzoo.engine.deferred import Deferred
 from rnnzoo.engine.fused import Fused, recognise
@@ -57,15 +58,18 @@ def choose(cell: Cell, x: Sequences, steps: int = 0) -> tuple[Path, str]:
     steps: how many the plain loop has trained so far; compiling takes as long as PATIENCE of them, and pays from then.
     Raises: ZooError if a forced path cannot run the cell.
     """
+    followed = modes.following(x.held)
     if _forced is not None:
         path = PATHS[_forced]
-        refusal = path.refuses(cell, x)
+        refusal = followed if followed and type(path) is not Reference else path.refuses(cell, x)
         if refusal:
             raise ZooError(
                 f"engine path '{_forced}' cannot run {type(cell).__name__}: {refusal}.\n"
                 f"  Use 'auto', which takes the fastest path that can."
             )
         return path, "forced"
+    if followed:
+        return PATHS[Reference.name], f"only the plain loop: {followed}"
     refusals: list[str] = []
     for name in _preferred(cell, x, steps):
         path = PATHS[name]

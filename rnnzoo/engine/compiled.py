@@ -35,8 +35,6 @@ class Chunked:
         """Why this path cannot run the cell; None if it can."""
         if any(spec.dtype is not None and spec.dtype.is_complex for spec in cell.state_specs()):
             return "torch.compile makes no code for complex numbers"
-        if torch.compiler.is_compiling():
-            return "the model is being compiled"
         if cell.training and any(getattr(module, "track_running_stats", False) for module in cell.modules()):
             return "its steps gather running statistics, and a chunk goes on past the end of a sequence"
         if x.layout.longest == 0:

@@ -28,7 +28,7 @@ class Deferred(Reference):
         """Why this path cannot run the cell; None if it can."""
         if torch.is_autocast_enabled(x.layout.device.type):
             return "autocast is on"
-        return "the model is being compiled" if torch.compiler.is_compiling() else None
+        return None
 
     def run(
         self, cell: Cell, x: Sequences, state: State | None, reverse: bool, need_state: bool

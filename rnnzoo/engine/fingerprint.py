@@ -19,6 +19,7 @@ from weakref import WeakKeyDictionary, ref
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
 
 from rnnzoo.cells.base import Cell
 
@@ -53,10 +54,15 @@ def per_cell(make: Callable[[Cell], T]) -> Callable[[Cell], T | str]:
                 if now not in own:
                     if len(own) >= VARIANTS:
                         return "its numbers change from call to call"
-                    own[now] = make(cell)
+                    with saved_tensors_hooks(_as_it_is, _as_it_is):  # a checkpoint counts what its model saves
+                        own[now] = make(cell)
         return own[now]
 
     return found
+
+
+def _as_it_is(tensor: Tensor) -> Tensor:
+    return tensor
 
 
 def fingerprint(cell: Cell) -> Hashable:
@@ -66,7 +72,9 @@ def fingerprint(cell: Cell) -> Hashable:
         kind: Any = type(module)
         told.append(kind)
         for name, value in vars(module).items():
-            if name not in BASE:
+            if isinstance(value, Tensor):  # a normalised or pruned weight is another tensor at every pass
+                told.append((name, value.shape, value.dtype))
+            elif name not in BASE:
                 told.append((name, _named(value, "attribute", name)))
             elif value and name.endswith("_hooks"):
                 told.append((name, _named(list(value.values()), "attribute", name)))

@@ -7,12 +7,14 @@ and so on, so that a loop over time touches only sequences that are still alive.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+
+from rnnzoo.engine import modes
 
 
 class Shard(NamedTuple):
@@ -30,32 +32,57 @@ class Shard(NamedTuple):
         return values[self.slots].contiguous()
 
 
+def _arange(count: int) -> Tensor:
+    """(count,) on the CPU, where torch's default device may be another."""
+    return torch.arange(count, device="cpu")
+
+
+def _whole(lengths: Tensor) -> Tensor:
+    """A copy on the CPU, which stays as it is whatever becomes of the lengths given. Raises: ValueError."""
+    if lengths.dim() != 1 or lengths.is_complex() or lengths.dtype == torch.bool:
+        raise ValueError(f"lengths must be one whole number a sequence, got {lengths.dtype} {tuple(lengths.shape)}")
+    if (unseen := modes.numberless(lengths)) is not None:
+        raise ValueError(
+            f"lengths decide how many steps run, and have no numbers here: {unseen}.\n"
+            f"  Leave lengths out, for sequences that all fill the time there is, or give them as a list."
+        )
+    if lengths.is_floating_point() and not bool((lengths == lengths.round()).all()):
+        raise ValueError(f"lengths must be whole numbers, got {lengths.tolist()}")
+    return lengths.detach().to("cpu", torch.int64, copy=True)
+
+
 class Layout:
     """The lengths of a batch and the index arithmetic that follows from them. Made once a batch, shared by all layers.
 
-    lengths: (batch,) whole numbers; time: the padded length, at least the longest.
-    Raises: ValueError if a length is negative or beyond `time`.
+    lengths: (batch,) whole numbers, kept as they are now; or the number of sequences, all as long as `time`, which
+    needs the number of no tensor. time: the padded length, at least the longest.
+    Raises: ValueError if a length is negative, beyond `time` or not whole.
     """
 
-    def __init__(self, lengths: Tensor, time: int, device: torch.device) -> None:
-        self.lengths = lengths.to("cpu", torch.int64)
-        self.batch, self.time, self.device = len(lengths), time, device
-        longest = int(self.lengths.max()) if self.batch else 0
-        if longest > time or (self.batch and int(self.lengths.min()) < 0):
-            raise ValueError(f"lengths must lie in 0..{time}, the number of steps, got {self.lengths.tolist()}")
-        self.longest = longest
+    def __init__(self, lengths: Tensor | int, time: int, device: torch.device) -> None:
+        self.time, self.device = time, device
+        if isinstance(lengths, Tensor):
+            self.lengths = _whole(lengths)
+            self.batch = len(lengths)
+            self.longest = int(self.lengths.max()) if self.batch else 0
+            self.shortest = int(self.lengths.min()) if self.batch else 0
+            if self.longest > time or self.shortest < 0:
+                raise ValueError(f"lengths must lie in 0..{time}, the number of steps, got {self.lengths.tolist()}")
+        else:
+            self.lengths = torch.full((lengths,), time, device="cpu")
+            self.batch, self.longest, self.shortest = lengths, time, time
         self._shards: list[Shard] = []
         self._chunks: dict[int, tuple[list[tuple[int, Tensor]], Tensor, Tensor]] = {}
 
     @cached_property
     def equal(self) -> bool:
         """Whether every sequence fills all the time there is."""
-        return bool((self.lengths == self.time).all())
+        return self.shortest == self.time or self.batch == 0
 
     @cached_property
     def total(self) -> int:
         """How many real steps there are: packed rows."""
-        return int(self.lengths.sum())
+        return self.batch * self.time if self.equal else int(self.lengths.sum())
 
     @cached_property
     def valid(self) -> float:
@@ -75,7 +102,7 @@ class Layout:
     @cached_property
     def _sorted(self) -> tuple[Tensor, Tensor] | None:
         """`order` and its inverse on the device; None where the batch is sorted as it stands."""
-        if bool((self.lengths[1:] <= self.lengths[:-1]).all()):
+        if self.equal or bool((self.lengths[1:] <= self.lengths[:-1]).all()):
             return None
         order = self.order.to(self.device)
         return order, order.argsort()
@@ -91,22 +118,27 @@ class Layout:
     @cached_property
     def alive(self) -> Tensor:
         """(longest,) how many sequences have a step t, on the CPU: `batch_sizes` of a PackedSequence."""
-        steps = torch.arange(self.longest)
+        steps = _arange(self.longest)
         return self.batch - torch.searchsorted(self.lengths.sort().values, steps, right=True)
+
+    @property
+    def counts(self) -> list[int]:
+        """`alive` as a list."""
+        return [self.batch] * self.longest if self.equal else self.alive.tolist()
 
     @cached_property
     def index(self) -> Tensor:
         """(rows,) for each packed row, its place in the flattened (batch * time)."""
-        t, b = (torch.arange(self.longest)[:, None] < self.lengths[self.order]).nonzero(as_tuple=True)
+        t, b = (_arange(self.longest)[:, None] < self.lengths[self.order]).nonzero(as_tuple=True)
         return (self.order[b] * self.time + t).to(self.device)
 
     @cached_property
     def mirror(self) -> Tensor:
         """(batch * time,) gathers a padded batch with every sequence reversed within its length; its own inverse."""
-        t = torch.arange(self.time)
+        t = _arange(self.time)
         lengths = self.lengths[:, None]
         place = torch.where(t < lengths, lengths - 1 - t, t)
-        return (place + torch.arange(self.batch)[:, None] * self.time).flatten().to(self.device)
+        return (place + _arange(self.batch)[:, None] * self.time).flatten().to(self.device)
 
     @cached_property
     def row_mirror(self) -> Tensor:
@@ -123,13 +155,13 @@ class Layout:
     @cached_property
     def _grid(self) -> Tensor:
         """(batch * longest,) for each slot and step its packed row; past a sequence's end, the row after the last."""
-        step, slot = torch.arange(self.longest), torch.arange(self.batch)[:, None]
+        step, slot = _arange(self.longest), _arange(self.batch)[:, None]
         place = torch.where(slot < self.alive, self.starts[step] + slot, self.starts[-1])
         return place.flatten().to(self.device)
 
     @cached_property
     def _from_grid(self) -> Tensor:
-        t, slot = (torch.arange(self.batch) < self.alive[:, None]).nonzero(as_tuple=True)
+        t, slot = (_arange(self.batch) < self.alive[:, None]).nonzero(as_tuple=True)
         return (slot * self.longest + t).to(self.device)
 
     def grid(self, rows: Tensor) -> Tensor:
@@ -152,7 +184,7 @@ class Layout:
         An empty sequence has none: for it, and so for all of a buffer of states that ends in the first ones, slot b's
         is row `rows + b`.
         """
-        slots = torch.arange(self.batch)
+        slots = _arange(self.batch)
         lengths = self.lengths[self.order]
         last = slots if reverse else self.starts[(lengths - 1).clamp(min=0)] + slots
         return torch.where(lengths > 0, last, rows + slots).to(self.device)
@@ -160,8 +192,8 @@ class Layout:
     def row_before(self, reverse: bool) -> Tensor:
         """(rows,) for each packed row the row of the state before it; `rows + slot` for a first state."""
         rows = int(self.starts[-1])
-        step = torch.repeat_interleave(torch.arange(self.longest), self.alive)
-        slot = torch.arange(rows) - self.starts[step]
+        step = torch.repeat_interleave(_arange(self.longest), self.alive)
+        slot = _arange(rows) - self.starts[step]
         if reverse:
             later = torch.cat([self.alive[1:], self.alive.new_zeros(1)])[step]
             return torch.where(slot < later, self.starts[step + 1] + slot, rows + slot).to(self.device)
@@ -173,7 +205,7 @@ class Layout:
             return [Shard(self, None, slice(None))]
         if len(self._shards) != count:
             lengths = self.lengths[self.order]
-            slot = torch.arange(self.total) - torch.repeat_interleave(self.starts[:-1], self.alive)
+            slot = _arange(self.total) - torch.repeat_interleave(self.starts[:-1], self.alive)
             self._shards = [
                 Shard(
                     Layout(lengths[k::count], self.longest, self.device),
@@ -201,25 +233,25 @@ class Layout:
             starts = torch.cat([self.starts, self.starts.new_zeros(steps)])
             for begin in range(0, self.longest, steps):
                 live = int(alive[begin])
-                slot = torch.arange(live)
+                slot = _arange(live)
                 real = slot < alive[begin : begin + steps, None]
                 rows.append(torch.where(real, starts[begin : begin + steps, None] + slot, -1).flatten())
                 parts.append((live, real.to(self.device)))
             places = torch.cat(rows)
             within = (places >= 0).nonzero().squeeze(1)
-            of_rows = torch.empty(self.total, dtype=torch.int64).index_copy_(0, places[within], within)
+            of_rows = torch.empty(self.total, dtype=torch.int64, device="cpu").index_copy_(0, places[within], within)
             self._chunks[steps] = parts, places.clamp(min=0).to(self.device), of_rows.to(self.device)
         return self._chunks[steps]
 
     @cached_property
     def ends(self) -> Tensor:
         """(batch,) each sequence's last step in the flattened (batch * time); an empty sequence's first place."""
-        return ((self.lengths - 1).clamp(min=0) + torch.arange(self.batch) * self.time).to(self.device)
+        return ((self.lengths - 1).clamp(min=0) + _arange(self.batch) * self.time).to(self.device)
 
     @cached_property
     def empty(self) -> Tensor | None:
         """(batch, 1) bool, True for sequences of length 0; None if there are none."""
-        return (self.lengths == 0)[:, None].to(self.device) if int(self.lengths.min()) == 0 else None
+        return (self.lengths == 0)[:, None].to(self.device) if self.batch and self.shortest == 0 else None
 
 
 class _Pack(torch.autograd.Function):
@@ -241,7 +273,7 @@ class _Unpack(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, rows: Tensor, layout: Layout) -> Tensor:
         ctx.layout = layout
-        return _unpack(rows, layout)
+        return _filled(rows, layout)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
@@ -257,8 +289,23 @@ def _pack(padded: Tensor, layout: Layout) -> Tensor:
 def _unpack(rows: Tensor, layout: Layout) -> Tensor:
     if layout.equal:
         return rows.unflatten(0, (layout.time, layout.batch)).transpose(0, 1).contiguous()
-    flat = rows.new_zeros(layout.batch * layout.time, rows.shape[-1]).index_copy_(0, layout.index, rows)
+    flat = rows.new_zeros(layout.batch * layout.time, rows.shape[-1]).index_copy(0, layout.index, rows)
     return flat.unflatten(0, (layout.batch, layout.time))
+
+
+def _filled(rows: Tensor, layout: Layout) -> Tensor:
+    """The same in memory of its own, not a view: so that it may be changed in place."""
+    padded = rows.new_zeros(layout.batch, layout.time, rows.shape[-1])
+    if layout.equal:
+        return padded.copy_(rows.unflatten(0, (layout.time, layout.batch)).transpose(0, 1))
+    padded.view(-1, rows.shape[-1]).index_copy_(0, layout.index, rows)
+    return padded
+
+
+@torch.compiler.disable
+def _apply(function: Any, operations: Callable[..., Tensor], x: Tensor, layout: Layout) -> Tensor:
+    """The function with a gradient of its own; torch's operations where a mode must see each of them."""
+    return function.apply(x, layout) if modes.following(x) is None else operations(x, layout)
 
 
 class Sequences:
@@ -276,15 +323,25 @@ class Sequences:
         self._raw = self._loose if raw is None else raw
 
     @classmethod
-    def of(cls, x: Tensor, lengths: Tensor | None = None) -> Sequences:
-        """From (batch, time, features), whatever stands in the padding; all of x without lengths."""
+    @torch.compiler.disable(reason="lengths decide how many steps run: export with strict=False")
+    def of(cls, x: Tensor, lengths: Tensor | Sequence[int] | None = None) -> Sequences:
+        """From (batch, time, features), whatever stands in the padding; all of x without lengths.
+
+        lengths: (batch,) whole numbers, a tensor, a list or an array.
+        Raises: ValueError; ZooError while a model is traced by torch.jit.
+        """
+        modes.refuse_tracing()
         if x.dim() != 3:
             raise ValueError(f"expected (batch, time, features), got {tuple(x.shape)}")
-        if lengths is None:
-            lengths = torch.full((x.shape[0],), x.shape[1])
-        elif len(lengths) != len(x):
-            raise ValueError(f"expected one length for each of {len(x)} sequences, got {len(lengths)}")
-        layout = Layout(lengths, x.shape[1], x.device)
+        count: Tensor | int = len(x)
+        if lengths is not None:
+            count = lengths if isinstance(lengths, Tensor) else torch.as_tensor(lengths, device="cpu")
+            if count.dim() != 1 or len(count) != len(x):
+                shape = tuple(count.shape)
+                raise ValueError(
+                    f"expected one length for each of {len(x)} sequences, got {shape[0] if len(shape) == 1 else shape}"
+                )
+        layout = Layout(count, x.shape[1], x.device)
         return cls(layout, padded=x) if layout.equal else cls(layout, raw=x)
 
     @property
@@ -296,7 +353,7 @@ class Sequences:
                 zeroed = self._raw if layout.equal else self._raw.masked_fill(~layout.mask.unsqueeze(-1), 0)
                 self._padded = zeroed
             else:
-                self._padded = _Unpack.apply(self.rows, layout)
+                self._padded = _apply(_Unpack, _unpack, self.rows, layout)
             self._raw = self._loose = self._padded
         return self._padded
 
@@ -309,13 +366,22 @@ class Sequences:
     def rows(self) -> Tensor:
         """(rows, features) packed: step 0 of all sequences, longest first, then step 1, ..."""
         if self._rows is None:
-            self._rows = _Pack.apply(self._raw, self.layout)
+            assert self._raw is not None
+            self._rows = _apply(_Pack, _pack, self._raw, self.layout)
         return self._rows
 
     @property
     def packed(self) -> bool:
         """Whether the rows are there already."""
         return self._rows is not None
+
+    def first(self) -> Tensor:
+        """(live, features) of every sequence's first step, longest first, apart from the graph; makes no other form."""
+        live = int(self.layout.alive[0])
+        with torch.no_grad():
+            if self._rows is not None:
+                return self._rows[:live].detach().clone()
+            return self.layout.sort(self.held[:, 0])[:live].detach().clone()
 
     @property
     def held(self) -> Tensor:

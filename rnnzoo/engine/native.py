@@ -140,8 +140,6 @@ class Native:
         half = torch.is_autocast_enabled("cpu")  # what autocast made smaller is widened again
         if any(p.dtype != torch.float32 for p in cell.parameters()) or (x.dtype != torch.float32 and not half):
             return "native code is for float32"
-        if torch.compiler.is_compiling():
-            return "the model is being compiled"
         found = compiled(cell)
         return found if isinstance(found, str) else None
 

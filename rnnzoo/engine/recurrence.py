@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import ExitStack, nullcontext
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.stateless import _reparametrize_module
 
 from rnnzoo.cells.base import Cell, State
-from rnnzoo.engine import verify
+from rnnzoo.engine import modes, verify, weights
 from rnnzoo.engine.choose import choose
 from rnnzoo.engine.layout import Sequences
 from rnnzoo.engine.native import NATIVE, Native
@@ -39,20 +39,55 @@ class Recurrence(nn.Module):
         """x: input_size features. Returns the outputs, output_size features, and the last state, None if not needed."""
         return together([self], x, [state], need_state)[0]
 
+    @property
+    def qconfig(self) -> None:
+        """None: `torch.ao.quantization` finds no cell that it knows, and would leave this one as it is in silence."""
+        return None
+
+    @qconfig.setter
+    def qconfig(self, value: object) -> None:
+        cell = type(self.cell).__name__
+        warnings.warn(f"{cell} has no quantised form: its weights and its computation stay as they are", stacklevel=2)
+
+    @qconfig.deleter
+    def qconfig(self) -> None:
+        pass
+
     def step(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """One step in evaluation for (batch, input_size): the output and the new state, by the cell's own equations.
 
         It does without all that sequences need, which takes longer than the step: for writing a token at a time.
         """
-        weights = self.cell.effective_weights()
-        with _reparametrize_module(self.cell, weights) if weights else nullcontext():
+        modes.refuse_tracing()
+        if state is not None:
+            verify.given_state(self.cell, state, len(x))
+        if not weights.change(self.cell):
+            return self.cell(x, state)
+        with weights.one_at_a_time, weights.of_this_pass([self.cell]):
             return self.cell(x, state)
 
 
+@torch.compiler.disable(reason="the engine runs recurrent layers: export with strict=False")
 def together(
     layers: Sequence[Recurrence], x: Sequences, states: Sequence[State | None], need_state: bool = True
 ) -> list[tuple[Sequences, State | None]]:
-    """Several layers on the same input, the directions of a bidirectional one: side by side, where a path can."""
+    """Several layers on the same input, the directions of a bidirectional one: side by side, where a path can.
+
+    torch.compile leaves them to the engine, as it leaves nn.LSTM to torch.
+    Raises: ValueError if a given state does not fit; ZooError while a model is traced by torch.jit.
+    """
+    modes.refuse_tracing()
+    for layer, state in zip(layers, states, strict=True):
+        if state is not None:
+            verify.given_state(layer.cell, state, x.layout.batch)
+    alone = weights.one_at_a_time if any(weights.change(layer.cell) for layer in layers) else nullcontext()
+    with alone:
+        return _together(layers, x, states, need_state)
+
+
+def _together(
+    layers: Sequence[Recurrence], x: Sequences, states: Sequence[State | None], need_state: bool
+) -> list[tuple[Sequences, State | None]]:
     new = [not layer._verified and verify.first_step(layer.cell, x) for layer in layers]
     paths = []
     for layer in layers:
@@ -61,11 +96,8 @@ def together(
         if isinstance(path, Reference) and layer.training and torch.is_grad_enabled():
             layer.steps += x.layout.longest
         paths.append(path)
-    with ExitStack() as weights:
-        for layer in layers:
-            if standing_in := layer.cell.effective_weights():
-                weights.enter_context(_reparametrize_module(layer.cell, standing_in))
-        cells, reverse = [layer.cell for layer in layers], [layer.reverse for layer in layers]
+    cells, reverse = [layer.cell for layer in layers], [layer.reverse for layer in layers]
+    with weights.of_this_pass(cells):
         if all(isinstance(path, Native) for path in paths):
             results = NATIVE.together(cells, x, states, reverse, need_state)
         else:

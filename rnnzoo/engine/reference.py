@@ -30,7 +30,7 @@ class Reference:
         first = cell.initial_state(layout.batch, x.rows) if state is None else state
         now = tuple(layout.sort(s) for s in first)
         noise = draw_masks(cell, layout, x.rows)
-        alive = layout.alive.tolist()
+        alive = layout.counts
         gx_of = split(gx, alive)
         masks_of = [mask.split(alive) if by_row else mask for mask, by_row in noise]
 
@@ -74,7 +74,7 @@ def draw_masks(cell: Cell, layout: Layout, like: Tensor) -> list[tuple[Tensor, b
     masks = []
     for spec in cell.noise:
         by_row = spec.per == "step"
-        mask = like.new_full((len(layout.index) if by_row else layout.batch, *spec.shape), 1 - spec.rate)
+        mask = like.new_full((layout.total if by_row else layout.batch, *spec.shape), 1 - spec.rate)
         mask = torch.bernoulli(mask) if cell.training else mask
         masks.append((mask if by_row else layout.sort(mask).contiguous(), by_row))
     return masks

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from rnnzoo import registry
 from rnnzoo.cells.base import Cell, LinearCell, PointwiseCell, State
+from rnnzoo.engine import modes
 from rnnzoo.engine.layout import Sequences
 from rnnzoo.errors import CellError, ZooError
 
@@ -23,18 +24,19 @@ LARGE = 1e4  # inputs beyond it may overflow without a fault of the cell
 def first_step(cell: Cell, x: Sequences) -> bool:
     """Check one step of a cell on the first step of every sequence of a batch.
 
-    Returns whether it could: not in a trace, without a step, or where x and the parameters do not fit each other, which
-    torch tells best. Raises: CellError, naming the cell, its distribution and both sides of a mismatch.
+    Returns whether it could: not where a mode of torch follows every operation, without a step, or where x and the
+    parameters do not fit each other, which torch tells best.
+    Raises: CellError, naming the cell, its distribution and both sides of a mismatch.
     """
     name = registry.whose("cells", type(cell))
     _complete(cell, name)
     if x.features != cell.input_size:
         raise ValueError(f"{type(cell).__name__} expected x with input_size={cell.input_size} features, "
                          f"got {x.features}")  # fmt: skip
-    if not x.layout.longest or torch.compiler.is_compiling() or torch.jit.is_tracing():
+    if not x.layout.longest or not x.layout.batch or modes.following(x.held) is not None:
         return False
-    given = x.rows[: int(x.layout.alive[0])].detach().clone()
-    if type(given) is not Tensor or given.device.type == "meta" or not _fits(cell, given):
+    given = x.first()
+    if not _fits(cell, given):
         return False
     devices = [given.device] if given.device.type == "cuda" else []
     buffers = [(buffer, buffer.clone()) for buffer in cell.buffers()]
@@ -53,8 +55,19 @@ def result(cell: Cell, x: Sequences, outputs: Sequences, last: State | None) -> 
     """Check the shapes that a path gave for a whole batch. Raises: CellError."""
     name = registry.whose("cells", type(cell))
     if last is not None:
-        check_state(cell, name, "returned", last, x.rows.new_empty(x.layout.batch, 0))
+        check_state(cell, name, "returned", last, x.held.new_empty(x.layout.batch, 0))
     check_outputs(cell, name, (outputs.features,), (cell.output_size,))
+
+
+def given_state(cell: Cell, state: State, batch: int) -> None:
+    """Compare a state that a caller gives with the cell's. Raises: ValueError with both shapes."""
+    specs, name = cell.state_specs(), type(cell).__name__
+    if len(state) != len(specs):
+        raise ValueError(f"{name} expected {len(specs)} states ({', '.join(s.name for s in specs)}), got {len(state)}")
+    for spec, tensor in zip(specs, state, strict=True):
+        if tuple(tensor.shape) != (batch, *spec.shape):
+            wanted, found = (batch, *spec.shape), tuple(tensor.shape)
+            raise ValueError(f"{name} expected state '{spec.name}' of shape {wanted}, got {found}")
 
 
 def _complete(cell: Cell, name: str) -> None:
