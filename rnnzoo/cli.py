@@ -181,8 +181,9 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
     predict.add_argument("run", metavar="RUN", help="a run's folder or id, or a shipped model's name")
     what = predict.add_mutually_exclusive_group(required=True)
     what.add_argument("--text", action="append", metavar="TEXT", help="a text; may be given several times")
-    what.add_argument("--file", metavar="FILE", help="texts, one a line, or .jsonl with a 'text' each; - is stdin")
+    what.add_argument("--file", metavar="FILE", help="a CSV, TSV, JSON lines or Parquet, or a text a line; - is stdin")
     what.add_argument("--interactive", action="store_true", help="ask for texts until 'stop'")
+    predict.add_argument("--text_column", metavar="NAME", help="of a table (default: as the run's data had it)")
     predict.add_argument("--json", action="store_true", help="print one JSON object a line")
     generate = add(
         _generate, "go on with a text, by a language model; <unk> is never written",
@@ -296,10 +297,14 @@ def _score(given: argparse.Namespace, part: str) -> int:
 
 
 def _predict(given: argparse.Namespace) -> int:
-    with contextlib.nullcontext(given.text) if given.file is None else texts.opened(given.file) as asked:
-        from rnnzoo import predictor
+    if given.file is not None:
+        with texts.opened(given.file, texts.Column()):  # one that is not there is told before a model is loaded
+            pass
+    from rnnzoo import predictor
 
-        model = predictor.load(given.run)
+    model = predictor.load(given.run)
+    column = texts.Column.of(model.recipe["data"], given.text_column)
+    with contextlib.nullcontext(given.text) if given.file is None else texts.opened(given.file, column) as asked:
         if given.interactive:
             return _interact(model, given.json)
         count = strange = 0

@@ -4,6 +4,8 @@ import json
 import shutil
 from itertools import count, islice
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import rnnzoo
-from rnnzoo import checkpoint, experiment, predictor, recipe
+from rnnzoo import checkpoint, experiment, predictor, recipe, texts
 from rnnzoo.batch import UNK
 from rnnzoo.cli import main
 from rnnzoo.data.text import Encoder
@@ -312,3 +314,30 @@ def test_create_model_refuses_what_is_not_there():
         rnnzoo.create_model("staked", 5)
     with pytest.raises(ValueError, match="hidden_size"):
         rnnzoo.create_model("lstm", 5, hidden_size=0)
+
+
+@pytest.mark.parametrize("ending", [".csv", ".CSV", ".tsv", ".jsonl", ".JSONL", ".parquet", ".txt"])
+def test_prediction_reads_a_table_as_training_does(ending, tmp_path):
+    texts_of, path = ["great, really", "no good"], tmp_path / f"reviews{ending}"
+    if ending == ".parquet":
+        pyarrow.parquet.write_table(pyarrow.table({"label": ["a", "b"], "text": texts_of}), path)
+    else:
+        lines = {
+            ".csv": ["label,text", 'a,"great, really"', "b,no good"],
+            ".tsv": ["label\ttext", "a\tgreat, really", "b\tno good"],
+            ".jsonl": [json.dumps({"label": "a", "text": text}) for text in texts_of],
+            ".txt": texts_of,
+        }[ending.lower()]
+        path.write_text("\n".join(lines) + "\n")
+    with texts.opened(str(path), texts.Column()) as asked:
+        assert list(asked) == texts_of
+    if ending not in (".txt", ".jsonl", ".JSONL"):
+        with pytest.raises(DataError, match="no column 'review'.*\n.*label, text.*\n.*--text_column"):
+            with texts.opened(str(path), texts.Column("review")) as asked:
+                list(asked)
+
+
+def test_the_column_that_is_asked_is_the_one_that_was_trained_on_unless_another_is_named():
+    data = {"name": "text_files", "text_column": "review", "encoding": "utf-16", "delimiter": ";"}
+    assert texts.Column.of(data) == texts.Column("review", "utf-16", ";")
+    assert texts.Column.of(data, "body").name == "body" and texts.Column.of({"name": "imdb"}) == texts.Column("text")
