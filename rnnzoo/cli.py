@@ -303,8 +303,7 @@ def _predict(given: argparse.Namespace) -> int:
     from rnnzoo import predictor
 
     model = predictor.load(given.run)
-    column = texts.Column.of(model.recipe["data"], given.text_column)
-    with contextlib.nullcontext(given.text) if given.file is None else texts.opened(given.file, column) as asked:
+    with contextlib.nullcontext(given.text) if given.file is None else _asked(model, given) as asked:
         if given.interactive:
             return _interact(model, given.json)
         count = strange = 0
@@ -314,6 +313,11 @@ def _predict(given: argparse.Namespace) -> int:
     if strange:
         console.print_error(f"{strange} of {count} texts have no word that the model knows.")
     return 0
+
+
+def _asked(model: Any, given: argparse.Namespace) -> contextlib.AbstractContextManager[Any]:
+    """The texts of a file, by the column that the model was trained on unless another is named."""
+    return texts.opened(given.file, texts.Column.of(model.recipe["data"], given.text_column))
 
 
 def _line(text: str, answer: dict[str, Any], as_json: bool) -> str:

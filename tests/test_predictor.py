@@ -332,9 +332,11 @@ def test_prediction_reads_a_table_as_training_does(ending, tmp_path):
     with texts.opened(str(path), texts.Column()) as asked:
         assert list(asked) == texts_of
     if ending not in (".txt", ".jsonl", ".JSONL"):
-        with pytest.raises(DataError, match="no column 'review'.*\n.*label, text.*\n.*--text_column"):
-            with texts.opened(str(path), texts.Column("review")) as asked:
-                list(asked)
+        with (
+            pytest.raises(DataError, match=r"no column 'review'.*\n.*label, text.*\n.*--text_column"),
+            texts.opened(str(path), texts.Column("review")) as asked,
+        ):
+            list(asked)
 
 
 def test_the_column_that_is_asked_is_the_one_that_was_trained_on_unless_another_is_named():
