@@ -6,6 +6,10 @@ A tag is "O", outside of every span, or a letter and the span's type, as in "B-P
     iob2   B for the first word, I for the others
     bioes  B, I, E for the first word, those between and the last; S for a span of one word
 
+The same tags are also written in small letters (b-per), with an underscore (B_PER), with the letter last (PER-B),
+without a type (B), and with other letters for E and S: BILOU has L and U, BMEWO has M for I, E, and W. A `Notation`
+brings them to the form above.
+
 Sources: Ramshaw, Marcus, arXiv:cmp-lg/9505040; Tjong Kim Sang, Veenstra, "Representing Text Chunks", EACL 1999.
 """
 
@@ -13,7 +17,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, pairwise
 from typing import Literal, NamedTuple
 
@@ -36,6 +40,63 @@ class Found(NamedTuple):
 
     scheme: Scheme
     illegal: int
+
+
+class Notation(NamedTuple):
+    """A way to write tags of spans. pattern: of all but the outside tag. letters: what each of its letters is here."""
+
+    name: str
+    pattern: re.Pattern[str]
+    letters: dict[str, str]
+    small: bool
+
+    def reads(self, tag: str) -> bool:
+        return tag == ("o" if self.small else OUTSIDE) or self.pattern.fullmatch(tag) is not None
+
+    def canonical(self, tag: str) -> str:
+        """ "B-PER" for "PER-B"; a tag of another notation stays as it is."""
+        found = self.pattern.fullmatch(tag)
+        if found is None:
+            return OUTSIDE if self.small and tag == "o" else tag
+        letter = found["letter"].upper() if self.small else found["letter"]
+        return f"{self.letters[letter]}-{found.groupdict().get('type') or UNTYPED}"
+
+
+UNTYPED = "span"  # the type of spans whose tags have none
+_FORMS = {
+    "B-PER": "{letter}-{type}", "B_PER": "{letter}_{type}", "PER-B": "{type}-{letter}", "PER_B": "{type}_{letter}",
+    "B": "{letter}",
+}  # fmt: skip
+_LETTERS = {"BIOES": "BIES", "BILOU": "BILU", "BMEWO": "BMEW"}  # each scheme's words for begin, inside, end, single
+
+
+def _notations() -> Iterator[Notation]:
+    for scheme, own in _LETTERS.items():
+        meaning = dict(zip(own, "BIES", strict=True))
+        for small in (False, True):
+            for name, form in _FORMS.items():
+                used = own.lower() if small else own
+                pattern = form.format(letter=f"(?P<letter>[{used}])", type="(?P<type>.+)")
+                shown = name.lower() if small else name
+                yield Notation(f"{scheme}, as in {shown}", re.compile(pattern, re.DOTALL), meaning, small)
+
+
+NOTATIONS = {notation.name: notation for notation in _notations()}
+STANDARD = next(iter(NOTATIONS))
+
+
+def notation_of(names: Iterable[str]) -> str | None:
+    """The one way in which all of these tags are written, the standard one first; None if that is not certain.
+
+    It is if every tag is of that form, one is outside of spans, and one begins a span.
+    """
+    kinds = set(names)
+    for name, notation in NOTATIONS.items():
+        outside = "o" if notation.small else OUTSIDE
+        begins = any((found := notation.pattern.fullmatch(tag)) and found["letter"].upper() in "BSUW" for tag in kinds)
+        if outside in kinds and all(map(notation.reads, kinds)) and (begins or name == STANDARD):
+            return name if kinds != {outside} else None
+    return None
 
 
 def letters(scheme: Scheme) -> str:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from seqeval.metrics.sequence_labeling import get_entities
 
-from rnnzoo.spans import LETTERS, Found, Span, breaks, detect, read, write
+from rnnzoo.spans import LETTERS, NOTATIONS, Found, Span, breaks, detect, notation_of, read, write
 
 SCHEMES = sorted(LETTERS)
 ANY_TAGS = st.lists(st.sampled_from(["O", *(f"{letter}-{kind}" for letter in "BIES" for kind in ("X", "Y"))]))
@@ -76,3 +76,34 @@ def test_a_mixture_has_the_scheme_that_most_of_it_keeps():
 @pytest.mark.parametrize("tags", [["NOUN", "VERB"], ["O", "O"], ["B-X", "NOUN"], ["-LRB-", "O"], ["B-", "O"], []])
 def test_other_labels_are_no_spans(tags):
     assert detect([tags]) is None
+
+
+ROW = ["B-PER", "I-PER", "O", "B-LOC", "O"]
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        (["b-per", "i-per", "o", "b-loc", "o"], ["B-per", "I-per", "O", "B-loc", "O"]),
+        (["B_PER", "I_PER", "O", "B_LOC", "O"], ROW),
+        (["PER-B", "PER-I", "O", "LOC-B", "O"], ROW),
+        (["PER_B", "PER_I", "O", "LOC_B", "O"], ROW),
+        (["B", "I", "O", "B", "O"], ["B-span", "I-span", "O", "B-span", "O"]),
+        (["B-PER", "L-PER", "O", "U-LOC", "O"], ["B-PER", "E-PER", "O", "S-LOC", "O"]),
+        (["B-PER", "M-PER", "E-PER", "W-LOC", "O"], ["B-PER", "I-PER", "E-PER", "S-LOC", "O"]),
+        (ROW, ROW),
+    ],
+    ids=lambda tags: " ".join(tags),
+)
+def test_tags_of_every_notation_are_brought_to_one(written, meant):
+    notation = notation_of(written)
+    assert notation is not None and [NOTATIONS[notation].canonical(tag) for tag in written] == meant
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [["NOUN", "VERB"], ["O", "NOUN-B", "ADJ"], ["B", "I"], ["o"], ["O"], ["O", "I"], ["B-X", "b-X", "O"]],
+    ids=str,
+)
+def test_tags_that_may_be_no_spans_are_left_as_they_are(tags):
+    assert notation_of(tags) is None

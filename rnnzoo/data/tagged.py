@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from rnnzoo.data.text import Encoder, Ragged, numbered
 from rnnzoo.errors import DataError
 from rnnzoo.limits import check
 
+log = logging.getLogger("rnnzoo")
 LONGEST = 64  # letters of a piece of typed text that is looked at for punctuation; a longer one is no word anyway
 
 
@@ -58,7 +59,8 @@ class TaggedExamples(RowExamples):
 class TaggedText(RowForm):
     """Words and the one tag that each has. The words are given, and stay whole.
 
-    Tags that are spans, in IOB1, IOB2 or BIOES, are found to be by their looks. Every part is brought to one scheme,
+    Tags that are spans, in IOB1, IOB2, BIOES or BILOU, are found to be by their looks, also in small letters, with the
+    letter last, with an underscore or without a type (`rnnzoo.spans.NOTATIONS`). Every part is brought to one scheme,
     whatever its own: to `scheme`, or if not given, to that of the training part. Tags that break the rules, a mixture
     of schemes too, are read as conlleval reads them (`rnnzoo.spans.joins`), counted, and warned of.
 
@@ -81,7 +83,7 @@ class TaggedText(RowForm):
         lowercase: bool = False,
         characters: bool = False,
         case: bool = False,
-        scheme: spans.Scheme | None = None,
+        scheme: spans.Scheme | Literal["bilou"] | None = None,
         batch_size: int = 32,
         batch_tokens: int | None = None,
         eval_batch_size: int | None = None,
@@ -90,7 +92,8 @@ class TaggedText(RowForm):
         check(batch_size=batch_size, batch_tokens=batch_tokens, eval_batch_size=eval_batch_size)
         self.vocab_size, self.min_freq = vocab_size, min_freq
         self.settings: dict[str, Any] = {"unit": "space", "lowercase": lowercase, "max_length": max_length}
-        self.characters, self.case, self.scheme = characters, case, scheme
+        self.characters, self.case = characters, case
+        self.scheme: spans.Scheme | None = "bioes" if scheme == "bilou" else scheme
         self.batch_size, self.batch_tokens, self.eval_batch_size = batch_size, batch_tokens, eval_batch_size
 
     @classmethod
@@ -121,6 +124,11 @@ class TaggedText(RowForm):
     def _tags(self, rows: Sequence[Sequence[str]]) -> Field:
         """The tags of the training part; of spans, each type with every letter of the scheme."""
         names = named_labels("tags", [tag for tags in rows for tag in tags])
+        notation = spans.notation_of(names)
+        if notation is not None and notation != spans.STANDARD:
+            log.warning("column 'tags': read as spans, written in %s.", notation)
+            rows = _canonical(rows, notation)
+            names = named_labels("tags", [tag for tags in rows for tag in tags])
         found = spans.detect(rows)
         if found is None and self.scheme:
             strange = next((name for name in names if not spans.TAG.fullmatch(name)), "O")
@@ -132,16 +140,17 @@ class TaggedText(RowForm):
             alike = [name for name in names if spans.TAG.fullmatch(name) and name != spans.OUTSIDE]
             if alike:
                 strange = next(name for name in names if not spans.TAG.fullmatch(name))
-                warnings.warn(
-                    f"tags such as {alike[0]!r} look like parts of spans, but {strange!r} is no tag of a span: all are "
-                    "taken for plain tags, told by accuracy; `scheme` tells which tags are not in it",
-                    stacklevel=2,
-                )
+                log.warning(
+                    "column 'tags': tags such as %r look like parts of spans, but %r is no tag of a span: all are read "
+                    "as plain tags, scored by accuracy.",
+                    alike[0], strange,
+                )  # fmt: skip
             return Field("tags", names)
         scheme = self.scheme or found.scheme
         kinds = sorted({name[2:] for name in names if name != spans.OUTSIDE})
         tags = [f"{letter}-{kind}" for kind in kinds for letter in spans.letters(scheme)]
-        return Field("tags", (spans.OUTSIDE, *tags), options={"scheme": scheme})
+        written = {} if notation in (None, spans.STANDARD) else {"notation": notation}
+        return Field("tags", (spans.OUTSIDE, *tags), options={"scheme": scheme, **written})
 
     def _check(self, columns: Columns) -> None:
         for name in ("words", "tags"):
@@ -165,22 +174,30 @@ class TaggedText(RowForm):
         examples = TaggedExamples(tokens, None, cut, words=words, looks=tables)
         if "tags" not in columns:
             return examples
-        rows = columns["tags"]
+        rows = _canonical(columns["tags"], spec.target.options.get("notation"))
         if (scheme := spec.target.options.get("scheme")) and (found := spans.detect(rows)):
             given, rows = rows, [spans.write(spans.read(tags), len(tags), scheme) for tags in rows]
             changed = sum(a != b for old, new in zip(given, rows, strict=True) for a, b in zip(old, new, strict=True))
             examples.notes = {"scheme": found.scheme, "illegal_tags": found.illegal, "converted_tags": changed}
             if found.illegal:
-                warnings.warn(
-                    f"{found.illegal} tags break the rules of their scheme, {found.scheme}; they are read as conlleval "
-                    "reads them: a tag that does not go on with the span before it begins one",
-                    stacklevel=2,
-                )
+                log.warning(
+                    "%d tags break the rules of their scheme, %s; they are read as conlleval reads them: a tag that "
+                    "does not continue the span before it begins one.",
+                    found.illegal, found.scheme,
+                )  # fmt: skip
         lengths = [len(tags) for tags in rows]
         row_of = np.repeat(np.arange(len(lengths)), lengths)
         flat = label_ids("tags", (tag for tags in rows for tag in tags), spec.labels, row_of.__getitem__)
         examples.target = Ragged.of(flat, lengths).truncated(encoder.max_length).filled(IGNORE)
         return examples
+
+
+def _canonical(rows: Sequence[Sequence[str]], notation: str | None) -> Sequence[Sequence[str]]:
+    """Rows of tags as `rnnzoo.spans` has them, whatever their notation."""
+    known = spans.NOTATIONS.get(notation or spans.STANDARD)
+    if known is None or notation is None:
+        return rows
+    return [[known.canonical(tag) for tag in tags] for tags in rows]
 
 
 def bare(piece: str, encoder: Encoder) -> list[str]:

@@ -105,10 +105,20 @@ def test_a_part_in_another_scheme_is_brought_to_the_one_of_training():
     assert other.notes["scheme"] == "iob1"
 
 
-def test_a_tag_that_is_no_spans_among_those_that_are_is_warned_of():
-    with pytest.warns(UserWarning, match="tags such as 'B-X' look like parts of spans, but 'b-X' is no tag of a span"):
+def test_a_tag_that_is_no_spans_among_those_that_are_is_warned_of(caplog):
+    with caplog.at_level("WARNING"):
         spec = TaggedText().fit({"words": [["a", "b", "c"]], "tags": [["B-X", "b-X", "O"]]})
     assert spec.labels == ("B-X", "O", "b-X") and not spec.target.options
+    assert "tags such as 'B-X' look like parts of spans, but 'b-X' is no tag of a span" in caplog.text
+
+
+def test_tags_of_another_notation_are_spans_in_every_part_and_that_is_said(caplog):
+    form = TaggedText(scheme="bilou")
+    train = {"words": [["a", "b", "c", "d"]], "tags": [["B-PER", "L-PER", "O", "U-LOC"]]}
+    spec = form.fit(train)
+    assert spec.target.options["scheme"] == "bioes" and "read as spans, written in BILOU, as in B-PER" in caplog.text
+    dev = form.encode({"words": [["a", "b"]], "tags": [["U-LOC", "O"]]}, spec)
+    assert [spec.labels[tag] for tag in dev.target[0]] == ["S-LOC", "O"]
 
 
 @pytest.mark.parametrize(("scheme", "letters"), [("iob1", "IB"), ("iob2", "IB"), ("bioes", "IEBS")])
@@ -126,12 +136,13 @@ def test_a_type_may_have_spans_of_any_length_whatever_lengths_training_has():
     form.encode({"words": [["a"] * 3], "tags": [["B-PER", "I-PER", "I-PER"]]}, spec)
 
 
-def test_tags_that_break_the_rules_are_read_as_conlleval_reads_them_counted_and_warned_of():
+def test_tags_that_break_the_rules_are_read_as_conlleval_reads_them_counted_and_warned_of(caplog):
     form, spec = both()
-    with pytest.warns(UserWarning, match="1 tags break the rules of their scheme, iob2"):
+    with caplog.at_level("WARNING"):
         examples = form.encode({"words": [["a", "b"], ["c"]], "tags": [["O", "I-PER"], ["B-LOC"]]}, spec)
     assert [spec.labels[tag] for tag in examples.target[0]] == ["O", "B-PER"]
     assert examples.notes == {"scheme": "iob2", "illegal_tags": 1, "converted_tags": 1}
+    assert "1 tags break the rules of their scheme, iob2" in caplog.text
 
 
 def test_a_scheme_for_tags_that_are_no_spans_is_refused():
