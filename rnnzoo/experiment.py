@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import platform
 import signal
 import warnings
@@ -36,11 +38,13 @@ from rnnzoo.model import SequenceModel
 from rnnzoo.module import ZooModule
 from rnnzoo.options import CALLBACKS
 from rnnzoo.schema import part_kind, signature
+from rnnzoo.system.paths import also_from
 from rnnzoo.system.redaction import marked, redact
 from rnnzoo.tasks.base import Task
 from rnnzoo.trainer import check, check_batches, make_trainer
 from rnnzoo.vectors.start import start_from
 
+log = logging.getLogger("rnnzoo")
 REMARKS = (  # of Lightning, that say nothing of a run of ours
     "The .*dataloader.* does not have many workers",
     "The number of training batches .* is smaller than the logging interval",
@@ -226,6 +230,9 @@ def _train(
 ) -> dict[str, Any]:  # fmt: skip
     monitor, mode = module.monitor
     meta = {"recipe": redact(recipe), "parts": used_parts(recipe), "versions": versions(recipe)}
+    meta["data"] = {"fingerprint": data.fingerprint}
+    with contextlib.suppress(ValueError):  # another drive has no relative path
+        meta["started_in"] = Path(os.path.relpath(Path.cwd(), run.checkpoints / "any")).as_posix()
     checkpoints = Checkpoints(run.checkpoints, meta, data.spec.to_json(), monitor, mode)  # type: ignore[arg-type]
     throughput = Throughput()
     outcome = Outcome(run.path / "outcome.json", throughput)
@@ -313,7 +320,10 @@ def evaluate(
     recipe, spec = origin(kept)
     with registry.of_run(kept.meta["parts"]):
         recipe = _with_changes(recipe, overrides or {})
-        data, module = make_data(recipe, spec), restore(kept, recipe, spec)
+        with also_from(_home_of(kept)):
+            data = make_data(recipe, spec)
+        module = restore(kept, recipe, spec)
+    _compare_data(kept, data)
     with quiet(), choose.forced(recipe["engine"]):
         trainer = make_trainer(
             recipe,
@@ -328,6 +338,22 @@ def evaluate(
             stage = "test" if part == "test" else "val"
             metrics |= {f"{stage}/dynamic_perplexity": evaluation.perplexity(part, lr), f"{stage}/dynamic_lr": lr}
     return metrics
+
+
+def _home_of(kept: checkpoint.Checkpoint) -> Path | None:
+    """The folder from which a run read its data, found from where the checkpoint lies now; None if it is not said."""
+    way = kept.meta.get("started_in")
+    return (kept.path / way).resolve() if isinstance(way, str) and kept.path is not None else None
+
+
+def _compare_data(kept: checkpoint.Checkpoint, data: ZooData) -> None:
+    """Say so where the data are not those that the run was trained and scored on. Raises: DataError."""
+    known = kept.meta.get("data")
+    if isinstance(known, dict) and isinstance(known.get("fingerprint"), str):
+        data.prepare()
+        if known["fingerprint"] != data.fingerprint:
+            names = data.identity["id"]
+            log.warning("the data are not those of the run: %s was changed since, or is another one.", names)
 
 
 def _with_changes(recipe: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from rnnzoo import checkpoint, experiment, load, runs
 from rnnzoo import recipe as recipes
 from rnnzoo.batch import Batch, DataSpec
 from rnnzoo.callbacks.throughput import Throughput
+from rnnzoo.cli import main
 from rnnzoo.data.embedded import ToyReviews
 from rnnzoo.engine import choose
 from rnnzoo.errors import RecipeError, RunError, Terminated
@@ -336,3 +337,31 @@ def test_where_memory_runs_out_the_size_of_the_batch_is_told(monkeypatch):
     ) as told:
         fit("--data.batch_size=5")
     assert len(str(told.value).splitlines()) <= 5
+
+
+# -- the data of a run, later ---------------------------------------------------------------------------------------
+
+
+def test_a_run_finds_its_data_from_anywhere_and_says_if_they_are_others(tmp_path, monkeypatch, caplog):
+    project = tmp_path / "project"
+    project.mkdir()
+    rows = [f"{word} day {number},{label}" for number in range(10) for word, label in (("good", "x"), ("bad", "y"))]
+    for name in ("train.csv", "test.csv"):
+        (project / name).write_text("\n".join(["text,label", *rows]) + "\n")
+    monkeypatch.chdir(project)
+    data = "{name: text_files, train: train.csv, test: test.csv}"
+    (project / "mine.yaml").write_text(f"data: {data}\ntask: sentiment\ntrainer: {{max_epochs: 1}}\n")
+    words = ["--run_dir=runs/one", "--tracking.mode=disabled", "--trainer.enable_progress_bar=false"]
+    assert main(["fit", "mine.yaml", *words]) == 0
+    assert main(["test", "runs/one"]) == 0
+    assert "not those of the run" not in caplog.text
+    moved = tmp_path / "elsewhere"
+    project.rename(moved)  # the project moves with its runs
+    monkeypatch.chdir(tmp_path)
+    assert main(["test", "elsewhere/runs/one"]) == 0
+    assert "not those of the run" not in caplog.text
+    (moved / "test.csv").write_text(
+        (moved / "test.csv").read_text().replace(",x", ",z").replace(",y", ",x").replace(",z", ",y")
+    )
+    assert main(["test", "elsewhere/runs/one"]) == 0
+    assert "the data are not those of the run: train.csv, test.csv was changed" in caplog.text

@@ -44,3 +44,16 @@ def test_a_user_without_a_home_runs_without_a_cache_and_is_told_why(monkeypatch)
         paths.cache_folder("native")
     with pytest.raises(build.Unbuildable, match="no home folder"):
         build.cache_folder()
+
+
+def test_a_path_that_is_not_here_is_looked_for_in_a_second_folder_and_only_then(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    other = tmp_path / "other"
+    other.mkdir()
+    for name in ("there.csv", "both.csv", "pairs.de"):
+        (other / name).write_text("")
+    (tmp_path / "both.csv").write_text("")
+    with paths.also_from(other):
+        assert paths.typed("there.csv") == other / "there.csv" and paths.typed("pairs") == other / "pairs"
+        assert paths.typed("both.csv") == Path("both.csv") and paths.typed("nowhere.csv") == Path("nowhere.csv")
+    assert paths.typed("there.csv") == Path("there.csv")
