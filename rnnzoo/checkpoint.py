@@ -35,12 +35,11 @@ JSON_LIMIT = 64 * 2**20  # bytes
 
 
 class Checkpoint(NamedTuple):
-    """What a checkpoint folder holds. Tied tensors are one tensor under several names. path: the folder itself."""
+    """What a checkpoint folder holds. Tied tensors are one tensor under several names."""
 
     weights: dict[str, Tensor]
     meta: dict[str, Any]
     spec: dict[str, Any]
-    path: Path | None = None
 
 
 # -- writing --------------------------------------------------------------------------------------------------------
@@ -177,7 +176,7 @@ def load(folder: Path) -> Checkpoint:
     weights = _load_tensors(folder)
     if not isinstance(tied, dict) or any(not isinstance(t, str) or t not in weights for t in tied.values()):
         raise _bad(folder, f"{META} is corrupt", "Its map of tied tensors names tensors that are not there.")
-    return Checkpoint(weights | {name: weights[holder] for name, holder in tied.items()}, meta, spec, folder)
+    return Checkpoint(weights | {name: weights[holder] for name, holder in tied.items()}, meta, spec)
 
 
 def apply(model: nn.Module, checkpoint: Checkpoint) -> None:

@@ -316,11 +316,12 @@ def evaluate(
     their own.
     Raises: RecipeError, RunError, DataError.
     """
-    kept = checkpoint.load(checkpoint.locate(runs.find(run)))
+    folder = checkpoint.locate(runs.find(run))
+    kept = checkpoint.load(folder)
     recipe, spec = origin(kept)
     with registry.of_run(kept.meta["parts"]):
         recipe = _with_changes(recipe, overrides or {})
-        with also_from(_home_of(kept)):
+        with also_from(_home_of(kept, folder)):
             data = make_data(recipe, spec)
         module = restore(kept, recipe, spec)
     _compare_data(kept, data)
@@ -340,10 +341,10 @@ def evaluate(
     return metrics
 
 
-def _home_of(kept: checkpoint.Checkpoint) -> Path | None:
-    """The folder from which a run read its data, found from where the checkpoint lies now; None if it is not said."""
+def _home_of(kept: checkpoint.Checkpoint, folder: Path) -> Path | None:
+    """The folder from which a run read its data, seen from where its checkpoint lies now; None if it is not said."""
     way = kept.meta.get("started_in")
-    return (kept.path / way).resolve() if isinstance(way, str) and kept.path is not None else None
+    return (folder / way).resolve() if isinstance(way, str) else None
 
 
 def _compare_data(kept: checkpoint.Checkpoint, data: ZooData) -> None:

@@ -44,7 +44,7 @@ def _whole(lengths: Tensor) -> Tensor:
     if (unseen := modes.numberless(lengths)) is not None:
         raise ValueError(
             f"lengths decide how many steps run, and have no numbers here: {unseen}.\n"
-            f"  Leave lengths out, for sequences that all fill the time there is, or give them as a list."
+            "  Leave lengths out, for sequences that all fill the time there is."
         )
     if lengths.is_floating_point() and not bool((lengths == lengths.round()).all()):
         raise ValueError(f"lengths must be whole numbers, got {lengths.tolist()}")

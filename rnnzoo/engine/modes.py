@@ -40,5 +40,5 @@ def refuse_tracing() -> None:
         raise ZooError(
             "a recurrent model cannot be recorded by torch.jit.trace: the lengths and the number of steps would be "
             "those of the first batch for ever.\n"
-            "  Use torch.export.export, for one shape, or torch.onnx.export(..., dynamo=True)."
+            "  Use torch.export.export without lengths, for one shape."
         )
