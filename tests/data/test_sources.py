@@ -12,7 +12,7 @@ import pyarrow.parquet
 import pytest
 
 from rnnzoo.data.forms import LabelledText
-from rnnzoo.data.sources import Imdb, TextFiles, drawn, held_out
+from rnnzoo.data.sources import Imdb, TextFiles, drawn, held_out, load_hub
 from rnnzoo.errors import DataError
 
 HUB = Path(__file__).parents[2].parent / "shared" / "hub"
@@ -342,3 +342,10 @@ def test_imdb_keeps_its_films_together_and_its_halves_balanced():
 
 def test_both_sources_give_labelled_text():
     assert Imdb.form == TextFiles.form == LabelledText.name
+
+
+def test_a_local_folder_never_replaces_a_data_set_of_the_hub(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "stanfordnlp" / "imdb").mkdir(parents=True)
+    with pytest.raises(DataError, match="'stanfordnlp/imdb' here, .* has the name of a data set of the Hub"):
+        load_hub("stanfordnlp/imdb")
