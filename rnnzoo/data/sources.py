@@ -141,7 +141,7 @@ def load_hub(hub_id: str, revision: str | None = None, config_name: str | None =
     """
     if Path(hub_id).exists():  # `datasets` would read that, and run on other data in silence
         raise DataError(
-            f"'{hub_id}' here, in {Path.cwd()}, has the name of a data set of the Hub, and would be read in its place.\n"
+            f"'{hub_id}' in {Path.cwd()} has the name of a data set of the Hub, and would be read in its place.\n"
             "  Rename it, or start from another folder."
         )
     from datasets import config, disable_progress_bars, load_dataset

@@ -347,5 +347,5 @@ def test_both_sources_give_labelled_text():
 def test_a_local_folder_never_replaces_a_data_set_of_the_hub(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "stanfordnlp" / "imdb").mkdir(parents=True)
-    with pytest.raises(DataError, match="'stanfordnlp/imdb' here, .* has the name of a data set of the Hub"):
+    with pytest.raises(DataError, match=r"'stanfordnlp/imdb' in .* has the name of a data set of the Hub"):
         load_hub("stanfordnlp/imdb")
