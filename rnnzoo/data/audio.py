@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +18,7 @@ CODECS = {0x0002: "ADPCM", 0x0006: "A-law", 0x0007: "mu-law", 0x0011: "IMA ADPCM
 UNKNOWN = 0x7FFF0000  # bytes: ffmpeg, sox, arecord and browsers write such sizes, and larger ones, to a pipe
 KINDS = (b"fmt ", b"data", b"LIST", b"fact", b"bext", b"cue ", b"JUNK", b"PAD ", b"id3 ", b"ID3 ", b"smpl", b"PEAK")
 MAX_RATE = 2**22  # samples a second: beyond those of any recorder
+CROSSINGS, BLOCK = 10, 2**14  # of the resampling filter on each side; new samples computed at a time
 FLOOR = 1e-6  # power that is added before the logarithm: below what 16 bits tell from silence
 
 
@@ -59,6 +61,35 @@ def read_wav(file: str | Path | bytes, name: str | None = None) -> tuple[np.ndar
     if not np.isfinite(samples).all():
         raise DataError(f"{name}: a sample is infinite or not a number.")
     return samples, rate
+
+
+def resampled(samples: np.ndarray, rate: int, wanted: int) -> np.ndarray:
+    """A sound at another rate: (samples,) to (ceil(samples * wanted / rate),), float32.
+
+    A low-pass filter, a sinc in a Kaiser window (beta 5) ten zero crossings wide on each side at the lower rate, is
+    evaluated at each new sample, as `scipy.signal.resample_poly` does. Beyond its ends a sound is silent.
+    """
+    common = math.gcd(rate, wanted)
+    up, down = wanted // common, rate // common
+    if up == down:
+        return samples
+    reach = CROSSINGS * max(up, down)  # of the filter, in steps of 1 / (rate * up)
+    places = np.arange(-reach, reach + 1)
+    taps = np.sinc(places / max(up, down)) * np.kaiser(len(places), 5.0)
+    taps *= up / taps.sum()
+    count = -(-len(samples) * up // down)
+    width = 2 * reach // up + 1  # samples within the filter's reach
+    padded = np.pad(samples.astype(np.float64), (width, width))
+    found = np.empty(count)
+    for first in range(0, count, BLOCK):
+        at = np.arange(first, min(first + BLOCK, count)) * down  # of the new samples, in those steps
+        nearest, phase = at // up, at % up
+        steps = np.arange(-(width // 2), width // 2 + 1)
+        which = phase[:, None] - steps * up + reach
+        inside = (which >= 0) & (which < len(taps))
+        weights = np.where(inside, taps[np.clip(which, 0, len(taps) - 1)], 0.0)
+        found[first : first + len(at)] = (padded[nearest[:, None] + steps + width] * weights).sum(1)
+    return found.astype(np.float32)
 
 
 def _chunks(file: bytes, name: str) -> dict[bytes, bytes]:

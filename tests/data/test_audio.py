@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnzoo.data.audio import FLOOR, LogMel, mel, read_wav
+from rnnzoo.data.audio import FLOOR, LogMel, mel, read_wav, resampled
 from rnnzoo.errors import DataError
 
 
@@ -213,3 +213,14 @@ def test_a_rate_that_no_recorder_has_is_a_damaged_header():
 def test_a_sound_is_a_file(path):
     with pytest.raises(DataError, match="cannot read the sound"):
         read_wav(path)
+
+
+@pytest.mark.parametrize(
+    ("rate", "wanted"), [(44100, 16000), (8000, 16000), (48000, 8000), (16000, 11025), (8000, 8000)]
+)
+def test_a_resampled_sound_is_that_of_scipy(rate, wanted):
+    signal = pytest.importorskip("scipy.signal")
+    samples = np.random.default_rng(0).standard_normal(1200).astype(np.float32)
+    common = math.gcd(rate, wanted)
+    expected = signal.resample_poly(samples.astype(np.float64), wanted // common, rate // common)
+    np.testing.assert_allclose(resampled(samples, rate, wanted), expected, atol=2e-6)

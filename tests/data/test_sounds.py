@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rnnzoo.batch import DataSpec
-from rnnzoo.data.audio import LogMel, read_wav
+from rnnzoo.data.audio import LogMel, read_wav, resampled
 from rnnzoo.data.forms import FORMS, fits
 from rnnzoo.data.sounds import LabelledSound, TranscribedSound
 from rnnzoo.errors import DataError
@@ -68,6 +68,18 @@ def test_another_rate_is_refused_with_its_row():
     form = LabelledSound(**SMALL)
     with pytest.raises(DataError, match=r"column 'rate', row 3: 1001 Hz, where 1000 Hz are expected"):
         form.fit(LABELLED | {"rate": [RATE, RATE, 1001]})
+
+
+def test_other_rates_are_resampled_where_a_rate_is_given_in_prediction_too():
+    form = LabelledSound(**SMALL, sample_rate=RATE)
+    twice = [np.repeat(sound, 2) for sound in SOUNDS]
+    mixed = {"sound": [SOUNDS[0], resampled(SOUNDS[1], RATE, 1500), twice[2]], "rate": [RATE, 1500, 2 * RATE]}
+    alike = {"sound": [s if r == RATE else resampled(s, r, RATE) for s, r in zip(*mixed.values(), strict=True)]}
+    spec = form.fit(mixed | {"label": LABELLED["label"]})
+    stored = DataSpec.from_json(json.loads(json.dumps(spec.to_json())))
+    asked = FORMS["labelled_sound"].from_spec(stored)
+    found, wanted = asked.encode(mixed, stored), asked.encode(alike | {"rate": [RATE] * 3}, stored)
+    np.testing.assert_allclose(found.values, wanted.values, atol=1e-5)
 
 
 @pytest.mark.parametrize("sound", [[], [0.0, np.nan], np.zeros((2, 2))])
