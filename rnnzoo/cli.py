@@ -181,7 +181,7 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
     predict.add_argument("run", metavar="RUN", help="a run's folder or id, or a shipped model's name")
     what = predict.add_mutually_exclusive_group(required=True)
     what.add_argument("--text", action="append", metavar="TEXT", help="a text; may be given several times")
-    what.add_argument("--file", metavar="FILE", help="a CSV, TSV, JSON lines or Parquet, or a text a line; - is stdin")
+    what.add_argument("--file", metavar="FILE", help="a table, a text a line, a WAV or a folder of them; - is stdin")
     what.add_argument("--interactive", action="store_true", help="ask for texts until 'stop'")
     predict.add_argument("--text_column", metavar="NAME", help="of a table (default: as the run's data had it)")
     predict.add_argument("--json", action="store_true", help="print one JSON object a line")
@@ -297,12 +297,19 @@ def _score(given: argparse.Namespace, part: str) -> int:
 
 
 def _predict(given: argparse.Namespace) -> int:
-    if given.file is not None:
+    path = None if given.file in (None, "-") else typed(given.file)
+    if path is not None and not path.is_dir():
         with texts.opened(given.file, texts.Column()):  # one that is not there is told before a model is loaded
             pass
     from rnnzoo import predictor
 
     model = predictor.load(given.run)
+    if path is not None and (questions := model.questions(path)) is not None:
+        names = [name for name, _ in questions]
+        for name, answer in zip(names, model.predict([question for _, question in questions]), strict=True):
+            console.print(_line(name, answer, given.json) if given.json or len(names) == 1
+                          else f"{console.inline(name)}  {_line(name, answer, False)}")  # fmt: skip
+        return 0
     with contextlib.nullcontext(given.text) if given.file is None else _asked(model, given) as asked:
         if given.interactive:
             return _interact(model, given.json)

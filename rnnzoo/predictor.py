@@ -7,15 +7,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from rnnzoo import checkpoint, registry, runs
 from rnnzoo import pretrained as shipped
 from rnnzoo.batch import UNK
 from rnnzoo.data.batching import BucketBatches
+from rnnzoo.data.ett import ENDINGS as SERIES
+from rnnzoo.data.ett import CsvSeries
 from rnnzoo.data.forms import FORMS
 from rnnzoo.errors import DataError, RunError, ZooError, unknown
 from rnnzoo.experiment import make_module, origin, restore
+from rnnzoo.schema import signature
 from rnnzoo.tasks.continuation import Continuation, continued
 from rnnzoo.tasks.next_word import NextWord
 
@@ -84,6 +88,27 @@ class Predictor:
                 "  `rnnzoo generate` asks a model of next_word; `rnnzoo predict` asks any."
             )
         return continued(self.model, self.spec, prompt, length, **how)
+
+    def questions(self, file: Path) -> list[tuple[str, Any]] | None:
+        """What a file of the form that the model was trained on asks, each with a name; None for a file of texts.
+
+        Of sounds: a WAV file, or all of those in a folder and its folders. Of forecasts: a CSV or TSV as the training
+        one, whose last steps are read. Raises: DataError.
+        """
+        if self.spec.form.endswith("_sound") and (file.is_dir() or file.suffix.lower() == ".wav"):
+            found = (
+                sorted(path for path in file.rglob("*") if path.suffix.lower() == ".wav") if file.is_dir() else [file]
+            )
+            if not found:
+                raise DataError(f"{file} has no WAV files.\n  Give a folder of recordings, or one of them.")
+            return [(str(path), path) for path in found]
+        if self.spec.form == "windowed_series" and file.suffix.lower() in SERIES:
+            own, data = signature(CsvSeries).keys() - {"dev_size", "test_size"}, self.recipe["data"]
+            names = list(self.spec.inputs["values"].names)
+            settings = {key: data[key] for key in own & data.keys()} | {"path": str(file), "columns": names}
+            series = CsvSeries(**settings).series()
+            return [(str(file), np.stack([series[name] for name in names], -1))]
+        return None
 
     def stream(self, texts: Iterable[str]) -> Iterator[tuple[str, dict[str, Any]]]:
         """Each text with its answer, in order, reading a bounded part of `texts` ahead."""

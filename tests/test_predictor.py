@@ -2,8 +2,10 @@
 
 import json
 import shutil
+import wave
 from itertools import count, islice
 
+import numpy as np
 import pyarrow
 import pyarrow.parquet
 import pytest
@@ -343,3 +345,43 @@ def test_the_column_that_is_asked_is_the_one_that_was_trained_on_unless_another_
     data = {"name": "text_files", "text_column": "review", "encoding": "utf-16", "delimiter": ";"}
     assert texts.Column.of(data) == texts.Column("review", "utf-16", ";")
     assert texts.Column.of(data, "body").name == "body" and texts.Column.of({"name": "imdb"}) == texts.Column("text")
+
+
+def test_a_forecaster_takes_the_table_that_it_was_trained_on_and_a_sound_model_its_recordings(tmp_path, capsys):
+    rows = [f"{step},{step % 5},{(step * 3) % 7}" for step in range(120)]
+    table = tmp_path / "series.csv"
+    table.write_text("\n".join(["time,load,temp", *rows]) + "\n")
+    given = f"data: {{name: csv_series, path: '{table}', time_column: time, lookback: 12, horizon: 4}}\n"
+    (tmp_path / "series.yaml").write_text(given + "task: forecasting\ntrainer: {max_epochs: 1}\n")
+    quiet = ["--tracking.mode=disabled", "--trainer.enable_progress_bar=false"]
+    assert main(["fit", str(tmp_path / "series.yaml"), "--run_dir", str(tmp_path / "one"), *quiet]) == 0
+    capsys.readouterr()
+    assert main(["predict", str(tmp_path / "one"), "--file", str(table), "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    model = predictor.load(tmp_path / "one")
+    asked = model.predict([[[step % 5, (step * 3) % 7] for step in range(120)]])[0]
+    assert answer["values"] == pytest.approx(np.array(asked["values"])) and len(answer["values"]) == 4
+
+    for name, tone in (("low", 40), ("high", 200)):
+        (tmp_path / "clips" / name).mkdir(parents=True)
+        for number in range(4):
+            samples = np.sin(np.arange(400) * tone / 1000 * 2 * np.pi + number) * 2**14
+            with wave.open(str(tmp_path / "clips" / name / f"{number}.wav"), "wb") as file:
+                file.setparams((1, 2, 1000, 0, "NONE", ""))
+                file.writeframes(samples.astype("<i2").tobytes())
+    listed = [f"clips/{name}/{number}.wav,{name}" for name in ("low", "high") for number in range(4)]
+    (tmp_path / "clips.csv").write_text("\n".join(["file,label", *listed]) + "\n")
+    (tmp_path / "clips.yaml").write_text(
+        f"data: {{name: sound_files, train: '{tmp_path / 'clips.csv'}', n_mels: 4, window_ms: 40, hop_ms: 20, "
+        "dev_fraction: 0.3}\ntask: classification\ntrainer: {max_epochs: 1}\n"
+    )
+    assert main(["fit", str(tmp_path / "clips.yaml"), "--run_dir", str(tmp_path / "two"), *quiet]) == 0
+    capsys.readouterr()
+    assert main(["predict", str(tmp_path / "two"), "--file", str(tmp_path / "clips"), "--json"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["input"] for line in lines] == sorted(str(tmp_path / place.partition(",")[0]) for place in listed)
+    assert main(["predict", str(tmp_path / "two"), "--file", lines[0]["input"], "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["label"] == lines[0]["label"]
+    (tmp_path / "empty").mkdir()
+    assert main(["predict", str(tmp_path / "two"), "--file", str(tmp_path / "empty")]) == 2
+    assert "has no WAV files" in capsys.readouterr().err
