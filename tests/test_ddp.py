@@ -215,9 +215,10 @@ def test_a_mistake_of_one_process_is_told_once_and_ends_both(tmp_path, monkeypat
 
 @pytest.mark.parametrize("strategy", ["ddp_spawn", "ddp_notebook"])
 def test_processes_of_the_trainers_own_test_the_best_checkpoint_and_leave_the_facts(strategy, tmp_path):
-    """The rate is so high that the last checkpoint is not the best."""
-    options = ["--data.examples=60", "--data.batch_size=8", "--trainer.max_epochs=5", "--optimizer.lr=0.3"]
-    options += ["--schedule.name=constant", "--trainer.accelerator=cpu", "--trainer.enable_progress_bar=false"]
+    """The rate rises until the network forgets, so the last checkpoint is not the best."""
+    options = ["--data.examples=60", "--data.batch_size=8", "--trainer.max_epochs=5", "--optimizer.lr=3"]
+    options += ["--schedule.name=linear", "--schedule.warmup=0.99"]
+    options += ["--trainer.accelerator=cpu", "--trainer.enable_progress_bar=false"]
     two = ["--trainer.devices=2", f"--trainer.strategy={strategy}", "--run_dir", tmp_path / "run"]
     ran("fit", "toy_tags", *options, *two)
     summary = runs.read(tmp_path / "run")["summary"]

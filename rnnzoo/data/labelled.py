@@ -16,8 +16,9 @@ class LabelledText(RowForm):
 
     vocab_size: tokens kept, the most frequent first, four special ones counted. min_freq: how often a kept token occurs
     at least. max_length: tokens kept of a text, from its head, its tail, or half from each. unit: what a token is: a
-    word or punctuation mark, whatever blanks separate, or a character. batch_size: texts a batch. batch_tokens: at most
-    so many tokens a batch, padding counted. eval_batch_size: texts a batch in evaluation; as in training if not given.
+    word or punctuation mark, whatever blanks separate, or a character. quotes: whether a curly apostrophe is read as '
+    where words are cut, or kept as a mark of its own. batch_size: texts a batch. batch_tokens: at most so many tokens a
+    batch, padding counted. eval_batch_size: texts a batch in evaluation; as in training if not given.
     """
 
     name = "labelled_text"

@@ -105,13 +105,14 @@ def splitter(
     words, which `merges` of the vocabulary `names` make (see `rnnzoo.data.subwords`).
     """
     pieces = subwords.Subwords(names, merges).pieces if unit == "subword" else CUT[unit]
-    return lambda text: pieces(normal(text, lowercase, quotes))
+    if unit == "word" and quotes == "straight":
+        return lambda text: pieces(normal(text, lowercase).translate(STRAIGHT))
+    return lambda text: pieces(normal(text, lowercase))
 
 
-def normal(text: str, lowercase: bool, quotes: Quotes = "straight") -> str:
-    """The text in Unicode's composed form NFC, in small letters if asked, with ' for curly ones if "straight"."""
-    text = unicodedata.normalize("NFC", text.lower() if lowercase else text)
-    return text if quotes == "keep" or text.isascii() else text.translate(STRAIGHT)
+def normal(text: str, lowercase: bool) -> str:
+    """The text in Unicode's composed form NFC, in small letters if asked."""
+    return unicodedata.normalize("NFC", text.lower() if lowercase else text)
 
 
 def unspaced(tokens: Iterable[str], counts: Iterable[int]) -> float:
@@ -146,7 +147,7 @@ class Encoder:
     """Tokens to ids and back, and the settings that made the tokens: all that a `Field` of tokens holds.
 
     names: the vocabulary in id order, SPECIALS first. A token that is not in it becomes <unk>. merges: of subwords, see
-    `rnnzoo.data.subwords`. quotes: "straight" reads curly apostrophes as ', "keep" as marks of their own.
+    `rnnzoo.data.subwords`. quotes: of the unit "word", whether curly apostrophes are read as ' ("straight") or kept.
     """
 
     names: tuple[str, ...]
@@ -173,7 +174,7 @@ class Encoder:
         Raises: DataError if no token occurs `min_freq` times.
         """
         if unit == "subword":
-            names, merges = subwords.train((normal(text, lowercase, quotes) for text in rows), vocab_size, min_freq)
+            names, merges = subwords.train((normal(text, lowercase) for text in rows), vocab_size, min_freq)
             if len(names) == len(SPECIALS):
                 raise DataError(f"the vocabulary is empty: none of the {len(rows)} training rows has a character.")
             return cls(names, unit, lowercase, merges=merges, quotes=quotes, **cut)
@@ -221,7 +222,7 @@ class Encoder:
             if isinstance(row, str):
                 yield split(row)
             else:
-                yield [normal(word, self.lowercase, self.quotes) for word in row]
+                yield [normal(word, self.lowercase) for word in row]
 
     def encode(self, rows: Iterable[Any], blank: int | None = UNK) -> tuple[Ragged, int]:
         """The ids of each row, and how many rows were cut to `max_length`; an empty row is one `blank`, if given."""

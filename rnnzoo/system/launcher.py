@@ -28,9 +28,9 @@ def world(environment: Mapping[str, str] = os.environ) -> World | None:
     return None
 
 
-def rank(environment: Mapping[str, str] = os.environ) -> int:
+def rank() -> int:
     """Which process of a run this is; 0 is the one that writes."""
-    found = world(environment)
+    found = world() or STARTED_AS
     return 0 if found is None else found.rank
 
 
@@ -46,3 +46,6 @@ def forget_leftovers(environment: MutableMapping[str, str] = os.environ) -> str 
 def _number(environment: Mapping[str, str], name: str) -> int | None:
     value = environment.get(name, "")
     return int(value) if value.isdecimal() else None
+
+
+STARTED_AS = world()  # Lightning takes WORLD_SIZE out of the environment when a trainer is done; the process stays

@@ -47,6 +47,8 @@ def test_a_word_keeps_its_inner_apostrophe_and_marks_stand_alone(text, tokens):
 
 
 def test_space_keeps_what_was_tokenised_already_and_character_keeps_blanks():
+    assert list(splitter("space", lowercase=True)("It\u2019s")) == ["it\u2019s"]
+    assert list(splitter("word", lowercase=True)("It\u2019s")) == ["it's"]
     assert list(splitter("space", lowercase=False)("the <unk> u.s. N")) == ["the", "<unk>", "u.s.", "N"]
     assert list(splitter("character", lowercase=False)("a b")) == ["a", " ", "b"]
 

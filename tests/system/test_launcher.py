@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from rnnzoo.system.launcher import World, forget_leftovers, rank, world
+from rnnzoo.system.launcher import World, forget_leftovers, world
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,12 @@ from rnnzoo.system.launcher import World, forget_leftovers, rank, world
 )
 def test_processes_are_together_where_a_number_and_how_many_there_are_stand_side_by_side(environment, found):
     assert world(environment) == found
-    assert rank(environment) == (found.rank if found else 0)
+
+
+def test_a_process_keeps_its_rank_when_lightning_has_taken_the_number_of_processes_out_of_its_environment():
+    code = "import os; from rnnzoo.system.launcher import rank; del os.environ['WORLD_SIZE']; print(rank())"
+    launched = os.environ | {"LOCAL_RANK": "1", "WORLD_SIZE": "2"}
+    assert subprocess.run([sys.executable, "-c", code], env=launched, capture_output=True, text=True).stdout == "1\n"
 
 
 def test_leftover_ranks_are_dropped_and_named_and_a_launchers_stay():
