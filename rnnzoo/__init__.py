@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from rnnzoo.cells.wrappers import Wrapper
     from rnnzoo.data.base import Source
     from rnnzoo.errors import ZooError
-    from rnnzoo.experiment import from_recipe
-    from rnnzoo.predictor import create_model, load
+    from rnnzoo.experiment.run import from_recipe
+    from rnnzoo.inference.predictor import create_model, load
     from rnnzoo.registry import register
     from rnnzoo.tasks.base import Task
 
@@ -27,9 +27,9 @@ _PUBLIC = {
     "Task": "rnnzoo.tasks.base",
     "Wrapper": "rnnzoo.cells.wrappers",
     "ZooError": "rnnzoo.errors",
-    "create_model": "rnnzoo.predictor",
-    "from_recipe": "rnnzoo.experiment",
-    "load": "rnnzoo.predictor",
+    "create_model": "rnnzoo.inference.predictor",
+    "from_recipe": "rnnzoo.experiment.run",
+    "load": "rnnzoo.inference.predictor",
     "register": "rnnzoo.registry",
 }
 __all__ = [

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from rnnzoo import limits
-from rnnzoo.architectures.base import ONE, ArchitectureLike, Encoded, make_architecture
+from rnnzoo.architectures.base import ONE, Architecture, ArchitectureLike, Encoded, make_architecture
 from rnnzoo.architectures.encoder_decoder import EncoderDecoder, Memory
-from rnnzoo.batch import Batch, DataSpec
+from rnnzoo.architectures.pooling import Pool, Pooling
+from rnnzoo.batch import Batch, DataSpec, Field
 from rnnzoo.cells.base import State
-from rnnzoo.dropout import LockedDropout
 from rnnzoo.engine.layout import Sequences
 from rnnzoo.inputs.characters import CharacterFeatures
 from rnnzoo.inputs.tokens import TokenEmbedding
 from rnnzoo.inputs.values import Values
-from rnnzoo.pooling import Pool, Pooling
-
-if TYPE_CHECKING:
-    from rnnzoo.tasks.base import Task
+from rnnzoo.layers.dropout import LockedDropout
 
 INPUTS: dict[str, type[nn.Module]] = {
     "tokens": TokenEmbedding,
@@ -28,6 +26,16 @@ INPUTS: dict[str, type[nn.Module]] = {
     "characters": CharacterFeatures,
     "case": TokenEmbedding,
 }
+
+
+class Question(Protocol):
+    """What a model asks of its task, see `rnnzoo.tasks.base.Task`."""
+
+    needs: ClassVar[str]
+
+    def inputs(self, spec: DataSpec) -> Mapping[str, Field]: ...
+
+    def head_of(self, architecture: Architecture, features: int) -> nn.Module: ...
 
 
 class Decoding(NamedTuple):
@@ -56,14 +64,28 @@ class SequenceModel(nn.Module):
     """
 
     def __init__(
-        self, spec: DataSpec, task: Task, architecture: ArchitectureLike = "bidirectional", embedding_size: int = 128,
-        pooling: Pooling = "last", dropout: float = 0.0, embedding_dropout: float = 0.0, word_dropout: float = 0.0,
-        shift: int = 0, type_dropout: float = 0.0, rare_word_dropout: float = 0.0, locked_dropout: float = 0.0,
-        character_encoder: ArchitectureLike | None = None, character_size: int = 30, character_filters: int = 50,
+        self,
+        spec: DataSpec,
+        task: Question,
+        architecture: ArchitectureLike = "bidirectional",
+        embedding_size: int = 128,
+        pooling: Pooling = "last",
+        dropout: float = 0.0,
+        embedding_dropout: float = 0.0,
+        word_dropout: float = 0.0,
+        shift: int = 0,
+        type_dropout: float = 0.0,
+        rare_word_dropout: float = 0.0,
+        locked_dropout: float = 0.0,
+        character_encoder: ArchitectureLike | None = None,
+        character_size: int = 30,
+        character_filters: int = 50,
         case_size: int = 10,
-        tie_weights: bool = False, share_embeddings: bool = False, vectors: str | None = None,
+        tie_weights: bool = False,
+        share_embeddings: bool = False,
+        vectors: str | None = None,
         freeze_vectors: bool = False,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__()
         limits.check(dropout=dropout, locked_dropout=locked_dropout)
         settings: dict[str, Any] = {

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import struct
 import tempfile
 from pathlib import Path
 
@@ -52,7 +53,7 @@ def write_reviews(folder: Path, train: int = 48) -> Path:
 
 def no_compiler() -> bool:
     """Whether this machine has no C++ compiler, so that no native code can be made."""
-    from rnnzoo.engine import build
+    from rnnzoo.engine.cpp import build
 
     try:
         build.compiler()
@@ -89,3 +90,21 @@ def here(tmp_path: Path, monkeypatch) -> Path:
     folder.mkdir()
     monkeypatch.chdir(folder)
     return folder
+
+
+def records(path: Path) -> list:
+    """The records of a .wandb file: protobuf messages in blocks of 32 KiB, as in LevelDB's log."""
+    from wandb.proto.wandb_internal_pb2 import Record
+
+    data, position, whole, found = path.read_bytes(), 7, b"", []
+    while position + 7 <= len(data):
+        if 32768 - position % 32768 < 7:
+            position += 32768 - position % 32768
+            continue
+        _, size, kind = struct.unpack("<IHB", data[position : position + 7])
+        whole += data[position + 7 : position + 7 + size]
+        position += 7 + size
+        if kind in (1, 4):  # a full record, or the last part of one
+            found.append(Record.FromString(whole))
+            whole = b""
+    return found

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 from conftest import write_reviews
 
-from rnnzoo import checkpoint, registry, runs
+from rnnzoo import registry, runs
 from rnnzoo.cells.base import PointwiseCell
 from rnnzoo.cli import main
+from rnnzoo.runs import checkpoint
 
 HEAD = "data: {name: toy_reviews}\ntask: {name: sentiment}\n"
 RUN = "runs/reviews/first"
@@ -174,8 +175,10 @@ def test_all_mistakes_of_a_recipe_are_told_at_once_each_with_its_line_key_and_ne
 
 # -- data files -----------------------------------------------------------------------------------------------------
 
-DATA = ("data: {name: text_files, train: train.csv, dev: dev.csv}\ntask: {name: sentiment}\n"
-        "model: {architecture: {name: lstm, hidden_size: 4}, embedding_size: 4}\n")  # fmt: skip
+DATA = (
+    "data: {name: text_files, train: train.csv, dev: dev.csv}\ntask: {name: sentiment}\n"
+    "model: {architecture: {name: lstm, hidden_size: 4}, embedding_size: 4}\n"
+)
 ROWS = "text,label\ngood,x\nbad,y\n"
 
 
@@ -195,7 +198,7 @@ ROWS = "text,label\ngood,x\nbad,y\n"
         ("text,label\ngood,x\nbad,x\n", ROWS, "train.csv: column 'label': the training part has one label only", ""),
         (ROWS, ROWS + "fine,z\n", "dev.csv, row 3: column 'label': the training part has no label 'z'.", "x, y."),
     ],
-)  # fmt: skip
+)
 def test_a_data_file_that_cannot_be_used_is_told_with_its_place(told, train, dev, first, rest):
     for name, content in {"train.csv": train, "dev.csv": dev}.items():
         if content is not None:
@@ -228,8 +231,10 @@ def test_without_network_and_download_imdb_names_what_works_at_once(here):
         place = {"HF_ENDPOINT": f"http://127.0.0.1:{closed.getsockname()[1]}", "HF_HOME": str(here / "hf")}
         done = subprocess.run(
             [sys.executable, "-m", "rnnzoo", "fit", "imdb_lstm"],
-            env=os.environ | place | {"HF_HUB_OFFLINE": "0", "NO_PROXY": "127.0.0.1"}, capture_output=True, text=True,
-        )  # fmt: skip
+            env=os.environ | place | {"HF_HUB_OFFLINE": "0", "NO_PROXY": "127.0.0.1"},
+            capture_output=True,
+            text=True,
+        )
     assert (done.returncode, done.stdout) == (2, "")
     lines = done.stderr.splitlines()
     asked = "cannot read the data set 'stanfordnlp/imdb, revision main' from the Hub"
@@ -242,7 +247,7 @@ def test_without_network_and_download_imdb_names_what_works_at_once(here):
 @pytest.mark.skipif(not HUB.is_file(), reason="needs the folder ../shared/hub beside the repository")
 def test_without_network_an_earlier_download_is_found_and_no_other_revision_taken_for_it(here):
     code = (
-        "import sys\nfrom rnnzoo.data.sources import Imdb\nfrom rnnzoo.errors import DataError\n"
+        "import sys\nfrom rnnzoo.data.sources.hub import Imdb\nfrom rnnzoo.errors import DataError\n"
         "try:\n  source = Imdb(*sys.argv[1:])\n  print(len(source.read()['test']['text']), source.identity())\n"
         "except DataError as error: print(error)\n"
     )
@@ -443,7 +448,7 @@ def test_a_text_that_cannot_be_read_is_told_with_its_line_after_the_answers_befo
 
 
 def test_a_line_without_an_end_is_not_read_to_it(told, run, monkeypatch):
-    monkeypatch.setattr("rnnzoo.texts.LINE_LIMIT", 2**20)
+    monkeypatch.setattr("rnnzoo.inference.texts.LINE_LIMIT", 2**20)
     recipe("good\n" + "x" * (2**20 + 1), "in.txt")
     (message,) = told("predict", RUN, "--file", "in.txt", printed=1)
     assert message.startswith("in.txt, line 2: longer than 1 MB.")

@@ -8,12 +8,14 @@ import json
 import pytest
 import torch
 
-from rnnzoo import experiment, registry
 from rnnzoo import recipe as recipes
+from rnnzoo import registry
 from rnnzoo.cli import main
 from rnnzoo.data.base import Source
 from rnnzoo.engine import choose
 from rnnzoo.errors import RecipeError
+from rnnzoo.experiment import run as experiment
+from rnnzoo.experiment.resolver import resolve
 from rnnzoo.testing.tasks import sample
 
 TASKS = {entry.name: registry.load("tasks", entry.name) for entry in registry.entries("tasks")}
@@ -37,7 +39,7 @@ def samples():
 
 
 def resolved(task, architecture):
-    return recipes.resolve(
+    return resolve(
         recipes.of(
             {
                 "data": {"name": f"sample_{TASKS[task].form}"},

@@ -16,8 +16,11 @@ import pytest
 import torch
 from test_registry import distribution
 
-from rnnzoo import checkpoint, experiment, runs
 from rnnzoo import recipe as recipes
+from rnnzoo import runs
+from rnnzoo.experiment import run as experiment
+from rnnzoo.experiment.resolver import resolve
+from rnnzoo.runs import checkpoint
 
 pytestmark = pytest.mark.slow
 TWO = ("--trainer.accelerator", "cpu", "--trainer.devices", "2", "--trainer.strategy", "ddp")
@@ -44,7 +47,7 @@ def ran(*arguments: object) -> str:
 
 
 def resolved(name: str, *overrides: str) -> dict:
-    return recipes.resolve(recipes.read(name, (*SMALL, "--tracking.mode=disabled", *overrides)))
+    return resolve(recipes.read(name, (*SMALL, "--tracking.mode=disabled", *overrides)))
 
 
 COUNTED = ("test/accuracy", "test/precision", "test/recall", "test/f1", "test/exact_match")  # ratios of whole numbers
@@ -189,7 +192,7 @@ def test_each_process_draws_dropout_masks_of_its_own(tmp_path):
 BAD_ROW = """
 import os
 from rnnzoo.data import rows
-from rnnzoo.data.embedded import ToyReviews
+from rnnzoo.data.sources.embedded import ToyReviews
 from rnnzoo.errors import DataError
 
 

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from rnnzoo import limits, registry
 from rnnzoo.data.forms import FORMS
+from rnnzoo.experiment.resolver import GIVEN_BY
 from rnnzoo.limits import LIMITS, Limit
-from rnnzoo.options import TrainerOptions
-from rnnzoo.resolver import GIVEN_BY
-from rnnzoo.schema import signature
+from rnnzoo.recipe.schema import signature
+from rnnzoo.recipe.sections import TrainerOptions
 
 
 @pytest.mark.parametrize(

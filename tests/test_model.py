@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from rnnzoo.architectures.base import Encoded
+from rnnzoo.architectures.pooling import Pool
 from rnnzoo.batch import PAD, UNK, Batch, DataSpec, Field
 from rnnzoo.engine.layout import Sequences
 from rnnzoo.inputs.tokens import TokenEmbedding
 from rnnzoo.model import SequenceModel
-from rnnzoo.pooling import Pool
 from rnnzoo.tasks.classification import Classification
 from rnnzoo.tasks.next_word import NextWord
 from rnnzoo.tasks.sentiment import Sentiment

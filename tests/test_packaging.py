@@ -84,7 +84,11 @@ def test_importing_rnnzoo_loads_nothing_heavy():
 
 
 def test_reading_a_recipe_and_a_run_needs_no_torch():
-    code = "from rnnzoo import checkpoint, recipe, runs, registry\nrecipe.read('quickstart', ['--seed', '2'])"
+    code = """
+from rnnzoo import recipe, runs, registry
+from rnnzoo.runs import checkpoint
+recipe.read("quickstart", ["--seed", "2"])
+"""
     assert not loaded_by(code) & {"torch", "lightning", "torchmetrics", "datasets", "wandb", "numpy"}
 
 
@@ -100,6 +104,9 @@ def test_the_command_and_every_part_of_the_project_file_are_installed():
     (command,) = (point for point in entry_points(group="console_scripts") if point.name == "rnnzoo")
     assert command.value == "rnnzoo.cli:main"
     written = re.findall(r'^(\w+) = "(rnnzoo\.[\w.]+:\w+)"', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
-    installed = {(point.name, point.value) for kind in ("cells", "architectures", "tasks", "datasets")
-                 for point in entry_points(group=f"rnnzoo.{kind}")}  # fmt: skip
+    installed = {
+        (point.name, point.value)
+        for kind in ("cells", "architectures", "tasks", "datasets")
+        for point in entry_points(group=f"rnnzoo.{kind}")
+    }
     assert set(written) <= installed | {("rnnzoo", "rnnzoo.cli:main")}, "pip install -e . again"

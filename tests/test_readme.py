@@ -10,11 +10,13 @@ import torch
 from conftest import no_compiler
 from test_registry import distribution
 
-from rnnzoo import create_model, experiment, registry, runs
+from rnnzoo import create_model, registry, runs
 from rnnzoo import recipe as recipes
-from rnnzoo.data.embedded import ToyReviews
 from rnnzoo.data.forms import fits
-from rnnzoo.data.sources import TextFiles
+from rnnzoo.data.sources.embedded import ToyReviews
+from rnnzoo.data.sources.hub import TextFiles
+from rnnzoo.experiment import run as experiment
+from rnnzoo.experiment.resolver import resolve
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -48,7 +50,7 @@ def test_the_plugin_is_found_and_trains_and_computes_its_equations(tmp_path, mon
     distribution_name, version = re.search(r'name = "(.+)"\nversion = "(.+)"', project).groups()
     distribution(tmp_path / "site", distribution_name, group, f"{name} = {value}", blocks("python")[2], version)
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
-    recipe = recipes.resolve(recipes.read("quickstart", [*TINY, "--model.architecture.cell", name]))
+    recipe = resolve(recipes.read("quickstart", [*TINY, "--model.architecture.cell", name]))
     summary, _ = experiment.fit(recipe)
     assert summary["status"] == "finished" and summary["versions"][distribution_name] == version
     assert {(layer["cell"], layer["path"]) for layer in summary["engine"]} == {
@@ -76,7 +78,7 @@ def commands() -> list[str]:
 def test_a_command_names_a_recipe_and_keys_that_there_are(command):
     _, _, name, *overrides = shlex.split(command)
     flags = [word for word in overrides if word != "--print_config"]
-    assert recipes.resolve(recipes.read(name, flags))["task"]["name"] == "sentiment"
+    assert resolve(recipes.read(name, flags))["task"]["name"] == "sentiment"
 
 
 def test_the_recipe_for_ones_own_data_reads_it(tmp_path):
@@ -86,7 +88,7 @@ def test_the_recipe_for_ones_own_data_reads_it(tmp_path):
         with open(name, "w", newline="") as file:
             rows = ToyReviews(16).read()[part]
             csv.writer(file).writerows([("text", "label"), *zip(rows["text"], rows["label"], strict=True)])
-    found = recipes.resolve(recipes.read(Path("mine.yaml")))
+    found = resolve(recipes.read(Path("mine.yaml")))
     data = experiment.make_data(found)
     assert isinstance(data.source, TextFiles) and data.sizes["test"] == 4 and sum(data.sizes.values()) == 20
 
@@ -131,7 +133,7 @@ def test_the_printed_run_is_of_the_shipped_quickstart():
     """Its shape, not its speed: the parameters are those of the recipe, and the metrics those that a run reports."""
     printed = README.partition("```\nquickstart, seed 1\n")[2].partition("```")[0]
     told = dict(re.findall(r"^  (\S+) +(.+)$", printed, re.MULTILINE))
-    recipe = recipes.resolve(recipes.read("quickstart"))
+    recipe = resolve(recipes.read("quickstart"))
     data = experiment.make_data(recipe)
     parameters = sum(p.numel() for p in experiment.make_module(recipe, data.spec).model.parameters())
     assert told["parameters"] == f"{parameters:,}" and told["engine"] in ("LSTMCell: fused", "LSTMCell: native")

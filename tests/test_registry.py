@@ -8,11 +8,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from rnnzoo import create_model, experiment, predictor, recipe, registry
+from rnnzoo import create_model, recipe, registry
 from rnnzoo.batch import Batch, DataSpec
 from rnnzoo.cells.base import Cell
 from rnnzoo.engine.recurrence import Recurrence
 from rnnzoo.errors import PluginError, RecipeError, UnknownName
+from rnnzoo.experiment import run as experiment
+from rnnzoo.experiment.resolver import resolve
+from rnnzoo.inference import predictor
 from rnnzoo.model import SequenceModel
 
 LEAKY = '''
@@ -152,7 +155,7 @@ def test_nobody_takes_the_place_of_a_part_of_ours_in_silence(install):
 
 def test_a_run_keeps_the_parts_that_it_was_trained_with_when_others_claim_their_names_later(install, tmp_path):
     small = ("--data.examples=20", "--trainer.max_epochs=1", "--tracking.mode=disabled", "--trainer.accelerator=cpu")
-    found = recipe.resolve(recipe.read("toy_tags", (*small, "--model.architecture.cell=lstm")))
+    found = resolve(recipe.read("toy_tags", (*small, "--model.architecture.cell=lstm")))
     summary, run = experiment.fit(found, tmp_path / "run")
     install("rnnzoo-thief", "rnnzoo.cells", "lstm = stranger_thief:Cell", "class Cell: ...\n")
     install("rnnzoo-other", "rnnzoo.tasks", "tagging = stranger_other:Task", "class Task: ...\n")
@@ -317,7 +320,7 @@ def resolved(tmp_path: Path, architecture: str) -> dict:
     data, task, model = RECIPES[architecture]
     path = tmp_path / "mine.yaml"
     path.write_text(f"data: {{name: {data}}}\ntask: {task}\nmodel: {{architecture: {model}, embedding_size: 3}}\n")
-    return recipe.resolve(recipe.read(path))
+    return resolve(recipe.read(path))
 
 
 @pytest.mark.parametrize("architecture", RECIPES)
@@ -366,7 +369,7 @@ def test_a_strangers_parameters_are_checked_as_its_signature_types_them(install,
         model = f"{{architecture: {{name: recurrent, cell: {cell}}}}}"
         path.write_text(f"data: toy_reviews\ntask: sentiment\nmodel: {model}\n")
         with pytest.raises(RecipeError) as error:
-            recipe.resolve(recipe.read(path))
+            resolve(recipe.read(path))
         return str(error.value)
 
     assert "cell.rate: must be a number in [0, 1], got 2.0" in mistake("{name: leaky, rate: 2}")

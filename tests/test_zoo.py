@@ -2,7 +2,7 @@
 
     pytest tests/test_zoo.py -s        prints the table
 
-"Solved" is far above what a model without a memory reaches, as tests/data/test_embedded.py measures it:
+"Solved" is far above what a model without a memory reaches, as tests/data/sources/test_embedded.py measures it:
 
     sentiment   accuracy >= 0.95             single words: 0.50; pairs of neighbouring words: below 0.60
     tagging     accuracy >= 0.99             each word's most frequent tag: below 0.85
@@ -15,10 +15,11 @@ import shlex
 
 import pytest
 
-from rnnzoo import experiment
 from rnnzoo import recipe as recipes
-from rnnzoo.data.embedded import ToyText
+from rnnzoo.data.sources.embedded import ToyText
 from rnnzoo.errors import RecipeError
+from rnnzoo.experiment import run as experiment
+from rnnzoo.experiment.resolver import resolve
 
 pytestmark = pytest.mark.slow
 CELLS = ("vanilla", "lstm", "gru")
@@ -63,7 +64,7 @@ def resolved(task: str, architecture: str, cell: str, *overrides: str) -> dict:
     words += ["--model.architecture", ARCHITECTURES[architecture].replace("CELL", cell)]
     words += ["--model.embedding_size", "64", "--trainer.enable_progress_bar", "false", "--tracking.mode", "disabled"]
     words += shlex.split(LONGER.get((task, cell), ""))
-    return recipes.resolve(recipes.read(recipe, [*words, *overrides]))
+    return resolve(recipes.read(recipe, [*words, *overrides]))
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -6,7 +6,7 @@ from random import Random
 from typing import Annotated
 
 from rnnzoo.data.base import Columns
-from rnnzoo.data.embedded import Embedded
+from rnnzoo.data.sources.embedded import Embedded
 from rnnzoo.limits import Limit
 
 PAIRS = ("()", "[]", "{}", "<>")

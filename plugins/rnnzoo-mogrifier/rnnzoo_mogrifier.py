@@ -26,9 +26,13 @@ class Mogrifier(Wrapper):
     """
 
     def __init__(
-        self, input_size: int, hidden_size: int, cell: CellLike = "lstm", rounds: Annotated[int, ROUNDS] = 5,
+        self,
+        input_size: int,
+        hidden_size: int,
+        cell: CellLike = "lstm",
+        rounds: Annotated[int, ROUNDS] = 5,
         rank: Annotated[int, COUNT] | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         if not ROUNDS.holds(rounds):
             raise ValueError(f"rounds must be {ROUNDS}, got {rounds!r}")
         if rank is not None and not COUNT.holds(rank):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rnnzoo.data.base import Columns
-from rnnzoo.data.embedded import Embedded, words
+from rnnzoo.data.sources.embedded import Embedded, words
 
 THINGS = {
     "food": words("soup fish bread salad"),

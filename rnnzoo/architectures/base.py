@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from rnnzoo import limits, registry
 from rnnzoo.cells.base import Cell, CellLike, State, make_cell
-from rnnzoo.dropout import LockedDropout
-from rnnzoo.engine.fused import recognise
 from rnnzoo.engine.layout import Sequences
+from rnnzoo.engine.paths.fused import recognise
 from rnnzoo.engine.recurrence import Recurrence, together
+from rnnzoo.layers.dropout import LockedDropout
 
 ArchitectureLike = Annotated[Any, registry.Part("architectures")]  # a name, {"name": ...}, or a class
 Merge = Literal["concat", "sum", "mean", "product"]
@@ -60,9 +60,12 @@ class Architecture(nn.Module):
         raise TypeError(f"{cls.__name__} must define answers(**parameters)")
 
     def forward(
-        self, x: Tensor | Sequences, lengths: Tensor | None = None, state: list[State] | None = None,
+        self,
+        x: Tensor | Sequences,
+        lengths: Tensor | None = None,
+        state: list[State] | None = None,
         need_state: bool = True,
-    ) -> Encoded:  # fmt: skip
+    ) -> Encoded:
         """x: (batch, time, input_size); lengths: (batch,), all of time if None; state: one from an earlier call.
 
         Raises: ValueError if x's features or the lengths do not fit.
@@ -94,10 +97,18 @@ class LayerStack(Architecture):
     """
 
     def __init__(
-        self, input_size: int, cell: CellLike, hidden_size: int, num_layers: int = 1, bidirectional: bool = False,
-        merge: Merge = "concat", dropout: float = 0.0, residual: bool = False, locked_dropout: float = 0.0,
+        self,
+        input_size: int,
+        cell: CellLike,
+        hidden_size: int,
+        num_layers: int = 1,
+        bidirectional: bool = False,
+        merge: Merge = "concat",
+        dropout: float = 0.0,
+        residual: bool = False,
+        locked_dropout: float = 0.0,
         last_hidden_size: int | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__()
         limits.check(input_size=input_size, hidden_size=hidden_size, num_layers=num_layers, dropout=dropout)
         limits.check(locked_dropout=locked_dropout, last_hidden_size=last_hidden_size)

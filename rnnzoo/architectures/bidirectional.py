@@ -16,9 +16,14 @@ class Bidirectional(LayerStack):
     """
 
     def __init__(
-        self, input_size: int, cell: CellLike = "lstm", hidden_size: int = 128, num_layers: int = 1,
-        merge: Merge = "concat", dropout: float = 0.0,
-    ) -> None:  # fmt: skip
+        self,
+        input_size: int,
+        cell: CellLike = "lstm",
+        hidden_size: int = 128,
+        num_layers: int = 1,
+        merge: Merge = "concat",
+        dropout: float = 0.0,
+    ) -> None:
         super().__init__(input_size, cell, hidden_size, num_layers, True, merge, dropout)
 
     @classmethod

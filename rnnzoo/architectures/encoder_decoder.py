@@ -9,10 +9,10 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from rnnzoo.architectures.attention import ATTENTIONS
 from rnnzoo.architectures.base import SEQUENCE, Architecture, ArchitectureLike, Encoded, LayerStack, make_architecture
 from rnnzoo.cells.base import CellLike, State, StateSpec, make_cell
 from rnnzoo.engine.layout import Sequences
+from rnnzoo.layers.attention import ATTENTIONS
 
 
 class Memory(NamedTuple):
@@ -34,7 +34,7 @@ class EncoderDecoder(Architecture):
         m_1..n = encoder(x)                     any architecture that answers many to one
         s_0    = bridge(last m)                 tanh of a linear map, or the decoder's own initial state
         s_t    = decoder(y_t-1, s_t-1)          any cell, num_layers deep
-        c_t    = attention of s_t over m        see `rnnzoo.architectures.attention`
+        c_t    = attention of s_t over m        see `rnnzoo.layers.attention`
         o_t    = tanh(W [s_t; c_t])             s_t itself without attention
 
     With input_feeding the decoder reads [y_t-1; o_t-1] and knows what it attended to before, o_0 = 0; it then takes one
@@ -46,11 +46,17 @@ class EncoderDecoder(Architecture):
     """
 
     def __init__(
-        self, input_size: int, cell: CellLike = "lstm", hidden_size: int = 128,
-        encoder: ArchitectureLike = "bidirectional", num_layers: int = 1, dropout: float = 0.0,
+        self,
+        input_size: int,
+        cell: CellLike = "lstm",
+        hidden_size: int = 128,
+        encoder: ArchitectureLike = "bidirectional",
+        num_layers: int = 1,
+        dropout: float = 0.0,
         bridge: Literal["linear", "none"] = "linear",
-        attention: Literal["additive", "bilinear", "dot", "none"] = "bilinear", input_feeding: bool = False,
-    ) -> None:  # fmt: skip
+        attention: Literal["additive", "bilinear", "dot", "none"] = "bilinear",
+        input_feeding: bool = False,
+    ) -> None:
         super().__init__()
         if input_feeding and attention == "none":
             raise ValueError("input_feeding feeds what was attended to, and attention is none")

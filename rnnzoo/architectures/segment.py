@@ -29,9 +29,14 @@ class Segment(Architecture):
     """
 
     def __init__(
-        self, input_size: int, cell: CellLike = "gru", hidden_size: int = 128, segment: int = 24, num_layers: int = 1,
+        self,
+        input_size: int,
+        cell: CellLike = "gru",
+        hidden_size: int = 128,
+        segment: int = 24,
+        num_layers: int = 1,
         dropout: float = 0.0,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__()
         limits.check(input_size=input_size, hidden_size=hidden_size, segment=segment)
         self.input_size, self.segment = input_size, segment

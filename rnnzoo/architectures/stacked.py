@@ -15,11 +15,26 @@ class Stacked(LayerStack):
     """
 
     def __init__(
-        self, input_size: int, cell: CellLike = "lstm", hidden_size: int = 128, num_layers: int = 2,
-        bidirectional: bool = False, dropout: float = 0.0, residual: bool = False, locked_dropout: float = 0.0,
+        self,
+        input_size: int,
+        cell: CellLike = "lstm",
+        hidden_size: int = 128,
+        num_layers: int = 2,
+        bidirectional: bool = False,
+        dropout: float = 0.0,
+        residual: bool = False,
+        locked_dropout: float = 0.0,
         last_hidden_size: int | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__(
-            input_size, cell, hidden_size, num_layers, bidirectional, "concat", dropout, residual, locked_dropout,
+            input_size,
+            cell,
+            hidden_size,
+            num_layers,
+            bidirectional,
+            "concat",
+            dropout,
+            residual,
+            locked_dropout,
             last_hidden_size,
-        )  # fmt: skip
+        )

@@ -29,7 +29,7 @@ from rnnzoo.architectures.base import LayerStack
 from rnnzoo.bench import RIVALS, timing
 from rnnzoo.cells.base import Cell, CellLike
 from rnnzoo.engine.choose import forced
-from rnnzoo.engine.fused import recognise
+from rnnzoo.engine.paths.fused import recognise
 from rnnzoo.engine.recurrence import report
 from rnnzoo.errors import ZooError, nearest
 
@@ -205,9 +205,16 @@ def _loop(cell: Cell, mask: Tensor | None, x: Tensor, reverse: bool) -> Tensor:
 
 
 def measure(
-    cell: CellLike, case: Case, mode: str = "train", *, rounds: int = 7, threads: int = 1, device: str = "cpu",
-    engine: str = "auto", rivals: Collection[str] = RIVALS,
-) -> dict[str, Any]:  # fmt: skip
+    cell: CellLike,
+    case: Case,
+    mode: str = "train",
+    *,
+    rounds: int = 7,
+    threads: int = 1,
+    device: str = "cpu",
+    engine: str = "auto",
+    rivals: Collection[str] = RIVALS,
+) -> dict[str, Any]:
     """Time one layer and its rivals. mode: "train", forward and backward to the input and all weights; or "infer".
 
     "ms" holds the median of each, "speedup" how many times faster than each rival the engine is. Times are of the

@@ -7,13 +7,14 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from rnnzoo import experiment, runs
+from rnnzoo import runs
 from rnnzoo.bench import timing
-from rnnzoo.callbacks.finite import Finite
-from rnnzoo.callbacks.throughput import Throughput
 from rnnzoo.engine import choose
 from rnnzoo.engine.recurrence import report
-from rnnzoo.tracking import MetricsFile
+from rnnzoo.experiment import run as experiment
+from rnnzoo.runs.tracking import MetricsFile
+from rnnzoo.training.callbacks.finite import Finite
+from rnnzoo.training.callbacks.throughput import Throughput
 
 
 def measure(recipe: dict[str, Any], batches: int = 20, threads: int = 1) -> dict[str, Any]:
@@ -37,9 +38,15 @@ def measure(recipe: dict[str, Any], batches: int = 20, threads: int = 1) -> dict
         choose.forced(recipe["engine"]),
     ):
         trainer = experiment.make_trainer(
-            recipe, callbacks=[throughput, Finite()], logger=MetricsFile(Path(folder) / "metrics.jsonl"),
-            default_root_dir=folder, max_steps=steps, max_epochs=-1, limit_val_batches=0, enable_progress_bar=False,
-        )  # fmt: skip
+            recipe,
+            callbacks=[throughput, Finite()],
+            logger=MetricsFile(Path(folder) / "metrics.jsonl"),
+            default_root_dir=folder,
+            max_steps=steps,
+            max_epochs=-1,
+            limit_val_batches=0,
+            enable_progress_bar=False,
+        )
         trainer.fit(module, data)
     return {
         "machine": timing.facts(),

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rnnzoo import show
 from rnnzoo.errors import ZooError
 from rnnzoo.system import console, files
 
@@ -21,7 +20,7 @@ def show_result(result: Mapping[str, Any]) -> None:
         path = f" ({paths(result['engine'])})" if name == "engine" else ""
         speed = f"{result['speedup'][name]:.2f}x" if name in result["speedup"] else ""
         rows.append((name + path, f"{ms:.2f}", speed))
-    show.table(rows, f"{result['name']}, {_case(result)}, {result['mode']}")
+    console.table(rows, f"{result['name']}, {_case(result)}, {result['mode']}")
 
 
 def show_rest(report: Mapping[str, Any]) -> None:
@@ -30,12 +29,12 @@ def show_rest(report: Mapping[str, Any]) -> None:
         (row["name"], row["size"], *(f"{us:.2f}" for us in row["us_per_token"].values()), f"{row['ratio']:.2f}x")
         for row in report.get("scaling", ())
     ]:
-        show.table([("", "", "T=200", "T=2000", "ratio"), *rows], "training, microseconds a token")
+        console.table([("", "", "T=200", "T=2000", "ratio"), *rows], "training, microseconds a token")
     if rows := [
         (row["name"], paths(row["engine"]), *(f"{row[key]:.3f}" for key in FIRST_CALL))
         for row in report.get("build", ())
     ]:
-        show.table([("", "", "empty cache", "processor", "full cache", "processor"), *rows], "first call, seconds")
+        console.table([("", "", "empty cache", "processor", "full cache", "processor"), *rows], "first call, seconds")
     console.print(where(report))
 
 
@@ -46,7 +45,7 @@ def show_fit(result: Mapping[str, Any]) -> None:
     peak = result["peak_memory_bytes"]
     rows += [("peak memory", f"{peak / 2**20:,.0f} MiB")] if peak else []
     rows += [("engine", paths(result["engine"]))]
-    show.table(rows, f"{result['recipe']}, {result['batches']} training batches")
+    console.table(rows, f"{result['recipe']}, {result['batches']} training batches")
     console.print(where(result))
 
 

@@ -16,9 +16,9 @@ from typing import Any
 import torch
 
 from rnnzoo import __version__
-from rnnzoo.engine.build import Unbuildable, compiler
-from rnnzoo.engine.memory import keep_memory
+from rnnzoo.engine.cpp.build import Unbuildable, compiler
 from rnnzoo.errors import ZooError
+from rnnzoo.system.memory import keep_memory
 
 Clock = Callable[[], float]  # seconds
 

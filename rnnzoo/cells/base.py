@@ -219,9 +219,13 @@ class PointwiseCell(Cell):
     bias_hh: nn.Parameter
 
     def __init__(
-        self, input_size: int, hidden_size: int, init: Init = "uniform", forget_bias: float | None = None,
+        self,
+        input_size: int,
+        hidden_size: int,
+        init: Init = "uniform",
+        forget_bias: float | None = None,
         chrono_steps: int | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         limits.check(chrono_steps=chrono_steps)
         if self.forget_gate is None and (forget_bias is not None or chrono_steps is not None):
             raise ValueError(f"{type(self).__name__} has no forget gate to give a bias")

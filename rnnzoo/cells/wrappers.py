@@ -89,9 +89,13 @@ class Zoneout(Wrapper):
     """
 
     def __init__(
-        self, input_size: int, hidden_size: int, cell: CellLike = "lstm", rate: float = 0.1,
+        self,
+        input_size: int,
+        hidden_size: int,
+        cell: CellLike = "lstm",
+        rate: float = 0.1,
         memory_rate: float | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         limits.check(rate=rate, memory_rate=memory_rate)
         super().__init__(input_size, hidden_size, cell)
         specs = self.state_specs()

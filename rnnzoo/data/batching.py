@@ -114,9 +114,17 @@ class StreamBatches:
     """
 
     def __init__(
-        self, steps: int, *, columns: int, tbptt_steps: int, training: bool = True, jitter: bool = False, seed: int = 0,
-        rank: int = 0, world_size: int = 1,
-    ) -> None:  # fmt: skip
+        self,
+        steps: int,
+        *,
+        columns: int,
+        tbptt_steps: int,
+        training: bool = True,
+        jitter: bool = False,
+        seed: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
         total = columns * world_size
         if not training:
             tbptt_steps, total, rank, world_size = tbptt_steps * columns, 1, 0, 1

@@ -12,15 +12,15 @@ import torch
 
 from rnnzoo.cells.base import Cell
 from rnnzoo.engine import modes
-from rnnzoo.engine.compiled import Chunked
-from rnnzoo.engine.deferred import Deferred
-from rnnzoo.engine.fused import Fused, recognise
-from rnnzoo.engine.gpu import Triton
+from rnnzoo.engine.cpp.path import NATIVE, Native
 from rnnzoo.engine.layout import Sequences
-from rnnzoo.engine.linear import Linear
-from rnnzoo.engine.native import NATIVE, Native
-from rnnzoo.engine.reference import Reference
-from rnnzoo.engine.whole import Whole
+from rnnzoo.engine.paths.cell_scan import Whole
+from rnnzoo.engine.paths.chunked import Chunked
+from rnnzoo.engine.paths.deferred import Deferred
+from rnnzoo.engine.paths.fused import Fused, recognise
+from rnnzoo.engine.paths.linear_scan import Linear
+from rnnzoo.engine.paths.reference import Reference
+from rnnzoo.engine.triton.path import Triton
 from rnnzoo.errors import ZooError, unknown
 
 Path = Fused | Native | Triton | Linear | Whole | Chunked | Reference  # Deferred is a Reference

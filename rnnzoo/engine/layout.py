@@ -315,9 +315,14 @@ class Sequences:
     """
 
     def __init__(
-        self, layout: Layout, *, padded: Tensor | None = None, loose: Tensor | None = None, rows: Tensor | None = None,
+        self,
+        layout: Layout,
+        *,
+        padded: Tensor | None = None,
+        loose: Tensor | None = None,
+        rows: Tensor | None = None,
         raw: Tensor | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.layout = layout
         self._padded, self._loose, self._rows = padded, padded if loose is None else loose, rows
         self._raw = self._loose if raw is None else raw

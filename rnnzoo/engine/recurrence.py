@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from rnnzoo.cells.base import Cell, State
 from rnnzoo.engine import modes, verify, weights
 from rnnzoo.engine.choose import choose
+from rnnzoo.engine.cpp.path import NATIVE, Native
 from rnnzoo.engine.layout import Sequences
-from rnnzoo.engine.native import NATIVE, Native
-from rnnzoo.engine.reference import Reference
+from rnnzoo.engine.paths.reference import Reference
 
 
 class Recurrence(nn.Module):

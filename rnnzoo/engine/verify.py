@@ -31,8 +31,9 @@ def first_step(cell: Cell, x: Sequences) -> bool:
     name = registry.whose("cells", type(cell))
     _complete(cell, name)
     if x.features != cell.input_size:
-        raise ValueError(f"{type(cell).__name__} expected x with input_size={cell.input_size} features, "
-                         f"got {x.features}")  # fmt: skip
+        raise ValueError(
+            f"{type(cell).__name__} expected x with input_size={cell.input_size} features, got {x.features}"
+        )
     if not x.layout.longest or not x.layout.batch or modes.following(x.held) is not None:
         return False
     given = x.first()
@@ -94,8 +95,10 @@ def _step(cell: Cell, name: str, x: Tensor) -> None:
     outputs = _call(cell, name, "readout", gx, after)
     check_outputs(cell, name, tuple(outputs.shape), (len(x), cell.output_size))
     moderate = bool((x.abs() <= LARGE).all()) and all(bool(p.isfinite().all()) for p in cell.parameters())
-    for what, tensor in (*((f"state '{s.name}'", t) for s, t in zip(cell.state_specs(), after, strict=True)),
-                         ("output", outputs)):  # fmt: skip
+    for what, tensor in (
+        *((f"state '{s.name}'", t) for s, t in zip(cell.state_specs(), after, strict=True)),
+        ("output", outputs),
+    ):
         if moderate and bool(tensor.isnan().any()):
             raise CellError(f"{name} returned NaN in its {what} after one step, from finite inputs and parameters.")
 

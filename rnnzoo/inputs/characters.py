@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from rnnzoo import limits
 from rnnzoo.architectures.base import ArchitectureLike, make_architecture
 from rnnzoo.batch import PAD, Field
-from rnnzoo.dropout import LockedDropout
+from rnnzoo.layers.dropout import LockedDropout
 
 MULTIPLIER = 6364136223846793005  # Knuth's, of a linear congruential generator modulo 2**64
 
@@ -29,9 +29,13 @@ class CharacterFeatures(nn.Module):
     """
 
     def __init__(
-        self, field: Field, character_size: int = 30, filters: int = 50, encoder: ArchitectureLike | None = None,
+        self,
+        field: Field,
+        character_size: int = 30,
+        filters: int = 50,
+        encoder: ArchitectureLike | None = None,
         embedding_dropout: float = 0.0,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__()
         limits.check(character_size=character_size, filters=filters, embedding_dropout=embedding_dropout)
         self.embedding = nn.Embedding(field.size, character_size, padding_idx=PAD)

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from rnnzoo import limits
 from rnnzoo.batch import PAD, UNK, Field
-from rnnzoo.dropout import LockedDropout
+from rnnzoo.layers.dropout import LockedDropout
 
 
 class TokenEmbedding(nn.Module):
@@ -21,9 +21,14 @@ class TokenEmbedding(nn.Module):
     """
 
     def __init__(
-        self, field: Field, embedding_size: int, embedding_dropout: float = 0.0, word_dropout: float = 0.0,
-        type_dropout: float = 0.0, rare_word_dropout: float = 0.0,
-    ) -> None:  # fmt: skip
+        self,
+        field: Field,
+        embedding_size: int,
+        embedding_dropout: float = 0.0,
+        word_dropout: float = 0.0,
+        type_dropout: float = 0.0,
+        rare_word_dropout: float = 0.0,
+    ) -> None:
         super().__init__()
         limits.check(embedding_size=embedding_size, embedding_dropout=embedding_dropout, word_dropout=word_dropout)
         limits.check(type_dropout=type_dropout, rare_word_dropout=rare_word_dropout)

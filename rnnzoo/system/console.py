@@ -13,7 +13,8 @@ import logging
 import re
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TextIO
 
 from rnnzoo.system.redaction import without_secrets
@@ -65,6 +66,34 @@ def json_text(value: Any, indent: int | None = None) -> str:
     if not encoding.lower().startswith("utf"):
         plain = json.dumps(value, indent=indent)
     return UNSAFE.sub(lambda match: json.dumps(match[0])[1:-1], plain)
+
+
+def table(rows: Iterable[Sequence[Any]], title: str = "") -> None:
+    """Print columns side by side, under a title."""
+    lines = [[printable(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    if title:
+        print(title)
+    for line in lines:
+        print("  " + "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def printable(value: Any) -> str:
+    """A value in one line of a terminal, without control characters: what stands in a file moves no cursor."""
+    if isinstance(value, float):
+        if 1000 <= abs(value) < 1e15:
+            return f"{value:,.2f}" if abs(value) < 1e5 else f"{value:,.0f}"
+        return f"{value:.4f}" if 1e-3 <= abs(value) < 1000 or not value else f"{value:.4g}"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{printable(key)} {printable(item)}" for key, item in value.items())
+    return inline(value)
+
+
+def short(path: Path) -> Path:
+    """The path from the current directory, where it is below that."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def flush() -> None:

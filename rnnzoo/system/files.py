@@ -240,8 +240,10 @@ def unwritable(path: str | Path, error: OSError) -> RunError:
     remedy = f"Free some space in {folder}" if full else f"Permit writing in {folder}"
     if not folder.is_dir():
         remedy = f"Make the folder {folder}"
-    return RunError(f"cannot write {path}: {reason(error)}.\n  What was there before is untouched.\n"
-                    f"  {remedy}, or choose another place.")  # fmt: skip
+    return RunError(
+        f"cannot write {path}: {reason(error)}.\n  What was there before is untouched.\n"
+        f"  {remedy}, or choose another place."
+    )
 
 
 def sync(path: str | Path) -> None:

@@ -12,14 +12,48 @@ from urllib.parse import unquote
 
 HIDDEN = "[redacted]"
 SECRET_WORDS = {  # as the last word of a key
-    "apikey", "auth", "authorization", "cookie", "credential", "credentials", "passphrase", "passwd", "password", "pwd",
-    "secret", "secrets", "sig", "signature",
-}  # fmt: skip
+    "apikey",
+    "auth",
+    "authorization",
+    "cookie",
+    "credential",
+    "credentials",
+    "passphrase",
+    "passwd",
+    "password",
+    "pwd",
+    "secret",
+    "secrets",
+    "sig",
+    "signature",
+}
 KEY_WORDS = {"access", "account", "api", "auth", "private", "secret", "signing"}  # before "key"
 TEXT_TOKENS = {  # before "token": a word of text
-    "blank", "bos", "cls", "end", "eos", "eot", "first", "go", "last", "line", "mask", "new", "next", "pad", "padding",
-    "sep", "separator", "sos", "special", "start", "sub", "unk", "unknown", "word",
-}  # fmt: skip
+    "blank",
+    "bos",
+    "cls",
+    "end",
+    "eos",
+    "eot",
+    "first",
+    "go",
+    "last",
+    "line",
+    "mask",
+    "new",
+    "next",
+    "pad",
+    "padding",
+    "sep",
+    "separator",
+    "sos",
+    "special",
+    "start",
+    "sub",
+    "unk",
+    "unknown",
+    "word",
+}
 QUERY_WORDS = SECRET_WORDS | {"code", "key", "token"}  # as the last word of a name in an address's query
 USER_INFO = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)[^/?#\s]*@")
 QUERY = re.compile(r"([?&;])([\w.%~-]+)=([^&;#\s'\"<>]+)")

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from rnnzoo.batch import Batch
-from rnnzoo.data.text import LONGEST
+from rnnzoo.data.encoding.text import LONGEST
 from rnnzoo.tasks.translation import Translation
 
 

@@ -12,9 +12,9 @@ from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
 from rnnzoo.architectures.base import ONE
 from rnnzoo.batch import Batch, DataSpec
 from rnnzoo.cells.base import State
-from rnnzoo.metrics import AUROC
 from rnnzoo.model import SequenceModel
 from rnnzoo.tasks.base import Output, Task
+from rnnzoo.tasks.metrics.sums import AUROC
 
 
 class Classification(Task):

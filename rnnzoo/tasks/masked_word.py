@@ -12,10 +12,10 @@ from torchmetrics import MetricCollection
 from rnnzoo.architectures.base import EACH
 from rnnzoo.batch import IGNORE, SPECIALS, Batch
 from rnnzoo.cells.base import State
-from rnnzoo.data.masked import GAP
-from rnnzoo.metrics import Mean, Perplexity
+from rnnzoo.data.forms.masked import GAP
 from rnnzoo.model import SequenceModel
 from rnnzoo.tasks.base import Output, Task
+from rnnzoo.tasks.metrics.sums import Mean, Perplexity
 
 BEST = 5  # words told for a gap
 

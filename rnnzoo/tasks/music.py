@@ -7,9 +7,9 @@ from torch import Tensor
 from torchmetrics import MetricCollection
 
 from rnnzoo.batch import EOS, SPECIALS, Batch, DataSpec
-from rnnzoo.metrics import Mean, Perplexity
 from rnnzoo.model import SequenceModel
 from rnnzoo.tasks.base import Output
+from rnnzoo.tasks.metrics.sums import Mean, Perplexity
 from rnnzoo.tasks.next_word import NextWord
 
 

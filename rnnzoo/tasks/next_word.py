@@ -12,11 +12,11 @@ from torchmetrics import MetricCollection
 from rnnzoo.architectures.base import CAUSAL
 from rnnzoo.batch import IGNORE, Batch, DataSpec
 from rnnzoo.cells.base import State
-from rnnzoo.heads import AdaptiveSoftmax, Softmax
+from rnnzoo.layers.heads import AdaptiveSoftmax, Softmax
 from rnnzoo.limits import Limit
-from rnnzoo.metrics import Perplexity
 from rnnzoo.model import SequenceModel
 from rnnzoo.tasks.base import Output, Task
+from rnnzoo.tasks.metrics.sums import Perplexity
 
 WINDOW = 1024  # tokens, of all texts together, that are predicted at once
 Weight = Annotated[float, Limit(False, 0)]

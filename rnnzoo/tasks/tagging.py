@@ -12,11 +12,11 @@ from torchmetrics.classification import MulticlassAccuracy
 from rnnzoo.architectures.base import EACH
 from rnnzoo.batch import IGNORE, Batch, DataSpec
 from rnnzoo.cells.base import State
+from rnnzoo.data.encoding.spans import OUTSIDE, breaks, read
+from rnnzoo.layers.crf import CRF, Independent
 from rnnzoo.model import SequenceModel
-from rnnzoo.spans import OUTSIDE, breaks, read
 from rnnzoo.tasks.base import Output, Task
-from rnnzoo.tasks.crf import CRF, Independent
-from rnnzoo.tasks.entities import SpanScore
+from rnnzoo.tasks.metrics.entities import SpanScore
 
 
 class Recall(MulticlassAccuracy):
@@ -43,7 +43,7 @@ class Tagging(Task):
     Where the tags are spans (IOB1, IOB2, BIOES), `precision`, `recall` and `f1` are those of whole spans, and f1
     chooses the checkpoint; otherwise the share of words that are tagged right, `accuracy`, does.
 
-    crf: the tags of a sentence are decided together (`rnnzoo.tasks.crf.CRF`), not each by itself. constrained: a CRF
+    crf: the tags of a sentence are decided together (`rnnzoo.layers.crf.CRF`), not each by itself. constrained: a CRF
     tells no tags that their scheme forbids, such as an I-PER after an O. outside: where the tags are no spans, the tag
     of words that are nothing in particular; `recall` is then the share of the others that is tagged right.
     """

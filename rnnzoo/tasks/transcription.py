@@ -10,15 +10,15 @@ from torchmetrics import MetricCollection
 from rnnzoo.architectures.base import EACH
 from rnnzoo.batch import Batch, DataSpec
 from rnnzoo.cells.base import State
-from rnnzoo.data.text import Encoder
+from rnnzoo.data.encoding.text import Encoder
 from rnnzoo.limits import check
 from rnnzoo.model import SequenceModel
 from rnnzoo.tasks.base import Output, Task
-from rnnzoo.tasks.ctc import TokenErrorRate, best_path, ctc_loss, prefix_search
+from rnnzoo.tasks.decoding.ctc import TokenErrorRate, best_path, ctc_loss, prefix_search
 
 
 class Transcription(Task):
-    """Write down what a series says, by connectionist temporal classification; see `rnnzoo.tasks.ctc`.
+    """Write down what a series says, by connectionist temporal classification; see `rnnzoo.tasks.decoding.ctc`.
 
     The blank is <pad>. Losses are in nats a token; none is infinite, since the data's form refuses a series that is
     too short for its text. beam: prefixes kept in decoding; 1 takes the best path.

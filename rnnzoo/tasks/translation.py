@@ -12,13 +12,14 @@ from torchmetrics import MetricCollection
 from rnnzoo.architectures.base import SEQUENCE
 from rnnzoo.batch import BOS, EOS, IGNORE, PAD, UNK, Batch, DataSpec
 from rnnzoo.cells.base import State
-from rnnzoo.data.text import Encoder
+from rnnzoo.data.encoding.text import Encoder
 from rnnzoo.engine import recurrence
 from rnnzoo.limits import COUNT, check
-from rnnzoo.metrics import Mean, Perplexity
 from rnnzoo.model import SequenceModel
-from rnnzoo.tasks import bleu, generate
 from rnnzoo.tasks.base import Output, Task
+from rnnzoo.tasks.decoding import search as generate
+from rnnzoo.tasks.metrics import bleu
+from rnnzoo.tasks.metrics.sums import Mean, Perplexity
 
 NEVER = (PAD, UNK, BOS)  # tokens that are not written
 
@@ -33,8 +34,8 @@ class Translation(Task):
     label_smoothing: of training. teacher_forcing: the probability that training feeds the true previous token and not
     the likeliest one, drawn for each token (scheduled sampling; Bengio et al., arXiv:1506.03099, linear decay): from
     `teacher_forcing` to `teacher_forcing_end`, if given, over so many optimizer steps. beam: hypotheses kept in
-    decoding; 1 is greedy. length_penalty: see `rnnzoo.tasks.generate.penalty`. max_steps: tokens after which decoding
-    stops; if not given, 10 more than twice the source's. monitor: the dev metric that chooses the checkpoint.
+    decoding; 1 is greedy. length_penalty: see `rnnzoo.tasks.decoding.search.penalty`. max_steps: tokens after which
+    decoding stops; if not given, 10 more than twice the source's. monitor: the dev metric that chooses the checkpoint.
     """
 
     form = "text_pairs"
@@ -43,11 +44,17 @@ class Translation(Task):
     monitor: tuple[str, Literal["max", "min"]] = ("bleu", "max")
 
     def __init__(
-        self, spec: DataSpec, label_smoothing: float = 0.0, teacher_forcing: float = 1.0,
-        teacher_forcing_end: float | None = None, teacher_forcing_steps: int = 10_000, beam: int = 1,
-        length_penalty: float = 1.0, max_steps: Annotated[int, COUNT] | None = None,
+        self,
+        spec: DataSpec,
+        label_smoothing: float = 0.0,
+        teacher_forcing: float = 1.0,
+        teacher_forcing_end: float | None = None,
+        teacher_forcing_steps: int = 10_000,
+        beam: int = 1,
+        length_penalty: float = 1.0,
+        max_steps: Annotated[int, COUNT] | None = None,
         monitor: Literal["bleu", "exact_match", "loss"] = "bleu",
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__(spec)
         check(label_smoothing=label_smoothing, teacher_forcing=teacher_forcing, teacher_forcing_end=teacher_forcing_end)
         check(teacher_forcing_steps=teacher_forcing_steps, beam=beam, length_penalty=length_penalty)
@@ -137,9 +144,15 @@ class Translation(Task):
         limits = self.limits(batch) if self.max_steps is None else torch.full_like(batch.lengths, self.max_steps)
         if self.beam > 1:
             found = generate.beam(
-                step, select, state, first, size=self.beam, max_steps=limits, length_penalty=self.length_penalty,
+                step,
+                select,
+                state,
+                first,
+                size=self.beam,
+                max_steps=limits,
+                length_penalty=self.length_penalty,
                 forbid=NEVER,
-            )  # fmt: skip
+            )
             return [hypothesis.tokens for hypothesis in found]
         longest = int(limits.max())
         written = generate.sample(step, state, first, longest, temperature=0, forbid=NEVER, end=EOS).tolist()

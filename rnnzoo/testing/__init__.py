@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rnnzoo import registry, show
+from rnnzoo import registry
 from rnnzoo.system import console
 from rnnzoo.testing.base import Check, ConformanceError, NotApplicable, Report, Result, bind, check_part, tests_of
 from rnnzoo.testing.cells import cell_tests, check_cell
@@ -68,7 +68,7 @@ def run(kind: str, names: Sequence[str], as_json: bool) -> int:
     for name in names:
         reports.append(_checked(kind, name))
         if not as_json:
-            show.table([(r.name, r.outcome, _short(r)) for r in reports[-1].results], reports[-1].summary())
+            console.table([(r.name, r.outcome, _short(r)) for r in reports[-1].results], reports[-1].summary())
     if as_json:
         console.print_json({"kind": kind, "ok": not any(r.failed for r in reports), "parts": list(map(_told, reports))})
     return int(any(report.failed for report in reports))

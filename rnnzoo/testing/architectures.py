@@ -18,7 +18,8 @@ from rnnzoo.architectures.segment import Segment
 from rnnzoo.cells.base import Cell, State, StateSpec
 from rnnzoo.engine.recurrence import select
 from rnnzoo.errors import RecipeError, UnknownName
-from rnnzoo.schema import part_kind
+from rnnzoo.experiment.resolver import resolve
+from rnnzoo.recipe.schema import part_kind
 from rnnzoo.testing.base import NotApplicable
 from rnnzoo.testing.subject import ANSWERS, Subject, check_builds_from_json
 
@@ -328,11 +329,11 @@ def check_refused_combinations(subject: ArchitectureSubject) -> str:
     """A recipe that asks what `answers` does not name is refused, one that asks what it names is not."""
     own = ["--model.architecture", json.dumps({"name": subject.registered, **subject.parameters})]
     for shape, recipe in REFUSALS.items():
-        resolve = partial(recipes.resolve, recipes.read(recipe, own))
+        resolved = partial(resolve, recipes.read(recipe, own))
         if shape in subject.answers:
-            resolve()
+            resolved()
         else:
-            told = subject.raises(f"a task that needs {shape}", resolve, RecipeError)
+            told = subject.raises(f"a task that needs {shape}", resolved, RecipeError)
             subject.require(f"cannot answer {shape}" in told, f"expected 'cannot answer {shape}', found '{told}'")
     return f"refuses {', '.join(sorted(ANSWERS - subject.answers)) or 'nothing'}"
 

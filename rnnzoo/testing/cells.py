@@ -181,9 +181,13 @@ Run = Callable[..., tuple[Tensor, State]]
 
 
 def run(
-    cell: Cell, x: Tensor, lengths: Tensor | None = None, state: State | None = None, reverse: bool = False,
+    cell: Cell,
+    x: Tensor,
+    lengths: Tensor | None = None,
+    state: State | None = None,
+    reverse: bool = False,
     path: str = "reference",
-) -> tuple[Tensor, State]:  # fmt: skip
+) -> tuple[Tensor, State]:
     """Outputs (batch, time, features), zeros past the ends, and last states, by one of the engine's paths."""
     with forced(path):
         outputs, last = Recurrence(cell, reverse)(Sequences.of(x, lengths), state)
@@ -253,7 +257,7 @@ def weighted(tensors: Mapping[str, Tensor]) -> Tensor:
 
 def check_builds_from_json(subject: Subject) -> str:
     """The constructor takes input_size, hidden_size and plain data with defaults: a recipe can build the cell."""
-    from rnnzoo.schema import signature
+    from rnnzoo.recipe.schema import signature
 
     parameters = signature(subject.maker, GIVEN)
     lacking = [name for name, p in parameters.items() if p.required and name not in subject.parameters]

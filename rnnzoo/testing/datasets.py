@@ -17,7 +17,7 @@ import torch
 from rnnzoo.data.base import PARTS, Columns, Source
 from rnnzoo.data.forms import FORMS
 from rnnzoo.errors import DataError, Unavailable
-from rnnzoo.schema import signature
+from rnnzoo.recipe.schema import signature
 from rnnzoo.testing.base import NotApplicable
 from rnnzoo.testing.subject import Subject
 

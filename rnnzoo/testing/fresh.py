@@ -33,10 +33,27 @@ from rnnzoo.testing.base import NotApplicable
 
 SECONDS = 120  # until a process that does not answer is ended
 HEAVY = frozenset(
-    ("datasets", "jax", "jsonargparse", "lightning", "matplotlib", "pandas", "pytorch_lightning", "scipy", "sklearn",
-     "tensorflow", "tokenizers", "torch._dynamo", "torch._inductor", "torchmetrics", "torchvision", "transformers",
-     "triton", "wandb")
-)  # fmt: skip
+    (
+        "datasets",
+        "jax",
+        "jsonargparse",
+        "lightning",
+        "matplotlib",
+        "pandas",
+        "pytorch_lightning",
+        "scipy",
+        "sklearn",
+        "tensorflow",
+        "tokenizers",
+        "torch._dynamo",
+        "torch._inductor",
+        "torchmetrics",
+        "torchvision",
+        "transformers",
+        "triton",
+        "wandb",
+    )
+)
 
 
 # -- asking ---------------------------------------------------------------------------------------------------------
@@ -51,10 +68,14 @@ def ask(maker: Any, parameters: Mapping[str, Any], cell: Cell, x: Tensor, length
     """
     from safetensors.torch import load_file, save_file
 
-    from rnnzoo import checkpoint
+    from rnnzoo.runs import checkpoint
 
-    request = {"module": maker.__module__, "name": maker.__qualname__, "parameters": dict(parameters),
-               "sizes": [cell.input_size, cell.hidden_size]}  # fmt: skip
+    request = {
+        "module": maker.__module__,
+        "name": maker.__qualname__,
+        "parameters": dict(parameters),
+        "sizes": [cell.input_size, cell.hidden_size],
+    }
     _refuse_unfindable(maker, request)
     with tempfile.TemporaryDirectory(prefix="rnnzoo-check-") as name:
         folder = Path(name)
@@ -97,7 +118,7 @@ def main(folder: Path) -> None:
     torch.set_num_threads(1)  # no thread pool that a fork would leave behind
     from safetensors.torch import load_file
 
-    from rnnzoo import checkpoint
+    from rnnzoo.runs import checkpoint
 
     saved = checkpoint.load(folder / "checkpoint")
     batch = load_file(folder / "batch.safetensors")

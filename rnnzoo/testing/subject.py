@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from rnnzoo import registry
 from rnnzoo.architectures.base import CAUSAL, EACH, ONE, SEQUENCE
-from rnnzoo.schema import signature
+from rnnzoo.recipe.schema import signature
 from rnnzoo.testing import cells
 from rnnzoo.testing.base import NotApplicable
 

@@ -19,6 +19,7 @@ from rnnzoo.batch import Batch, DataSpec
 from rnnzoo.data.base import Columns
 from rnnzoo.data.forms import FORMS
 from rnnzoo.errors import RecipeError
+from rnnzoo.experiment.resolver import resolve
 from rnnzoo.model import SequenceModel
 from rnnzoo.tasks.base import Output, Task
 from rnnzoo.testing.base import NotApplicable
@@ -272,11 +273,11 @@ def check_refuses_architectures(subject: TaskSubject) -> str:
     other = "recurrent" if needs == SEQUENCE else "encoder_decoder"
     data = {"data": {"name": TOYS[subject.maker.form]}, "task": {"name": name, **subject.parameters}}
     for architecture in (ARCHITECTURES[needs], other):
-        resolve = partial(recipes.resolve, recipes.of({**data, "model": {"architecture": architecture}}))
+        resolved = partial(resolve, recipes.of({**data, "model": {"architecture": architecture}}))
         if architecture != other:
-            resolve()
+            resolved()
         else:
-            told = subject.raises(f"the architecture '{other}'", resolve, RecipeError)
+            told = subject.raises(f"the architecture '{other}'", resolved, RecipeError)
             subject.require(f"cannot answer {needs}" in told, f"expected 'cannot answer {needs}', found '{told}'")
             subject.require("Why:" in told, "needs_reason: expected words that say why, found none")
     return f"refuses {other}"

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rnnzoo.data.fetch import fetch
 from rnnzoo.data.readers import tables
 from rnnzoo.data.readers.encodings import decoded
+from rnnzoo.data.readers.fetch import fetch
 from rnnzoo.errors import DataError
 from rnnzoo.vectors.files import Vectors
 

@@ -8,7 +8,7 @@ import torch
 
 from rnnzoo.batch import PAD, SPECIALS
 from rnnzoo.data.datamodule import ZooData
-from rnnzoo.data.fetch import digest, fetch
+from rnnzoo.data.readers.fetch import digest, fetch
 from rnnzoo.errors import DataError
 from rnnzoo.model import SequenceModel
 from rnnzoo.vectors.files import read_vectors

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from rnnzoo import registry
-from rnnzoo.data.fetch import fetch
+from rnnzoo.data.encoding.text import Encoder
 from rnnzoo.data.forms import FORMS
-from rnnzoo.data.language import TextLines
 from rnnzoo.data.readers.encodings import decoded
-from rnnzoo.data.text import Encoder
+from rnnzoo.data.readers.fetch import fetch
+from rnnzoo.data.sources.language import TextLines
 from rnnzoo.errors import DataError, ZooError
-from rnnzoo.schema import signature
+from rnnzoo.recipe.schema import signature
 
 
 def sentences(data: str) -> list[list[str]]:
@@ -38,9 +38,16 @@ def sentences(data: str) -> list[list[str]]:
 
 
 def train(
-    text: list[list[str]], out: Path, method: str = "skipgram", size: int = 100, window: int = 5, negative: int = 5,
-    min_count: int = 5, epochs: int = 5, seed: int = 1,
-) -> int:  # fmt: skip
+    text: list[list[str]],
+    out: Path,
+    method: str = "skipgram",
+    size: int = 100,
+    window: int = 5,
+    negative: int = 5,
+    min_count: int = 5,
+    epochs: int = 5,
+    seed: int = 1,
+) -> int:
     """Train word2vec with negative sampling and write its vectors to `out`, in its text format; returns their number.
 
     Mikolov et al., arXiv:1301.3781 and 1310.4546. method: "skipgram" predicts the words around a word from it, "cbow"

@@ -182,10 +182,25 @@ def with_nothing_but_empty_sequences(net):
 
 
 MODES = (
-    by_functional_gradient, by_vmap, by_jvp, by_forward_mode, twice, on_meta, on_fake_tensors, without_reentering,
-    reentering, saved_elsewhere, changed_in_place, copied, in_inference, counted, beside_another_default_device,
-    with_lists_and_arrays, with_nobody, with_nothing_but_empty_sequences,
-)  # fmt: skip
+    by_functional_gradient,
+    by_vmap,
+    by_jvp,
+    by_forward_mode,
+    twice,
+    on_meta,
+    on_fake_tensors,
+    without_reentering,
+    reentering,
+    saved_elsewhere,
+    changed_in_place,
+    copied,
+    in_inference,
+    counted,
+    beside_another_default_device,
+    with_lists_and_arrays,
+    with_nobody,
+    with_nothing_but_empty_sequences,
+)
 
 
 @each_cell

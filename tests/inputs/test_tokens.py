@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from rnnzoo.batch import PAD, UNK, Field
-from rnnzoo.data.tagged import TaggedText
+from rnnzoo.data.forms.tagged import TaggedText
 from rnnzoo.inputs.tokens import TokenEmbedding
 from rnnzoo.model import SequenceModel
 from rnnzoo.tasks.tagging import Tagging

@@ -14,8 +14,23 @@ import pytest
 import rnnzoo
 from rnnzoo.system import console
 
-HOSTILE = "".join(map(chr, [*range(32), *range(0x7F, 0xA0), 0x061C, *range(0x200E, 0x2010), *range(0x2028, 0x202F),
-                            *range(0x2060, 0x2070), 0xFEFF, 0xDFFF, 0xD800, 0xE0041]))  # fmt: skip
+HOSTILE = "".join(
+    map(
+        chr,
+        [
+            *range(32),
+            *range(0x7F, 0xA0),
+            0x061C,
+            *range(0x200E, 0x2010),
+            *range(0x2028, 0x202F),
+            *range(0x2060, 0x2070),
+            0xFEFF,
+            0xDFFF,
+            0xD800,
+            0xE0041,
+        ],
+    )
+)
 
 
 def steering(text):

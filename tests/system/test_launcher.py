@@ -45,8 +45,19 @@ def test_leftover_ranks_are_dropped_and_named_and_a_launchers_stay():
 
 @pytest.mark.slow
 def test_a_rank_left_in_the_environment_trains_prints_and_leaves_a_summary(tmp_path):
-    command = [sys.executable, "-m", "rnnzoo", "fit", "toy_tags", "--run_dir", str(tmp_path / "run"),
-               "--trainer.max_epochs", "1", "--tracking.mode", "disabled"]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "rnnzoo",
+        "fit",
+        "toy_tags",
+        "--run_dir",
+        str(tmp_path / "run"),
+        "--trainer.max_epochs",
+        "1",
+        "--tracking.mode",
+        "disabled",
+    ]
     told = subprocess.run(command, env=os.environ | {"RANK": "1"}, capture_output=True, text=True)
     assert told.returncode == 0 and "test/" in told.stdout and "RANK=1" in told.stderr
     assert (tmp_path / "run" / "summary.json").exists()
@@ -55,9 +66,27 @@ def test_a_rank_left_in_the_environment_trains_prints_and_leaves_a_summary(tmp_p
 @pytest.mark.slow
 def test_torchrun_makes_one_run_of_its_processes(tmp_path):
     port = "--rdzv-endpoint=localhost:0"
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--rdzv-backend=c10d", port,
-               "-m", "rnnzoo", "fit", "toy_tags", "--run_dir", str(tmp_path / "run"), "--trainer.accelerator", "cpu",
-               "--trainer.max_epochs", "1", "--tracking.mode", "disabled"]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--nproc_per_node",
+        "2",
+        "--rdzv-backend=c10d",
+        port,
+        "-m",
+        "rnnzoo",
+        "fit",
+        "toy_tags",
+        "--run_dir",
+        str(tmp_path / "run"),
+        "--trainer.accelerator",
+        "cpu",
+        "--trainer.max_epochs",
+        "1",
+        "--tracking.mode",
+        "disabled",
+    ]
     told = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert told.returncode == 0, told.stderr
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["processes"] == 2

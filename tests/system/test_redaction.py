@@ -7,9 +7,24 @@ from rnnzoo.system.redaction import HIDDEN, marked, redact, without_secrets
 
 @pytest.mark.parametrize(
     "key",
-    ["api_key", "WANDB_API_KEY", "apiKey", "token", "hf_token", "accessToken", "password", "db-password", "secret",
-     "client_secret", "aws_secret_access_key", "Authorization", "X-Signature", "storage_account_key", "cookie"],
-)  # fmt: skip
+    [
+        "api_key",
+        "WANDB_API_KEY",
+        "apiKey",
+        "token",
+        "hf_token",
+        "accessToken",
+        "password",
+        "db-password",
+        "secret",
+        "client_secret",
+        "aws_secret_access_key",
+        "Authorization",
+        "X-Signature",
+        "storage_account_key",
+        "cookie",
+    ],
+)
 def test_secrets_are_taken_out_by_their_key(key):
     for value in ("canary", ["canary"], {"bearer": "canary"}):
         found = redact({"a": [{key: value, "b": 1}]})
@@ -19,11 +34,26 @@ def test_secrets_are_taken_out_by_their_key(key):
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("num_tokens", 3), ("batch_tokens", 4000), ("tokens", "words"), ("tokenizer", "words"), ("use_cls_token", True),
-     ("pad_token", "<pad>"), ("val/loss_per_token", 1.5), ("tokens_per_second", 9.5), ("num_memory_tokens", 1),
-     ("key", "x"), ("next_token", "x"), ("token", None), ("secretary", "x"), ("keys", ["a"]),
-     ("max_tokens", 9), ("token_dropout", 0.1), ("code", "x")],
-)  # fmt: skip
+    [
+        ("num_tokens", 3),
+        ("batch_tokens", 4000),
+        ("tokens", "words"),
+        ("tokenizer", "words"),
+        ("use_cls_token", True),
+        ("pad_token", "<pad>"),
+        ("val/loss_per_token", 1.5),
+        ("tokens_per_second", 9.5),
+        ("num_memory_tokens", 1),
+        ("key", "x"),
+        ("next_token", "x"),
+        ("token", None),
+        ("secretary", "x"),
+        ("keys", ["a"]),
+        ("max_tokens", 9),
+        ("token_dropout", 0.1),
+        ("code", "x"),
+    ],
+)
 def test_what_only_looks_like_a_secret_stays(key, value):
     assert redact({key: value}) == {key: value}
 
@@ -50,9 +80,24 @@ def test_redacting_leaves_the_original():
 
 @pytest.mark.parametrize(
     "name",
-    ["X-Amz-Signature", "X-Amz-Credential", "X-Amz-Security-Token", "X%2DAmz%2DSignature", "X-Goog-Signature", "sig",
-     "code", "token", "access_token", "api_key", "apikey", "key", "AWSAccessKeyId", "Key-Pair-Id", "password"],
-)  # fmt: skip
+    [
+        "X-Amz-Signature",
+        "X-Amz-Credential",
+        "X-Amz-Security-Token",
+        "X%2DAmz%2DSignature",
+        "X-Goog-Signature",
+        "sig",
+        "code",
+        "token",
+        "access_token",
+        "api_key",
+        "apikey",
+        "key",
+        "AWSAccessKeyId",
+        "Key-Pair-Id",
+        "password",
+    ],
+)
 def test_a_signed_address_loses_its_signature_and_keeps_the_rest(name):
     message = f"cannot download 'https://host/a.csv?version=3&{name}=canary%2Fx#sha256=ab': the server answers 403."
     safe = f"cannot download 'https://host/a.csv?version=3&{name}={HIDDEN}#sha256=ab': the server answers 403."

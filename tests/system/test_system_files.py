@@ -181,10 +181,20 @@ def test_any_name_that_the_system_takes_can_be_written(tmp_path, name):
 
 
 OWN = {  # modules that open files of their own making, of the package or of the kernel, and no stranger's
-    "system/files.py", "checkpoint.py", "runs.py", "tracking.py", "provenance.py", "results.py", "callbacks/outcome.py",
-    "engine/build.py", "engine/emit.py", "templates/__init__.py", "bench/timing.py",
-    "data/fetch.py", "data/mnist.py",
-}  # fmt: skip
+    "system/files.py",
+    "system/provenance.py",
+    "runs/__init__.py",
+    "runs/checkpoint.py",
+    "runs/tracking.py",
+    "results/__init__.py",
+    "training/callbacks/outcome.py",
+    "engine/cpp/build.py",
+    "engine/cpp/emit.py",
+    "templates/__init__.py",
+    "bench/timing.py",
+    "data/readers/fetch.py",
+    "data/sources/mnist.py",
+}
 READING = {"open", "read_text", "read_bytes", "ParquetFile", "safe_open", "load_file", "safe_load"}
 
 

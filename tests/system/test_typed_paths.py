@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rnnzoo.engine import build
+from rnnzoo.engine.cpp import build
 from rnnzoo.system import paths
 
 

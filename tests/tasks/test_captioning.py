@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from rnnzoo.batch import EOS
-from rnnzoo.data.described import DescribedSeries
+from rnnzoo.data.forms.described import DescribedSeries
 from rnnzoo.model import SequenceModel
 from rnnzoo.tasks.captioning import Captioning
 

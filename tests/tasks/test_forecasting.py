@@ -8,9 +8,9 @@ import torch
 
 from rnnzoo.batch import Batch, DataSpec, Field
 from rnnzoo.cli import main
-from rnnzoo.gradients import reach
+from rnnzoo.experiment.gradients import reach
+from rnnzoo.inference.predictor import load
 from rnnzoo.model import SequenceModel
-from rnnzoo.predictor import load
 from rnnzoo.tasks.base import Output
 from rnnzoo.tasks.forecasting import Forecasting
 

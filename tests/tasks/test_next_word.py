@@ -6,10 +6,11 @@ from itertools import pairwise
 import pytest
 import torch
 
-from rnnzoo import experiment
 from rnnzoo import recipe as recipes
 from rnnzoo.batch import IGNORE, Batch, DataSpec, Field
 from rnnzoo.errors import RecipeError
+from rnnzoo.experiment import run as experiment
+from rnnzoo.experiment.resolver import resolve
 from rnnzoo.model import SequenceModel
 from rnnzoo.tasks.next_word import NextWord
 
@@ -73,7 +74,7 @@ def test_penalties_below_zero_are_refused():
 
 def resolved(*overrides):
     fixed = ("--trainer.accelerator=cpu", "--trainer.enable_progress_bar=false", "--tracking.mode=disabled")
-    return recipes.resolve(recipes.read("toy_text", (*fixed, *overrides)))
+    return resolve(recipes.read("toy_text", (*fixed, *overrides)))
 
 
 def test_cutoffs_beyond_the_vocabulary_are_refused_before_anything_is_written(tmp_path):
@@ -111,11 +112,19 @@ def by_hand(model, task, data, clip, accumulate, precision):
 )
 def test_training_is_truncated_backpropagation_with_the_state_carried_on(clip, accumulate, precision):
     recipe = resolved(
-        "--data.examples=40", "--data.tbptt_steps=9", "--data.batch_size=4", "--model.architecture.hidden_size=8",
-        "--optimizer.name=sgd", "--optimizer.lr=0.5", "--schedule.name=constant", "--trainer.max_epochs=1",
-        f"--trainer.accumulate_grad_batches={accumulate}", f"--trainer.precision={precision}",
-        f"--trainer.gradient_clip_val={clip or 'null'}", "--trainer.limit_val_batches=0",
-    )  # fmt: skip
+        "--data.examples=40",
+        "--data.tbptt_steps=9",
+        "--data.batch_size=4",
+        "--model.architecture.hidden_size=8",
+        "--optimizer.name=sgd",
+        "--optimizer.lr=0.5",
+        "--schedule.name=constant",
+        "--trainer.max_epochs=1",
+        f"--trainer.accumulate_grad_batches={accumulate}",
+        f"--trainer.precision={precision}",
+        f"--trainer.gradient_clip_val={clip or 'null'}",
+        "--trainer.limit_val_batches=0",
+    )
     data = experiment.make_data(recipe)
     experiment.seed_everything(1)
     module = experiment.make_module(recipe, data.spec)
@@ -137,9 +146,13 @@ def test_training_is_truncated_backpropagation_with_the_state_carried_on(clip, a
 def test_perplexity_is_that_of_one_stream_for_every_batch_size_and_window(task, settings):
     size, steps = settings
     recipe = resolved(
-        "--data.examples=60", f"--data.eval_batch_size={size}", f"--data.tbptt_steps={steps}", "--task", task,
+        "--data.examples=60",
+        f"--data.eval_batch_size={size}",
+        f"--data.tbptt_steps={steps}",
+        "--task",
+        task,
         "--model.architecture={name: stacked, cell: gru, hidden_size: 8}",
-    )  # fmt: skip
+    )
     module, data = experiment.start(recipe, experiment.make_data(recipe))[0], experiment.make_data(recipe)
     with torch.no_grad():
         for weight in module.model.parameters():
@@ -156,12 +169,22 @@ def test_perplexity_is_that_of_one_stream_for_every_batch_size_and_window(task, 
 def test_every_regulariser_of_awd_lstm_is_a_word_in_a_recipe(tmp_path):
     layers = "{name: stacked, cell: {name: weight_drop, rate: 0.3, cell: lstm}, hidden_size: 32, num_layers: 2"
     recipe = resolved(
-        "--data.examples=300", "--data.tbptt_jitter=true", "--task.alpha=0.1", "--task.beta=0.1",
-        f"--model.architecture={layers}, last_hidden_size: 16, locked_dropout: 0.1}}", "--model.embedding_size=16",
-        "--model.type_dropout=0.05", "--model.embedding_dropout=0.1", "--model.locked_dropout=0.1",
-        "--model.tie_weights=true", "--optimizer={name: sgd, lr: 10}", "--schedule.name=constant",
-        "--callbacks={nt_asgd: {interval: 1}}", "--trainer.max_epochs=8", "--trainer.gradient_clip_val=0.5",
-    )  # fmt: skip
+        "--data.examples=300",
+        "--data.tbptt_jitter=true",
+        "--task.alpha=0.1",
+        "--task.beta=0.1",
+        f"--model.architecture={layers}, last_hidden_size: 16, locked_dropout: 0.1}}",
+        "--model.embedding_size=16",
+        "--model.type_dropout=0.05",
+        "--model.embedding_dropout=0.1",
+        "--model.locked_dropout=0.1",
+        "--model.tie_weights=true",
+        "--optimizer={name: sgd, lr: 10}",
+        "--schedule.name=constant",
+        "--callbacks={nt_asgd: {interval: 1}}",
+        "--trainer.max_epochs=8",
+        "--trainer.gradient_clip_val=0.5",
+    )
     summary, _ = experiment.fit(recipe, tmp_path / "run")
     words = len(experiment.make_data(recipe).spec.target.names)
     assert 1 < summary["metrics"]["test/perplexity"] < words / 2

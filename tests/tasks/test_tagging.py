@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from seqeval.metrics.sequence_labeling import get_entities
 
 from rnnzoo.batch import IGNORE, Batch, DataSpec, Field
-from rnnzoo.data.tagged import TaggedText
+from rnnzoo.data.encoding.spans import LETTERS, letters
+from rnnzoo.data.forms.tagged import TaggedText
+from rnnzoo.layers.crf import CRF, Independent
 from rnnzoo.model import SequenceModel
-from rnnzoo.spans import LETTERS, letters
 from rnnzoo.tasks.base import Output
-from rnnzoo.tasks.crf import CRF, Independent
-from rnnzoo.tasks.entities import SpanScore
+from rnnzoo.tasks.metrics.entities import SpanScore
 from rnnzoo.tasks.tagging import Recall, Tagging
 from rnnzoo.testing import task_tests
 

@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from rnnzoo import recipe as recipes
-from rnnzoo.data.transcribed import TranscribedSeries
+from rnnzoo.data.forms.transcribed import TranscribedSeries
 from rnnzoo.errors import RecipeError
+from rnnzoo.experiment.resolver import resolve
 from rnnzoo.model import SequenceModel
 from rnnzoo.tasks.base import Output
 from rnnzoo.tasks.transcription import Transcription
@@ -63,9 +64,9 @@ def test_a_series_is_transcribed_alike_whatever_stands_beside_it():
 
 
 def test_the_recipes_of_sounds_resolve_and_a_decoder_or_another_task_is_refused_with_the_reason():
-    recipes.resolve(recipes.read("spoken_digits"))
-    recipes.resolve(recipes.read("digit_strings"))
+    resolve(recipes.read("spoken_digits"))
+    resolve(recipes.read("digit_strings"))
     with pytest.raises(RecipeError, match="names a token or a blank at each step"):
-        recipes.resolve(recipes.read("digit_strings", ["--model.architecture.name=encoder_decoder"]))
+        resolve(recipes.read("digit_strings", ["--model.architecture.name=encoder_decoder"]))
     with pytest.raises(RecipeError, match="Tasks for 'spoken_digits': classification"):
-        recipes.resolve(recipes.read("spoken_digits", ["--task.name=transcription"]))
+        resolve(recipes.read("spoken_digits", ["--task.name=transcription"]))

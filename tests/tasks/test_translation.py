@@ -5,12 +5,14 @@ import sacrebleu
 import torch
 import torch.nn.functional as F
 
-from rnnzoo import experiment, predictor
 from rnnzoo import recipe as recipes
 from rnnzoo.batch import BOS, EOS, IGNORE, PAD, SPECIALS, Batch, DataSpec, Field
 from rnnzoo.errors import RecipeError
+from rnnzoo.experiment import run as experiment
+from rnnzoo.experiment.resolver import resolve
+from rnnzoo.inference import predictor
 from rnnzoo.model import SequenceModel
-from rnnzoo.tasks.bleu import BLEU, signature
+from rnnzoo.tasks.metrics.bleu import BLEU, signature
 from rnnzoo.tasks.translation import NEVER, Translation
 
 WORDS = Field("tokens", (*SPECIALS, *"abcdef"), options={"unit": "space", "lowercase": True})
@@ -34,9 +36,12 @@ def pairs_batch():
 def rows(batch, row):
     length, steps = int(batch.lengths[row]), int(batch.target_lengths[row])
     return Batch(
-        {"tokens": batch.inputs["tokens"][row : row + 1, :length]}, batch.lengths[row : row + 1],
-        batch.target[row : row + 1, :steps], batch.target_lengths[row : row + 1], references=[batch.references[row]],
-    )  # fmt: skip
+        {"tokens": batch.inputs["tokens"][row : row + 1, :length]},
+        batch.lengths[row : row + 1],
+        batch.target[row : row + 1, :steps],
+        batch.target_lengths[row : row + 1],
+        references=[batch.references[row]],
+    )
 
 
 def test_teacher_forcing_feeds_bos_and_then_the_true_tokens():
@@ -167,13 +172,13 @@ def test_tied_and_shared_vectors_are_one_matrix():
 def test_settings_out_of_range_are_refused_before_anything_is_built(name, value):
     recipe = {"data": {"name": "toy_pairs"}, "task": {"name": "translation", name: value}}
     with pytest.raises(RecipeError, match=f"task.{name}"):
-        recipes.resolve(recipes.of({**recipe, "model": {"architecture": "encoder_decoder"}}))
+        resolve(recipes.of({**recipe, "model": {"architecture": "encoder_decoder"}}))
 
 
 def test_a_trained_model_answers_whatever_it_is_asked(tmp_path, caplog):
     given = ["--data.examples=60", "--data.max_length=6", "--trainer.max_epochs=1", "--tracking.mode=disabled"]
     given += ["--model.architecture.hidden_size=8", "--trainer.enable_progress_bar=false", "--task.beam=2"]
-    _, run = experiment.fit(recipes.resolve(recipes.read("toy_reverse", given)), tmp_path / "run")
+    _, run = experiment.fit(resolve(recipes.read("toy_reverse", given)), tmp_path / "run")
     model = predictor.load(run.path)
     texts = ["a b c", "", "漢 字", "a b c d e f g h"]
     answers = model.predict(texts)

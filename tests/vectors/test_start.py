@@ -6,10 +6,12 @@ import pytest
 import torch
 from conftest import write_reviews
 
-from rnnzoo import experiment, predictor, runs
+from rnnzoo import runs
 from rnnzoo.cli import main
-from rnnzoo.data.fetch import digest
+from rnnzoo.data.readers.fetch import digest
 from rnnzoo.errors import DataError, RecipeError
+from rnnzoo.experiment import run as experiment
+from rnnzoo.inference import predictor
 
 VECTORS = "good 1 2 3 4\nbad -1 -2 -3 -4\nFILM 9 9 9 9\nthe 5 5 5 5\n<pad> 7 7 7 7\n"
 

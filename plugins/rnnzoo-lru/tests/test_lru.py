@@ -68,8 +68,18 @@ def test_the_state_is_complex_in_single_precision_where_the_rest_is_in_half(dtyp
     assert h.dtype == torch.complex64 and encoded.outputs.isfinite().all()
 
 
-@pytest.mark.parametrize("bad", [{"r_min": -0.1}, {"r_max": 1.5}, {"r_min": 0.9, "r_max": 0.5}, {"max_phase": 0},
-                                 {"max_phase": 7.0}, {"r_min": "0.5"}, {"r_max": math.nan}])  # fmt: skip
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"r_min": -0.1},
+        {"r_max": 1.5},
+        {"r_min": 0.9, "r_max": 0.5},
+        {"max_phase": 0},
+        {"max_phase": 7.0},
+        {"r_min": "0.5"},
+        {"r_max": math.nan},
+    ],
+)
 def test_a_ring_outside_the_unit_circle_is_refused(bad):
     with pytest.raises(ValueError, match=f"{next(iter(bad))} must"):
         LRUCell(2, 3, **bad)

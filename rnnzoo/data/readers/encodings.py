@@ -55,8 +55,11 @@ def decoded(path: Path, encoding: str) -> str:
         byte = ord(control[0])
         log.warning(
             "%s: byte 0x%02x is a control character in %s; in cp1252, of Windows, it is %r.",
-            path, byte, encoding, bytes([byte]).decode("cp1252", "replace"),
-        )  # fmt: skip
+            path,
+            byte,
+            encoding,
+            bytes([byte]).decode("cp1252", "replace"),
+        )
     return text if "\n" in text else text.replace("\r", "\n")
 
 

@@ -29,7 +29,7 @@ def test_what_python_writes_is_read_as_what_it_was(time, offset):
         *("2024-01-01T25", "2024-01-01T24:01", "2024-01T10:00", "24-01-01", "2024-1-1", "2024-01-01T", "2024-01-01x"),
         "\u0662\u0660\u0662\u0664",
     ],
-)  # fmt: skip
+)
 def test_what_is_not_a_time_is_refused(text):
     with pytest.raises(ValueError):
         read_time(text)

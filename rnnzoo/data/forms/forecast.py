@@ -1,0 +1,185 @@
+"""Windows over one long series of several variables: what a window tells of the steps that follow it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.lib.recfunctions import structured_to_unstructured
+
+from rnnzoo.batch import Batch, DataSpec, Field
+from rnnzoo.data.base import Columns, Examples
+from rnnzoo.data.forms.rows import RowForm
+from rnnzoo.data.forms.series import parsed
+from rnnzoo.errors import DataError
+from rnnzoo.limits import check
+
+log = logging.getLogger("rnnzoo")
+
+
+@dataclass
+class WindowExamples(Examples):
+    """Windows of one series: row i reads `lookback` steps from starts[i] on, and is asked for the `horizon` after them.
+
+    values: (steps, variables) float32, kept once, however many windows read it. starts: (rows,) int64.
+    horizon: 0 where nothing is asked: in prediction.
+    """
+
+    values: np.ndarray
+    starts: np.ndarray
+    lookback: int
+    horizon: int
+
+    @property
+    def lengths(self) -> np.ndarray:
+        return np.full(len(self.starts), self.lookback, dtype=np.int64)
+
+    @property
+    def unknown_share(self) -> float:
+        """Numbers are all known."""
+        return 0.0
+
+    def arrays(self) -> list[np.ndarray]:
+        return [self.values, self.starts]
+
+    def collate(self, window: Sequence[int]) -> Batch:
+        """The batch of the given rows: inputs (batch, lookback, variables), target (batch, horizon, variables)."""
+        rows = np.asarray(window, dtype=np.int64)
+        first = self.starts[rows, None]
+        target: Any = None
+        if self.horizon:
+            target = torch.from_numpy(self.values[first + np.arange(self.lookback, self.lookback + self.horizon)])
+        return Batch(
+            {"values": torch.from_numpy(self.values[first + np.arange(self.lookback)])},
+            torch.full((len(rows),), self.lookback),
+            target,
+            index=torch.from_numpy(rows),
+        )
+
+
+class WindowedSeries(RowForm):
+    """One long series: from `lookback` steps in a row, the `horizon` steps after them, at every place where both fit.
+
+    Each variable is standardised by its mean and standard deviation over the training part. A part may begin with
+    steps that are not its own: windows read them, and are not asked for them. So each of its own steps is asked for.
+    lookback, horizon: steps. batch_size: windows a batch. eval_batch_size: windows a batch in evaluation; as in
+    training if not given.
+    """
+
+    name = "windowed_series"
+    columns = ("values", "own")
+    batch_tokens = None
+
+    def __init__(
+        self, lookback: int = 96, horizon: int = 96, batch_size: int = 64, eval_batch_size: int | None = None
+    ) -> None:
+        check(lookback=lookback, horizon=horizon, batch_size=batch_size, eval_batch_size=eval_batch_size)
+        self.lookback, self.horizon = lookback, horizon
+        self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
+
+    @classmethod
+    def from_spec(cls, spec: DataSpec) -> WindowedSeries:
+        return cls(spec.inputs["values"].options["lookback"], spec.target.options["horizon"])
+
+    def fit(self, train: Columns) -> DataSpec:
+        """The variables, with the mean and the standard deviation that they are standardised by."""
+        self.rows(train)
+        names, values = _table(train["values"])
+        self._starts(train["own"])
+        values = values[np.asarray(train["own"])]
+        mean, std = values.mean(0), values.std(0)
+        constant = std <= 1e-10 * np.abs(mean)  # its deviation is rounding
+        if constant.any():
+            told = ", ".join(np.array(names)[constant])
+            log.warning("constant in the training part, and so shifted by its mean but not scaled: %s.", told)
+        scale = {"mean": mean.tolist(), "std": np.where(constant, 1, std).tolist()}
+        return DataSpec(
+            self.name,
+            {"values": Field("values", names, options={"lookback": self.lookback, **scale})},
+            Field("values", names, options={"horizon": self.horizon}),
+        )
+
+    def encode(self, columns: Columns, spec: DataSpec) -> WindowExamples:
+        self.rows(columns)
+        names, values = _table(columns["values"])
+        known = spec.inputs["values"].names
+        if names != known:
+            raise DataError(f"expected the variables {', '.join(known)}, found {', '.join(names)}.")
+        starts = self._starts(columns["own"])
+        values = standardised(values[starts[0] :], spec)
+        return WindowExamples(values, starts - starts[0], self.lookback, self.horizon)
+
+    def ask(self, texts: Sequence[Any], spec: DataSpec) -> WindowExamples:
+        """Series (time, variables), as arrays or as JSON, in the data's own units: what follows their ends is asked."""
+        rows = [self._asked(f"series {number}", parsed(number, text), spec) for number, text in enumerate(texts, 1)]
+        values = np.concatenate([np.empty((0, len(spec.inputs["values"].names)), np.float32), *rows])
+        return WindowExamples(values, np.arange(len(rows)) * self.lookback, self.lookback, 0)
+
+    def _asked(self, what: str, series: Any, spec: DataSpec) -> np.ndarray:
+        """The last `lookback` steps of a series, standardised. Raises: DataError."""
+        names, values = _table(series, what, flat=True)
+        known = spec.inputs["values"].names
+        if names not in (known, tuple(str(number) for number in range(1, len(known) + 1))):
+            raise DataError(
+                f"{what}: {len(names)} features a step, where {len(known)} are expected.\n"
+                f"  Expected: {', '.join(known)}. Found: {', '.join(names)}."
+            )
+        if len(values) < self.lookback:
+            raise DataError(
+                f"{what}: {len(values)} steps, where a forecast takes {self.lookback}.\n"
+                "  Give the model's lookback, or more: its last steps are read."
+            )
+        with np.errstate(over="ignore"):  # what overflows is infinite, and refused as such
+            read = standardised(values[len(values) - self.lookback :], spec)
+        if not np.isfinite(read).all():
+            raise DataError(f"{what}: a number is too far from those of the training part to be read.")
+        return read
+
+    def _starts(self, own: Sequence[bool]) -> np.ndarray:
+        """(windows,) where each window begins, among all steps. Raises: DataError if there is none."""
+        mine = np.asarray(own, dtype=bool)
+        before = int(np.argmax(mine)) if mine.any() else len(mine)
+        if not mine[before:].all():
+            raise DataError("column 'own': the steps that are not a part's own must stand before those that are.")
+        first, stop = max(0, before - self.lookback), len(mine) - self.lookback - self.horizon + 1
+        if stop <= first:
+            raise DataError(
+                f"{len(mine) - before} steps, and {before} before them, where one window takes "
+                f"{self.lookback + self.horizon}: {self.lookback} of lookback, {self.horizon} of horizon.\n"
+                "  Give more steps, or lower lookback or horizon."
+            )
+        return np.arange(first, stop)
+
+
+def standardised(values: np.ndarray, spec: DataSpec) -> np.ndarray:
+    """(steps, variables) in the data's own units, as float32 of the training part's mean 0 and deviation 1."""
+    scale = spec.inputs["values"].options
+    return ((values - np.array(scale["mean"])) / np.array(scale["std"])).astype(np.float32)
+
+
+def _table(values: Any, what: str = "column 'values'", flat: bool = False) -> tuple[tuple[str, ...], np.ndarray]:
+    """The variables' names, and (steps, variables) float64. flat: one number a step is one variable.
+
+    Raises: DataError for what is not finite numbers.
+    """
+    try:
+        array = np.asarray(values)
+        names = array.dtype.names
+        array = (structured_to_unstructured(array) if names else array).astype(np.float64)
+    except (TypeError, ValueError, OverflowError):
+        raise DataError(f"{what}: expected numbers, as many each step.") from None
+    if flat and array.ndim == 1:
+        array = array[:, None]
+    if array.ndim != 2:
+        raise DataError(f"{what}: expected (steps, variables), got {array.shape}.")
+    names = names or tuple(str(number) for number in range(1, array.shape[1] + 1))
+    if not np.isfinite(array).all():
+        step, variable = np.argwhere(~np.isfinite(array))[0]
+        raise DataError(
+            f"{what}, step {step + 1}: '{names[variable]}' is missing, infinite or not a number.\n  Fill the gaps."
+        )
+    return names, array

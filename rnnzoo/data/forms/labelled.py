@@ -1,0 +1,63 @@
+"""A text and the one label it has."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from rnnzoo.batch import DataSpec, Field
+from rnnzoo.data.base import Columns, check_type, label_ids, named_labels
+from rnnzoo.data.encoding.text import Encoder, Quotes
+from rnnzoo.data.forms.rows import RowExamples, RowForm
+from rnnzoo.limits import check
+
+
+class LabelledText(RowForm):
+    """A text and the one label it has.
+
+    vocab_size: tokens kept, the most frequent first, four special ones counted. min_freq: how often a kept token occurs
+    at least. max_length: tokens kept of a text, from its head, its tail, or half from each. unit: what a token is: a
+    word or punctuation mark, whatever blanks separate, or a character. quotes: whether a curly apostrophe is read as '
+    where words are cut, or kept as a mark of its own. batch_size: texts a batch. batch_tokens: at most so many tokens a
+    batch, padding counted. eval_batch_size: texts a batch in evaluation; as in training if not given.
+    """
+
+    name = "labelled_text"
+    columns = ("text", "label")
+    target = "label"
+
+    def __init__(
+        self,
+        vocab_size: int = 25000,
+        min_freq: int = 1,
+        max_length: int | None = 400,
+        truncate: Literal["head", "tail", "head_tail"] = "head",
+        unit: Literal["word", "space", "character"] = "word",
+        lowercase: bool = True,
+        quotes: Quotes = "straight",
+        batch_size: int = 64,
+        batch_tokens: int | None = None,
+        eval_batch_size: int | None = None,
+    ) -> None:
+        check(vocab_size=vocab_size, min_freq=min_freq, max_length=max_length)
+        check(batch_size=batch_size, batch_tokens=batch_tokens, eval_batch_size=eval_batch_size)
+        self.vocab_size, self.min_freq = vocab_size, min_freq
+        self.settings: dict[str, Any] = {"unit": unit, "lowercase": lowercase, "quotes": quotes}
+        self.settings |= {"max_length": max_length, "truncate": truncate}
+        self.batch_size, self.batch_tokens, self.eval_batch_size = batch_size, batch_tokens, eval_batch_size
+
+    def fit(self, train: Columns) -> DataSpec:
+        self.rows(train, need_target=True)
+        check_type("text", train["text"], str, "text")
+        check_type("label", train["label"], str, "a label, as text")
+        encoder = Encoder.fit(train["text"], self.vocab_size, self.min_freq, **self.settings)
+        return DataSpec(self.name, {"tokens": encoder.field()}, Field("label", named_labels("label", train["label"])))
+
+    def encode(self, columns: Columns, spec: DataSpec) -> RowExamples:
+        self.rows(columns)
+        check_type("text", columns["text"], str, "text")
+        tokens, cut = Encoder.from_field(spec.inputs["tokens"]).encode(columns["text"])
+        target = label_ids("label", columns["label"], spec.labels) if "label" in columns else None
+        examples = RowExamples(tokens, target, cut)
+        if empty := sum(not text.strip() for text in columns["text"]):
+            examples.notes = {"empty": empty}
+        return examples

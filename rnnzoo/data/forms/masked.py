@@ -1,0 +1,158 @@
+"""Text with gaps: some words of each line are masked, and are what is asked for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+
+from rnnzoo.batch import IGNORE, SPECIALS, Batch, DataSpec
+from rnnzoo.data.base import Columns, check_type
+from rnnzoo.data.batching import BucketBatches
+from rnnzoo.data.encoding.text import Encoder
+from rnnzoo.data.forms.rows import RowExamples, RowForm
+from rnnzoo.data.sources.embedded import ToyText
+from rnnzoo.data.sources.language import Ptb, TextLines
+from rnnzoo.errors import DataError
+from rnnzoo.limits import check
+
+GAP = "____"  # the mask, as it stands in a text and in the vocabulary, its last name
+WRITTEN_GAP = re.compile("_{2,}")
+
+
+class Draw(NamedTuple):
+    """Rows of one batch, and which drawing of gaps they have."""
+
+    rows: list[int]
+    drawing: tuple[int, ...]
+
+
+@dataclass
+class MaskedExamples(RowExamples):
+    """Lines of which a share of the words is masked. Each line's gaps follow from its row number and the drawing.
+
+    rate: the share of a line's known words that become gaps, at least one of them. gap: the mask's id.
+    """
+
+    rate: float = 0.15
+    gap: int = 0
+
+    def collate(self, window: Any) -> Batch:
+        batch = super().collate(window.rows)
+        tokens = batch.inputs["tokens"]
+        batch.target = torch.full_like(tokens, IGNORE)
+        assert batch.index is not None
+        for place, row in enumerate(batch.index.tolist()):
+            gaps = self.gaps(row, window.drawing)
+            batch.target[place, gaps] = tokens[place, gaps]
+            tokens[place, gaps] = self.gap
+        return batch
+
+    def gaps(self, row: int, drawing: tuple[int, ...]) -> np.ndarray:
+        """Where a row's gaps are: never at a special token, nor where one is written."""
+        tokens = self.tokens[row]
+        known = np.flatnonzero((tokens >= len(SPECIALS)) & (tokens != self.gap))
+        count = min(len(known), max(1, round(self.rate * len(known))))
+        return np.random.default_rng((*drawing, row)).choice(known, count, replace=False)
+
+
+class MaskedBatches(BucketBatches):
+    """Batches of rows with their drawing of gaps: of the seed and the epoch in training, always one in evaluation."""
+
+    def __iter__(self) -> Iterator[Any]:
+        drawing = (1, self.seed, self.epoch) if self.training else (0,)
+        return (Draw(rows, drawing) for rows in super().__iter__())
+
+
+class MaskedText(RowForm):
+    """Lines of text with gaps, drawn anew each epoch for training and once and for all for evaluation.
+
+    `Batch.target` is (batch, time), the masked words, IGNORE elsewhere. A typed text has its gaps written, as two
+    underscores or more.
+
+    rate: the share of a line's words that become gaps; one at least. vocab_size: tokens kept, the most frequent first,
+    four special ones counted and the gap not. min_freq: how often a kept token occurs at least. max_length: tokens
+    kept of a line, from its head. unit: what a token is. batch_size, eval_batch_size: lines a batch. batch_tokens: at
+    most so many tokens a batch, padding counted.
+    """
+
+    name = "masked_text"
+    columns = ("text",)
+    free = RowForm.free | {"rate"}
+    batching = MaskedBatches
+
+    def __init__(
+        self,
+        rate: float = 0.15,
+        vocab_size: int = 25000,
+        min_freq: int = 1,
+        max_length: int | None = 100,
+        unit: Literal["word", "space"] = "space",
+        lowercase: bool = True,
+        batch_size: int = 64,
+        batch_tokens: int | None = None,
+        eval_batch_size: int | None = None,
+    ) -> None:
+        check(rate=rate, vocab_size=vocab_size, min_freq=min_freq, max_length=max_length)
+        check(batch_size=batch_size, batch_tokens=batch_tokens, eval_batch_size=eval_batch_size)
+        self.rate, self.vocab_size, self.min_freq = rate, vocab_size, min_freq
+        self.settings: dict[str, Any] = {"unit": unit, "lowercase": lowercase, "max_length": max_length}
+        self.batch_size, self.batch_tokens, self.eval_batch_size = batch_size, batch_tokens, eval_batch_size
+
+    @classmethod
+    def from_spec(cls, spec: DataSpec) -> MaskedText:
+        options = spec.inputs["tokens"].options
+        return cls(**{name: options[name] for name in ("unit", "lowercase", "max_length")})
+
+    def fit(self, train: Columns) -> DataSpec:
+        self.rows(train)
+        check_type("text", train["text"], str, "a line of text")
+        words = Encoder.fit(train["text"], self.vocab_size, self.min_freq, **self.settings)
+        names = (*(name for name in words.names if name != GAP), GAP)
+        field = Encoder(names, **self.settings).field()
+        return DataSpec(self.name, {"tokens": field}, field)
+
+    def encode(self, columns: Columns, spec: DataSpec) -> MaskedExamples:
+        self.rows(columns)
+        check_type("text", columns["text"], str, "a line of text")
+        field = spec.inputs["tokens"]
+        tokens, cut = Encoder.from_field(field).encode(columns["text"])
+        return MaskedExamples(tokens, None, cut, rate=self.rate, gap=field.names.index(GAP))
+
+    def ask(self, texts: Sequence[str], spec: DataSpec) -> RowExamples:
+        """Texts with the gaps that are written in them. Raises: DataError for a text without one."""
+        check_type("text", texts, str, "a line of text")
+        field = spec.inputs["tokens"]
+        tokens, _ = Encoder.from_field(field).encode([WRITTEN_GAP.sub(f" {GAP} ", text) for text in texts])
+        gap = field.names.index(GAP)
+        limit = field.options["max_length"]
+        for number, text in enumerate(texts):
+            if gap not in tokens[number]:
+                where = f" among its first {limit} tokens" if limit else ""
+                raise DataError(
+                    f"there is no gap{where} in {text!r:.80}.\n"
+                    f"  Write {GAP} where a word is missing, as in 'the dog {GAP} loudly'."
+                )
+        return RowExamples(tokens)
+
+
+class PtbSentences(Ptb):
+    """The sentences of the Penn Treebank, each by itself; see `Ptb`."""
+
+    form = "masked_text"
+
+
+class Sentences(TextLines):
+    """Your own sentences: plain text files, one a line; see `TextLines`."""
+
+    form = "masked_text"
+
+
+class ToyGaps(ToyText):
+    """Lines of a small grammar, whose subjects are told by verbs that follow some words on; see `ToyText`."""
+
+    form = "masked_text"

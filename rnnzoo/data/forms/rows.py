@@ -1,0 +1,106 @@
+"""Forms whose batches are rows of similar length."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+
+from rnnzoo.batch import IGNORE, UNK, Batch, DataSpec
+from rnnzoo.data.base import Examples, Form
+from rnnzoo.data.batching import BucketBatches
+from rnnzoo.data.encoding.text import Ragged
+
+
+def longest_first(lengths: np.ndarray, rows: Sequence[int]) -> np.ndarray:
+    """The given row numbers, the longest row first; rows of equal length stay in order."""
+    given = np.asarray(rows, dtype=np.int64)
+    return given[np.argsort(-lengths[given], kind="stable")]
+
+
+@dataclass
+class RowExamples(Examples):
+    """Rows of tokens, batched by row numbers.
+
+    tokens: the input ids. target: None, or one number a row, or a row of numbers each.
+    sequence_target: the target has lengths of its own. references: the targets as texts, one a row.
+    """
+
+    tokens: Ragged
+    target: np.ndarray | Ragged | None = None
+    truncated: int = 0
+    sequence_target: bool = False
+    references: Sequence[str] | None = None
+
+    @property
+    def lengths(self) -> np.ndarray:
+        return self.tokens.lengths
+
+    @property
+    def widths(self) -> np.ndarray:
+        """The longer of a row's tokens and its target."""
+        return np.maximum(self.lengths, self.target.lengths) if isinstance(self.target, Ragged) else self.lengths
+
+    @property
+    def label_ids(self) -> np.ndarray:
+        ids = self.target.flat if isinstance(self.target, Ragged) else self.target
+        return super().label_ids if ids is None else ids[ids != IGNORE]
+
+    @property
+    def unknown_share(self) -> float:
+        return float((self.tokens.flat == UNK).mean()) if len(self.tokens.flat) else 0.0
+
+    def arrays(self) -> list[np.ndarray]:
+        target = [self.target.flat, self.target.offsets] if isinstance(self.target, Ragged) else [self.target]
+        return [self.tokens.flat, self.tokens.offsets, *(array for array in target if array is not None)]
+
+    def collate(self, window: Sequence[int]) -> Batch:
+        """The batch of the given rows, the longest first; `Batch.index` says which is where."""
+        rows = longest_first(self.lengths, window)
+        target: Any = None
+        target_lengths: Any = None
+        if isinstance(self.target, Ragged):
+            target = torch.from_numpy(self.target.padded(rows, IGNORE))
+            if self.sequence_target:
+                target_lengths = torch.from_numpy(self.target.lengths[rows])
+        elif self.target is not None:
+            target = torch.from_numpy(self.target[rows])
+        return Batch(
+            {"tokens": torch.from_numpy(self.tokens.padded(rows))},
+            torch.from_numpy(self.lengths[rows]),
+            target,
+            target_lengths,
+            torch.from_numpy(rows),
+            references=None if self.references is None else [self.references[row] for row in rows],
+        )
+
+
+class RowForm(Form):
+    """A form whose batches are rows of similar length. Its first column is the input.
+
+    batching: what deals the rows out.
+    """
+
+    batching: ClassVar[type[BucketBatches]] = BucketBatches
+    batch_size: int
+    batch_tokens: int | None
+    eval_batch_size: int | None
+
+    def batches(
+        self, examples: Examples, *, training: bool, seed: int = 0, rank: int = 0, world_size: int = 1
+    ) -> BucketBatches:
+        return self.batching(
+            examples.widths,
+            batch_size=self.batch_size if training else self.eval_batch_size or self.batch_size,
+            batch_tokens=self.batch_tokens,
+            training=training,
+            seed=seed,
+            rank=rank,
+            world_size=world_size,
+        )
+
+    def ask(self, texts: Sequence[str], spec: DataSpec) -> Examples:
+        return self.encode({self.columns[0]: list(texts)}, spec)

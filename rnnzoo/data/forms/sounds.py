@@ -1,0 +1,97 @@
+"""Sounds: series whose features are made here, so that a model can be asked with WAV files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import numpy as np
+
+from rnnzoo.batch import DataSpec, Field
+from rnnzoo.data.base import Columns, RowError, check_type
+from rnnzoo.data.forms.series import LabelledSeries, Series, SeriesExamples
+from rnnzoo.data.forms.transcribed import TranscribedSeries
+from rnnzoo.data.readers.audio import MAX_RATE, LogMel, read_wav, resampled
+from rnnzoo.limits import Limit, check
+
+
+class Sounds(Series):
+    """A series that is a sound: its features are log-mel frames, standardised by the training part's.
+
+    sound: (samples,) float in [-1, 1]; rate: samples a second, the same in every row, unless `sample_rate` is given:
+    then sounds of other rates are resampled to it, in prediction too.
+
+    n_mels, window_ms, hop_ms, stack: see `LogMel`. The others: see `Series`.
+    """
+
+    def __init__(
+        self,
+        n_mels: int = 40,
+        window_ms: float = 25.0,
+        hop_ms: float = 10.0,
+        stack: int = 1,
+        sample_rate: Annotated[int, Limit(True, 1, MAX_RATE)] | None = None,
+        **others: Any,
+    ) -> None:
+        super().__init__(**others)
+        check(n_mels=n_mels, window_ms=window_ms, hop_ms=hop_ms, stack=stack)
+        self.sample_rate = sample_rate
+        self.features = {"n_mels": n_mels, "window_ms": window_ms, "hop_ms": hop_ms, "stack": stack}
+
+    def input_field(self, train: Columns) -> Field:
+        check_type("rate", train["rate"], int, "samples a second, a whole number")
+        features = LogMel(self.sample_rate or train["rate"][0], **self.features)  # type: ignore[arg-type]
+        steps = np.concatenate(_heard(features, train, self.sample_rate is not None))
+        deviation = steps.std(0, dtype=np.float64)
+        standard = {
+            "mean": steps.mean(0, dtype=np.float64).tolist(),
+            "deviation": np.where(deviation, deviation, 1).tolist(),
+        }
+        resample = {} if self.sample_rate is None else {"resample": True}
+        return Field("values", size=features.size, options=asdict(features) | standard | resample)
+
+    def input_arrays(self, columns: Columns, field: Field) -> list[np.ndarray]:
+        options = dict(field.options)
+        mean, deviation = (np.array(options.pop(name), dtype=np.float32) for name in ("mean", "deviation"))
+        resample = options.pop("resample", False)
+        return [(steps - mean) / deviation for steps in _heard(LogMel(**options), columns, resample)]
+
+    def ask(self, texts: Sequence[Any], spec: DataSpec) -> SeriesExamples:
+        """Sounds, as paths of WAV files or as the bytes of such."""
+        heard = [
+            read_wav(file, f"sound {row}" if isinstance(file, bytes) else None) for row, file in enumerate(texts, 1)
+        ]
+        return self.encode({"sound": [sound for sound, _ in heard], "rate": [rate for _, rate in heard]}, spec)
+
+
+def _heard(features: LogMel, columns: Columns, resample: bool) -> list[np.ndarray]:
+    """The features of each row. Raises: RowError for another rate, unless it is resampled, or for no samples."""
+    found = []
+    for row, (sound, rate) in enumerate(zip(columns["sound"], columns["rate"], strict=True)):
+        if rate != features.rate and not resample:
+            raise RowError(
+                row,
+                "rate",
+                f"{rate} Hz, where {features.rate} Hz are expected.\n"
+                f"  `sample_rate: {features.rate}` resamples what is of another rate.",
+            )
+        samples = np.asarray(sound, dtype=np.float32)
+        if samples.ndim != 1 or not samples.size or not np.isfinite(samples).all():
+            raise RowError(row, "sound", "expected (samples,), at least one, all finite numbers.")
+        found.append(features(resampled(samples, rate, features.rate)))
+    return found
+
+
+class LabelledSound(Sounds, LabelledSeries):
+    """A sound and the one label it has."""
+
+    name = "labelled_sound"
+    columns = ("sound", "rate", "label")
+
+
+class TranscribedSound(Sounds, TranscribedSeries):
+    """A sound and the text that it says."""
+
+    name = "transcribed_sound"
+    columns = ("sound", "rate", "text")

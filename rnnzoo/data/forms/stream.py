@@ -1,0 +1,132 @@
+"""A stream of text: one long sequence, each token predicted from those before it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from rnnzoo.batch import EOS, IGNORE, UNK, Batch, DataSpec
+from rnnzoo.data.base import Columns, Examples, Form, check_type
+from rnnzoo.data.batching import StreamBatches, Window
+from rnnzoo.data.encoding.text import Encoder
+from rnnzoo.data.forms.rows import RowExamples
+from rnnzoo.errors import DataError
+from rnnzoo.limits import check
+
+
+@dataclass
+class StreamExamples(Examples):
+    """One long sequence, of which each token but the first is predicted from those before it.
+
+    ids: (tokens,) int32. Its windows are those of `StreamBatches`.
+    """
+
+    ids: np.ndarray
+    truncated: int = 0
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """(1,): the number of predictions."""
+        return np.array([max(0, len(self.ids) - 1)], dtype=np.int64)
+
+    def __len__(self) -> int:
+        return int(self.lengths[0])
+
+    @property
+    def unknown_share(self) -> float:
+        return float((self.ids == UNK).mean()) if len(self.ids) else 0.0
+
+    def arrays(self) -> list[np.ndarray]:
+        return [self.ids]
+
+    def collate(self, window: Window) -> Batch:
+        """The window's tokens, and as target those that follow each; `Batch.index` holds the column numbers."""
+        shape = (len(window.starts), int(window.lengths.max()))
+        tokens, target = np.zeros(shape, dtype=np.int64), np.full(shape, IGNORE, dtype=np.int64)
+        for row, (start, length) in enumerate(zip(window.starts, window.lengths, strict=True)):
+            tokens[row, :length] = self.ids[start : start + length]
+            target[row, :length] = self.ids[start + 1 : start + length + 1]
+        return Batch(
+            {"tokens": torch.from_numpy(tokens)},
+            torch.from_numpy(window.lengths),
+            torch.from_numpy(target),
+            index=torch.from_numpy(window.columns),
+            fresh=window.fresh,
+        )
+
+
+class TextStream(Form):
+    """Lines of text as one sequence, each line ended by <eos>; each token but the very first is predicted once.
+
+    vocab_size: tokens kept, the most frequent first, four special ones counted. min_freq: how often a kept token occurs
+    at least. unit: what a token is: whatever blanks separate, a word or punctuation mark, or a character. A written
+    <unk> or <eos> is that special token. tbptt_steps: tokens a window, through which gradients flow. tbptt_jitter: the
+    windows of training end elsewhere in each epoch, see `StreamBatches`. batch_size: columns side by side in training.
+    eval_batch_size: windows of `tbptt_steps` read at once in evaluation, one after the other, which changes no result;
+    `batch_size` if not given.
+    """
+
+    name = "text_stream"
+    columns = ("text",)
+    free = Form.free | {"tbptt_steps", "tbptt_jitter"}
+
+    def __init__(
+        self,
+        vocab_size: int = 50000,
+        min_freq: int = 1,
+        unit: Literal["word", "space", "character"] = "space",
+        lowercase: bool = False,
+        tbptt_steps: int = 35,
+        batch_size: int = 20,
+        eval_batch_size: int | None = None,
+        tbptt_jitter: bool = False,
+    ) -> None:
+        check(vocab_size=vocab_size, min_freq=min_freq, tbptt_steps=tbptt_steps)
+        check(batch_size=batch_size, eval_batch_size=eval_batch_size)
+        self.vocab_size, self.min_freq = vocab_size, min_freq
+        self.settings: dict[str, Any] = {"unit": unit, "lowercase": lowercase}
+        self.tbptt_steps, self.batch_size, self.eval_batch_size = tbptt_steps, batch_size, eval_batch_size
+        self.tbptt_jitter = tbptt_jitter
+
+    @classmethod
+    def from_spec(cls, spec: DataSpec) -> TextStream:
+        options = spec.inputs["tokens"].options
+        return cls(unit=options["unit"], lowercase=options["lowercase"])
+
+    def fit(self, train: Columns) -> DataSpec:
+        self.rows(train)
+        check_type("text", train["text"], str, "a line of text")
+        field = Encoder.fit(train["text"], self.vocab_size, self.min_freq, **self.settings).field()
+        return DataSpec(self.name, {"tokens": field}, field)
+
+    def encode(self, columns: Columns, spec: DataSpec) -> StreamExamples:
+        self.rows(columns)
+        check_type("text", columns["text"], str, "a line of text")
+        lines = Encoder.from_field(spec.inputs["tokens"]).encode(columns["text"], blank=None)[0]
+        ids = lines.with_last(EOS).flat
+        if len(ids) < 2:
+            raise DataError("the text has one token, which there is nothing to predict from.\n  Give it some words.")
+        return StreamExamples(ids)
+
+    def ask(self, texts: Sequence[str], spec: DataSpec) -> RowExamples:
+        """Each text a stream of its own, which its end does not end: no <eos>."""
+        check_type("text", texts, str, "a line of text")
+        return RowExamples(Encoder.from_field(spec.inputs["tokens"]).encode(texts)[0])
+
+    def batches(
+        self, examples: Examples, *, training: bool, seed: int = 0, rank: int = 0, world_size: int = 1
+    ) -> StreamBatches:
+        return StreamBatches(
+            len(examples),
+            columns=self.batch_size if training else self.eval_batch_size or self.batch_size,
+            tbptt_steps=self.tbptt_steps,
+            training=training,
+            jitter=self.tbptt_jitter,
+            seed=seed,
+            rank=rank,
+            world_size=world_size,
+        )

@@ -1,0 +1,103 @@
+"""Texts in two languages, sentence by sentence: Multi30k from the Hub, and the user's own files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from rnnzoo.data.base import Columns
+from rnnzoo.data.readers import tables
+from rnnzoo.data.readers.encodings import decoded
+from rnnzoo.data.sources.hub import FileSource, HubSource
+from rnnzoo.errors import DataError
+
+Language = Literal["en", "de"]
+
+
+class Multi30k(HubSource):
+    """Captions of 31,014 photographs in English and German: 29,000 to train on, 1,014 dev, 1,000 test (2016 Flickr).
+
+    Source: Elliott et al., arXiv:1605.00459; `bentrevett/multi30k` on the Hub, raw text.
+
+    revision: the Hub's commit, branch or tag; the newest if not given. source, target: the languages.
+    """
+
+    form = "text_pairs"
+    hub_id = "bentrevett/multi30k"
+    expected_failures: ClassVar[dict[str, str]] = {"no_overlap": "some captions recur, as published"}
+
+    def __init__(self, revision: str | None = None, source: Language = "en", target: Language = "de") -> None:
+        super().__init__(revision)
+        if source == target:
+            raise ValueError(f"source and target are the same language, '{source}'")
+        self.columns = {"source": source, "target": target}
+
+    def parts(self, parts: Any) -> dict[str, Columns]:
+        names = {"train": "train", "dev": "validation", "test": "test"}
+        return {
+            part: {column: list(parts[name][language]) for column, language in self.columns.items()}
+            for part, name in names.items()
+        }
+
+
+class PairFiles(FileSource):
+    """Your own pairs of texts: two parallel files, or two columns of one table.
+
+    `train: data/train, source: en, target: de` reads data/train.en and data/train.de, one text a line, in the same
+    order. `train: data/train.tsv` reads the columns en and de of a table: CSV, TSV, JSON lines or Parquet, as its
+    ending says (see `TextFiles`).
+
+    train, dev, test: paths. Without dev, the last `dev_fraction` of the training pairs is held out; without test, there
+    is none. encoding: of all but Parquet. delimiter: of CSV and TSV, see `TextFiles`.
+    """
+
+    form = "text_pairs"
+
+    def __init__(
+        self,
+        train: str,
+        dev: str | None = None,
+        test: str | None = None,
+        source: str = "source",
+        target: str = "target",
+        encoding: str = "utf-8",
+        dev_fraction: float = 0.1,
+        delimiter: str | None = None,
+    ) -> None:
+        super().__init__({"train": train, "dev": dev, "test": test}, encoding, dev_fraction)
+        tables.check_delimiter(delimiter)
+        self.delimiter = delimiter
+        if source == target:
+            raise ValueError(f"source and target are both '{source}'")
+        self.names = (source, target)
+        for key, name in {"source": source, "target": target}.items():
+            if set("/\\") & set(name) and not all(map(tables.is_table, self.paths.values())):
+                raise ValueError(f"{key} is the ending of a file's name, as in data/train.en, got '{name}'")
+
+    def files(self, path: Path) -> list[Path]:
+        """The table itself, or the two parallel files."""
+        return [path] if tables.is_table(path) else [path.parent / f"{path.name}.{name}" for name in self.names]
+
+    def columns(self, path: Path) -> Columns:
+        files = self.files(path)
+        if files == [path]:
+            table = tables.read_columns(path, self.names, self.encoding, ("source", "target"), self.delimiter)
+            sides = [table[name] for name in self.names]
+        else:
+            sides = [lines(file, self.encoding) for file in files]
+        if len(sides[0]) != len(sides[1]):
+            raise DataError(
+                f"{files[0]} has {len(sides[0])} lines and {files[1]} has {len(sides[1])}.\n"
+                "  Line n of one file is the translation of line n of the other."
+            )
+        for row, pair in enumerate(zip(*sides, strict=True), start=1):
+            for name, text in zip(self.names, pair, strict=True):
+                if not isinstance(text, str) or not text.strip():
+                    told = "empty" if text is None or isinstance(text, str) else f"{text!r:.80}, not text"
+                    raise DataError(f"{path}, row {row}: '{name}' is {told}.\n  Give each row both texts.")
+        return {"source": sides[0], "target": sides[1]}
+
+
+def lines(path: Path, encoding: str) -> list[str]:
+    """The lines of a text file. Raises: DataError."""
+    return [line.removesuffix("\r") for line in decoded(path, encoding).removesuffix("\n").split("\n")]

@@ -1,0 +1,116 @@
+"""Spoken digits, one by one and in strings."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+
+from rnnzoo.data.base import PARTS, Columns
+from rnnzoo.data.readers.audio import read_wav
+from rnnzoo.data.sources.hub import HubSource, held_out, taken
+from rnnzoo.limits import check
+
+WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+
+
+class SpokenDigits(HubSource):
+    """3,000 recordings of the ten digits by six speakers, 300 of them for testing; 8,000 samples a second.
+
+    Source: Jackson, "Free Spoken Digit Dataset", doi:10.5281/zenodo.1342401; `mteb/free-spoken-digit-dataset` on the
+    Hub. The dev part is the last recordings of each speaker and digit in the training part; the test part has the same
+    speakers.
+
+    revision: the Hub's commit, branch or tag; the newest if not given. dev_fraction: of the training part.
+    """
+
+    form = "labelled_sound"
+    hub_id = "mteb/free-spoken-digit-dataset"
+
+    def __init__(self, revision: str | None = None, dev_fraction: float = 0.1) -> None:
+        super().__init__(revision)
+        check(dev_fraction=dev_fraction)
+        self.dev_fraction = dev_fraction
+
+    def parts(self, parts: Any) -> dict[str, Columns]:
+        recordings = self.recordings(parts)
+        for columns in recordings.values():
+            del columns["speaker"]
+        return recordings
+
+    def recordings(self, parts: Any) -> dict[str, Columns]:
+        """The columns of each part, with the speakers' names as far as the files' names tell them."""
+        train, test = (self._columns(parts[name]) for name in ("train", "test"))
+        spoken = list(zip(train["label"], train["speaker"], strict=True))
+        kept, dev = held_out(spoken, self.dev_fraction)
+        return {"train": taken(train, kept), "dev": taken(train, dev), "test": test}
+
+    @staticmethod
+    def _columns(rows: Any) -> Columns:
+        audio = rows.data.column("audio").to_pylist()
+        names = [recording["path"] or "" for recording in audio]
+        heard = [
+            read_wav(recording["bytes"], f"{name or 'recording'} (row {row})")
+            for row, (recording, name) in enumerate(zip(audio, names, strict=True), start=1)
+        ]
+        speakers = [re.search(r"\d_(\w+)_\d+\.wav$", name) for name in names]  # as in 7_jackson_32.wav
+        return {
+            "sound": [sound for sound, _ in heard],
+            "rate": [rate for _, rate in heard],
+            "label": [str(label) for label in rows.data.column("label").to_pylist()],
+            "speaker": [found[1] if found else "" for found in speakers],
+        }
+
+
+class DigitStrings(SpokenDigits):
+    """Strings of spoken digits, joined from recordings, and the words that they say: "seven three nine".
+
+    A string has one speaker, 3 to 7 digits that are drawn alike, and a pause of 0 to 200 ms of silence between two. A
+    part's strings are of that part's recordings alone, so that nothing of the test part is heard before. The recordings
+    and their parts: see `SpokenDigits`.
+
+    examples: strings of the training part; the dev part has an eighth and the test part a quarter of their number.
+    seed: same seed, same strings, on every machine.
+    """
+
+    form = "transcribed_sound"
+    digits = (3, 7)
+    pause = 0.2  # seconds, at most
+
+    def __init__(
+        self, revision: str | None = None, dev_fraction: float = 0.1, examples: int = 4000, seed: int = 0
+    ) -> None:
+        super().__init__(revision, dev_fraction)
+        check(examples=examples, seed=seed)
+        self.examples, self.seed = examples, seed
+
+    def parts(self, parts: Any) -> dict[str, Columns]:
+        share = {"train": 1, "dev": 8, "test": 4}
+        recordings = self.recordings(parts)
+        return {part: self.strings(part, recordings[part], -(-self.examples // share[part])) for part in PARTS}
+
+    def strings(self, part: str, recordings: Columns, count: int) -> Columns:
+        """`count` strings of the given recordings."""
+        digest = hashlib.sha256(f"DigitStrings {self.seed} {part}".encode()).digest()
+        random = np.random.RandomState(np.frombuffer(digest, dtype="<u4"))
+        said: dict[str, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
+        for row, (speaker, label) in enumerate(zip(recordings["speaker"], recordings["label"], strict=True)):
+            said[speaker][int(label)].append(row)
+        found: Columns = {"sound": [], "rate": [], "text": []}
+        for _ in range(count):
+            own = said[sorted(said)[random.randint(len(said))]]
+            length = random.randint(self.digits[0], self.digits[1] + 1)
+            digits = [sorted(own)[random.randint(len(own))] for _ in range(length)]
+            rows = [own[digit][random.randint(len(own[digit]))] for digit in digits]
+            rate = recordings["rate"][rows[0]]
+            pieces: list[np.ndarray] = []
+            for row in rows:
+                pause = random.randint(int(self.pause * rate) + 1) if pieces else 0
+                pieces += [np.zeros(pause, dtype=np.float32), recordings["sound"][row]]
+            found["sound"].append(np.concatenate(pieces))
+            found["rate"].append(rate)
+            found["text"].append(" ".join(WORDS[digit] for digit in digits))
+        return found

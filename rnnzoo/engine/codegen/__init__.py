@@ -1,0 +1,1 @@
+"""A cell's step as scalar operations, from which code is made."""

@@ -1,0 +1,1 @@
+"""Generated C++ for pointwise cells."""

@@ -1,0 +1,1 @@
+"""The ways to run a cell over time, one a file."""

@@ -1,0 +1,109 @@
+"""The plain loop with one gradient product a weight: each step's is kept until all are there. Needs no compiler.
+
+For wide layers: adding the gradient of a large weight once a step costs more than computing it.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd import Variable
+from torch.overrides import TorchFunctionMode
+
+from rnnzoo.cells.base import Cell, State
+from rnnzoo.engine.layout import Sequences
+from rnnzoo.engine.paths.reference import Reference
+
+
+class Deferred(Reference):
+    """Step by step; the gradients of weights in `F.linear` are one product each, after the last step."""
+
+    name = "deferred"
+
+    def refuses(self, cell: Cell, x: Sequences) -> str | None:
+        """Why this path cannot run the cell; None if it can."""
+        if torch.is_autocast_enabled(x.layout.device.type):
+            return "autocast is on"
+        return None
+
+    def run(
+        self, cell: Cell, x: Sequences, state: State | None, reverse: bool, need_state: bool
+    ) -> tuple[Sequences, State | None]:
+        """state: (batch, *shape) each, or None. Returns the outputs and the last state, in the batch's order."""
+        with _Deferring(cell):
+            return super().run(cell, x, state, reverse, need_state)
+
+
+Steps = dict[
+    int, list[tuple[Tensor, Tensor]]
+]  # by backward pass, the input of each step and the gradient of its product
+
+
+class _Deferring(TorchFunctionMode):
+    """Puts `_Multiply` in the place of a product with a weight of the cell."""
+
+    def __init__(self, cell: Cell) -> None:
+        super().__init__()
+        self.weights = {id(p) for p in cell.parameters() if p.dim() == 2 and p.requires_grad}
+        self.collected: dict[int, tuple[Tensor, Steps]] = {}
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if function is F.linear and len(args) > 1 and id(args[1]) in self.weights and torch.is_grad_enabled():
+            x, weight = args[:2]
+            bias = args[2] if len(args) > 2 else kwargs.get("bias")
+            if x.dim() == 2:
+                if id(weight) not in self.collected:
+                    steps: Steps = {}
+                    self.collected[id(weight)] = _Collect.apply(weight, steps), steps
+                y = _Multiply.apply(x, *self.collected[id(weight)])
+                return y if bias is None else y + bias
+        return function(*args, **kwargs)
+
+
+class _Collect(torch.autograd.Function):
+    """The weight as the steps see it. Its backward runs after every step's: one product of what they stored.
+
+    What a pass stored is of that pass alone: one that does not ask for the weight's gradient never gets here.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, steps: Steps) -> Tensor:
+        ctx.steps = steps
+        ctx.set_materialize_grads(False)
+        return weight.view_as(weight)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor | None) -> tuple[Tensor | None, None]:
+        stored = ctx.steps.pop(torch._C._current_graph_task_id(), None)
+        if stored:
+            x, of_y = (torch.cat(parts) for parts in zip(*stored, strict=True))
+            product = of_y.t() @ x
+            gradient = product if gradient is None else gradient + product
+        return gradient, None
+
+
+class _Multiply(torch.autograd.Function):
+    """x (batch, in) times weight' (in, out)."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, steps: Steps) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.steps = steps
+        return x @ weight.t()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor | None, None]:
+        x, weight = ctx.saved_tensors
+        if torch.is_grad_enabled():  # a gradient of the gradient is wanted: nothing is put off
+            return gradient @ weight, gradient.t() @ x, None
+        task = torch._C._current_graph_task_id()
+        if task not in ctx.steps:
+            ctx.steps[task] = []
+            Variable._execution_engine.queue_callback(partial(ctx.steps.pop, task, None))  # at the end of this pass
+        ctx.steps[task].append((x, gradient))
+        return gradient @ weight, None, None

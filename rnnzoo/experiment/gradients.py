@@ -1,0 +1,87 @@
+"""How far back an answer reaches: the gradient through time, measured and drawn.
+
+In a recurrent network h_T depends on the input t steps earlier through t factors dh/dh'. If these are smaller than one
+in norm, the gradient vanishes; if they are larger, it explodes. Sources: Hochreiter, diploma thesis, TU Muenchen, 1991;
+Bengio, Simard, Frasconi, doi:10.1109/72.279181; Pascanu, Mikolov, Bengio, arXiv:1211.5063.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from rnnzoo import registry, runs
+from rnnzoo.batch import Batch
+from rnnzoo.engine.layout import Sequences
+from rnnzoo.errors import ZooError
+from rnnzoo.experiment import run as experiment
+from rnnzoo.model import SequenceModel
+from rnnzoo.pictures import svg
+from rnnzoo.runs import checkpoint
+
+SEQUENCES = 128  # of the dev part, that a picture is the mean of
+
+
+def reach(model: SequenceModel, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Sums over the batch of |d h_T / d x_(T-k)| for k = 0, 1, ..., time - 1, and how many sequences are in each.
+
+    h_T is the architecture's output at a sequence's last step, projected on a random direction of length one; x_t are
+    the features that step t is given. Returns two (time,) tensors, the first in units of h per unit of x.
+    """
+    x = model.embed(batch).detach().requires_grad_()
+    outputs = model.architecture(Sequences.of(x, batch.lengths), need_state=False).outputs
+    lengths = batch.lengths.to(x.device)
+    rows = torch.arange(len(batch), device=x.device)
+    direction = torch.nn.functional.normalize(torch.randn(len(batch), outputs.shape[-1], device=x.device), dim=-1)
+    ends = outputs[rows, (lengths - 1).clamp(min=0)]
+    (gradient,) = torch.autograd.grad((ends * direction).sum(), x)
+    norms = gradient.norm(dim=-1)  # (batch, time)
+    steps = torch.arange(x.shape[1], device=x.device)
+    back = lengths[:, None] - 1 - steps  # (batch, time): k of each step, negative in the padding
+    real = back >= 0
+    sums = torch.zeros(x.shape[1], device=x.device).index_add_(0, back[real], norms[real])
+    return sums, torch.bincount(back[real], minlength=x.shape[1])
+
+
+def of_run(run: str | Path) -> list[float]:
+    """The mean of |d h_T / d x_(T-k)|, k = 0, 1, ..., over some sequences of the dev part, for a run's best checkpoint.
+
+    Raises: RunError, DataError.
+    """
+    kept = checkpoint.load(checkpoint.locate(runs.find(run)))
+    recipe, spec = experiment.origin(kept)
+    with registry.of_run(kept.meta["parts"]):
+        data, module = experiment.make_data(recipe, spec), experiment.restore(kept, recipe, spec)
+    model = module.model.eval()
+    torch.manual_seed(recipe["seed"])
+    sums, counts, seen = torch.zeros(0), torch.zeros(0), 0
+    for batch in data.val_dataloader():
+        more, of = reach(model, module.task.reshaped(batch))
+        longer = max(len(sums), len(more)) - torch.tensor([len(sums), len(more)])
+        pad = torch.nn.functional.pad
+        sums = pad(sums, (0, int(longer[0]))) + pad(more, (0, int(longer[1])))
+        counts = pad(counts, (0, int(longer[0]))) + pad(of, (0, int(longer[1])))
+        seen += len(batch)
+        if seen >= SEQUENCES:
+            break
+    return (sums / counts).tolist()
+
+
+def picture(found: Mapping[str, Sequence[float]]) -> str:
+    """The gradients of several runs as one chart, in SVG, each relative to its last step's.
+
+    Raises: ZooError if there is none at any run's last step.
+    """
+    known = {name: norms for name, norms in found.items() if 0 < norms[0] < math.inf}
+    if not known:
+        raise ZooError(
+            f"nothing to draw: the gradient is zero, or no number, at the last step of {', '.join(found)}.\n"
+            "  The last output does not change with the last input, as where all units of a layer have died."
+        )
+    lines = {name: [(k, norm / norms[0]) for k, norm in enumerate(norms)] for name, norms in known.items()}
+    axes = "steps before the last, k", "|dh_T/dx_(T-k)| / |dh_T/dx_T|"
+    return svg.chart("How far back the last output reaches", *axes, lines, True)

@@ -1,0 +1,176 @@
+"""A trained model, ready for a user's own text: needs a run's folder and nothing else."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from rnnzoo import registry, runs
+from rnnzoo.batch import UNK
+from rnnzoo.data.batching import BucketBatches
+from rnnzoo.data.forms import FORMS
+from rnnzoo.data.sources.ett import ENDINGS as SERIES
+from rnnzoo.data.sources.ett import CsvSeries
+from rnnzoo.errors import DataError, RunError, ZooError, unknown
+from rnnzoo.experiment.run import make_module, origin, restore
+from rnnzoo.recipe.schema import signature
+from rnnzoo.runs import checkpoint, shipped
+from rnnzoo.tasks.decoding.continuation import Continuation, continued
+from rnnzoo.tasks.next_word import NextWord
+
+log = logging.getLogger("rnnzoo")
+BATCH_TOKENS = 2**16  # tokens a batch, padding counted: one long text does not make room for 63 more
+AHEAD = 256  # texts of a stream that are read before the first of them is answered
+AHEAD_CHARACTERS = 2**20  # or so many characters
+
+
+class Predictor:
+    """Answers for texts, from a run's best checkpoint.
+
+    model: the SequenceModel, an nn.Module in evaluation mode. recipe: what made it. spec: the data it knows.
+    """
+
+    def __init__(self, kept: checkpoint.Checkpoint, device: str | torch.device = "cpu") -> None:
+        """Raises: RunError for a checkpoint of no model; PluginError if a part of the model is not installed."""
+        self.recipe, self.spec = origin(kept)
+        if self.spec.form not in FORMS:
+            raise RunError(
+                unknown("the checkpoint's data have a form that this rnnzoo does not know:", self.spec.form, FORMS)
+            )
+        with registry.of_run(_of_model(kept)):
+            module = restore(kept, self.recipe, self.spec)
+        try:
+            self.form = FORMS[self.spec.form].from_spec(self.spec)
+        except (KeyError, AttributeError, IndexError, TypeError, ValueError) as error:  # JSON may hold anything
+            raise RunError(f"the checkpoint's model cannot be built: {type(error).__name__}: {error}.") from error
+        self.model, self.task, self.device = module.model.eval().to(device), module.task, device
+
+    @torch.inference_mode()
+    def predict(self, texts: Sequence[Any], batch_size: int = 64) -> list[dict[str, Any]]:
+        """One JSON object for each text, in order; what it holds is the task's (label and confidence, tags, ...).
+
+        A model of numbers is asked with series: lists or arrays (time, features), or the same as JSON text.
+        unknown_share: of the text's tokens that the model does not know, 0 to 1. A text without a known word, or
+        without any, gets an answer too; texts beyond the data's max_length are cut, and a warning tells how many.
+        Raises: TypeError if `texts` is a single string.
+        """
+        if isinstance(texts, str):
+            raise TypeError("predict takes a list of texts, got a string; write predict([text])")
+        examples = self.form.ask(texts, self.spec)
+        if examples.truncated:
+            log.warning("%d of %d texts are longer than max_length and were cut.", examples.truncated, len(texts))
+        answers: list[dict[str, Any]] = [{}] * len(texts)
+        lengths = examples.lengths
+        for rows in BucketBatches(lengths, batch_size=batch_size, batch_tokens=BATCH_TOKENS, training=False):
+            batch = examples.collate(rows)
+            assert batch.index is not None
+            found = self.task.predictions(self.model, batch.to(self.device))
+            if "tokens" in batch.inputs:
+                shares = (batch.inputs["tokens"] == UNK).sum(1) / batch.lengths.clamp(min=1)
+                found = [{**told, "unknown_share": share} for told, share in zip(found, shares.tolist(), strict=True)]
+            for row, answer in zip(batch.index.tolist(), found, strict=True):
+                answers[row] = answer | examples.told(row)
+        return answers
+
+    def generate(self, prompt: str = "", length: int = 100, **how: Any) -> Continuation:
+        """The prompt and `length` tokens more, by a language model; see `rnnzoo.tasks.decoding.continuation.continued`.
+
+        Raises: RunError if the model is of another task; ValueError for a number out of range.
+        """
+        if not isinstance(self.task, NextWord):
+            raise RunError(
+                f"a model of the task {self.recipe['task']['name']} goes on with no text.\n"
+                "  `rnnzoo generate` asks a model of next_word; `rnnzoo predict` asks any."
+            )
+        return continued(self.model, self.spec, prompt, length, **how)
+
+    def questions(self, file: Path) -> list[tuple[str, Any]] | None:
+        """What a file of the form that the model was trained on asks, each with a name; None for a file of texts.
+
+        Of sounds: a WAV file, or all of those in a folder and its folders. Of forecasts: a CSV or TSV as the training
+        one, whose last steps are read. Raises: DataError.
+        """
+        if self.spec.form.endswith("_sound") and (file.is_dir() or file.suffix.lower() == ".wav"):
+            found = (
+                sorted(path for path in file.rglob("*") if path.suffix.lower() == ".wav") if file.is_dir() else [file]
+            )
+            if not found:
+                raise DataError(f"{file} has no WAV files.\n  Give a folder of recordings, or one of them.")
+            return [(str(path), path) for path in found]
+        if self.spec.form == "windowed_series" and file.suffix.lower() in SERIES:
+            own, data = signature(CsvSeries).keys() - {"dev_size", "test_size"}, self.recipe["data"]
+            names = list(self.spec.inputs["values"].names)
+            settings = {key: data[key] for key in own & data.keys()} | {"path": str(file), "columns": names}
+            series = CsvSeries(**settings).series()
+            return [(str(file), np.stack([series[name] for name in names], -1))]
+        return None
+
+    def stream(self, texts: Iterable[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Each text with its answer, in order, reading a bounded part of `texts` ahead."""
+        for some in _bounded(texts):
+            try:
+                answers = self.predict(some)
+            except DataError:  # a text that cannot be asked: those before it are answered first
+                for text in some:
+                    yield text, self.predict([text])[0]
+                raise
+            yield from zip(some, answers, strict=True)
+
+
+def _bounded(texts: Iterable[str]) -> Iterator[list[str]]:
+    """The texts in lists that are not too large; if one cannot be read, those before it come first."""
+    some: list[str] = []
+    size = 0
+    try:
+        for text in texts:
+            some.append(text)
+            size += len(text)
+            if len(some) >= AHEAD or size >= AHEAD_CHARACTERS:
+                yield some
+                some, size = [], 0
+    except ZooError:
+        yield some
+        raise
+    yield some
+
+
+def load(run: str | Path, device: str | torch.device = "cpu") -> Predictor:
+    """A run's best model, or a shipped one, by folder, id or name. Raises: RunError, PluginError."""
+    return Predictor(checkpoint.load(checkpoint.locate(runs.find(run))), device)
+
+
+def _of_model(kept: checkpoint.Checkpoint) -> list[dict[str, str]]:
+    """The registered parts of a checkpoint's model; its data set need not be installed."""
+    return [part for part in kept.meta["parts"] if part["kind"] != "datasets"]
+
+
+def create_model(
+    name: str, input_size: int | None = None, *, pretrained: bool = False, **given: Any
+) -> torch.nn.Module:
+    """A registered architecture, or a shipped model, as a plain nn.Module.
+
+    `create_model("stacked", 128, cell="gru", num_layers=3)` takes x (batch, time, input_size) and lengths (batch,), and
+    returns an `Encoded`: outputs, last, state. `create_model("imdb_bilstm", pretrained=True)` is a trained
+    SequenceModel in evaluation mode; without `pretrained`, the same one untrained.
+    Raises: UnknownName, PluginError, RunError; TypeError or ValueError for wrong parameters.
+    """
+    place = shipped.find(name)
+    if place is None:
+        if pretrained:
+            raise RunError(unknown("no trained model is shipped as", name, shipped.names()))
+        build = registry.load("architectures", name)
+        if input_size is None:
+            raise TypeError(f"create_model('{name}', input_size): an architecture needs the size of its input")
+        return build(input_size, **given)
+    if input_size is not None or given:
+        raise TypeError(f"'{name}' is a whole model, of the sizes that its recipe says; give pretrained alone")
+    kept = checkpoint.load(place)
+    if pretrained:
+        return Predictor(kept).model
+    with registry.of_run(_of_model(kept)):
+        return make_module(*origin(kept)).model

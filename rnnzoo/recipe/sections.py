@@ -1,0 +1,66 @@
+"""The sections of a recipe that are Lightning's and the tracker's business: how to run it, what to tell.
+
+Each class here is the schema of a section: its parameters with their types, ranges and defaults.
+"""
+
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from rnnzoo.limits import COUNT, Limit
+
+Share = Annotated[float, Limit(False, 0, 1)]
+Count = Annotated[int, COUNT]
+Devices = Annotated[int, COUNT] | Literal[-1, "auto"] | list[Annotated[int, Limit(True, 0)]]
+Batches = Annotated[int, Limit(True, 0)] | Share  # so many batches, or a share of them: 1 is not 1.0
+
+
+@dataclass(frozen=True)
+class TrainerOptions:
+    """Arguments of `lightning.Trainer`, by its names.
+
+    devices: how many, -1 for all, "auto" for all of an accelerator (one process on the CPU), or a list of indices.
+    limit_*_batches, overfit_batches: a whole number of batches, or a share of them as a float; None is all.
+    max_time: "00:12:00:00", in days, hours, minutes and seconds: training ends with the batch in which it is over.
+    precision: "auto" is bf16-mixed where the processor or GPU computes in bfloat16, and else 32-true.
+    gradient_clip_val: the largest norm, or the largest value, of the gradient.
+    """
+
+    max_epochs: int = 5
+    max_steps: Annotated[int, Limit(True, -1)] = -1
+    max_time: str | None = None
+    accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps", "tpu"] = "auto"
+    devices: Devices = 1
+    num_nodes: Count = 1
+    strategy: Literal["auto", "ddp", "ddp_spawn", "ddp_notebook", "ddp_find_unused_parameters_true", "fsdp"] = "auto"
+    precision: Literal["auto", "32-true", "16-mixed", "bf16-mixed", "16-true", "bf16-true", "64-true"] = "32-true"
+    gradient_clip_val: float | None = None
+    gradient_clip_algorithm: Literal["norm", "value"] = "norm"
+    accumulate_grad_batches: int = 1
+    limit_train_batches: Batches | None = None
+    limit_val_batches: Batches | None = None
+    limit_test_batches: Batches | None = None
+    overfit_batches: Batches = 0.0
+    val_check_interval: Count | Annotated[float, Limit(False, 0, 1, open_low=True)] | None = None
+    check_val_every_n_epoch: Count = 1
+    log_every_n_steps: int = 50
+    deterministic: bool = False
+    detect_anomaly: bool = False
+    fast_dev_run: bool | Count = False
+    enable_progress_bar: bool = True
+
+
+@dataclass(frozen=True)
+class TrackingOptions:
+    """What Weights & Biases is told, if anything; a run's own files are written in any case.
+
+    mode: "auto" is online where a key is configured and offline where none is. What is left open is as W&B's
+    environment says (WANDB_PROJECT, WANDB_NAME, WANDB_RUN_GROUP, ...), or `wandb init`; then the project is "rnnzoo",
+    and a run is named after its recipe, parts and seed.
+    """
+
+    mode: Literal["auto", "online", "offline", "disabled"] = "auto"
+    project: str | None = None
+    group: str | None = None
+    run_name: str | None = None
+    tags: list[str] = field(default_factory=list)
+    entity: str | None = None

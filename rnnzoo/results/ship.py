@@ -1,0 +1,150 @@
+"""Shipping a run's weights: in half precision, with the facts of the run and a card."""
+
+from __future__ import annotations
+
+import json
+import math
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from rnnzoo import results, runs
+from rnnzoo.errors import RunError
+from rnnzoo.runs import checkpoint
+from rnnzoo.runs.shipped import ALIASES, FOLDER, shipped
+from rnnzoo.system import files
+
+CARD, FACTS = "README.md", "summary.json"
+LIMIT = 20_000_000  # bytes of all weights that are shipped
+SHIPPABLE: dict[str, dict[str, str]] = {  # what may be shipped, and what its card says beside the facts of its run
+    "quickstart": {
+        "purpose": "Shows how a trained model is asked. It tells for from against in made-up reviews, and knows "
+        "their few words only.",
+        "data": "toy_reviews, made by rnnzoo itself.",
+        "licence": "Apache 2.0, as rnnzoo.",
+        "limits": "Of no use for real reviews.",
+    },
+    "imdb_bilstm": {
+        "purpose": "Tells positive from negative English film reviews.",
+        "data": "Large Movie Review Dataset: Maas, Daly, Pham, Huang, Ng, Potts, Learning Word Vectors for Sentiment "
+        "Analysis, ACL 2011.",
+        "licence": "The data are given for research, with the citation above; so are these weights.",
+        "limits": "Long film reviews in English. Of a short or neutral text, or one on something else, the "
+        "probabilities mean little; irony is missed. It has the leanings of the reviews' authors.",
+    },
+    "ud_pos": {
+        "purpose": "Tags the words of an English sentence with their universal parts of speech.",
+        "data": "Universal Dependencies, English Web Treebank (Silveira and others, LREC 2014).",
+        "licence": "CC BY-SA 4.0, as the treebank.",
+        "limits": "Text cut into words as the treebank is (do n't), from the web; other kinds are tagged worse.",
+    },
+    "wikitext2_lstm": {
+        "purpose": "Tells the next word of an English text, and goes on writing it.",
+        "data": "WikiText-2 (Merity, Xiong, Bradbury, Socher, arXiv:1609.07843), from articles of Wikipedia.",
+        "licence": "CC BY-SA 3.0 and GFDL, as the articles.",
+        "limits": "What it writes sounds like an encyclopedia and is not true.",
+    },
+    "shakespeare_lstm": {
+        "purpose": "Goes on writing in the manner of Shakespeare, character by character.",
+        "data": "Tiny Shakespeare (Karpathy), a million characters of the plays.",
+        "licence": "The plays are in the public domain.",
+        "limits": "Spelling and metre, no sense.",
+    },
+}
+
+
+def export(run: str | Path) -> Path:
+    """Ship a run that counts (see `rnnzoo.results`): its best weights in half precision, its facts, and a card.
+
+    What half precision changes is measured on the dev part, which takes the run's data.
+    Raises: RunError if the run does not count or may not be shipped, or its weights are too large, all or one of them.
+    """
+    from rnnzoo.experiment import run as experiment
+
+    facts = results.manifest(run)
+    name = facts["recipe"]
+    if name not in SHIPPABLE:
+        raise RunError(f"weights of '{name}' are not shipped.\n  What may be, and its licence, stands in {__name__}.")
+    kept = checkpoint.load(checkpoint.locate(runs.find(run)))
+    meta = {key: value for key, value in kept.meta.items() if key in ("parts", "versions", "metrics", "epoch")}
+    tracking = dict.fromkeys(kept.meta["recipe"]["tracking"])
+    recipe = kept.meta["recipe"] | {"tracking": tracking | {"mode": "disabled", "project": "rnnzoo", "tags": []}}
+    place = FOLDER / name
+    if place.exists():
+        raise RunError(f"{place} is there already.\n  Remove it to ship other weights.")
+    with tempfile.TemporaryDirectory(prefix=files.TEMPORARY, dir=FOLDER) as temporary:
+        made = Path(temporary) / name
+        checkpoint.save(made, halved(kept.weights), meta | {"recipe": recipe}, kept.spec)
+        if (size := _weights([made, *shipped().values()])) > LIMIT:
+            raise RunError(
+                f"with '{name}' the shipped weights would take {size / 1e6:.1f} MB, above {LIMIT / 1e6:.0f} MB.\n"
+                "  Give the recipe fewer parameters, or remove other weights."
+            )
+        _write_facts(made, facts)
+        facts["half"] = experiment.evaluate(made, "dev", {"trainer": {"enable_progress_bar": False}})
+        _write_facts(made, facts)
+        files.write_text(made / CARD, card(facts))
+        made.rename(place)
+    return place
+
+
+def _weights(folders: Iterable[Path]) -> int:
+    """How many bytes the weights in these folders take."""
+    return sum((folder / checkpoint.WEIGHTS).stat().st_size for folder in folders)
+
+
+def _write_facts(folder: Path, facts: Mapping[str, Any]) -> None:
+    files.write_text(folder / FACTS, json.dumps(runs.plain(facts), indent=1, ensure_ascii=False) + "\n")
+
+
+def halved(weights: Mapping[str, Any]) -> dict[str, Any]:
+    """Weights in half precision; names of one tensor stay names of one. Raises: RunError for one out of its range."""
+    halves = {id(tensor): tensor.half() if tensor.is_floating_point() else tensor for tensor in weights.values()}
+    for name, tensor in weights.items():
+        if not halves[id(tensor)].isfinite().all():
+            raise RunError(f"the weights {name} are not finite in half precision.\n  It ends at 65,504.")
+    return {name: halves[id(tensor)] for name, tensor in weights.items()}
+
+
+def card(facts: Mapping[str, Any]) -> str:
+    """The card of a model, from the facts of its run."""
+    name, told = facts["recipe"], SHIPPABLE[facts["recipe"]]
+    scored = results.metric(facts)
+    metrics, half = runs.scores(facts["metrics"]), facts["half"]
+    changed = half[f"val/{scored}"] - metrics[f"best/{scored}"]
+    data = facts["data"]
+    commit = facts["commit"] or "unknown"
+    size = 2 * facts["parameters"] / 2**20
+    aliases = ", ".join(f"`{alias}`" for alias, model in ALIASES.items() if model == name)
+    return f"""# {name}
+
+{told["purpose"]}
+
+- Data: {told["data"]} Read as `{data["id"]}`, revision {data["revision"] or "none"}, {_sizes(data["sizes"])}.
+- Licence: {told["licence"]}
+- Scores: {_scores(metrics, "test")} on test; {_scores(metrics, "best")} on dev, which chose the checkpoint.
+- Half precision: {facts["parameters"]:,} parameters in {size:.1f} MiB; {scored} on dev {_signed(changed)}.
+- Recipe: `{name}`, digest `{facts["digest"]}`, seed {facts["seed"]}: `rnnzoo fit {name} --seed {facts["seed"]}`.
+- Made by: commit {commit}; {facts["cpu_seconds"]:.0f} CPU-seconds; {_versions(facts["versions"])}.
+- Limits: {told["limits"]}
+- Other names: {aliases or "none"}.
+"""
+
+
+def _scores(metrics: Mapping[str, Any], part: str) -> str:
+    found = {key.partition("/")[2]: value for key, value in metrics.items() if key.startswith(f"{part}/")}
+    return ", ".join(f"{name.replace('_', ' ')} {results.score(value, None)}" for name, value in found.items())
+
+
+def _sizes(sizes: Mapping[str, int]) -> str:
+    return ", ".join(f"{count:,} {part}" for part, count in sizes.items())
+
+
+def _versions(versions: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
+
+
+def _signed(change: float) -> str:
+    """ "as before", or "+0.0004"."""
+    return "as before" if math.isclose(change, 0, abs_tol=5e-5) else f"{change:+.4f}"

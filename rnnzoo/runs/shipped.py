@@ -1,0 +1,37 @@
+"""Trained models that come with rnnzoo, usable at once and offline. Naming them imports no torch.
+
+rnnzoo/pretrained/<recipe>/             written by `rnnzoo results RUN --ship`
+    README.md                           the card: what it is for, data, licence, scores, recipe
+    summary.json                        the facts of its run
+    weights.safetensors                 in half precision; the model computes in single precision
+    meta.json, spec.json, MANIFEST.json     as in any checkpoint, see rnnzoo.runs.checkpoint
+"""
+
+from pathlib import Path
+
+from rnnzoo.runs.checkpoint import MANIFEST
+
+FOLDER = Path(__file__).parents[1] / "pretrained"
+ALIASES = {  # a task's or a text's name -> the model that answers for it
+    "sentiment": "imdb_bilstm",
+    "pos": "ud_pos",
+    "part_of_speech": "ud_pos",
+    "next_word": "shakespeare_lstm",
+    "shakespeare": "shakespeare_lstm",
+}
+
+
+def shipped() -> dict[str, Path]:
+    """The folders of the models that are here, by name."""
+    return {path.parent.name: path.parent for path in sorted(FOLDER.glob(f"*/{MANIFEST}"))}
+
+
+def find(name: str | Path) -> Path | None:
+    """The folder of the model that a name, or another name for it, means; None if none is shipped under it."""
+    return shipped().get(ALIASES.get(str(name), str(name)))
+
+
+def names() -> list[str]:
+    """Every name that `find` knows."""
+    here = shipped()
+    return [*here, *(alias for alias, name in ALIASES.items() if name in here)]

@@ -1,0 +1,1 @@
+"""Answers written token by token, and read out of steps."""

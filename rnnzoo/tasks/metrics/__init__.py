@@ -1,0 +1,1 @@
+"""Measures as sums and counts."""

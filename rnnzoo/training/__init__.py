@@ -1,0 +1,1 @@
+"""What trains a model: the one LightningModule, optimizers, callbacks."""

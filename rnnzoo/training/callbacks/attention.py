@@ -1,0 +1,56 @@
+"""Pictures of what a decoder attends to."""
+
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from rnnzoo.batch import Batch, DataSpec
+from rnnzoo.errors import RecipeError
+from rnnzoo.pictures import svg
+from rnnzoo.runs.tracking import draw
+
+
+class AttentionPictures(Callback):
+    """At each validation, the attention for a few sentences of the dev part, teacher-forced, as an SVG picture each.
+
+    The sentences are the same each time and of medium length, as batches of the dev part are sorted by length.
+    Raises: RecipeError if the architecture has no attention.
+    """
+
+    def __init__(self, sentences: int = 2) -> None:
+        self.sentences = sentences
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        self.check(pl_module)
+
+    def check(self, pl_module: LightningModule) -> None:
+        """Refuse a module that has nothing to draw, before a run begins. Raises: RecipeError."""
+        model: Any = pl_module.model
+        if getattr(model.architecture, "attention", None) is None:
+            raise RecipeError(
+                "callbacks.attention: the architecture attends to nothing that could be drawn.\n"
+                "  Take an encoder_decoder whose attention is not none, or leave this callback out."
+            )
+
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Batch,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        middle = int(trainer.num_val_batches[0]) // 2
+        if batch_idx != middle or trainer.sanity_checking or not trainer.is_global_zero:
+            return
+        spec: DataSpec = pl_module.task.spec  # type: ignore[union-attr, assignment]
+        attention = pl_module(batch).extras["attention"].float().cpu()
+        for row in range(min(self.sentences, len(batch))):
+            steps, read = int(batch.target_lengths[row]), int(batch.lengths[row])
+            source = [spec.inputs["tokens"].names[i] for i in batch.inputs["tokens"][row, :read].tolist()]
+            target = [spec.target.names[i] for i in batch.target[row, :steps].tolist()]
+            picture = svg.grid(
+                f"Attention after {trainer.global_step:,} steps", source, target, attention[row, :steps, :read].tolist()
+            )
+            draw(trainer.loggers, f"attention_{row + 1}", picture, trainer.global_step)

@@ -1,0 +1,95 @@
+"""Saves the model when it was validated; keeps the last one and the best one."""
+
+import math
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any, Literal
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from rnnzoo.errors import RunError, unknown
+from rnnzoo.runs import checkpoint
+from rnnzoo.training.callbacks.averaging import Averaging
+
+
+class Checkpoints(Callback):
+    """Writes `folder/step-000001200` at the end of each validation during training, and the pointers `last` and `best`.
+
+    Saved are exactly the weights that were validated: averaged ones if an `Averaging` callback is there, in any order.
+    At the end of training the weights are saved once more if they have changed since. Folders that neither pointer
+    names are deleted once the pointers are in place. Rank 0 writes; all ranks know `best_path`.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        meta: dict[str, Any],
+        spec: dict[str, Any],
+        monitor: str = "val/accuracy",
+        mode: Literal["max", "min"] = "max",
+    ) -> None:
+        """folder: the run's checkpoints folder. meta, spec: JSON, saved along; the step, epoch and scores are added.
+
+        monitor: the metric that decides which is best, as logged. NaN or infinity is never best.
+        """
+        if mode not in ("max", "min"):
+            raise ValueError(f"mode must be 'max' or 'min', got {mode!r}")
+        self.folder, self.meta, self.spec, self.monitor, self.mode = folder, meta, spec, monitor, mode
+        self.best_score: float | None = None
+        self.best_path: Path | None = None
+        self.last_path: Path | None = None
+        self._saved_step = -1
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.state.fn != "fit":
+            return
+        if self.monitor not in trainer.callback_metrics:  # told during the sanity check, before any training
+            what = "cannot tell the best checkpoint: validation logged no metric named"
+            raise RunError(unknown(what, self.monitor, trainer.callback_metrics))
+        if not trainer.sanity_checking:
+            self._save(trainer, pl_module, float(trainer.callback_metrics[self.monitor]))
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.global_step != self._saved_step:
+            self._save(trainer, pl_module, None)
+
+    def _save(self, trainer: Trainer, pl_module: LightningModule, score: float | None) -> None:
+        path = self.folder / f"step-{trainer.global_step:09d}"
+        if trainer.global_step == self._saved_step and self.last_path is not None:  # validated twice between two steps
+            path = self.last_path.with_name(f"{path.name}-{self.last_path.name.count('-')}")
+        best = score is not None and self._improves(score)
+        if trainer.is_global_zero:
+            averaging = next((c for c in trainer.callbacks if isinstance(c, Averaging)), None)  # type: ignore[attr-defined]
+            with averaging.applied(pl_module) if averaging else nullcontext():
+                meta = self.meta | self._progress(trainer, score)
+                checkpoint.save(path, pl_module.model.state_dict(), meta, self.spec)  # type: ignore[operator, union-attr]
+            checkpoint.point(self.folder / "last", path.name)
+            if best:
+                checkpoint.point(self.folder / "best", path.name)
+        self.last_path, self._saved_step = path, trainer.global_step
+        if best:
+            self.best_score, self.best_path = score, path
+        if trainer.is_global_zero:
+            self._rotate()
+        trainer.strategy.barrier("checkpoint saved")
+
+    def _improves(self, score: float) -> bool:
+        if not math.isfinite(score) or self.best_score is None:
+            return math.isfinite(score)
+        return score > self.best_score if self.mode == "max" else score < self.best_score
+
+    def _progress(self, trainer: Trainer, score: float | None) -> dict[str, Any]:
+        metrics = {} if score is None else {name: float(value) for name, value in trainer.callback_metrics.items()}
+        return {
+            "step": trainer.global_step,
+            "epoch": trainer.current_epoch,
+            "monitor": self.monitor,
+            "metrics": {name: value if math.isfinite(value) else None for name, value in metrics.items()},
+        }
+
+    def _rotate(self) -> None:
+        """Delete checkpoints that are neither the last nor the best, and what crashes left."""
+        for folder in self.folder.glob("step-*"):
+            if folder not in (self.last_path, self.best_path):
+                checkpoint.remove(folder)
+        checkpoint.sweep(self.folder)

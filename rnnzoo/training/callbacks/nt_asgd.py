@@ -1,0 +1,40 @@
+"""Averaging that begins when the dev metric stops getting better."""
+
+from typing import Literal
+
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.trainer.states import TrainerFn
+
+from rnnzoo.training.callbacks.averaging import Averaging
+
+
+class NTASGD(Averaging):
+    """Non-monotonically triggered averaged stochastic gradient descent.
+
+    The mean of the weights of all steps since the trigger. That is the first evaluation which is worse than the best of
+    all before it but the last `interval`; until then nothing is averaged. For plain SGD at a constant rate.
+    Source: Merity, Keskar, Socher, arXiv:1708.02182, algorithm 1.
+    """
+
+    def __init__(self, monitor: str, mode: Literal["max", "min"] = "min", interval: int = 5) -> None:
+        """monitor: the dev metric that is looked at, as logged. interval: the paper's n, evaluations."""
+        super().__init__()
+        if interval < 1:
+            raise ValueError(f"interval must be a whole number >= 1, got {interval}")
+        self.monitor, self.sign, self.interval = monitor, 1 if mode == "min" else -1, interval
+        self.costs: list[float] = []  # of each evaluation, less is better
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.average, self.costs = None, []
+
+    def share(self, updates: int) -> float:
+        return 1 / (updates + 1)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        super().on_validation_end(trainer, pl_module)
+        if self.average is not None or trainer.state.fn != TrainerFn.FITTING or trainer.sanity_checking:
+            return
+        cost = self.sign * float(trainer.callback_metrics[self.monitor])
+        if any(cost > before for before in self.costs[: -self.interval]):
+            self.begin(trainer, pl_module)
+        self.costs.append(cost)

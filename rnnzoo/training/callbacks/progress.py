@@ -1,0 +1,169 @@
+"""How far a run is: a line an epoch, and in a terminal a bar below it."""
+
+import math
+import os
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from tqdm import tqdm
+
+from rnnzoo.runs.report import amount, duration, roughly
+from rnnzoo.system import console
+from rnnzoo.system.console import printable
+
+BAR = "{desc}{percentage:3.0f} %|{bar:20}| {n_fmt} of {total_fmt} {unit}, {remaining} left{postfix}"
+ENDLESS = "{desc}{n_fmt} {unit}, {elapsed}{postfix}"
+
+
+class Progress(Callback):
+    """After each epoch a line: losses, dev scores, time, tokens a second, and about how long the rest takes.
+
+    The bar is drawn in a terminal only. In a file, a notebook or the log of a CI job, where each of its steps would
+    stay, there are the lines alone. The first process prints, on what `sys.stdout` is at that time.
+    """
+
+    def __init__(self) -> None:
+        self._bar: tqdm | None = None
+        self._epoch: int | None = None  # that is under way, from 0
+        self._began = self._epoch_began = self._training = 0.0  # seconds; _training: of this epoch, in training batches
+        self._first_step = self._tokens = 0
+        self._validated = False
+
+    # -- training --
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._began, self._first_step, self._epoch = time.monotonic(), trainer.global_step, None
+        self._open(trainer, _steps(trainer), "steps", trainer.global_step)
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._close_epoch(trainer)
+        self._epoch, self._tokens, self._training, self._validated = trainer.current_epoch, 0, 0.0, False
+        self._epoch_began = time.monotonic()
+        if self._bar is not None:
+            self._bar.set_description_str(f"{_name(trainer, self._epoch)} ", refresh=True)
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        self._batch_began = time.monotonic()
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self._training += time.monotonic() - self._batch_began
+        self._tokens += getattr(batch, "tokens", 0)
+        if self._bar is not None and self._bar.update(trainer.global_step - self._bar.n):
+            loss = trainer.callback_metrics.get("train/loss_step")
+            self._bar.set_postfix_str("" if loss is None else f"loss {printable(float(loss))}", refresh=False)
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._validated = not trainer.sanity_checking
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._close_epoch(trainer)
+        self._close()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        self._close()
+
+    def _close_epoch(self, trainer: Trainer) -> None:
+        """Print the line of the epoch that has ended: its scores are there once the next begins, or training ends."""
+        if self._epoch is None:
+            return
+        speed = _summed(trainer, self._tokens) / self._training if self._training else 0.0
+        if trainer.is_global_zero:
+            done = trainer.global_step - self._first_step
+            left = (_steps(trainer) - trainer.global_step) * (time.monotonic() - self._began) / max(1, done)
+            rest = f"about {roughly(left)} left" if 0 < left < math.inf and not trainer.should_stop else ""
+            times = [duration(time.monotonic() - self._epoch_began), f"{speed:,.0f} tokens/s" if speed else "", rest]
+            shown = scores(trainer.callback_metrics, self._validated)
+            self._print("  ".join([_name(trainer, self._epoch), *shown, ", ".join(filter(None, times))]))
+        self._epoch = None
+
+    def _print(self, line: str) -> None:
+        if self._bar is None:
+            console.print(line)
+            console.flush()
+        else:
+            self._bar.write(console.escape(line), file=sys.stdout)
+
+    # -- a look at a whole part, outside of training --
+
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._open(trainer, sum(map(float, trainer.num_test_batches)), "batches")
+
+    def on_test_batch_end(self, trainer: Trainer, *args: Any, **kwargs: Any) -> None:
+        if self._bar is not None:
+            self._bar.update()
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._close()
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.state.fn == "validate":
+            self._open(trainer, sum(map(float, trainer.num_val_batches)), "batches")
+
+    def on_validation_batch_end(self, trainer: Trainer, *args: Any, **kwargs: Any) -> None:
+        if self._bar is not None and trainer.state.fn == "validate":
+            self._bar.update()
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.state.fn == "validate":
+            self._close()
+
+    # -- the bar --
+
+    def _open(self, trainer: Trainer, total: float, unit: str, done: int = 0) -> None:
+        if trainer.is_global_zero and in_terminal():
+            known = int(total) if 0 <= total < math.inf else None
+            shape = BAR if known else ENDLESS
+            self._bar = tqdm(
+                total=known,
+                initial=done,
+                unit=unit,
+                bar_format=shape,
+                file=sys.stdout,
+                leave=False,
+                mininterval=0.25,
+                smoothing=0,
+                dynamic_ncols=True,
+                desc="" if unit == "steps" else "scoring ",
+            )
+
+    def _close(self) -> None:
+        """Take the bar away, so that what is printed next has a line of its own."""
+        if self._bar is not None:
+            self._bar.close()
+        self._bar = None
+
+
+def in_terminal() -> bool:
+    """Whether what is printed goes to a terminal that can draw over its last line."""
+    return sys.stdout is not None and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def scores(metrics: Mapping[str, Any], validated: bool) -> list[str]:
+    """The losses and dev scores of an epoch, as they are printed; the losses first."""
+    names = ["train/loss", *(["val/loss"] if validated else [])]
+    names += sorted(name for name in metrics if validated and name.startswith("val/") and name != "val/loss")
+    return [f"{name} {printable(float(metrics[name]))}" for name in names if name in metrics]
+
+
+def _name(trainer: Trainer, epoch: int) -> str:
+    last = trainer.max_epochs if trainer.max_epochs and trainer.max_epochs > 0 else None
+    return f"epoch {epoch + 1}/{last}" if last else f"epoch {amount(epoch + 1)}"
+
+
+def _steps(trainer: Trainer) -> float:
+    """The step that training ends at, at the latest."""
+    return float(trainer.estimated_stepping_batches)
+
+
+def _summed(trainer: Trainer, count: int) -> int:
+    """The total over all processes, each of which calls this."""
+    if trainer.world_size == 1:
+        return count
+    counts = torch.tensor(float(count), device=trainer.strategy.root_device)
+    return int(float(trainer.strategy.reduce(counts, reduce_op="sum")))

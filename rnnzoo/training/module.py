@@ -1,0 +1,193 @@
+"""The one LightningModule: it asks the task, logs what comes back, and returns the loss."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor, nn
+
+from rnnzoo.batch import Batch
+from rnnzoo.cells.base import State
+from rnnzoo.engine.recurrence import detach
+from rnnzoo.errors import RecipeError
+from rnnzoo.model import SequenceModel
+from rnnzoo.system import seeds
+from rnnzoo.tasks.base import Output, Task
+from rnnzoo.tasks.metrics.sums import Mean
+from rnnzoo.training.optim import OPTIMIZERS, SCHEDULES
+
+STAGES = ("train", "val", "test")
+
+
+class ZooModule(pl.LightningModule):
+    """A task and its model, under any `lightning.Trainer`.
+
+    Losses and metrics are summed over a whole part of the data and divided once, so that they are the same for every
+    batch size and number of processes. A step's gradient is that of the mean loss over all answers of its batches, over
+    accumulated ones and over processes. What training draws at random depends on the module's seed, the process, the
+    epoch and the batch alone: not on what validation, logging or a callback drew in between.
+
+    optimizer, schedule: {"name": ..., parameters}, see `rnnzoo.training.optim`. The seed comes from torch's generator.
+    """
+
+    def __init__(
+        self, model: SequenceModel, task: Task, optimizer: Mapping[str, Any], schedule: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__()
+        self.model, self.task = model, task
+        self.optimizer, self.schedule = optimizer, schedule or {"name": "constant"}
+        self.losses = nn.ModuleList(Mean() for _ in STAGES)
+        self.measures = nn.ModuleList(task.train_metrics() if stage == "train" else task.metrics() for stage in STAGES)
+        self._carried: dict[str, list[State]] = {}
+        self._answers = 0.0  # answers behind the gradients accumulated so far, of all processes
+        self.seed = int(torch.randint(2**62, ()))
+        self._step = _Step(-1, torch.zeros(()))
+
+    @property
+    def monitor(self) -> tuple[str, str]:
+        """The dev metric that chooses a checkpoint, as it is logged, and whether "max" or "min" is better."""
+        name, mode = self.task.monitor
+        return f"val/{name}", mode
+
+    def forward(self, batch: Batch, state: list[State] | None = None) -> Output:
+        return self.task.forward(self.model, batch, state, self.global_step)
+
+    def _answer(self, stage: str, batch: Batch) -> Output:
+        """The model's answer, with the state of the stage's stream carried on from the batch before, and cut there."""
+        output = self(batch, None if batch.fresh else self._carried.get(stage))
+        if output.state is not None:
+            self._carried[stage] = detach(output.state)
+        return output
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        seeds.seed(self.seed, self.global_rank, self.current_epoch, batch_idx)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        output = self._answer("train", batch)
+        loss = self.task.loss(output, batch)
+        count = self.task.count(batch)
+        mean_loss, measures = self._metrics("train")
+        mean_loss.update(loss.detach(), weight=count)
+        if len(measures):
+            with torch.no_grad():
+                self.task.update(measures, output, batch, loss, self.model)
+        self._log_step(loss.detach().float(), count, len(batch))
+        return loss * self._weight(count, batch_idx)
+
+    def _log_step(self, loss: Tensor, count: int, batch_size: int) -> None:
+        """Log the mean loss of the optimizer step so far, which is that of the whole step once its last batch is in.
+
+        Logged at every batch: Lightning writes one step in `log_every_n_steps`, with whatever was logged last.
+        """
+        if self._step.number != self.global_step:
+            self._step = _Step(self.global_step, torch.zeros_like(loss))
+        self._step.total = self._step.total + loss * count
+        self._step.count += count
+        sums = torch.stack((self._step.total, loss.new_full((), self._step.count)))
+        if self.trainer.world_size > 1 and (self.global_step + 1) % max(1, self.trainer.log_every_n_steps) == 0:  # type: ignore[attr-defined]
+            sums = self.trainer.strategy.reduce(sums, reduce_op="sum")
+        self.log("train/loss_step", sums[0] / sums[1].clamp(min=1), prog_bar=True, batch_size=batch_size)
+
+    def _metrics(self, stage: str) -> tuple[Any, Any]:
+        """The mean loss and the task's metrics of one stage."""
+        place = STAGES.index(stage)
+        return self.losses[place], self.measures[place]
+
+    def _weight(self, count: int, batch_idx: int) -> float:
+        """The factor of this batch's mean loss in the mean over all answers of the step, where each batch has its own
+        `count`. What is accumulated so far becomes its part of that mean, too: a running mean over batches.
+
+        Lightning divides by the number of accumulated batches, and the strategy by the number of processes.
+        """
+        world, accumulated = self.trainer.world_size, self.trainer.accumulate_grad_batches
+        if batch_idx % accumulated == 0:
+            self._answers = 0.0
+        total: Any = float(count)
+        if world > 1:
+            total = float(self.trainer.strategy.reduce(torch.tensor(total, device=self.device), reduce_op="sum"))
+        before, self._answers = self._answers, self._answers + total
+        if before and total:
+            for parameter in self.parameters():
+                if parameter.grad is not None:
+                    parameter.grad.mul_(before / self._answers)
+        return accumulated * world * count / max(1.0, self._answers)
+
+    def _evaluate(self, stage: str, batch: Batch) -> None:
+        output = self._answer(stage, batch)
+        loss = self.task.loss(output, batch)
+        mean_loss, measures = self._metrics(stage)
+        mean_loss.update(loss, weight=self.task.count(batch))
+        self.task.update(measures, output, batch, loss, self.model)
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        self._evaluate("val", batch)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        self._evaluate("test", batch)
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> list[dict[str, Any]]:
+        """One JSON object for each sequence of the batch."""
+        return self.task.predictions(self.model, batch)
+
+    def _report(self, stage: str) -> None:
+        """Log what a whole part of the data gave; the metric objects have summed over all processes.
+
+        A metric that is NaN has nothing in this part to be a mean of, and is left out, but for the monitored one. Where
+        the loss is not finite the network has broken: then no metric is a number, not even one that only asks which
+        logit is largest.
+        """
+        mean_loss, measures = self._metrics(stage)
+        shown = self.task.monitor[0] if stage == "val" else None
+        loss: Tensor = mean_loss.compute()
+        values = {name: torch.as_tensor(value) for name, value in measures.compute().items()}
+        if loss.isfinite():
+            values = {name: value for name, value in values.items() if name == shown or not value.isnan()}
+        else:
+            values = {name: torch.full_like(value, math.nan, dtype=torch.float) for name, value in values.items()}
+        mean_loss.reset()
+        measures.reset()
+        for name, value in {"loss": loss, **values}.items():
+            self.log(f"{stage}/{name}", value, prog_bar=name == shown, rank_zero_only=False)
+
+    def on_train_epoch_end(self) -> None:
+        self._report("train")
+
+    def on_validation_epoch_end(self) -> None:
+        self._report("val")
+
+    def on_test_epoch_end(self) -> None:
+        self._report("test")
+
+    def configure_optimizers(self) -> Any:
+        monitor, mode = self.monitor
+        parameters = [p for p in self.model.parameters() if p.requires_grad]
+        optimizer = OPTIMIZERS[self.optimizer["name"]](parameters, **_own(self.optimizer))
+        steps = self.trainer.estimated_stepping_batches
+        if math.isinf(steps):
+            raise RecipeError("a schedule needs to know the last step.\n  Give the Trainer max_epochs or max_steps.")
+        scheduler, interval = SCHEDULES[self.schedule["name"]](optimizer, int(steps), mode, **_own(self.schedule))
+        every = self.trainer.check_val_every_n_epoch or 1  # epochs from one score to the next
+        config = {"scheduler": scheduler, "interval": "step" if interval == "step" else "epoch"}
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": config | ({"monitor": monitor, "frequency": every} if interval == "plateau" else {}),
+        }
+
+
+@dataclass
+class _Step:
+    """The loss of one optimizer step, summed over what its batches ask for."""
+
+    number: int
+    total: Tensor
+    count: int = 0
+
+
+def _own(component: Mapping[str, Any]) -> dict[str, Any]:
+    """A component's parameters, without its name."""
+    return {key: value for key, value in component.items() if key != "name"}

@@ -1,0 +1,169 @@
+"""Every option of the trainer and every callback works with every kind of recipe, or is refused before a run begins."""
+
+import dataclasses
+
+import pytest
+
+from rnnzoo import recipe as recipes
+from rnnzoo.errors import RecipeError
+from rnnzoo.experiment import run as experiment
+from rnnzoo.experiment.resolver import resolve
+from rnnzoo.recipe.sections import TrainerOptions
+from rnnzoo.training.callbacks.choices import CALLBACKS
+
+RECIPES = ("quickstart", "toy_text")  # rows of their own, and one stream
+WORKS: dict[str, list[object]] = {
+    "max_epochs": [1],
+    "max_steps": [2],
+    "max_time": ["00:00:00:01"],
+    "accelerator": ["cpu"],
+    "devices": ["auto", 1],
+    "num_nodes": [1],
+    "strategy": ["auto"],
+    "precision": ["auto", "bf16-mixed", "bf16-true", "64-true"],
+    "gradient_clip_val": [0.1],
+    "gradient_clip_algorithm": ["value"],
+    "accumulate_grad_batches": [2],
+    "limit_train_batches": [2, 0.5],
+    "limit_val_batches": [0, 1, 0.5],
+    "limit_test_batches": [0, 1, 0.5],
+    "overfit_batches": [1, 2, 0.5],
+    "val_check_interval": [1, 0.5],
+    "check_val_every_n_epoch": [2],
+    "log_every_n_steps": [1],
+    "deterministic": [True],
+    "detect_anomaly": [True],
+    "fast_dev_run": [True, 2],
+    "enable_progress_bar": [True],
+}
+WORKING_CALLBACKS: dict[str, dict[str, object]] = {
+    "early_stopping": {"patience": 1},
+    "ema": {"decay": 0.5},
+    "lr_monitor": {"interval": "epoch"},
+    "nt_asgd": {"interval": 1},
+    "swa": {"lr": 0.01, "start": 0.5},
+}
+REFUSED = {
+    "devices": ({"devices": [0]}, "trainer"),  # a processor has no numbers
+    "limit_val_batches": ({"limit_val_batches": 0.001}, "less than one"),
+    "limit_test_batches": ({"limit_test_batches": 0.001}, "less than one"),
+    "overfit_batches": ({"overfit_batches": 0.0001}, "less than one"),
+    "max_epochs": ({"max_epochs": 0}, "must be a whole number >= 1"),
+    "max_steps": ({"max_steps": 0}, "nothing would be trained"),
+    "limit_train_batches": ({"limit_train_batches": 0}, "nothing would be trained"),
+    "val_check_interval": ({"val_check_interval": 100_000}, "an epoch has"),
+    "max_time": ({"max_time": "00:00:00:00"}, "nothing would be trained"),
+    "num_nodes": ({"num_nodes": 2}, "no launcher"),
+    "check_val_every_n_epoch": (
+        {"check_val_every_n_epoch": 5, "max_epochs": 2, "overfit_batches": 2, "limit_val_batches": 0},
+        "overfit_batches",
+    ),
+    "log_every_n_steps": ({"log_every_n_steps": -1}, "trainer"),
+    "accumulate_grad_batches": ({"accumulate_grad_batches": 0}, "trainer"),
+    "gradient_clip_val": ({"gradient_clip_val": -1.0}, "trainer"),
+}
+SMALL = {
+    "max_epochs": 2,
+    "limit_train_batches": 3,
+    "limit_val_batches": 1,
+    "limit_test_batches": 1,
+    "accelerator": "cpu",
+    "enable_progress_bar": False,
+}
+
+
+def resolved(name, **sections):
+    """A recipe with its trainer's options and other sections laid on it."""
+    words = [f"--{section}.{key}={value!r}" for section, given in sections.items() for key, value in given.items()]
+    return resolve(recipes.read(name, ["--tracking.mode=disabled", *words]))
+
+
+def test_the_table_has_every_option_and_every_callback():
+    assert WORKS.keys() == {field.name for field in dataclasses.fields(TrainerOptions)}
+    assert {*WORKING_CALLBACKS, "attention"} == CALLBACKS.keys()
+
+
+@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("key", REFUSED)
+def test_what_would_train_nothing_or_fail_later_is_refused_before_there_is_a_folder(name, key, tmp_path):
+    given, why = REFUSED[key]
+    with pytest.raises(RecipeError, match=why):
+        experiment.fit(resolved(name, trainer=SMALL | given), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_all_that_waits_for_a_validation_that_never_comes_is_refused_at_once(tmp_path):
+    recipe = resolved("quickstart", trainer=SMALL | {"limit_val_batches": 0}, schedule={"name": "plateau"})
+    recipe["callbacks"] = {"early_stopping": {"patience": 2, "min_delta": 0.0}}
+    with pytest.raises(RecipeError) as told:
+        experiment.fit(recipe, tmp_path / "run")
+    assert [m.partition(":")[2].split(":")[0].strip() for m in told.value.messages] == [
+        "callbacks.early_stopping",
+        "schedule",
+    ]
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"overfit_batches": 2, "val_check_interval": 3, "limit_val_batches": 1.0}, "and an epoch has 2"),
+        ({"max_time": "an hour"}, "trainer"),
+        ({"check_val_every_n_epoch": 5, "max_epochs": 2}, "no epoch that is trained ends with one"),
+    ],
+    ids=str,
+)
+def test_options_that_do_not_go_together_are_refused_before_there_is_a_folder(given, why, tmp_path):
+    recipe = resolved("quickstart", trainer=SMALL | given, schedule={"name": "plateau"})
+    with pytest.raises(RecipeError, match=why):
+        experiment.fit(recipe, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_pictures_of_attention_are_refused_where_there_is_none(name, tmp_path):
+    with pytest.raises(RecipeError, match="attends to nothing"):
+        experiment.fit(resolved(name, trainer=SMALL, callbacks={"attention": {}}), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("amount", [1, 2])
+def test_overfitting_sees_the_same_batches_in_every_epoch(name, amount, tmp_path):
+    recipe = resolved(name, trainer=SMALL | {"overfit_batches": amount, "max_epochs": 2})
+    data = experiment.make_data(recipe)
+    data.repeat = True
+    first, again = ([batch.target.tolist() for batch in data.train_dataloader()] for _ in range(2))
+    assert first == again
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize(("key", "value"), [(key, value) for key, values in WORKS.items() for value in values], ids=str)
+def test_an_option_works(name, key, value, tmp_path):
+    recipe = resolved(name, trainer=SMALL | {key: value})
+    summary = experiment.fit(recipe, tmp_path / "run")[0]
+    assert summary["status"] == "finished" and summary["steps"] >= 1
+    if key == "overfit_batches" and isinstance(value, int):
+        assert summary["steps"] == 2 * value
+    if key not in ("limit_test_batches", "fast_dev_run"):
+        assert any(metric.startswith("test/") for metric in summary["metrics"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("callback", WORKING_CALLBACKS)
+def test_a_callback_works(name, callback, tmp_path):
+    given = {callback: WORKING_CALLBACKS[callback]}
+    recipe = resolved(name, trainer=SMALL | {"max_epochs": 4}, callbacks=given)
+    assert experiment.fit(recipe, tmp_path / "run")[0]["status"] == "finished"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize(
+    "given", [{"check_val_every_n_epoch": 2}, {"val_check_interval": 0.5}, {"val_check_interval": 1}], ids=str
+)
+def test_a_plateau_schedule_steps_where_there_is_a_score(name, given, tmp_path):
+    recipe = resolved(name, trainer=SMALL | {"max_epochs": 4} | given, schedule={"name": "plateau"})
+    assert experiment.fit(recipe, tmp_path / "run")[0]["status"] == "finished"
