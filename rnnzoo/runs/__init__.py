@@ -26,9 +26,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rnnzoo.errors import RecipeError, RunError, nearest
 from rnnzoo.runs import shipped as pretrained
 from rnnzoo.runs.checkpoint import POINTERS
-from rnnzoo.errors import RecipeError, RunError, nearest
 from rnnzoo.system import files
 from rnnzoo.system.launcher import rank
 from rnnzoo.system.redaction import redact

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rnnzoo.system.console import printable, short, table
 from rnnzoo.system import console
+from rnnzoo.system.console import printable, short, table
 
 TAIL = 3  # lines of metrics.jsonl
 LABELS = 12  # that are named

@@ -23,9 +23,9 @@ from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
-from rnnzoo.system.network import PORTS, connects
 from rnnzoo.recipe.sections import TrackingOptions
 from rnnzoo.runs import Run, plain
+from rnnzoo.system.network import PORTS, connects
 from rnnzoo.system.redaction import redact
 
 PROBE_SECONDS = 1.5  # for the server to answer a connection
@@ -256,7 +256,11 @@ def _distrust(session: Any, elsewhere: Path) -> None:
 
 
 def _open(
-    mode: Literal["online", "offline"], seconds: float, options: TrackingOptions, run: Run, config: dict[str, Any],
+    mode: Literal["online", "offline"],
+    seconds: float,
+    options: TrackingOptions,
+    run: Run,
+    config: dict[str, Any],
     name: str,
 ) -> Wandb:
     import wandb

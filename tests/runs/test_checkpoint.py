@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from rnnzoo.runs import checkpoint
 from rnnzoo.errors import RunError
+from rnnzoo.runs import checkpoint
 
 FILES = ("weights.safetensors", "meta.json", "spec.json", "MANIFEST.json")
 

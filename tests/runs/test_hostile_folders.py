@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from rnnzoo.runs import shipped as pretrained
 from rnnzoo import cli
+from rnnzoo.runs import shipped as pretrained
 from rnnzoo.system.console import UNSAFE
 
 QUICKSTART = pretrained.FOLDER / "quickstart"
@@ -159,10 +159,22 @@ def test_nothing_of_a_strangers_folder_steers_the_terminal(tmp_path, capsys):
     summary |= {"recipe": evil, "status": evil, "started": evil, evil: evil, "versions": {evil: evil}}
     summary["metrics"] = summary["metrics"] | {f"test/{evil}": 0.5}
     run = folder(tmp_path, summary__json=json.dumps(summary).encode())
-    for command in (["show", str(run)], ["show", str(run), "--json"], ["results", str(run)], ["show", evil], [evil],
-                    ["fit", evil], ["list", evil], ["predict", evil, "--text", "x"], ["show", "cell", evil],
-                    ["fit", "quickstart", f"--{evil}", "1"], ["fit", "quickstart", "--model.architecture.cell", evil],
-                    ["test", str(run), f"--data.{evil}", "1"], ["check", evil], ["gradients", evil]):
+    for command in (
+        ["show", str(run)],
+        ["show", str(run), "--json"],
+        ["results", str(run)],
+        ["show", evil],
+        [evil],
+        ["fit", evil],
+        ["list", evil],
+        ["predict", evil, "--text", "x"],
+        ["show", "cell", evil],
+        ["fit", "quickstart", f"--{evil}", "1"],
+        ["fit", "quickstart", "--model.architecture.cell", evil],
+        ["test", str(run), f"--data.{evil}", "1"],
+        ["check", evil],
+        ["gradients", evil],
+    ):
         cli.main(command)
         out, err = capsys.readouterr()
         assert not UNSAFE.search(out + err), command

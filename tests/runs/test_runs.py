@@ -38,7 +38,10 @@ def test_a_new_run_is_running_in_a_folder_of_its_own():
     assert first.path.parent == Path.cwd() / "runs" / "imdb_bilstm"
     written = summary(first)
     assert (written["status"], written["recipe"], written["seed"], written["id"]) == (
-        "running", "imdb_bilstm", 3, first.path.name,
+        "running",
+        "imdb_bilstm",
+        3,
+        first.path.name,
     )
     assert first.checkpoints.is_dir()
 

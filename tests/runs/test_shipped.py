@@ -11,14 +11,14 @@ from test_packaging import ROOT, loaded_by
 from torch import nn
 
 import rnnzoo
-from rnnzoo import results, runs
-from rnnzoo.experiment import run as experiment
-from rnnzoo.runs import shipped as pretrained
 from rnnzoo import recipe as recipes
+from rnnzoo import results, runs
 from rnnzoo.cli import main
 from rnnzoo.errors import RunError, UnknownName
+from rnnzoo.experiment import run as experiment
 from rnnzoo.results import ship
 from rnnzoo.runs import checkpoint
+from rnnzoo.runs import shipped as pretrained
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SHIPPED = pretrained.shipped()
@@ -59,7 +59,14 @@ def test_a_card_tells_the_data_the_licence_the_scores_and_the_recipe_of_its_run(
     assert card == ship.card(facts)
     told = dict(re.findall(r"^- (.+?): (.+)$", card, re.MULTILINE))
     assert told.keys() == {
-        "Data", "Licence", "Scores", "Half precision", "Recipe", "Made by", "Limits", "Other names",
+        "Data",
+        "Licence",
+        "Scores",
+        "Half precision",
+        "Recipe",
+        "Made by",
+        "Limits",
+        "Other names",
     }
     assert facts["data"]["id"] in told["Data"] and facts["digest"] in told["Recipe"]
     assert re.fullmatch("[0-9a-f]{64}", facts["digest"]) and f"--seed {facts['seed']}" in told["Recipe"]

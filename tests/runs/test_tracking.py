@@ -13,18 +13,18 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from conftest import records
 import torch
+from conftest import records
 from lightning.pytorch import LightningModule, Trainer
 from torch.utils.data import DataLoader
 
-from rnnzoo.experiment.resolver import resolve
-from rnnzoo.experiment import run as experiment
-from rnnzoo import runs
-from rnnzoo.runs import tracking
 from rnnzoo import recipe as recipes
-from rnnzoo.training.callbacks.finite import Finite
+from rnnzoo import runs
+from rnnzoo.experiment import run as experiment
+from rnnzoo.experiment.resolver import resolve
+from rnnzoo.runs import tracking
 from rnnzoo.tasks.sentiment import Sentiment
+from rnnzoo.training.callbacks.finite import Finite
 
 SECRET = "canary0123456789abcdef0123456789abcdef01"
 LOSS, RATE = "train/loss_step", "lr"
@@ -81,8 +81,13 @@ def train(loggers) -> torch.Tensor:
     torch.manual_seed(0)
     module = Tiny()
     trainer = Trainer(
-        max_epochs=2, logger=loggers, log_every_n_steps=1, accelerator="cpu", enable_checkpointing=False,
-        enable_progress_bar=False, enable_model_summary=False,
+        max_epochs=2,
+        logger=loggers,
+        log_every_n_steps=1,
+        accelerator="cpu",
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
     )
     trainer.fit(module)
     return module.model.weight.detach()
@@ -173,11 +178,15 @@ def test_an_offline_run_holds_its_config_once_its_metrics_and_its_place(run, wan
     given = {item.key: json.loads(item.value_json) for item in opened.config.update}
     assert {key: given[key] for key in config} == config
     assert tracking.where(loggers) == {
-        "id": opened.run_id, "mode": "offline",
+        "id": opened.run_id,
+        "mode": "offline",
         "path": str(next(run.path.glob("wandb/offline-run-*")).relative_to(run.path)),
     }
-    rows = [{i.key or "/".join(i.nested_key): json.loads(i.value_json) for i in r.history.item} for r in found
-            if r.WhichOneof("record_type") == "history"]
+    rows = [
+        {i.key or "/".join(i.nested_key): json.loads(i.value_json) for i in r.history.item}
+        for r in found
+        if r.WhichOneof("record_type") == "history"
+    ]
     lines = [json.loads(line) for line in run.metrics.read_text().splitlines()]
     assert [row["val/loss"] for row in rows if "val/loss" in row] == [n["val/loss"] for n in lines if "val/loss" in n]
 
@@ -196,7 +205,10 @@ def test_every_runs_summary_has_one_number_a_name_the_last_of_its_curve(tmp_path
         found.append({name: value for name, value in summary(run).items() if "/" in name and name[0] != "_"})
     assert found == 4 * [
         {
-            "val/accuracy": 0.25, "val/loss": 0.75, "test/accuracy": 0.625, "best/accuracy": 0.75,
+            "val/accuracy": 0.25,
+            "val/loss": 0.75,
+            "test/accuracy": 0.625,
+            "best/accuracy": 0.75,
             "trainer/global_step": 3,
         }
     ]
