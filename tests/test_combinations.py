@@ -12,7 +12,7 @@ from rnnzoo import recipe as recipes
 from rnnzoo import registry
 from rnnzoo.cli import main
 from rnnzoo.data.base import Source
-from rnnzoo.engine import choose
+from rnnzoo.engine.recurrence import using_path
 from rnnzoo.errors import RecipeError
 from rnnzoo.experiment import run as experiment
 from rnnzoo.experiment.resolver import resolve
@@ -61,7 +61,7 @@ def test_what_is_declared_takes_a_step_of_training_and_answers(task, architectur
     batch = next(iter(data.train_dataloader()))
     parameters = list(module.model.parameters())
     before = [p.detach().clone() for p in parameters]
-    with choose.forced("reference"):
+    with using_path(module, "reference"):
         loss = module.task.loss(module(batch), batch)
         loss.backward()
         torch.optim.SGD(parameters, lr=0.1).step()

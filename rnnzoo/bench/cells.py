@@ -28,9 +28,8 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from rnnzoo.architectures.base import LayerStack
 from rnnzoo.bench import RIVALS, timing
 from rnnzoo.cells.base import Cell, CellLike
-from rnnzoo.engine.choose import forced
 from rnnzoo.engine.paths.fused import recognise
-from rnnzoo.engine.recurrence import report
+from rnnzoo.engine.recurrence import report, set_path
 from rnnzoo.errors import ZooError, nearest
 
 # -- cases ----------------------------------------------------------------------------------------------------------
@@ -139,7 +138,8 @@ def contenders(
     mask = (torch.arange(case.time) < lengths[:, None]).to(device) if case.ragged else None
     torch.manual_seed(0)
     layer = LayerStack(case.input_size, cell, case.hidden_size, bidirectional=case.bidirectional).to(device)
-    found = {"engine": Contender(partial(_by_engine, layer, engine, lengths), layer)}
+    set_path(layer, engine)
+    found = {"engine": Contender(partial(_by_engine, layer, lengths), layer)}
     twin = recognise(layer.cells[0])
     for name in [twin] if twin else ["lstm", "gru"]:
         rnn = TWINS[name](case.input_size, case.hidden_size, batch_first=True, bidirectional=case.bidirectional)
@@ -153,7 +153,8 @@ def contenders(
             found[f"{label} packed"] = Contender(partial(_packed, rnn, lengths), rnn)
     if "reference" in rivals:
         other = copy.deepcopy(layer)
-        found["reference loop"] = Contender(partial(_by_engine, other, "reference", lengths), other)
+        set_path(other, "reference")
+        found["reference loop"] = Contender(partial(_by_engine, other, lengths), other)
     if "naive" in rivals:
         found["naive loop"] = Contender(partial(_naive, layer, mask), layer)
     return found
@@ -166,9 +167,8 @@ def _copy_weights(layer: LayerStack, rnn: nn.RNNBase) -> None:
             getattr(rnn, name.rpartition(".")[2] + suffix).copy_(parameter)
 
 
-def _by_engine(layer: LayerStack, path: str, lengths: Tensor, x: Tensor) -> Tensor:
-    with forced(path):
-        return layer(x, lengths, need_state=False).outputs
+def _by_engine(layer: LayerStack, lengths: Tensor, x: Tensor) -> Tensor:
+    return layer(x, lengths, need_state=False).outputs
 
 
 def _padded(rnn: nn.RNNBase, x: Tensor) -> Tensor:

@@ -9,8 +9,7 @@ from typing import Any
 
 from rnnzoo import runs
 from rnnzoo.bench import timing
-from rnnzoo.engine import choose
-from rnnzoo.engine.recurrence import report
+from rnnzoo.engine.recurrence import report, set_path
 from rnnzoo.experiment import run as experiment
 from rnnzoo.runs.tracking import MetricsFile
 from rnnzoo.training.callbacks.finite import Finite
@@ -28,6 +27,7 @@ def measure(recipe: dict[str, Any], batches: int = 20, threads: int = 1) -> dict
     data.prepare()
     experiment.seed_everything(recipe["seed"])
     module = experiment.make_module(recipe, data.spec)
+    set_path(module, recipe["engine"])
     throughput = Throughput()
     accumulated = recipe["trainer"]["accumulate_grad_batches"]
     steps = math.ceil((batches + Throughput.WARM_UP) / accumulated)
@@ -35,7 +35,6 @@ def measure(recipe: dict[str, Any], batches: int = 20, threads: int = 1) -> dict
         tempfile.TemporaryDirectory(prefix="rnnzoo-bench-") as folder,
         timing.conditions(threads),
         experiment.quiet(),
-        choose.forced(recipe["engine"]),
     ):
         trainer = experiment.make_trainer(
             recipe,

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import lru_cache
 
 import torch
 
 from rnnzoo.cells.base import Cell
 from rnnzoo.engine import modes
-from rnnzoo.engine.cpp.path import NATIVE, Native
+from rnnzoo.engine.cpp.path import Native
 from rnnzoo.engine.layout import Sequences
-from rnnzoo.engine.paths.cell_scan import Whole
+from rnnzoo.engine.once import Once
+from rnnzoo.engine.paths.base import Path
+from rnnzoo.engine.paths.cell_scan import CellScan
 from rnnzoo.engine.paths.chunked import Chunked
 from rnnzoo.engine.paths.deferred import Deferred
 from rnnzoo.engine.paths.fused import Fused, recognise
@@ -23,69 +22,52 @@ from rnnzoo.engine.paths.reference import Reference
 from rnnzoo.engine.triton.path import Triton
 from rnnzoo.errors import ZooError, unknown
 
-Path = Fused | Native | Triton | Linear | Whole | Chunked | Reference  # Deferred is a Reference
 PATHS: dict[str, Path] = {
-    path.name: path for path in (Fused(), NATIVE, Triton(), Whole(), Linear(), Chunked(), Deferred(), Reference())
+    path.name: path for path in (Fused(), Native(), Triton(), CellScan(), Linear(), Chunked(), Deferred(), Reference())
 }
+AUTO = "auto"  # in the place of a path's name: the engine chooses
 PATIENCE = 100_000  # steps that the plain loop trains in about the time that torch.compile takes
 WIDE = 400  # hidden_size from which one product for a weight's gradient is faster than one a step
-_forced: str | None = None
 log = logging.getLogger("rnnzoo")
+slow = Once(log)
 
 
-def force(path: str) -> None:
-    """Run every cell on one path from now on; "auto" lets the engine choose again. Raises: ZooError."""
-    global _forced
-    if path not in ("auto", *PATHS):
-        raise ZooError(unknown("no engine path is named", path, ("auto", *PATHS)))
-    _forced = None if path == "auto" else path
+def check_path(path: str) -> str:
+    """The name of a path, or "auto". Raises: ZooError with the nearest name for any other."""
+    if path not in (AUTO, *PATHS):
+        raise ZooError(unknown("no engine path is named", path, (AUTO, *PATHS)))
+    return path
 
 
-@contextmanager
-def forced(path: str) -> Iterator[None]:
-    """`force` for the length of a with block."""
-    before = _forced or "auto"
-    force(path)
-    try:
-        yield
-    finally:
-        force(before)
-
-
-def choose(cell: Cell, x: Sequences, steps: int = 0) -> tuple[Path, str]:
+def choose(cell: Cell, x: Sequences, steps: int = 0, wanted: str = AUTO) -> tuple[Path, str]:
     """The path for this cell on these sequences, and the reason for it.
 
     steps: how many the plain loop has trained so far; compiling takes as long as PATIENCE of them, and pays from then.
-    Raises: ZooError if a forced path cannot run the cell.
+    wanted: the name of the one path that may run the cell, or "auto".
+    Raises: ZooError if the wanted path cannot run the cell.
     """
-    followed = modes.following(x.held)
-    if _forced is not None:
-        path = PATHS[_forced]
-        refusal = followed if followed and type(path) is not Reference else path.refuses(cell, x)
+    watched = modes.following(x.held)
+    if wanted != AUTO:
+        path = PATHS[wanted]
+        refusal = watched if watched and type(path) is not Reference else path.refuses(cell, x)
         if refusal:
             raise ZooError(
-                f"engine path '{_forced}' cannot run {type(cell).__name__}: {refusal}.\n"
+                f"engine path '{wanted}' cannot run {type(cell).__name__}: {refusal}.\n"
                 f"  Use 'auto', which takes the fastest path that can."
             )
         return path, "forced"
-    if followed:
-        return PATHS[Reference.name], f"only the plain loop: {followed}"
+    if watched:
+        return PATHS[Reference.name], f"only the plain loop: {watched}"
     refusals: list[str] = []
     for name in _preferred(cell, x, steps):
         path = PATHS[name]
         refusal = path.refuses(cell, x)
         if refusal is None:
-            if name == Reference.name and cell.core is not None:
-                _tell(type(cell).__name__, "; ".join(refusals))
+            if name == Reference.name and cell.core is not None:  # a cell that has a fast path
+                slow.warn("%s runs step by step: %s.", type(cell).__name__, "; ".join(refusals))
             return path, "; ".join(refusals) or "fastest path that runs this cell"
         refusals.append(f"not {path.name}: {refusal}")
     raise AssertionError("the reference loop refused a cell")
-
-
-@lru_cache(maxsize=256)
-def _tell(cell: str, refusals: str) -> None:
-    """Say it once where a cell that has a fast path runs step by step."""
-    log.warning("%s runs step by step: %s.", cell, refusals)
 
 
 def _preferred(cell: Cell, x: Sequences, steps: int) -> tuple[str, ...]:

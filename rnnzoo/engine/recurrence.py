@@ -4,40 +4,51 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from itertools import groupby
+from operator import itemgetter
 
 import torch
 from torch import Tensor, nn
 
 from rnnzoo.cells.base import Cell, State
 from rnnzoo.engine import modes, verify, weights
-from rnnzoo.engine.choose import choose
-from rnnzoo.engine.cpp.path import NATIVE, Native
+from rnnzoo.engine.choose import AUTO, check_path, choose
 from rnnzoo.engine.layout import Sequences
-from rnnzoo.engine.paths.reference import Reference
+from rnnzoo.engine.paths.base import Result
 
 
 class Recurrence(nn.Module):
     """Run a cell over ragged sequences, forwards or, with `reverse`, from each sequence's end to its start.
 
-    `ran` counts the calls by engine path, `why` holds the reason of the last choice.
-    Raises: CellError at the first call, naming the cell and both sides, if the cell does not do what it declares.
+    `path` names the engine path that runs it, "auto" for the fastest one that can; it is copied and pickled with the
+    layer. `ran` counts the calls by path, `why` holds the reason of the last choice.
+    Raises: ZooError for a path that does not exist. At a call: ZooError for a path that cannot run this cell;
+    CellError at the first one, naming the cell and both sides, if the cell does not do what it declares.
     """
 
-    def __init__(self, cell: Cell, reverse: bool = False) -> None:
+    def __init__(self, cell: Cell, reverse: bool = False, path: str = AUTO) -> None:
         super().__init__()
         self.cell, self.reverse = cell, reverse
+        self.path = path
         self.ran: Counter[str] = Counter()
         self.why = ""
         self.steps = 0  # that the plain loop has trained
         self._verified = False
 
-    def forward(
-        self, x: Sequences, state: State | None = None, need_state: bool = True
-    ) -> tuple[Sequences, State | None]:
+    def forward(self, x: Sequences, state: State | None = None, need_state: bool = True) -> Result:
         """x: input_size features. Returns the outputs, output_size features, and the last state, None if not needed."""
         return together([self], x, [state], need_state)[0]
+
+    @property
+    def path(self) -> str:
+        """The name of the engine path that runs this layer, or "auto"."""
+        return self._path
+
+    @path.setter
+    def path(self, path: str) -> None:
+        self._path = check_path(path)
 
     @property
     def qconfig(self) -> None:
@@ -70,7 +81,7 @@ class Recurrence(nn.Module):
 @torch.compiler.disable(reason="the engine runs recurrent layers: export with strict=False")
 def together(
     layers: Sequence[Recurrence], x: Sequences, states: Sequence[State | None], need_state: bool = True
-) -> list[tuple[Sequences, State | None]]:
+) -> list[Result]:
     """Several layers on the same input, the directions of a bidirectional one: side by side, where a path can.
 
     torch.compile leaves them to the engine, as it leaves nn.LSTM to torch.
@@ -87,29 +98,49 @@ def together(
 
 def _together(
     layers: Sequence[Recurrence], x: Sequences, states: Sequence[State | None], need_state: bool
-) -> list[tuple[Sequences, State | None]]:
-    new = [not layer._verified and verify.first_step(layer.cell, x) for layer in layers]
+) -> list[Result]:
+    first_calls = [not layer._verified and verify.first_step(layer.cell, x) for layer in layers]
     paths = []
     for layer in layers:
-        path, layer.why = choose(layer.cell, x, layer.steps)
+        path, layer.why = choose(layer.cell, x, layer.steps, layer.path)
         layer.ran[path.name] += 1
-        if isinstance(path, Reference) and layer.training and torch.is_grad_enabled():
+        if path.steps_in_python and layer.training and torch.is_grad_enabled():
             layer.steps += x.layout.longest
         paths.append(path)
-    cells, reverse = [layer.cell for layer in layers], [layer.reverse for layer in layers]
-    with weights.of_this_pass(cells):
-        if all(isinstance(path, Native) for path in paths):
-            results = NATIVE.together(cells, x, states, reverse, need_state)
-        else:
-            results = [
-                path.run(cell, x, state, backwards, need_state)
-                for path, cell, state, backwards in zip(paths, cells, states, reverse, strict=True)
-            ]
-    for layer, first, (outputs, last) in zip(layers, new, results, strict=True):
-        if first:
+    results: list[Result] = []
+    with weights.of_this_pass([layer.cell for layer in layers]):
+        for path, group in groupby(zip(paths, layers, states, strict=True), key=itemgetter(0)):
+            _, its_layers, its_states = zip(*group, strict=True)
+            cells, reverse = [layer.cell for layer in its_layers], [layer.reverse for layer in its_layers]
+            results += path.run_together(cells, x, its_states, reverse, need_state)
+    for layer, first_call, (outputs, last) in zip(layers, first_calls, results, strict=True):
+        if first_call:
             verify.result(layer.cell, x, outputs, last)
             layer._verified = True
     return results
+
+
+def set_path(model: nn.Module, path: str) -> None:
+    """Let one engine path run every recurrent layer of a model; "auto" lets the engine choose. Raises: ZooError."""
+    check_path(path)  # also where there is no such layer
+    for layer in _layers(model):
+        layer.path = path
+
+
+@contextmanager
+def using_path(model: nn.Module, path: str) -> Iterator[None]:
+    """`set_path` for the length of a with block; each layer then has its own choice back. Raises: ZooError."""
+    before = [(layer, layer.path) for layer in _layers(model)]
+    set_path(model, path)
+    try:
+        yield
+    finally:
+        for layer, own in before:
+            layer.path = own
+
+
+def _layers(model: nn.Module) -> Iterator[Recurrence]:
+    return (module for module in model.modules() if isinstance(module, Recurrence))
 
 
 def report(model: nn.Module) -> list[dict[str, object]]:

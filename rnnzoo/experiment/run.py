@@ -23,7 +23,7 @@ from rnnzoo import recipe as recipes
 from rnnzoo.batch import DataSpec
 from rnnzoo.data.datamodule import ZooData
 from rnnzoo.data.forms import FORMS
-from rnnzoo.engine import choose
+from rnnzoo.engine.recurrence import set_path
 from rnnzoo.errors import RecipeError, RunError, Terminated
 from rnnzoo.experiment.dynamic import DynamicEvaluation
 from rnnzoo.experiment.resolver import resolve
@@ -157,6 +157,7 @@ def start(recipe: Mapping[str, Any], data: ZooData) -> tuple[ZooModule, dict[str
     """
     seed_everything(recipe["seed"])
     module = make_module(recipe, data.spec)
+    set_path(module, recipe["engine"])
     place = recipe["model"]["vectors"]
     return module, {"vectors": start_from(module.model, data, place)} if place else {}
 
@@ -168,7 +169,6 @@ def from_recipe(recipe: str | Path, *overrides: str) -> tuple[ZooModule, ZooData
     Raises: RecipeError, DataError.
     """
     resolved = resolve(recipes.read(recipe, overrides))
-    choose.force(resolved["engine"])
     data = make_data(resolved)
     return start(resolved, data)[0], data
 
@@ -203,7 +203,7 @@ def fit(recipe: dict[str, Any], run_dir: Path | None = None) -> tuple[dict[str, 
     loggers = tracking.make_loggers(recipe["tracking"], run, recipe, run_name(recipe))
     status = "failed"
     try:
-        with quiet(), choose.forced(recipe["engine"]):
+        with quiet():
             facts = _train(recipe, run, module, data, loggers, known, callbacks)
         status = "finished"
     except KeyboardInterrupt:
@@ -332,8 +332,9 @@ def evaluate(
         with also_from(_home_of(kept, folder)):
             data = make_data(recipe, spec)
         module = restore(kept, recipe, spec)
+    set_path(module, recipe["engine"])
     _compare_data(kept, data)
-    with quiet(), choose.forced(recipe["engine"]):
+    with quiet():
         trainer = make_trainer(
             recipe,
             callbacks=[BatchSize(), Termination(), *([Progress()] if recipe["trainer"]["enable_progress_bar"] else [])],

@@ -23,7 +23,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from rnnzoo import registry
 from rnnzoo.cells.base import Cell, CellLike, State, make_cell
-from rnnzoo.engine.choose import PATHS, forced
+from rnnzoo.engine.choose import PATHS
 from rnnzoo.engine.layout import Sequences
 from rnnzoo.engine.recurrence import Recurrence, detach, select
 from rnnzoo.testing import fresh
@@ -189,8 +189,7 @@ def run(
     path: str = "reference",
 ) -> tuple[Tensor, State]:
     """Outputs (batch, time, features), zeros past the ends, and last states, by one of the engine's paths."""
-    with forced(path):
-        outputs, last = Recurrence(cell, reverse)(Sequences.of(x, lengths), state)
+    outputs, last = Recurrence(cell, reverse, path)(Sequences.of(x, lengths), state)
     assert last is not None
     return outputs.padded, last
 
@@ -683,8 +682,8 @@ def path_check(path: str) -> Callable[[Subject], str]:
             case += f"h0 {'not given' if state is None else 'given'}, gradient of {of}"
             for name, value in wanted.items():
                 subject.agree(found[name], value, f"{name} on path {path} ({case})")
-        layer = Recurrence(cell.eval())
-        with forced(path), torch.no_grad():
+        layer = Recurrence(cell.eval(), path=path)
+        with torch.no_grad():
             without, _ = layer(Sequences.of(x, lengths))
         subject.agree(without.padded, run(cell, x, lengths)[0], f"outputs without gradient on path {path}")
         reported = dict(layer.ran), bool(layer.why)

@@ -17,9 +17,8 @@ from torch.utils.checkpoint import checkpoint
 from torch.utils.flop_counter import FlopCounterMode
 
 from rnnzoo import create_model
-from rnnzoo.engine import choose
 from rnnzoo.engine.layout import Layout, Sequences
-from rnnzoo.engine.recurrence import report
+from rnnzoo.engine.recurrence import report, set_path, using_path
 from rnnzoo.errors import ZooError
 
 CELLS = ("lstm", "gru", "vanilla", "zoneout")
@@ -263,8 +262,10 @@ def test_a_compiled_model_has_the_same_outputs_and_gradients_whatever_the_length
 
 
 def test_a_forced_path_is_refused_where_a_mode_follows_every_operation():
-    with choose.forced("native"), pytest.raises(ZooError, match=r"cannot run GRUCell: torch\.func transforms it"):
-        by_vmap(model("gru"))
+    net = model("gru")
+    set_path(net, "native")
+    with pytest.raises(ZooError, match=r"cannot run GRUCell: torch\.func transforms it"):
+        by_vmap(net)
 
 
 def test_a_layout_keeps_its_lengths_when_the_tensor_given_is_changed():
@@ -327,7 +328,7 @@ def test_normed_and_pruned_weights_learn_at_every_step(way, path):
     net = normed(model("gru"), WAYS[way])
     before = [p.detach().clone() for p in net.parameters()]
     optimizer = torch.optim.SGD(net.parameters(), 0.01)
-    with choose.forced(path):
+    with using_path(net, path):
         for _ in range(3):
             optimizer.zero_grad()
             outputs(net, inputs()).square().sum().backward()

@@ -17,9 +17,8 @@ from rnnzoo.cells.base import Cell, LinearCell, NoiseSpec, PointwiseCell, StateS
 from rnnzoo.cells.gru import GRUCell
 from rnnzoo.cells.lstm import LSTMCell
 from rnnzoo.cells.vanilla import VanillaCell, VanillaReluCell
-from rnnzoo.engine.choose import forced
 from rnnzoo.engine.layout import Sequences
-from rnnzoo.engine.recurrence import Recurrence
+from rnnzoo.engine.recurrence import Recurrence, using_path
 from rnnzoo.errors import ZooError
 
 GPU, INTERPRETED = torch.cuda.is_available(), os.environ.get("TRITON_INTERPRET") == "1"
@@ -111,7 +110,7 @@ def both(path, layer, x, lengths, h0=None):
     results = []
     for name in ("reference", path):
         torch.manual_seed(1)
-        with forced(name):
+        with using_path(layer, name):
             outputs, last = layer(Sequences.of(x, lengths), h0)
         made = [outputs.padded, *last]
         weights = [torch.linspace(-1, 1, t.numel(), device=t.device).view_as(t) for t in made]
@@ -167,8 +166,8 @@ def test_kernels_are_right_for_every_width_and_batch(cell_class, batch, hidden):
 @needs_kernels
 def test_a_step_that_mixes_too_many_channels_is_refused_and_one_that_mixes_none_is_not():
     x = torch.randn(2, 3, 4, device=DEVICE, requires_grad=True)
-    with forced("triton"), pytest.raises(ZooError, match="it mixes 257 channels, more than the 256"):
-        Recurrence(GRUCell(4, 257)).to(DEVICE)(Sequences.of(x))
+    with pytest.raises(ZooError, match="it mixes 257 channels, more than the 256"):
+        Recurrence(GRUCell(4, 257), path="triton").to(DEVICE)(Sequences.of(x))
     wanted, found = both("triton", Recurrence(Decay(4, 300)).to(DEVICE), x, torch.tensor([2, 3]))
     assert_equal(found, wanted)
 
@@ -291,25 +290,23 @@ def test_each_operator_gives_what_torch_gives_for_nan_infinity_and_ordinary_numb
     ]
     a, b = torch.tensor(numbers), torch.tensor(numbers[::-1])
     wanted = FUNCTIONS[name](a, b).float()
-    with forced("triton"):
-        layer = Recurrence(Applied(FUNCTIONS[name], len(a))).to(DEVICE)
-        found = layer(Sequences.of(torch.cat([a, b])[None, None].to(DEVICE)))[0].padded[0, 0]
+    layer = Recurrence(Applied(FUNCTIONS[name], len(a)), path="triton").to(DEVICE)
+    found = layer(Sequences.of(torch.cat([a, b])[None, None].to(DEVICE)))[0].padded[0, 0]
     torch.testing.assert_close(found.cpu(), wanted, equal_nan=True)
 
 
 @needs_kernels
 def test_sines_and_cosines_are_those_of_torch():
     a = torch.linspace(-7, 7, 20)
-    with forced("triton"):
-        layer = Recurrence(Applied(lambda a, b: torch.sin(a) + torch.cos(b), 20)).to(DEVICE)
-        found = layer(Sequences.of(torch.cat([a, a])[None, None].to(DEVICE)))[0].padded[0, 0]
+    layer = Recurrence(Applied(lambda a, b: torch.sin(a) + torch.cos(b), 20), path="triton").to(DEVICE)
+    found = layer(Sequences.of(torch.cat([a, a])[None, None].to(DEVICE)))[0].padded[0, 0]
     torch.testing.assert_close(found.cpu(), a.sin() + a.cos(), atol=1e-6, rtol=1e-6)
 
 
 @needs_kernels
 def test_an_operator_without_triton_code_is_refused_by_its_name():
     layer = Recurrence(Applied(lambda a, b: torch.pow(a.abs(), b), 3)).to(DEVICE)
-    with forced("triton"), pytest.raises(ZooError, match="update uses 'pow', which has no Triton code here"):
+    with using_path(layer, "triton"), pytest.raises(ZooError, match="update uses 'pow', which has no Triton code here"):
         layer(Sequences.of(torch.ones(1, 2, 6, device=DEVICE)))
 
 
@@ -318,8 +315,7 @@ def test_an_operator_without_triton_code_is_refused_by_its_name():
 def test_a_nan_stays_in_its_sequence_and_goes_on_to_its_end(cell_class):
     x = torch.randn(3, 5, 2, device=DEVICE)
     x[1, 2, 0] = float("nan")
-    with forced("triton"):
-        found = Recurrence(cell_class(2, 6)).to(DEVICE)(Sequences.of(x))[0].padded
+    found = Recurrence(cell_class(2, 6), path="triton").to(DEVICE)(Sequences.of(x))[0].padded
     assert found[1, 2:].isnan().any(-1).all()
     assert found[1, :2].isfinite().all() and found[[0, 2]].isfinite().all()
 
@@ -332,7 +328,7 @@ def test_a_gradient_of_the_outputs_or_of_the_last_state_alone_is_that_of_the_pla
     x, _ = inputs(layer.cell, LENGTHS, False)
     results = []
     for path in ("reference", "triton"):
-        with forced(path):
+        with using_path(layer, path):
             outputs, last = layer(Sequences.of(x, LENGTHS))
         total = outputs.padded.sin().sum() if asked == "outputs" else last[1].sin().sum()
         results.append(torch.autograd.grad(total, [x, *layer.cell.parameters()]))
@@ -344,7 +340,7 @@ def test_outputs_without_a_gradient_are_the_same_ones():
     torch.manual_seed(0)
     layer = Recurrence(GRUCell(3, 6)).to(DEVICE)
     x = torch.randn(7, 8, 3, device=DEVICE)
-    with forced("triton"):
+    with using_path(layer, "triton"):
         wanted = layer(Sequences.of(x, LENGTHS))[0].padded
         with torch.no_grad():
             found = layer(Sequences.of(x, LENGTHS))[0].padded
@@ -354,7 +350,7 @@ def test_outputs_without_a_gradient_are_the_same_ones():
 @needs_kernels
 def test_a_weight_changed_before_the_backward_pass_is_an_error_and_not_a_wrong_gradient():
     layer = Recurrence(GRUCell(2, 3)).to(DEVICE)
-    with forced("triton"):
+    with using_path(layer, "triton"):
         total = layer(Sequences.of(torch.randn(2, 4, 2, device=DEVICE)))[0].padded.sum()
     with torch.no_grad():
         layer.cell.weight_hh.add_(1)
@@ -365,14 +361,14 @@ def test_a_weight_changed_before_the_backward_pass_is_an_error_and_not_a_wrong_g
 @needs_kernels
 def test_kernels_leave_other_types_to_other_paths():
     layer = Recurrence(GRUCell(2, 3)).double().to(DEVICE)
-    with forced("triton"), pytest.raises(ZooError, match="Triton's kernels are for float32"):
+    with using_path(layer, "triton"), pytest.raises(ZooError, match="Triton's kernels are for float32"):
         layer(Sequences.of(torch.zeros(1, 2, 2, dtype=torch.float64, device=DEVICE)))
 
 
 @pytest.mark.skipif(INTERPRETED, reason="Triton's interpreter is on")
 def test_kernels_leave_the_cpu_to_other_paths():
-    with forced("triton"), pytest.raises(ZooError, match="Triton's kernels are for the GPU"):
-        Recurrence(GRUCell(2, 3))(Sequences.of(torch.zeros(1, 2, 2)))
+    with pytest.raises(ZooError, match="Triton's kernels are for the GPU"):
+        Recurrence(GRUCell(2, 3), path="triton")(Sequences.of(torch.zeros(1, 2, 2)))
 
 
 @needs_gpu

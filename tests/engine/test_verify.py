@@ -13,9 +13,8 @@ from rnnzoo.cells.gru import GRUCell
 from rnnzoo.cells.lstm import LSTMCell
 from rnnzoo.cli import main
 from rnnzoo.engine import verify
-from rnnzoo.engine.choose import forced
 from rnnzoo.engine.layout import Sequences
-from rnnzoo.engine.recurrence import Recurrence
+from rnnzoo.engine.recurrence import Recurrence, using_path
 from rnnzoo.errors import CellError, ZooError
 
 X = torch.randn(6, 4, 5)
@@ -146,7 +145,7 @@ def test_only_the_first_call_takes_a_step_more():
     counts = []
     for _ in range(3):
         steps.clear()
-        with forced("reference"):
+        with using_path(layer, "reference"):
             layer(x)
         counts.append(list(steps))
     assert counts == [[5, 5, 4, 2, 1], [5, 4, 2, 1], [5, 4, 2, 1]]

@@ -9,7 +9,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import pytest
 import yaml
@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from rnnzoo import recipe, registry
 from rnnzoo.errors import RecipeError
-from rnnzoo.experiment.resolver import resolve
+from rnnzoo.experiment.resolver import TOP, resolve
 from rnnzoo.limits import Limit
 from rnnzoo.recipe import schema
 from rnnzoo.registry import Part
@@ -812,8 +812,9 @@ def test_every_shipped_recipe_resolves_and_comes_back_the_same(name):
     assert json.dumps(again) == json.dumps(found) and found["name"] == name.rpartition("/")[2]
 
 
-def test_a_recipe_may_force_every_engine_path():
-    from rnnzoo.engine.choose import PATHS
+def test_a_recipe_may_name_each_engine_path_and_nothing_else():
+    from rnnzoo.engine.choose import AUTO, PATHS
 
-    for path in ("auto", *PATHS):
+    assert sorted(get_args(TOP["engine"][0])) == sorted((AUTO, *PATHS))
+    for path in (AUTO, *PATHS):
         assert resolve(recipe.read("quickstart", [f"--engine={path}"]))["engine"] == path

@@ -7,7 +7,7 @@ import itertools
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from operator import attrgetter
 from typing import Any
 
@@ -21,9 +21,12 @@ from rnnzoo.engine.codegen.tracer import Trace, Untraceable, channel_values, run
 from rnnzoo.engine.cpp.build import Unbuildable, library
 from rnnzoo.engine.cpp.emit import emit
 from rnnzoo.engine.layout import Sequences, Shard
+from rnnzoo.engine.once import Once
+from rnnzoo.engine.paths.base import Path, Result
 from rnnzoo.engine.paths.reference import draw_masks
 
-log = logging.getLogger("rnnzoo")
+log = Once(logging.getLogger("rnnzoo"))
+NO_CODE = "no native code: %s. A slower path runs in its place."
 OWNED = ("step", "recur")  # what the generated code takes over from a pointwise cell
 
 
@@ -99,13 +102,8 @@ def compiled(cell: Cell) -> Compiled | str:
     try:
         return _compiled(found)
     except Unbuildable as cause:
-        _warn(str(cause))
+        log.warn(NO_CODE, cause)
         return str(cause)
-
-
-@lru_cache(maxsize=8)
-def _warn(cause: str) -> None:
-    log.warning("no native code: %s. A slower path runs in its place.", cause)
 
 
 @per_cell
@@ -128,7 +126,7 @@ def traced(cell: Cell) -> Trace | str:
     return found if fingerprint(cell) == before else "its update changes what the cell holds"
 
 
-class Native:
+class Native(Path):
     """The generated loop."""
 
     name = "native"
@@ -143,20 +141,18 @@ class Native:
         found = compiled(cell)
         return found if isinstance(found, str) else None
 
-    def run(
-        self, cell: Cell, x: Sequences, state: State | None, reverse: bool, need_state: bool
-    ) -> tuple[Sequences, State | None]:
+    def run(self, cell: Cell, x: Sequences, state: State | None, reverse: bool, need_state: bool) -> Result:
         """state: (batch, *shape) each, or None. Returns the outputs and the last state, in the batch's order."""
-        return self.together([cell], x, [state], [reverse], need_state)[0]
+        return self.run_together([cell], x, [state], [reverse], need_state)[0]
 
-    def together(
+    def run_together(
         self,
         cells: Sequence[Cell],
         x: Sequences,
         states: Sequence[State | None],
         reverse: Sequence[bool],
         need_state: bool,
-    ) -> list[tuple[Sequences, State | None]]:
+    ) -> list[Result]:
         """`run` for several cells on the same input, the directions of a layer say, side by side on threads.
 
         Threads to spare each take a part of the batch: every n-th sequence, so that all have about as much to do.
@@ -164,7 +160,7 @@ class Native:
         if torch.is_autocast_enabled("cpu"):
             wide = [None if state is None else tuple(s.float() for s in state) for state in states]
             with torch.autocast("cpu", enabled=False):
-                return self.together(cells, x.map(Tensor.float), wide, reverse, need_state)
+                return self.run_together(cells, x.map(Tensor.float), wide, reverse, need_state)
         shards = x.layout.shards(self._shards(len(cells), x))
         jobs = []
         for cell, state, backwards in zip(cells, states, reverse, strict=True):
@@ -207,9 +203,6 @@ def _interleaved(parts: tuple[Tensor, ...]) -> Tensor:
         return parts[0]
     order = torch.cat([torch.arange(k, sum(map(len, parts)), len(parts)) for k in range(len(parts))])
     return torch.cat(parts).index_select(0, order.argsort())
-
-
-NATIVE = Native()
 
 
 class Job:
@@ -409,7 +402,7 @@ class Scan(torch.autograd.Function):
 
 def _differentiable(ctx: Any, gradients: Sequence[Tensor | None]) -> list[Tensor | None]:
     """The gradients as a graph of their own, for a gradient of a gradient."""
-    _warn("a gradient of a gradient was asked for")
+    log.warn(NO_CODE, "a gradient of a gradient was asked for")
     tensors = [None if t is None else t.view_as(t) for t in ctx.saved_tensors]  # each use its own
     parts = _parts(tensors, [len(job.tensors) for job in ctx.jobs])
     found = list(itertools.chain(*(job.replay(part) for job, part in zip(ctx.jobs, parts, strict=True))))

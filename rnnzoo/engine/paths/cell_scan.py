@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from rnnzoo.cells.base import Cell, State
 from rnnzoo.engine.layout import Sequences
+from rnnzoo.engine.paths.base import Path, Result
 
 
-class Whole:
+class CellScan(Path):
     """The cell's `scan`, given packed rows; a reversed direction is turned round before and after."""
 
     name = "scan"
@@ -17,9 +18,7 @@ class Whole:
             return "the cell has no scan of its own"
         return "a scan takes no masks" if cell.noise else None
 
-    def run(
-        self, cell: Cell, x: Sequences, state: State | None, reverse: bool, need_state: bool
-    ) -> tuple[Sequences, State | None]:
+    def run(self, cell: Cell, x: Sequences, state: State | None, reverse: bool, need_state: bool) -> Result:
         """state: (batch, *shape) each, or None. Returns the outputs and the last state, in the batch's order."""
         assert cell.scan is not None
         layout = x.layout

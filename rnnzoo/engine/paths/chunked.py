@@ -18,18 +18,21 @@ from torch import Tensor
 from rnnzoo.cells.base import Cell, State
 from rnnzoo.engine.cpp.build import Unbuildable, compiler
 from rnnzoo.engine.layout import Sequences
+from rnnzoo.engine.paths.base import Path, Result
 from rnnzoo.engine.paths.reference import Reference, draw_masks, split
 
 CHUNK = 10  # steps
 VARIANTS = 64  # of compiled code: cells, sizes, training or not
 log = logging.getLogger("rnnzoo")
-_failed: WeakKeyDictionary[Cell, str] = WeakKeyDictionary()
 
 
-class Chunked:
+class Chunked(Path):
     """Chunks of unrolled steps under torch.compile."""
 
     name = "compiled"
+
+    def __init__(self) -> None:
+        self.failed: WeakKeyDictionary[Cell, str] = WeakKeyDictionary()  # cells that torch.compile gave up on, and why
 
     def refuses(self, cell: Cell, x: Sequences) -> str | None:
         """Why this path cannot run the cell; None if it can."""
@@ -44,18 +47,16 @@ class Chunked:
                 compiler()
             except Unbuildable as cause:
                 return str(cause)
-        return _failed.get(cell)
+        return self.failed.get(cell)
 
-    def run(
-        self, cell: Cell, x: Sequences, state: State | None, reverse: bool, need_state: bool
-    ) -> tuple[Sequences, State | None]:
+    def run(self, cell: Cell, x: Sequences, state: State | None, reverse: bool, need_state: bool) -> Result:
         """state: (batch, *shape) each, or None. Returns the outputs and the last state, in the batch's order."""
         try:
             with torch._dynamo.config.patch(recompile_limit=VARIANTS):
                 return _run(cell, x, state, reverse, need_state)
-        except Exception as cause:  # of a compiler that gives up; what the cell itself raises is raised again below
-            _failed[cell] = f"torch.compile failed: {type(cause).__name__}"
-            log.warning("%s: %s. The plain loop runs in its place.", type(cell).__name__, _failed[cell])
+        except Exception as cause:  # a plugin's cell or the compiler; the plain loop raises again what the cell raises
+            self.failed[cell] = f"torch.compile failed: {type(cause).__name__}"
+            log.warning("%s: %s. The plain loop runs in its place.", type(cell).__name__, self.failed[cell])
             return Reference().run(cell, x, state, reverse, need_state)
 
 

@@ -16,6 +16,7 @@ from torch.overrides import TorchFunctionMode
 
 from rnnzoo.cells.base import Cell, State
 from rnnzoo.engine.layout import Sequences
+from rnnzoo.engine.paths.base import Result
 from rnnzoo.engine.paths.reference import Reference
 
 
@@ -30,9 +31,7 @@ class Deferred(Reference):
             return "autocast is on"
         return None
 
-    def run(
-        self, cell: Cell, x: Sequences, state: State | None, reverse: bool, need_state: bool
-    ) -> tuple[Sequences, State | None]:
+    def run(self, cell: Cell, x: Sequences, state: State | None, reverse: bool, need_state: bool) -> Result:
         """state: (batch, *shape) each, or None. Returns the outputs and the last state, in the batch's order."""
         with _Deferring(cell):
             return super().run(cell, x, state, reverse, need_state)

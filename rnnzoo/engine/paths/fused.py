@@ -18,6 +18,7 @@ from rnnzoo.cells.base import Cell, State
 from rnnzoo.engine.codegen.fingerprint import per_cell
 from rnnzoo.engine.cpp.path import traced
 from rnnzoo.engine.layout import Layout, Sequences
+from rnnzoo.engine.paths.base import Path, Result
 from rnnzoo.system import capability
 
 
@@ -106,7 +107,7 @@ def _computes(cell: Cell, layer: Layer) -> bool:
         return False
 
 
-class Fused:
+class Fused(Path):
     """oneDNN's and cuDNN's layers."""
 
     name = "fused"
@@ -124,9 +125,7 @@ class Fused:
             return "every sequence is empty"
         return None
 
-    def run(
-        self, cell: Cell, x: Sequences, state: State | None, reverse: bool, need_state: bool
-    ) -> tuple[Sequences, State | None]:
+    def run(self, cell: Cell, x: Sequences, state: State | None, reverse: bool, need_state: bool) -> Result:
         """state: (batch, hidden_size) each, or None. The last state is None unless needed."""
         first = cell.initial_state(x.layout.batch, x.loose) if state is None else state
         run = _packed if x.layout.device.type == "cuda" else _padded

@@ -10,9 +10,10 @@ from torch import Tensor
 from rnnzoo.cells.base import Cell, LinearCell, State
 from rnnzoo.cells.wrappers import Wrapper
 from rnnzoo.engine.layout import Layout, Sequences
+from rnnzoo.engine.paths.base import Path, Result
 
 
-class Linear:
+class Linear(Path):
     """Coefficients of all steps at once, then one pass over time, and one back."""
 
     name = "linear"
@@ -25,9 +26,7 @@ class Linear:
             return "its step is more than h' = a * h + b"
         return None
 
-    def run(
-        self, cell: Cell, x: Sequences, state: State | None, reverse: bool, need_state: bool
-    ) -> tuple[Sequences, State | None]:
+    def run(self, cell: Cell, x: Sequences, state: State | None, reverse: bool, need_state: bool) -> Result:
         """state: (batch, *shape), or None. Returns the outputs and the last state, in the batch's order."""
         layout = x.layout
         gx = cell.project(x.rows)

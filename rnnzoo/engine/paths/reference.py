@@ -10,20 +10,20 @@ from torch import Tensor
 
 from rnnzoo.cells.base import Cell, State
 from rnnzoo.engine.layout import Layout, Sequences
+from rnnzoo.engine.paths.base import Path, Result
 
 
-class Reference:
+class Reference(Path):
     """Step by step over packed rows: a step touches only the sequences that are still alive."""
 
     name = "reference"
+    steps_in_python = True
 
     def refuses(self, cell: Cell, x: Sequences) -> str | None:
         """None: this path runs every cell."""
         return None
 
-    def run(
-        self, cell: Cell, x: Sequences, state: State | None, reverse: bool, need_state: bool
-    ) -> tuple[Sequences, State | None]:
+    def run(self, cell: Cell, x: Sequences, state: State | None, reverse: bool, need_state: bool) -> Result:
         """state: (batch, *shape) each, or None. Returns the outputs and the last state, in the batch's order."""
         layout = x.layout
         gx = cell.project(x.rows)

@@ -18,6 +18,7 @@ from rnnzoo.engine.codegen.fingerprint import per_cell
 from rnnzoo.engine.codegen.tracer import Trace, Untraceable, channel_values
 from rnnzoo.engine.cpp.path import traced
 from rnnzoo.engine.layout import Layout, Sequences
+from rnnzoo.engine.paths.base import Path, Result
 from rnnzoo.engine.paths.reference import draw_masks
 from rnnzoo.engine.triton.emit import emit, mixes
 
@@ -89,7 +90,7 @@ def kernels(cell: Cell) -> Kernels | str:
         return str(cause)
 
 
-class Triton:
+class Triton(Path):
     """The generated kernels."""
 
     name = "triton"
@@ -109,9 +110,7 @@ class Triton:
         found = kernels(cell)
         return found if isinstance(found, str) else found.fault(cell.hidden_size, x.layout.device)
 
-    def run(
-        self, cell: Cell, x: Sequences, state: State | None, reverse: bool, need_state: bool
-    ) -> tuple[Sequences, State | None]:
+    def run(self, cell: Cell, x: Sequences, state: State | None, reverse: bool, need_state: bool) -> Result:
         """state: (batch, *shape) each, or None. Returns the outputs and the last state, in the batch's order."""
         code, layout = kernels(cell), x.layout
         assert isinstance(code, Kernels)

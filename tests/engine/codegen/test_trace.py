@@ -16,12 +16,11 @@ from torch import nn
 from rnnzoo.cells.base import Cell, PointwiseCell
 from rnnzoo.cells.lstm import LSTMCell
 from rnnzoo.cells.wrappers import Zoneout
-from rnnzoo.engine.choose import forced
 from rnnzoo.engine.codegen.tracer import Trace, run
 from rnnzoo.engine.cpp.path import traced
 from rnnzoo.engine.layout import Sequences
 from rnnzoo.engine.paths.fused import recognise
-from rnnzoo.engine.recurrence import Recurrence, report
+from rnnzoo.engine.recurrence import Recurrence, report, using_path
 from rnnzoo.errors import ZooError
 
 needs_compiler = pytest.mark.skipif(no_compiler(), reason="no C++ compiler")
@@ -236,7 +235,7 @@ def test_learned_numbers_and_buffers_of_a_step_are_read_and_learn(hidden, kind):
     for _ in range(2):
         found = {}
         for path in ("reference", "native"):
-            with forced(path):
+            with using_path(layer, path):
                 outputs = layer(Sequences.of(x, torch.tensor([6, 2, 5])))[0].padded
             found[path] = [outputs, *torch.autograd.grad(outputs.sin().sum(), list(layer.parameters()))]
         torch.testing.assert_close(found["native"], found["reference"], atol=1e-5, rtol=1e-5)
@@ -351,7 +350,7 @@ def test_running_statistics_within_a_step_are_gathered_step_by_step():
         state = plain.step(gx, state)
     assert layer.ran == {"reference": 1} and "in place" in layer.why
     torch.testing.assert_close(dict(layer.cell.named_buffers()), dict(plain.named_buffers()))
-    with forced("compiled"), pytest.raises(ZooError, match="gather running statistics"):
+    with using_path(layer, "compiled"), pytest.raises(ZooError, match="gather running statistics"):
         layer(Sequences.of(x))
 
 

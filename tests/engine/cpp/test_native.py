@@ -14,11 +14,10 @@ from rnnzoo.cells.base import Cell, NoiseSpec, PointwiseCell
 from rnnzoo.cells.gru import GRUCell
 from rnnzoo.cells.lstm import LSTMCell
 from rnnzoo.cells.vanilla import VanillaCell, VanillaReluCell
-from rnnzoo.engine.choose import forced
 from rnnzoo.engine.codegen.tracer import Untraceable, run, trace
 from rnnzoo.engine.cpp.path import compiled
 from rnnzoo.engine.layout import Sequences
-from rnnzoo.engine.recurrence import Recurrence
+from rnnzoo.engine.recurrence import Recurrence, using_path
 from rnnzoo.errors import ZooError
 
 needs_compiler = pytest.mark.skipif(no_compiler(), reason="no C++ compiler")
@@ -142,7 +141,7 @@ def test_native_code_equals_the_plain_loop_in_outputs_states_and_gradients(cell_
     results = {}
     for path in ("reference", "native"):
         torch.manual_seed(1)
-        with forced(path):
+        with using_path(layer, path):
             outputs, last = layer(Sequences.of(x, lengths), h0)
         made = [outputs.padded, *last]
         weights = [torch.linspace(-1, 1, t.numel()).view_as(t) for t in made]
@@ -158,9 +157,9 @@ def test_native_code_is_right_for_every_width_and_batch(batch, hidden):
     torch.manual_seed(0)
     layer = Recurrence(LSTMCell(4, hidden))
     x, lengths = torch.randn(batch, 7, 4), torch.randint(1, 8, (batch,))
-    with forced("reference"):
+    with using_path(layer, "reference"):
         wanted = layer(Sequences.of(x, lengths))[0].padded
-    with forced("native"):
+    with using_path(layer, "native"):
         found = layer(Sequences.of(x, lengths))[0].padded
     torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)
 
@@ -173,7 +172,7 @@ def test_saturated_gates_are_as_in_torch(size):
     layer = Recurrence(cell)
     results = []
     for path in ("reference", "native"):
-        with forced(path):
+        with using_path(layer, path):
             results.append(layer(Sequences.of(x))[0].padded)
     torch.testing.assert_close(results[1], results[0], equal_nan=True)
 
@@ -183,8 +182,7 @@ def test_a_nan_in_the_input_is_a_nan_in_the_output_from_there_on():
     for cell_class in (LSTMCell, GRUCell, VanillaCell, VanillaReluCell, Peephole):
         x = torch.randn(1, 5, 2)
         x[0, 2, 0] = float("nan")
-        with forced("native"):
-            found = Recurrence(cell_class(2, 6))(Sequences.of(x))[0].padded
+        found = Recurrence(cell_class(2, 6), path="native")(Sequences.of(x))[0].padded
         assert found[0, :2].isfinite().all() and found[0, 2:].isnan().any(-1).all(), cell_class
 
 
@@ -195,20 +193,20 @@ def test_an_update_that_mixes_channels_is_refused_with_the_operators_name():
 
     with pytest.raises(Untraceable, match=r"not elementwise|no scalar code"):
         trace(Mixing(2, 3))
-    with forced("native"), pytest.raises(ZooError, match="cannot run Mixing: update uses"):
-        Recurrence(Mixing(2, 3))(Sequences.of(torch.zeros(1, 2, 2)))
+    with pytest.raises(ZooError, match="cannot run Mixing: update uses"):
+        Recurrence(Mixing(2, 3), path="native")(Sequences.of(torch.zeros(1, 2, 2)))
 
 
 def test_native_code_leaves_other_types_to_other_paths():
     layer = Recurrence(GRUCell(2, 3)).double()
-    with forced("native"), pytest.raises(ZooError, match="native code is for float32"):
+    with using_path(layer, "native"), pytest.raises(ZooError, match="native code is for float32"):
         layer(Sequences.of(torch.zeros(1, 2, 2, dtype=torch.float64)))
 
 
 @needs_compiler
 def test_a_weight_changed_before_the_backward_pass_is_an_error_and_not_a_wrong_gradient():
     layer = Recurrence(GRUCell(2, 3))
-    with forced("native"):
+    with using_path(layer, "native"):
         total = layer(Sequences.of(torch.randn(2, 4, 2)))[0].padded.sum()
     with torch.no_grad():
         layer.cell.weight_hh.add_(1)
@@ -283,7 +281,7 @@ def test_cells_with_the_same_arithmetic_share_one_library():
 @pytest.mark.parametrize("cell_class", [LSTMCell, GRUCell, Both])
 def test_a_retained_graph_gives_the_same_gradient_again(cell_class):
     layer, x = Recurrence(cell_class(5, 6)), torch.randn(3, 9, 5, requires_grad=True)
-    with forced("native"):
+    with using_path(layer, "native"):
         outputs, _ = layer(Sequences.of(x, torch.tensor([9, 4, 6])))
     total = outputs.padded.square().sum()
     once = torch.autograd.grad(total, [x, *layer.parameters()], retain_graph=True)
@@ -303,7 +301,7 @@ def test_a_gradient_of_a_gradient_is_that_of_the_plain_loop(cell_class, reverse)
     found = {}
     for path in ("reference", "native"):
         torch.manual_seed(1)
-        with forced(path):
+        with using_path(layer, path):
             outputs, last = layer(Sequences.of(x, torch.tensor([3, 7, 0, 5])), h0)
         total = outputs.padded.sin().sum() + sum(s.square().sum() for s in last)
         inputs = [x, *h0, *layer.parameters()]
@@ -324,7 +322,7 @@ def test_code_follows_a_number_of_the_cell_that_changes_and_the_mode():
             return (torch.tanh(gx[0] + gh[0]) * self.scale * (2 if self.training else 1),)
 
     layer, x = Recurrence(Scaled(4, 3)), torch.randn(2, 1, 4)
-    with forced("native"):
+    with using_path(layer, "native"):
         first = layer(Sequences.of(x))[0].padded
         layer.cell.scale = 3.0
         torch.testing.assert_close(layer(Sequences.of(x))[0].padded, 3 * first)

@@ -8,10 +8,9 @@ from torch import nn
 
 from rnnzoo.cells.base import Cell, NoiseSpec, StateSpec
 from rnnzoo.engine import choose
-from rnnzoo.engine.choose import forced
 from rnnzoo.engine.layout import Layout, Sequences
 from rnnzoo.engine.paths import chunked as compiled
-from rnnzoo.engine.recurrence import Recurrence
+from rnnzoo.engine.recurrence import Recurrence, using_path
 
 
 class Attending(Cell):
@@ -72,7 +71,7 @@ def test_compiled_chunks_equal_the_plain_loop_in_outputs_states_and_gradients(ce
             found = {}
             for path in ("reference", "compiled"):
                 torch.manual_seed(1)
-                with forced(path):
+                with using_path(layer, path):
                     outputs, last = layer(Sequences.of(x, torch.tensor(lengths)), h0)
                 made = [outputs.padded, *last]
                 weights = [torch.linspace(-1, 1, t.numel()).view_as(t) for t in made]
@@ -80,7 +79,7 @@ def test_compiled_chunks_equal_the_plain_loop_in_outputs_states_and_gradients(ce
                 found[path] = [*made, *torch.autograd.grad(total, [x, *h0, *layer.parameters()])]
             for a, b in zip(found["compiled"], found["reference"], strict=True):
                 torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-5)
-    assert not compiled._failed
+            assert choose.PATHS["compiled"].refuses(layer.cell, Sequences.of(x)) is None
 
 
 def test_a_cell_that_does_not_compile_runs_step_by_step_and_says_so_once(monkeypatch, caplog):
@@ -90,11 +89,11 @@ def test_a_cell_that_does_not_compile_runs_step_by_step_and_says_so_once(monkeyp
     monkeypatch.setattr(compiled, "_compiled", lambda: gives_up)
     layer, x = Recurrence(Plain(5, 6)), torch.randn(2, 4, 5)
     wanted, _ = layer(Sequences.of(x))
-    with forced("compiled"):
+    with using_path(layer, "compiled"):
         found, _ = layer(Sequences.of(x))
     assert torch.equal(found.padded, wanted.padded)
     assert caplog.text.count("torch.compile failed: RuntimeError") == 1
-    assert "torch.compile failed" in compiled.Chunked().refuses(layer.cell, Sequences.of(x))
+    assert "torch.compile failed" in choose.PATHS["compiled"].refuses(layer.cell, Sequences.of(x))
 
 
 @pytest.mark.skipif(no_compiler(), reason="no C++ compiler")
@@ -104,11 +103,11 @@ def test_compiling_waits_until_the_plain_loop_has_trained_as_long_as_it_takes(mo
     names = []
     for _ in range(3):
         names.append(choose.choose(layer.cell, x, layer.steps)[0].name)
-        with forced("reference"):
+        with using_path(layer, "reference"):
             layer(x)
     assert names == ["reference", "reference", "compiled"]
     layer.eval()
     assert layer.steps == 12
-    with forced("reference"):
+    with using_path(layer, "reference"):
         layer(x)
     assert layer.steps == 12

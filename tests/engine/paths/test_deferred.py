@@ -10,9 +10,8 @@ from rnnzoo.cells.gru import GRUCell
 from rnnzoo.cells.lstm import LSTMCell
 from rnnzoo.cells.projected import ProjectedLSTMCell
 from rnnzoo.engine import choose
-from rnnzoo.engine.choose import forced
 from rnnzoo.engine.layout import Sequences
-from rnnzoo.engine.recurrence import Recurrence
+from rnnzoo.engine.recurrence import Recurrence, using_path
 
 
 class Twice(Cell):
@@ -39,7 +38,7 @@ def test_deferred_products_give_the_plain_loops_gradients_once_twice_and_of_grad
     h0 = tuple(torch.randn_like(s).requires_grad_() for s in layer.cell.initial_state(4, x))
     found = {}
     for path in ("reference", "deferred"):
-        with forced(path):
+        with using_path(layer, path):
             outputs, last = layer(Sequences.of(x, lengths), h0)
         total = outputs.padded.sin().sum() + sum(s.square().sum() for s in last)
         inputs = [x, *h0, *layer.parameters()]
@@ -54,7 +53,7 @@ def test_deferred_products_give_the_plain_loops_gradients_once_twice_and_of_grad
 
 def test_gradients_asked_one_after_another_of_a_retained_graph_are_those_asked_at_once():
     layer, x = Recurrence(ProjectedLSTMCell(5, 6, proj_size=3)), torch.randn(3, 7, 5, requires_grad=True)
-    with forced("deferred"):
+    with using_path(layer, "deferred"):
         outputs = layer(Sequences.of(x))[0].padded
     inputs = [x, *layer.parameters()]
     for total in (outputs.sin().sum(), outputs[:, :3].square().sum()):  # the second one does not reach every step
@@ -65,7 +64,7 @@ def test_gradients_asked_one_after_another_of_a_retained_graph_are_those_asked_a
 
 def test_a_weight_has_one_product_on_the_way_back_however_many_steps_there_are():
     layer = Recurrence(Twice(5, 6))
-    with forced("deferred"):
+    with using_path(layer, "deferred"):
         outputs, _ = layer(Sequences.of(torch.randn(3, 20, 5)))
     shapes = []
 

@@ -11,11 +11,10 @@ from rnnzoo.cells.base import Cell, LinearCell, NoiseSpec, StateSpec
 from rnnzoo.cells.gru import GRUCell
 from rnnzoo.cells.lstm import LSTMCell
 from rnnzoo.cells.wrappers import Highway, OutputNorm, Wrapper, Zoneout
-from rnnzoo.engine.choose import forced
 from rnnzoo.engine.cpp import path as native
 from rnnzoo.engine.layout import Layout, Sequences
 from rnnzoo.engine.paths import linear_scan as linear
-from rnnzoo.engine.recurrence import Recurrence, together
+from rnnzoo.engine.recurrence import Recurrence, together, using_path
 
 LENGTHS = torch.tensor([3, 9, 0, 1, 9, 5])
 
@@ -98,10 +97,10 @@ def test_a_pass_over_all_steps_equals_the_plain_loop(cell_class, path, solve, re
     layer = Recurrence(cell_class(5, 4), reverse)
     x = torch.randn(6, 9, 5, requires_grad=True)
     state = tuple(torch.randn_like(s).requires_grad_() for s in layer.cell.initial_state(6, x)) if given else None
-    with forced("reference"):
+    with using_path(layer, "reference"):
         wanted = everything(layer, x, state)
     monkeypatch.setattr(linear, "one_by_one", getattr(linear, solve))
-    with forced(path):
+    with using_path(layer, path):
         found = everything(layer, x, state)
     for a, b in zip(found, wanted, strict=True):
         torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-5)
@@ -167,7 +166,7 @@ def test_layers_side_by_side_and_parts_of_a_batch_give_what_they_give_alone(thre
         return torch.autograd.grad(total, inputs)
 
     torch.manual_seed(1)
-    with forced("reference"):
+    with using_path(nn.ModuleList(layers), "reference"):
         alone = gradients([layer(Sequences.of(x, LENGTHS), state) for layer, state in zip(layers, states, strict=True)])
     torch.manual_seed(1)
     before = torch.get_num_threads()

@@ -1,6 +1,9 @@
 """Every engine path equals the plain loop, and the plain loop equals torch on sequences of every length."""
 
+import copy
 import itertools
+import pickle
+from functools import partial
 
 import pytest
 import torch
@@ -13,10 +16,10 @@ from rnnzoo.cells.base import Cell, LinearCell, NoiseSpec, PointwiseCell, StateS
 from rnnzoo.cells.gru import GRUCell
 from rnnzoo.cells.lstm import LSTMCell
 from rnnzoo.cells.vanilla import VanillaCell, VanillaReluCell
-from rnnzoo.engine.choose import PATHS, forced
+from rnnzoo.engine.choose import PATHS
 from rnnzoo.engine.layout import Layout, Sequences
 from rnnzoo.engine.paths.fused import recognise
-from rnnzoo.engine.recurrence import Recurrence, detach, report, select
+from rnnzoo.engine.recurrence import Recurrence, detach, report, select, set_path, together, using_path
 from rnnzoo.errors import ZooError
 
 BUILT_IN = [LSTMCell, GRUCell, VanillaCell, VanillaReluCell]
@@ -47,9 +50,9 @@ def test_the_fused_path_equals_the_reference_in_outputs_states_and_gradients(cel
     layer = Recurrence(cell_class(5, 7), reverse)
     x, lengths, h0 = inputs(layer.cell, lengths)
     h0 = h0 if given_state else None
-    with forced("reference"):
+    with using_path(layer, "reference"):
         wanted = everything(layer, x, lengths, h0)
-    with forced("fused"):
+    with using_path(layer, "fused"):
         found = everything(layer, x, lengths, h0)
     for a, b in zip(found, wanted, strict=True):
         torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-5)
@@ -69,7 +72,7 @@ def test_both_directions_equal_torch_on_packed_sequences(cell_class, torch_class
         layer = Recurrence(cell_class(5, 7), reverse=bool(direction))
         names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
         layer.cell.load_state_dict({name: getattr(oracle, f"{name}_l0{suffix}") for name in names})
-        with forced(path):
+        with using_path(layer, path):
             outputs, state = layer(Sequences.of(x, lengths))
         torch.testing.assert_close(outputs.padded, wanted[direction])
         torch.testing.assert_close(state, tuple(s[direction] for s in last))
@@ -112,7 +115,7 @@ class Decay(LinearCell):
 def test_a_batch_equals_its_sequences_one_by_one(cell_class, reverse):
     layer = Recurrence(cell_class(5, 7), reverse)
     x, lengths, h0 = inputs(layer.cell, LENGTHS["ragged"])
-    with forced("reference"):
+    with using_path(layer, "reference"):
         outputs, last = layer(Sequences.of(x, lengths), h0)
         for row, length in enumerate(lengths.tolist()):
             one, end = layer(Sequences.of(x[row : row + 1, :length]), tuple(s[row : row + 1] for s in h0))
@@ -123,15 +126,14 @@ def test_a_batch_equals_its_sequences_one_by_one(cell_class, reverse):
 @pytest.mark.parametrize("path", ["reference", "auto"])
 @pytest.mark.parametrize("cell_class", [*BUILT_IN, Weighted, Decay])
 def test_backward_is_the_forward_direction_of_each_sequence_flipped(cell_class, path):
-    forward = Recurrence(cell_class(5, 7))
-    backward = Recurrence(forward.cell, reverse=True)
+    forward = Recurrence(cell_class(5, 7), path=path)
+    backward = Recurrence(forward.cell, reverse=True, path=path)
     x, lengths, h0 = inputs(forward.cell, LENGTHS["ragged"])
     flipped = x.detach().clone()
     for row, length in enumerate(lengths.tolist()):
         flipped[row, :length] = x[row, :length].flip(0)
-    with forced(path):
-        outputs, last = backward(Sequences.of(x, lengths), h0)
-        mirrored, end = forward(Sequences.of(flipped, lengths), h0)
+    outputs, last = backward(Sequences.of(x, lengths), h0)
+    mirrored, end = forward(Sequences.of(flipped, lengths), h0)
     torch.testing.assert_close(last, end)
     for row, length in enumerate(lengths.tolist()):
         torch.testing.assert_close(outputs.padded[row, :length], mirrored.padded[row, :length].flip(0))
@@ -142,7 +144,7 @@ def test_backward_is_the_forward_direction_of_each_sequence_flipped(cell_class, 
 def test_a_split_sequence_with_carried_state_equals_the_whole(cell_class, path):
     layer = Recurrence(cell_class(5, 7))
     x, lengths, h0 = inputs(layer.cell, LENGTHS["ragged"])
-    with forced(path):
+    with using_path(layer, path):
         whole, last = layer(Sequences.of(x, lengths), h0)
         first, middle = layer(Sequences.of(x[:, :4], lengths.clamp(max=4)), h0)
         second, end = layer(Sequences.of(x[:, 4:], (lengths - 4).clamp(min=0)), middle)
@@ -159,7 +161,7 @@ def test_padding_never_changes_an_answer_or_a_gradient(cell_class, path, junk):
     noisy = x.detach().clone()
     for row, length in enumerate(lengths.tolist()):
         noisy[row, length:] = junk
-    with forced(path):
+    with using_path(layer, path):
         wanted = everything(layer, x, lengths, h0)
         found = everything(layer, noisy.requires_grad_(), lengths, h0)
     for a, b in zip(found, wanted, strict=True):
@@ -170,7 +172,7 @@ def test_an_empty_sequence_keeps_the_initial_state_and_gives_no_output():
     for path, reverse in itertools.product(("reference", "fused"), (False, True)):
         layer = Recurrence(LSTMCell(5, 7), reverse)
         x, lengths, h0 = inputs(layer.cell, LENGTHS["ragged"])
-        with forced(path):
+        with using_path(layer, path):
             outputs, last = layer(Sequences.of(x, lengths), h0)
         torch.testing.assert_close(tuple(s[2] for s in last), tuple(s[2] for s in h0))
         assert not outputs.padded[2].any() and not outputs.at_ends()[2].any()
@@ -213,15 +215,46 @@ def test_a_cell_is_taken_by_the_fused_layers_for_what_it_computes_not_for_its_na
     assert [recognise(c(2, 3)) for c in (ChangedLSTM, Leaky, ReadLSTM, Decay, Weighted)] == [None] * 5
 
 
-def test_a_forced_path_that_cannot_run_a_cell_says_why():
+def test_a_chosen_path_that_cannot_run_a_cell_says_why_and_one_that_does_not_exist_names_the_nearest():
     layer = Recurrence(Weighted(5, 7))
     with (
-        forced("fused"),
+        using_path(layer, "fused"),
         pytest.raises(ZooError, match="'fused' cannot run Weighted: no fused layer computes this cell"),
     ):
         layer(Sequences.of(torch.zeros(1, 2, 5)))
-    with pytest.raises(ZooError, match="no engine path is named 'fusd'"), forced("fusd"):
-        pass
+    for choose in (
+        partial(set_path, layer),
+        partial(set_path, nn.Linear(2, 2)),
+        partial(Recurrence, layer.cell, False),
+    ):
+        with pytest.raises(ZooError, match=r"no engine path is named 'fusd'\.\n  Did you mean 'fused'\?"):
+            choose("fusd")
+
+
+def test_the_choice_of_a_path_belongs_to_the_layers_of_one_model_and_goes_with_their_copies():
+    model = nn.ModuleList([Recurrence(LSTMCell(5, 7)), Recurrence(LSTMCell(5, 7), path="fused")])
+    other = Recurrence(LSTMCell(5, 7))
+    with using_path(model, "reference"):
+        copies = [copy.deepcopy(model), pickle.loads(pickle.dumps(model))]
+    assert [layer.path for layer in (*model, other)] == ["auto", "fused", "auto"]
+    for layer in itertools.chain(*copies):
+        layer(Sequences.of(torch.zeros(1, 2, 5)))
+        assert layer.ran == {"reference": 1} and layer.why == "forced"
+
+
+def test_layers_side_by_side_may_each_run_on_a_path_of_their_own():
+    torch.manual_seed(0)
+    layers = [Recurrence(LSTMCell(5, 7), reverse) for reverse in (False, True)]
+    x, lengths, _ = inputs(layers[0].cell, LENGTHS["ragged"])
+    wanted = [layer(Sequences.of(x, lengths)) for layer in layers]
+    paths = ("fused", "reference")
+    for layer, layer.path in zip(layers, paths, strict=True):
+        layer.ran.clear()
+    found = together(layers, Sequences.of(x, lengths), [None, None])
+    assert [dict(layer.ran) for layer in layers] == [{path: 1} for path in paths]
+    for (outputs, last), (as_wanted, end) in zip(found, wanted, strict=True):
+        torch.testing.assert_close(outputs.padded, as_wanted.padded)
+        torch.testing.assert_close(last, end)
 
 
 def test_the_report_names_each_layers_cell_path_and_reason():
@@ -279,11 +312,11 @@ def test_bf16_autocast_gives_finite_outputs_near_the_exact_ones():
     for cell_class, path in itertools.product(BUILT_IN, ("reference", "fused")):
         layer = Recurrence(cell_class(5, 7))
         x, lengths, _ = inputs(layer.cell, LENGTHS["ragged"])
-        with forced(path):
+        with using_path(layer, path):
             exact, _ = layer(Sequences.of(x, lengths))
         with torch.autocast("cpu", torch.bfloat16):
             lacking = PATHS[path].refuses(layer.cell, Sequences.of(x, lengths))  # on a processor without AVX-512
-            with forced("auto" if lacking else path):
+            with using_path(layer, "auto" if lacking else path):
                 rough, last = layer(Sequences.of(x, lengths))
         torch.testing.assert_close(rough.padded.float(), exact.padded, atol=0.05, rtol=0.05)
         assert all(s.isfinite().all() for s in last)
