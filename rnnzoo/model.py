@@ -14,7 +14,7 @@ from rnnzoo.architectures.encoder_decoder import EncoderDecoder, Memory
 from rnnzoo.architectures.pooling import Pool, Pooling
 from rnnzoo.batch import Batch, DataSpec, Field
 from rnnzoo.cells.base import State
-from rnnzoo.engine.layout import Sequences
+from rnnzoo.engine.sequences import Sequences
 from rnnzoo.inputs.characters import CharacterFeatures
 from rnnzoo.inputs.tokens import TokenEmbedding
 from rnnzoo.inputs.values import Values

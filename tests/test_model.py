@@ -6,7 +6,7 @@ import torch
 from rnnzoo.architectures.base import Encoded
 from rnnzoo.architectures.pooling import Pool
 from rnnzoo.batch import PAD, UNK, Batch, DataSpec, Field
-from rnnzoo.engine.layout import Sequences
+from rnnzoo.engine.sequences import Sequences
 from rnnzoo.inputs.tokens import TokenEmbedding
 from rnnzoo.model import SequenceModel
 from rnnzoo.tasks.classification import Classification

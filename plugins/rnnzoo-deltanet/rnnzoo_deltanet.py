@@ -101,10 +101,10 @@ class GatedDeltaNetCell(Cell):
             return g, state
         with torch.autocast(log_alpha.device.type, enabled=False):
             S = _wide(state[1])
-            y = torch.cat([state[2], layout.grid(y)], 1)
+            y = torch.cat([state[2], layout.to_grid(y)], 1)
             ends = layout.sorted_lengths[:, None] + torch.arange(WIDTH - 1, device=y.device)
             last_y = y.take_along_dim(ends.unsqueeze(-1), 1)
-            parts = *self.convolve(y), layout.grid(beta.unsqueeze(-1)), layout.grid(log_alpha)
+            parts = *self.convolve(y), layout.to_grid(beta.unsqueeze(-1)), layout.to_grid(log_alpha)
             q, k, v, beta, log_alpha = map(_chunks, parts)
             log_gamma = log_alpha.cumsum(-1)  # (batch, heads, chunks, time)
             later = torch.ones(CHUNK, CHUNK, dtype=torch.bool, device=S.device).triu(1)
@@ -123,9 +123,9 @@ class GatedDeltaNetCell(Cell):
                 u = u_0 - w @ S.mT
                 read.append(start @ S.mT + scores @ u)
                 S = whole * S + u.mT @ end
-            rows = layout.rows_of(torch.cat(read, 2)[:, :, : layout.longest].transpose(1, 2))
+            rows = layout.from_grid(torch.cat(read, 2)[:, :, : layout.longest].transpose(1, 2))
         h = self.output(rows, g)
-        last = torch.cat([h, state[0].to(h.dtype)])[layout.row_ends(False, len(h))]
+        last = torch.cat([h, state[0].to(h.dtype)])[layout.last_rows(False, len(h))]
         return h, (last, S, last_y)
 
 

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from rnnzoo import Architecture, limits
 from rnnzoo.architectures.base import CAUSAL, EACH, ONE, Encoded
 from rnnzoo.cells.base import CellLike, State, make_cell
-from rnnzoo.engine.layout import Layout, Sequences
+from rnnzoo.engine.layout import Layout
 from rnnzoo.engine.recurrence import Recurrence
+from rnnzoo.engine.sequences import Sequences
 
 
 class Dilated(Architecture):
@@ -57,15 +58,15 @@ def apart(x: Sequences, dilation: int) -> Sequences:
     layout = x.layout
     offsets = torch.arange(dilation)
     lengths = (layout.lengths[:, None] + dilation - 1 - offsets) // dilation
-    padded = F.pad(x.loose, (0, 0, 0, -layout.time % dilation))
+    padded = F.pad(x.padded_finite, (0, 0, 0, -layout.time % dilation))
     rows = padded.unflatten(1, (-1, dilation)).transpose(1, 2).flatten(0, 1)  # (batch * dilation, time, features)
-    return Sequences(Layout(lengths.flatten(), rows.shape[1], layout.device), loose=rows)
+    return Sequences(Layout(lengths.flatten(), rows.shape[1], layout.device), padded_finite=rows)
 
 
 def together(x: Sequences, layout: Layout, dilation: int) -> Sequences:
     """The inverse of `apart`."""
-    steps = x.loose.unflatten(0, (layout.batch, dilation)).transpose(1, 2).flatten(1, 2)
-    return Sequences(layout, loose=steps[:, : layout.time])
+    steps = x.padded_finite.unflatten(0, (layout.batch, dilation)).transpose(1, 2).flatten(1, 2)
+    return Sequences(layout, padded_finite=steps[:, : layout.time])
 
 
 def turned(state: State, lengths: Tensor, dilation: int) -> State:

@@ -158,26 +158,26 @@ class MLSTMCell(Cell):
         x, v, o, log_i, log_f = gx
         if not layout.longest:
             return o, state
-        x = torch.cat([state[4], layout.grid(x)], 1)
+        x = torch.cat([state[4], layout.to_grid(x)], 1)
         ends = layout.sorted_lengths[:, None] + torch.arange(WIDTH - 1, device=x.device)
         last_x = x.take_along_dim(ends.unsqueeze(-1), 1)
-        parts = *self.convolve(x), layout.grid(v)
+        parts = *self.convolve(x), layout.to_grid(v)
         with torch.autocast(log_i.device.type, enabled=False):
             C, n, m = map(wide, state[1:4])
             q, k, v = (part.transpose(1, 2) for part in parts)  # (batch, heads, time, d)
             past = torch.arange(layout.longest, device=layout.device) >= layout.sorted_lengths[:, None]
             log_i, floor = (
-                layout.grid(x).masked_fill(past.unsqueeze(-1), -math.inf).transpose(1, 2)
+                layout.to_grid(x).masked_fill(past.unsqueeze(-1), -math.inf).transpose(1, 2)
                 for x in (log_i, log_i.clamp(min=0))
             )
-            log_f = layout.grid(log_f).transpose(1, 2)  # (batch, heads, time); past the ends f = 1 and i = 0
+            log_f = layout.to_grid(log_f).transpose(1, 2)  # (batch, heads, time); past the ends f = 1 and i = 0
             read = []
             for chunk in zip(*(x.split(CHUNK, 2) for x in (q, k, v, log_i, floor, log_f)), strict=True):
                 h, C, n, m = _chunk(*chunk, C, n, m)
                 read.append(h)
-            rows = layout.rows_of(torch.cat(read, 2).transpose(1, 2))
+            rows = layout.from_grid(torch.cat(read, 2).transpose(1, 2))
         h = self.output(rows, o)
-        last = torch.cat([h, state[0].to(h.dtype)])[layout.row_ends(False, len(h))]
+        last = torch.cat([h, state[0].to(h.dtype)])[layout.last_rows(False, len(h))]
         return h, (last, C, n, m, last_x)
 
 

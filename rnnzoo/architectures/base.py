@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from rnnzoo import limits, registry
 from rnnzoo.cells.base import Cell, CellLike, State, make_cell
-from rnnzoo.engine.layout import Sequences
 from rnnzoo.engine.paths.fused import recognise
-from rnnzoo.engine.recurrence import Recurrence, together
+from rnnzoo.engine.recurrence import Recurrence, run_together
+from rnnzoo.engine.sequences import Sequences
 from rnnzoo.layers.dropout import LockedDropout
 
 ArchitectureLike = Annotated[Any, registry.Part("architectures")]  # a name, {"name": ...}, or a class
@@ -149,7 +149,7 @@ class LayerStack(Architecture):
             below = self._between(x) if depth else x
             layers = slice(depth * directions, (depth + 1) * directions)
             given = [None] * directions if state is None else state[layers]
-            ran = together(recurrences[layers], below, given, need_state)
+            ran = run_together(recurrences[layers], below, given, need_state)
             runs = [outputs for outputs, _ in ran]
             last_state += [end for _, end in ran if end is not None]
             x = runs[0].map(merge, runs[1]) if self.bidirectional else runs[0]
@@ -175,7 +175,7 @@ class LayerStack(Architecture):
         """What a layer reads of the one below."""
         if self.dropout.p:
             x = x.map(self.dropout)
-        return Sequences(x.layout, loose=self.locked_dropout(x.loose)) if self.locked_dropout.p else x
+        return Sequences(x.layout, padded_finite=self.locked_dropout(x.padded_finite)) if self.locked_dropout.p else x
 
     def _skipped(self, below: Sequences) -> Tensor:
         """What a residual connection adds to `last`: each half of the features at its own direction's last step."""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from rnnzoo.architectures.base import SEQUENCE, Architecture, ArchitectureLike, Encoded, LayerStack, make_architecture
 from rnnzoo.cells.base import CellLike, State, StateSpec, make_cell
-from rnnzoo.engine.layout import Sequences
+from rnnzoo.engine.sequences import Sequences
 from rnnzoo.layers.attention import ATTENTIONS
 
 

@@ -22,13 +22,13 @@ def mean(encoded: Encoded) -> Tensor:
 
 def maximum(encoded: Encoded) -> Tensor:
     """(batch, features): the maximum over each sequence's steps; zeros for an empty one."""
-    outputs, layout = encoded.sequences.loose, encoded.sequences.layout
+    outputs, layout = encoded.sequences.padded_finite, encoded.sequences.layout
     if layout.time == 0:
         return outputs.new_zeros(layout.batch, outputs.shape[-1])
-    if not layout.equal:
+    if not layout.no_padding:
         outputs = outputs.masked_fill(~layout.mask.unsqueeze(-1), torch.finfo(outputs.dtype).min)
     pooled = outputs.amax(1)
-    return pooled if layout.empty is None else pooled.masked_fill(layout.empty, 0)
+    return pooled if layout.empty_mask is None else pooled.masked_fill(layout.empty_mask, 0)
 
 
 class Pool(nn.Module):

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from rnnzoo import limits
 from rnnzoo.architectures.base import EACH, ONE, Architecture, Encoded, LayerStack
 from rnnzoo.cells.base import CellLike, State
-from rnnzoo.engine.layout import Layout, Sequences
+from rnnzoo.engine.layout import Layout
 from rnnzoo.engine.recurrence import select
+from rnnzoo.engine.sequences import Sequences
 
 
 class Segment(Architecture):

@@ -87,7 +87,7 @@ class Cell(nn.Module):
 
     gx as `project` gives it for packed rows; state: (batch, *shape) each, longest sequence first. Returns the outputs
     (rows, output_size) and the last state, longest first. It must equal a loop of `step` and `readout`; always written
-    forwards: the engine reverses. `layout.grid` and `layout.rows_of` turn rows into rectangles and back.
+    forwards: the engine reverses. `layout.to_grid` and `layout.from_grid` turn rows into rectangles and back.
     """
 
     def __init__(self, input_size: int, hidden_size: int) -> None:

@@ -10,7 +10,6 @@ import torch
 from rnnzoo.cells.base import Cell
 from rnnzoo.engine import modes
 from rnnzoo.engine.cpp.path import Native
-from rnnzoo.engine.layout import Sequences
 from rnnzoo.engine.once import Once
 from rnnzoo.engine.paths.base import Path
 from rnnzoo.engine.paths.cell_scan import CellScan
@@ -19,6 +18,7 @@ from rnnzoo.engine.paths.deferred import Deferred
 from rnnzoo.engine.paths.fused import Fused, recognise
 from rnnzoo.engine.paths.linear_scan import Linear
 from rnnzoo.engine.paths.reference import Reference
+from rnnzoo.engine.sequences import Sequences
 from rnnzoo.engine.triton.path import Triton
 from rnnzoo.errors import ZooError, unknown
 
@@ -46,7 +46,7 @@ def choose(cell: Cell, x: Sequences, steps: int = 0, wanted: str = AUTO) -> tupl
     wanted: the name of the one path that may run the cell, or "auto".
     Raises: ZooError if the wanted path cannot run the cell.
     """
-    watched = modes.following(x.held)
+    watched = modes.watching(x.at_hand)
     if wanted != AUTO:
         path = PATHS[wanted]
         refusal = watched if watched and type(path) is not Reference else path.refuses(cell, x)
@@ -78,7 +78,7 @@ def _preferred(cell: Cell, x: Sequences, steps: int) -> tuple[str, ...]:
     """
     if x.layout.device.type == "cuda":
         first = ("fused", "triton")
-    elif recognise(cell) != "lstm" or x.layout.valid < _full():
+    elif recognise(cell) != "lstm" or x.layout.valid_share < _full():
         first = ("native", "fused")
     else:
         first = ("fused", "native")

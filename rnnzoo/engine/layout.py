@@ -1,15 +1,13 @@
-"""Where the steps of a ragged batch lie: padded for layers that want rectangles, packed for loops that skip padding.
+"""Where the steps of a ragged batch lie: index arithmetic on its lengths.
 
-A `Layout` knows the lengths; `Sequences` are features with a layout, in whichever of the two forms was made, the other
-made when asked for. Packed rows stand as in a PackedSequence: all sequences' step 0, longest first, then all step 1,
-and so on, so that a loop over time touches only sequences that are still alive.
+Packed rows stand as in torch's PackedSequence: step 0 of all sequences, longest first, then step 1, and so on. So a
+loop over time touches only the sequences that still have a step there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,18 +16,41 @@ from rnnzoo.engine import modes
 
 
 class Shard(NamedTuple):
-    """Every n-th sequence of a batch, longest first, with the packed rows that are theirs; None for all of them."""
+    """Every n-th sequence of a batch, longest first. rows: which packed rows are theirs; None for all of them."""
 
     layout: Layout
     rows: Tensor | None
     slots: slice
 
-    def of_rows(self, values: Tensor) -> Tensor:
+    def select_rows(self, values: Tensor) -> Tensor:
+        """(rows, ...) of the batch to those of the shard."""
         return values if self.rows is None else values.index_select(0, self.rows)
 
-    def of_slots(self, values: Tensor) -> Tensor:
+    def select_slots(self, values: Tensor) -> Tensor:
         """(batch, ...), longest first, to those of the shard."""
         return values[self.slots].contiguous()
+
+
+class Chunk(NamedTuple):
+    """Some steps of the sequences that have a step at the first of them.
+
+    live: how many sequences those are. real: (steps, live) bool, True where a sequence has that step.
+    """
+
+    live: int
+    real: Tensor
+
+
+class Chunks(NamedTuple):
+    """A batch as rectangles of equally many steps.
+
+    rows: the packed row of each place of all parts, one part after the other; any row for a place that is not real.
+    places: (rows,) the place of each packed row among those of all parts.
+    """
+
+    parts: list[Chunk]
+    rows: Tensor
+    places: Tensor
 
 
 def _arange(count: int) -> Tensor:
@@ -37,13 +58,13 @@ def _arange(count: int) -> Tensor:
     return torch.arange(count, device="cpu")
 
 
-def _whole(lengths: Tensor) -> Tensor:
-    """A copy on the CPU, which stays as it is whatever becomes of the lengths given. Raises: ValueError."""
+def _checked(lengths: Tensor) -> Tensor:
+    """A copy of lengths as int64 on the CPU; later changes of the argument do not reach it. Raises: ValueError."""
     if lengths.dim() != 1 or lengths.is_complex() or lengths.dtype == torch.bool:
         raise ValueError(f"lengths must be one whole number a sequence, got {lengths.dtype} {tuple(lengths.shape)}")
-    if (unseen := modes.numberless(lengths)) is not None:
+    if (reason := modes.has_no_numbers(lengths)) is not None:
         raise ValueError(
-            f"lengths decide how many steps run, and have no numbers here: {unseen}.\n"
+            f"lengths decide how many steps run, and have no numbers here: {reason}.\n"
             "  Leave lengths out, for sequences that all fill the time there is."
         )
     if lengths.is_floating_point() and not bool((lengths == lengths.round()).all()):
@@ -54,15 +75,17 @@ def _whole(lengths: Tensor) -> Tensor:
 class Layout:
     """The lengths of a batch and the index arithmetic that follows from them. Made once a batch, shared by all layers.
 
-    lengths: (batch,) whole numbers, kept as they are now; or the number of sequences, all as long as `time`, which
-    needs the number of no tensor. time: the padded length, at least the longest.
+    Index tensors are on `device`, lengths and sizes on the CPU. A *slot* numbers the sequences longest first.
+
+    lengths: (batch,) whole numbers, copied; or the number of sequences, all as long as `time`, for which no tensor is
+    read. time: the padded length, at least the longest.
     Raises: ValueError if a length is negative, beyond `time` or not whole.
     """
 
     def __init__(self, lengths: Tensor | int, time: int, device: torch.device) -> None:
         self.time, self.device = time, device
         if isinstance(lengths, Tensor):
-            self.lengths = _whole(lengths)
+            self.lengths = _checked(lengths)
             self.batch = len(lengths)
             self.longest = int(self.lengths.max()) if self.batch else 0
             self.shortest = int(self.lengths.min()) if self.batch else 0
@@ -72,22 +95,41 @@ class Layout:
             self.lengths = torch.full((lengths,), time, device="cpu")
             self.batch, self.longest, self.shortest = lengths, time, time
         self._shards: list[Shard] = []
-        self._chunks: dict[int, tuple[list[tuple[int, Tensor]], Tensor, Tensor]] = {}
+        self._chunks: dict[int, Chunks] = {}
+
+    # -- sizes
 
     @cached_property
-    def equal(self) -> bool:
+    def no_padding(self) -> bool:
         """Whether every sequence fills all the time there is."""
         return self.shortest == self.time or self.batch == 0
 
     @cached_property
-    def total(self) -> int:
-        """How many real steps there are: packed rows."""
-        return self.batch * self.time if self.equal else int(self.lengths.sum())
+    def num_rows(self) -> int:
+        """Packed rows: the real steps of all sequences."""
+        return self.batch * self.time if self.no_padding else int(self.lengths.sum())
 
     @cached_property
-    def valid(self) -> float:
-        """The share of real steps in the padded batch."""
-        return self.total / max(1, self.batch * self.time)
+    def valid_share(self) -> float:
+        """The share of real steps in the padded batch, 0 to 1."""
+        return self.num_rows / max(1, self.batch * self.time)
+
+    @cached_property
+    def batch_sizes(self) -> Tensor:
+        """(longest,) how many sequences have a step t, on the CPU, as in a PackedSequence."""
+        return self.batch - torch.searchsorted(self.lengths.sort().values, _arange(self.longest), right=True)
+
+    @property
+    def batch_sizes_list(self) -> list[int]:
+        """`batch_sizes` as a list."""
+        return [self.batch] * self.longest if self.no_padding else self.batch_sizes.tolist()
+
+    @cached_property
+    def step_starts(self) -> Tensor:
+        """(longest + 1,) the packed row where each step begins, on the CPU; the last is the number of rows."""
+        return torch.cat([self.batch_sizes.new_zeros(1), self.batch_sizes.cumsum(0)])
+
+    # -- padded: (batch, time, features) in the batch's own order
 
     @cached_property
     def mask(self) -> Tensor:
@@ -95,117 +137,120 @@ class Layout:
         return torch.arange(self.time, device=self.device) < self.lengths.to(self.device)[:, None]
 
     @cached_property
-    def order(self) -> Tensor:
-        """(batch,) the sequences, longest first, on the CPU."""
-        return self.lengths.argsort(descending=True, stable=True)
+    def empty_mask(self) -> Tensor | None:
+        """(batch, 1) bool, True for sequences of length 0; None if there are none."""
+        return (self.lengths == 0)[:, None].to(self.device) if self.batch and self.shortest == 0 else None
 
     @cached_property
-    def _sorted(self) -> tuple[Tensor, Tensor] | None:
-        """`order` and its inverse on the device; None where the batch is sorted as it stands."""
-        if self.equal or bool((self.lengths[1:] <= self.lengths[:-1]).all()):
-            return None
-        order = self.order.to(self.device)
-        return order, order.argsort()
-
-    def sort(self, x: Tensor) -> Tensor:
-        """(batch, ...) to longest first."""
-        return x if self._sorted is None else x.index_select(0, self._sorted[0])
-
-    def unsort(self, x: Tensor) -> Tensor:
-        """(batch, ...) from longest first to the batch's own order."""
-        return x if self._sorted is None else x.index_select(0, self._sorted[1])
+    def last_positions(self) -> Tensor:
+        """(batch,) each sequence's last step in the flattened (batch * time); an empty sequence's first position."""
+        return ((self.lengths - 1).clamp(min=0) + _arange(self.batch) * self.time).to(self.device)
 
     @cached_property
-    def alive(self) -> Tensor:
-        """(longest,) how many sequences have a step t, on the CPU: `batch_sizes` of a PackedSequence."""
-        steps = _arange(self.longest)
-        return self.batch - torch.searchsorted(self.lengths.sort().values, steps, right=True)
-
-    @property
-    def counts(self) -> list[int]:
-        """`alive` as a list."""
-        return [self.batch] * self.longest if self.equal else self.alive.tolist()
+    def padded_index(self) -> Tensor:
+        """(rows,) each packed row's position in the flattened (batch * time)."""
+        t, slot = (_arange(self.longest)[:, None] < self.lengths[self.sorted_indices]).nonzero(as_tuple=True)
+        return (self.sorted_indices[slot] * self.time + t).to(self.device)
 
     @cached_property
-    def index(self) -> Tensor:
-        """(rows,) for each packed row, its place in the flattened (batch * time)."""
-        t, b = (_arange(self.longest)[:, None] < self.lengths[self.order]).nonzero(as_tuple=True)
-        return (self.order[b] * self.time + t).to(self.device)
-
-    @cached_property
-    def mirror(self) -> Tensor:
+    def padded_reversal(self) -> Tensor:
         """(batch * time,) gathers a padded batch with every sequence reversed within its length; its own inverse."""
         t = _arange(self.time)
         lengths = self.lengths[:, None]
-        place = torch.where(t < lengths, lengths - 1 - t, t)
-        return (place + _arange(self.batch)[:, None] * self.time).flatten().to(self.device)
+        mirrored = torch.where(t < lengths, lengths - 1 - t, t)
+        return (mirrored + _arange(self.batch)[:, None] * self.time).flatten().to(self.device)
+
+    # -- slots: longest first
 
     @cached_property
-    def row_mirror(self) -> Tensor:
-        """(rows,) the same for packed rows; its own inverse."""
-        place = torch.empty(self.batch * self.time, dtype=torch.int64, device=self.device)
-        place[self.index] = torch.arange(len(self.index), device=self.device)
-        return place[self.mirror[self.index]]
-
-    @cached_property
-    def starts(self) -> Tensor:
-        """(longest + 1,) the packed row where each step begins, on the CPU; the last is the number of rows."""
-        return torch.cat([self.alive.new_zeros(1), self.alive.cumsum(0)])
-
-    @cached_property
-    def _grid(self) -> Tensor:
-        """(batch * longest,) for each slot and step its packed row; past a sequence's end, the row after the last."""
-        step, slot = _arange(self.longest), _arange(self.batch)[:, None]
-        place = torch.where(slot < self.alive, self.starts[step] + slot, self.starts[-1])
-        return place.flatten().to(self.device)
-
-    @cached_property
-    def _from_grid(self) -> Tensor:
-        t, slot = (_arange(self.batch) < self.alive[:, None]).nonzero(as_tuple=True)
-        return (slot * self.longest + t).to(self.device)
-
-    def grid(self, rows: Tensor) -> Tensor:
-        """Packed rows (rows, ...) as a rectangle (batch, longest, ...), longest sequence first, zeros past the ends."""
-        padded = torch.cat([rows, rows.new_zeros(1, *rows.shape[1:])])
-        return padded.index_select(0, self._grid).unflatten(0, (self.batch, self.longest))
-
-    def rows_of(self, grid: Tensor) -> Tensor:
-        """(batch, longest, ...), longest sequence first, as packed rows."""
-        return grid.flatten(0, 1).index_select(0, self._from_grid)
+    def sorted_indices(self) -> Tensor:
+        """(batch,) the sequences, longest first, on the CPU, as in a PackedSequence."""
+        return self.lengths.argsort(descending=True, stable=True)
 
     @cached_property
     def sorted_lengths(self) -> Tensor:
         """(batch,) lengths, longest first, on the device."""
-        return self.lengths[self.order].to(self.device)
+        return self.lengths[self.sorted_indices].to(self.device)
 
-    def row_ends(self, reverse: bool, rows: int) -> Tensor:
-        """(batch,) for each sequence, longest first, the row of its last state in that direction.
+    @cached_property
+    def _permutation(self) -> tuple[Tensor, Tensor] | None:
+        """`sorted_indices` and its inverse on the device; None where the batch is sorted already."""
+        if self.no_padding or bool((self.lengths[1:] <= self.lengths[:-1]).all()):
+            return None
+        order = self.sorted_indices.to(self.device)
+        return order, order.argsort()
 
-        An empty sequence has none: for it, and so for all of a buffer of states that ends in the first ones, slot b's
-        is row `rows + b`.
+    def sort(self, x: Tensor) -> Tensor:
+        """(batch, ...) to longest first."""
+        return x if self._permutation is None else x.index_select(0, self._permutation[0])
+
+    def unsort(self, x: Tensor) -> Tensor:
+        """(batch, ...) from longest first to the batch's own order."""
+        return x if self._permutation is None else x.index_select(0, self._permutation[1])
+
+    # -- packed rows
+
+    @cached_property
+    def row_reversal(self) -> Tensor:
+        """(rows,) gathers packed rows with every sequence reversed; its own inverse."""
+        row_at = torch.empty(self.batch * self.time, dtype=torch.int64, device=self.device)
+        row_at[self.padded_index] = torch.arange(len(self.padded_index), device=self.device)
+        return row_at[self.padded_reversal[self.padded_index]]
+
+    def last_rows(self, reverse: bool, rows: int) -> Tensor:
+        """(batch,) for each slot the row of its last state in that direction.
+
+        An empty sequence has none: its last state is its first, row `rows + slot` in a buffer of `rows` states that
+        the first states follow.
         """
         slots = _arange(self.batch)
-        lengths = self.lengths[self.order]
-        last = slots if reverse else self.starts[(lengths - 1).clamp(min=0)] + slots
+        lengths = self.lengths[self.sorted_indices]
+        last = slots if reverse else self.step_starts[(lengths - 1).clamp(min=0)] + slots
         return torch.where(lengths > 0, last, rows + slots).to(self.device)
 
-    def row_before(self, reverse: bool) -> Tensor:
+    def previous_rows(self, reverse: bool) -> Tensor:
         """(rows,) for each packed row the row of the state before it; `rows + slot` for a first state."""
-        rows = int(self.starts[-1])
-        step = torch.repeat_interleave(_arange(self.longest), self.alive)
-        slot = _arange(rows) - self.starts[step]
+        rows = int(self.step_starts[-1])
+        step = torch.repeat_interleave(_arange(self.longest), self.batch_sizes)
+        slot = _arange(rows) - self.step_starts[step]
         if reverse:
-            later = torch.cat([self.alive[1:], self.alive.new_zeros(1)])[step]
-            return torch.where(slot < later, self.starts[step + 1] + slot, rows + slot).to(self.device)
-        return torch.where(step > 0, self.starts[(step - 1).clamp(min=0)] + slot, rows + slot).to(self.device)
+            later = torch.cat([self.batch_sizes[1:], self.batch_sizes.new_zeros(1)])[step]
+            return torch.where(slot < later, self.step_starts[step + 1] + slot, rows + slot).to(self.device)
+        return torch.where(step > 0, self.step_starts[(step - 1).clamp(min=0)] + slot, rows + slot).to(self.device)
+
+    # -- a rectangle (batch, longest, ...), longest sequence first
+
+    def to_grid(self, rows: Tensor) -> Tensor:
+        """Packed rows (rows, ...) as a rectangle (batch, longest, ...), longest sequence first, zeros past the ends."""
+        padded = torch.cat([rows, rows.new_zeros(1, *rows.shape[1:])])
+        return padded.index_select(0, self._grid_index).unflatten(0, (self.batch, self.longest))
+
+    def from_grid(self, grid: Tensor) -> Tensor:
+        """(batch, longest, ...), longest sequence first, as packed rows."""
+        return grid.flatten(0, 1).index_select(0, self._row_index)
+
+    @cached_property
+    def _grid_index(self) -> Tensor:
+        """(batch * longest,) for each slot and step its packed row; past a sequence's end, the row after the last."""
+        step, slot = _arange(self.longest), _arange(self.batch)[:, None]
+        row = torch.where(slot < self.batch_sizes, self.step_starts[step] + slot, self.step_starts[-1])
+        return row.flatten().to(self.device)
+
+    @cached_property
+    def _row_index(self) -> Tensor:
+        """(rows,) each packed row's position in the flattened (batch * longest)."""
+        t, slot = (_arange(self.batch) < self.batch_sizes[:, None]).nonzero(as_tuple=True)
+        return (slot * self.longest + t).to(self.device)
+
+    # -- parts
 
     def shards(self, count: int) -> list[Shard]:
         """The batch in so many parts of about equal work."""
         if count == 1:
             return [Shard(self, None, slice(None))]
         if len(self._shards) != count:
-            lengths = self.lengths[self.order]
-            slot = _arange(self.total) - torch.repeat_interleave(self.starts[:-1], self.alive)
+            lengths = self.lengths[self.sorted_indices]
+            slot = _arange(self.num_rows) - torch.repeat_interleave(self.step_starts[:-1], self.batch_sizes)
             self._shards = [
                 Shard(
                     Layout(lengths[k::count], self.longest, self.device),
@@ -217,216 +262,25 @@ class Layout:
         return self._shards
 
     @cached_property
-    def from_shards(self) -> Tensor:
+    def rows_from_shards(self) -> Tensor:
         """(rows,) where each packed row stands in the rows of all shards, one after the other."""
         return torch.cat([shard.rows for shard in self._shards if shard.rows is not None]).argsort()
 
-    def chunks(self, steps: int) -> tuple[list[tuple[int, Tensor]], Tensor, Tensor]:
-        """Rectangles of so many steps, each of the sequences that are alive at its first.
-
-        Returns for each how many sequences those are and (steps, live) which places are real; the packed row of each
-        place of all chunks, any where there is none; and (rows,) each packed row's place among those of all chunks.
-        """
+    def chunks(self, steps: int) -> Chunks:
+        """Rectangles of so many steps, each of the sequences that have a step at its first one."""
         if steps not in self._chunks:
             parts, rows = [], []
-            alive = torch.cat([self.alive, self.alive.new_zeros(steps)])
-            starts = torch.cat([self.starts, self.starts.new_zeros(steps)])
+            sizes = torch.cat([self.batch_sizes, self.batch_sizes.new_zeros(steps)])
+            starts = torch.cat([self.step_starts, self.step_starts.new_zeros(steps)])
             for begin in range(0, self.longest, steps):
-                live = int(alive[begin])
+                live = int(sizes[begin])
                 slot = _arange(live)
-                real = slot < alive[begin : begin + steps, None]
+                real = slot < sizes[begin : begin + steps, None]
                 rows.append(torch.where(real, starts[begin : begin + steps, None] + slot, -1).flatten())
-                parts.append((live, real.to(self.device)))
-            places = torch.cat(rows)
-            within = (places >= 0).nonzero().squeeze(1)
-            of_rows = torch.empty(self.total, dtype=torch.int64, device="cpu").index_copy_(0, places[within], within)
-            self._chunks[steps] = parts, places.clamp(min=0).to(self.device), of_rows.to(self.device)
+                parts.append(Chunk(live, real.to(self.device)))
+            row_of_place = torch.cat(rows)
+            real_places = (row_of_place >= 0).nonzero().squeeze(1)
+            places = torch.empty(self.num_rows, dtype=torch.int64, device="cpu")
+            places.index_copy_(0, row_of_place[real_places], real_places)
+            self._chunks[steps] = Chunks(parts, row_of_place.clamp(min=0).to(self.device), places.to(self.device))
         return self._chunks[steps]
-
-    @cached_property
-    def ends(self) -> Tensor:
-        """(batch,) each sequence's last step in the flattened (batch * time); an empty sequence's first place."""
-        return ((self.lengths - 1).clamp(min=0) + _arange(self.batch) * self.time).to(self.device)
-
-    @cached_property
-    def empty(self) -> Tensor | None:
-        """(batch, 1) bool, True for sequences of length 0; None if there are none."""
-        return (self.lengths == 0)[:, None].to(self.device) if self.batch and self.shortest == 0 else None
-
-
-class _Pack(torch.autograd.Function):
-    """(batch, time, features) to packed rows; its gradient is the way back, into zeros."""
-
-    @staticmethod
-    def forward(ctx: Any, padded: Tensor, layout: Layout) -> Tensor:
-        ctx.layout = layout
-        return _pack(padded, layout)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        return _Unpack.apply(gradient, ctx.layout), None
-
-
-class _Unpack(torch.autograd.Function):
-    """Packed rows to (batch, time, features), zeros past the ends; its gradient is the way back."""
-
-    @staticmethod
-    def forward(ctx: Any, rows: Tensor, layout: Layout) -> Tensor:
-        ctx.layout = layout
-        return _filled(rows, layout)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        return _Pack.apply(gradient, ctx.layout), None
-
-
-def _pack(padded: Tensor, layout: Layout) -> Tensor:
-    if layout.equal:
-        return padded.transpose(0, 1).flatten(0, 1)
-    return padded.flatten(0, 1).index_select(0, layout.index)
-
-
-def _unpack(rows: Tensor, layout: Layout) -> Tensor:
-    if layout.equal:
-        return rows.unflatten(0, (layout.time, layout.batch)).transpose(0, 1).contiguous()
-    flat = rows.new_zeros(layout.batch * layout.time, rows.shape[-1]).index_copy(0, layout.index, rows)
-    return flat.unflatten(0, (layout.batch, layout.time))
-
-
-def _filled(rows: Tensor, layout: Layout) -> Tensor:
-    """The same in memory of its own, not a view: so that it may be changed in place."""
-    padded = rows.new_zeros(layout.batch, layout.time, rows.shape[-1])
-    if layout.equal:
-        return padded.copy_(rows.unflatten(0, (layout.time, layout.batch)).transpose(0, 1))
-    padded.view(-1, rows.shape[-1]).index_copy_(0, layout.index, rows)
-    return padded
-
-
-@torch.compiler.disable
-def _apply(function: Any, operations: Callable[..., Tensor], x: Tensor, layout: Layout) -> Tensor:
-    """The function with a gradient of its own; torch's operations where a mode must see each of them."""
-    return function.apply(x, layout) if modes.following(x) is None else operations(x, layout)
-
-
-class Sequences:
-    """Features (batch, time, features) of a ragged batch, held padded or as packed rows (rows, features).
-
-    `raw` may hold anything past a sequence's end, `loose` anything finite; `padded` holds zeros there.
-    """
-
-    def __init__(
-        self,
-        layout: Layout,
-        *,
-        padded: Tensor | None = None,
-        loose: Tensor | None = None,
-        rows: Tensor | None = None,
-        raw: Tensor | None = None,
-    ) -> None:
-        self.layout = layout
-        self._padded, self._loose, self._rows = padded, padded if loose is None else loose, rows
-        self._raw = self._loose if raw is None else raw
-
-    @classmethod
-    @torch.compiler.disable(reason="lengths decide how many steps run: export with strict=False")
-    def of(cls, x: Tensor, lengths: Tensor | Sequence[int] | None = None) -> Sequences:
-        """From (batch, time, features), whatever stands in the padding; all of x without lengths.
-
-        lengths: (batch,) whole numbers, a tensor, a list or an array.
-        Raises: ValueError; ZooError while a model is traced by torch.jit.
-        """
-        modes.refuse_tracing()
-        if x.dim() != 3:
-            raise ValueError(f"expected (batch, time, features), got {tuple(x.shape)}")
-        count: Tensor | int = len(x)
-        if lengths is not None:
-            count = lengths if isinstance(lengths, Tensor) else torch.as_tensor(lengths, device="cpu")
-            if count.dim() != 1 or len(count) != len(x):
-                shape = tuple(count.shape)
-                raise ValueError(
-                    f"expected one length for each of {len(x)} sequences, got {shape[0] if len(shape) == 1 else shape}"
-                )
-        layout = Layout(count, x.shape[1], x.device)
-        return cls(layout, padded=x) if layout.equal else cls(layout, raw=x)
-
-    @property
-    def padded(self) -> Tensor:
-        """(batch, time, features), zeros past the ends."""
-        if self._padded is None:
-            layout = self.layout
-            if self._raw is not None:
-                zeroed = self._raw if layout.equal else self._raw.masked_fill(~layout.mask.unsqueeze(-1), 0)
-                self._padded = zeroed
-            else:
-                self._padded = _apply(_Unpack, _unpack, self.rows, layout)
-            self._raw = self._loose = self._padded
-        return self._padded
-
-    @property
-    def loose(self) -> Tensor:
-        """(batch, time, features), anything finite past the ends."""
-        return self.padded if self._loose is None else self._loose
-
-    @property
-    def rows(self) -> Tensor:
-        """(rows, features) packed: step 0 of all sequences, longest first, then step 1, ..."""
-        if self._rows is None:
-            assert self._raw is not None
-            self._rows = _apply(_Pack, _pack, self._raw, self.layout)
-        return self._rows
-
-    @property
-    def packed(self) -> bool:
-        """Whether the rows are there already."""
-        return self._rows is not None
-
-    def first(self) -> Tensor:
-        """(live, features) of every sequence's first step, longest first, apart from the graph; makes no other form."""
-        live = int(self.layout.alive[0])
-        with torch.no_grad():
-            if self._rows is not None:
-                return self._rows[:live].detach().clone()
-            return self.layout.sort(self.held[:, 0])[:live].detach().clone()
-
-    @property
-    def held(self) -> Tensor:
-        """The features in one of the forms that are there."""
-        held = self._rows if self._rows is not None else self._raw
-        assert held is not None
-        return held
-
-    @property
-    def features(self) -> int:
-        """Features of a step."""
-        return self.held.shape[-1]
-
-    @property
-    def dtype(self) -> torch.dtype:
-        return self.held.dtype
-
-    def map(self, function: Callable[..., Tensor], *others: Sequences) -> Sequences:
-        """Apply a function of single steps (dropout, a sum, a concatenation of features) in the form at hand."""
-        parts = (self, *others)
-        if all(part._rows is not None and part._raw is None for part in parts):
-            return Sequences(self.layout, rows=function(*(part.rows for part in parts)))
-        return Sequences(self.layout, loose=function(*(part.loose for part in parts)))
-
-    def at_ends(self) -> Tensor:
-        """(batch, features) of each sequence's last step; zeros for an empty sequence."""
-        return self._pick(self.layout.ends, reverse=False)
-
-    def at_starts(self) -> Tensor:
-        """(batch, features) of each sequence's first step; zeros for an empty sequence."""
-        starts = torch.arange(self.layout.batch, device=self.layout.device) * self.layout.time
-        return self._pick(starts, reverse=True)
-
-    def _pick(self, places: Tensor, reverse: bool) -> Tensor:
-        layout = self.layout
-        if layout.longest == 0:
-            return self.held.new_zeros(layout.batch, self.features)
-        if self._raw is None:
-            last = layout.row_ends(reverse, layout.total).clamp(max=layout.total - 1)
-            picked = layout.unsort(self.rows.index_select(0, last))
-        else:
-            picked = self._raw.flatten(0, 1).index_select(0, places)
-        return picked if layout.empty is None else picked.masked_fill(layout.empty, 0)

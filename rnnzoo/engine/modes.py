@@ -1,4 +1,4 @@
-"""Modes of torch that must see each operation, replay it or follow its gradient: there only the plain loop can run."""
+"""Modes of torch that must see every operation, to replay it or to differentiate it: only the plain loop runs there."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from torch.nn import Parameter
 from rnnzoo.errors import ZooError
 
 
-def following(x: Tensor) -> str | None:
-    """What must see each operation on x; None in ordinary computation, where any engine path may run."""
+def watching(x: Tensor) -> str | None:
+    """Which mode must see each operation on x; None in ordinary computation, where any engine path may run."""
     if torch.compiler.is_compiling():
         return "the model is being compiled or exported"
     if torch._C._functorch.peek_interpreter_stack() is not None:
@@ -25,8 +25,8 @@ def following(x: Tensor) -> str | None:
     return None
 
 
-def numberless(x: Tensor) -> str | None:
-    """Why no number can be read of a tensor; None where one can."""
+def has_no_numbers(x: Tensor) -> str | None:
+    """Why no number can be read out of a tensor; None where one can."""
     if x.device.type == "meta" or torch._is_functional_tensor(x) or hasattr(x, "fake_mode"):
         return "the model is exported, or runs on tensors without numbers"
     if torch._C._functorch.is_batchedtensor(x):

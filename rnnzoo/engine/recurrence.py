@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from rnnzoo.cells.base import Cell, State
 from rnnzoo.engine import modes, verify, weights
 from rnnzoo.engine.choose import AUTO, check_path, choose
-from rnnzoo.engine.layout import Sequences
 from rnnzoo.engine.paths.base import Result
+from rnnzoo.engine.sequences import Sequences
 
 
 class Recurrence(nn.Module):
@@ -39,7 +39,7 @@ class Recurrence(nn.Module):
 
     def forward(self, x: Sequences, state: State | None = None, need_state: bool = True) -> Result:
         """x: input_size features. Returns the outputs, output_size features, and the last state, None if not needed."""
-        return together([self], x, [state], need_state)[0]
+        return run_together([self], x, [state], need_state)[0]
 
     @property
     def path(self) -> str:
@@ -79,7 +79,7 @@ class Recurrence(nn.Module):
 
 
 @torch.compiler.disable(reason="the engine runs recurrent layers: export with strict=False")
-def together(
+def run_together(
     layers: Sequence[Recurrence], x: Sequences, states: Sequence[State | None], need_state: bool = True
 ) -> list[Result]:
     """Several layers on the same input, the directions of a bidirectional one: side by side, where a path can.

@@ -15,7 +15,7 @@ from torch import Tensor
 from rnnzoo import registry
 from rnnzoo.cells.base import Cell, LinearCell, PointwiseCell, State
 from rnnzoo.engine import modes
-from rnnzoo.engine.layout import Sequences
+from rnnzoo.engine.sequences import Sequences
 from rnnzoo.errors import CellError, ZooError
 
 LARGE = 1e4  # inputs beyond it may overflow without a fault of the cell
@@ -34,9 +34,9 @@ def first_step(cell: Cell, x: Sequences) -> bool:
         raise ValueError(
             f"{type(cell).__name__} expected x with input_size={cell.input_size} features, got {x.features}"
         )
-    if not x.layout.longest or not x.layout.batch or modes.following(x.held) is not None:
+    if not x.layout.longest or not x.layout.batch or modes.watching(x.at_hand) is not None:
         return False
-    given = x.first()
+    given = x.first_steps()
     if not _fits(cell, given):
         return False
     devices = [given.device] if given.device.type == "cuda" else []
@@ -56,7 +56,7 @@ def result(cell: Cell, x: Sequences, outputs: Sequences, last: State | None) -> 
     """Check the shapes that a path gave for a whole batch. Raises: CellError."""
     name = registry.whose("cells", type(cell))
     if last is not None:
-        check_state(cell, name, "returned", last, x.held.new_empty(x.layout.batch, 0))
+        check_state(cell, name, "returned", last, x.at_hand.new_empty(x.layout.batch, 0))
     check_outputs(cell, name, (outputs.features,), (cell.output_size,))
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from rnnzoo import registry, runs
 from rnnzoo.batch import Batch
-from rnnzoo.engine.layout import Sequences
+from rnnzoo.engine.sequences import Sequences
 from rnnzoo.errors import ZooError
 from rnnzoo.experiment import run as experiment
 from rnnzoo.model import SequenceModel

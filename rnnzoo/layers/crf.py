@@ -64,7 +64,7 @@ class CRF(nn.Module):
         emissions, layout = emissions.float(), Layout(lengths, emissions.shape[1], emissions.device)
         steps = emissions.gather(2, tags[:, :, None]).squeeze(2)
         steps = steps + torch.cat([self.start[tags[:, :1]], self.transitions[tags[:, :-1], tags[:, 1:]]], 1)
-        last = tags.flatten()[layout.ends]
+        last = tags.flatten()[layout.last_positions]
         return steps.masked_fill(~layout.mask, 0).sum(1) + self.end[last]
 
     def log_partition(self, emissions: Tensor, lengths: Tensor) -> Tensor:
@@ -77,7 +77,7 @@ class CRF(nn.Module):
         into = self.transitions.float().t().contiguous()  # [to, from]: sums run over neighbours in memory
         alpha = self.start + e[0]
         ended = []
-        for t, live in enumerate(layout.alive.tolist()[1:], start=1):
+        for t, live in enumerate(layout.batch_sizes.tolist()[1:], start=1):
             ended.append(alpha[live:])
             alpha = torch.logsumexp(alpha[:live, None] + into, 2) + e[t][:live]
         alpha = torch.cat([alpha, *reversed(ended)])
@@ -90,7 +90,7 @@ class CRF(nn.Module):
         e = layout.sort(emissions.float()).unbind(1)
         into = (self.transitions + self.penalty[:-1, :-1]).float().t().contiguous()
         end = self.end + self.penalty[:-1, -1]
-        alive = [*layout.alive.tolist(), 0]
+        alive = [*layout.batch_sizes.tolist(), 0]
         delta = self.start + self.penalty[-1, :-1] + e[0]
         pointers, ends = [], []
         for t, live in enumerate(alive[1:], start=1):

@@ -24,8 +24,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from rnnzoo import registry
 from rnnzoo.cells.base import Cell, CellLike, State, make_cell
 from rnnzoo.engine.choose import PATHS
-from rnnzoo.engine.layout import Sequences
 from rnnzoo.engine.recurrence import Recurrence, detach, select
+from rnnzoo.engine.sequences import Sequences
 from rnnzoo.testing import fresh
 from rnnzoo.testing.base import Check, NotApplicable, Report, bind, check_part, tests_of
 

@@ -27,8 +27,8 @@ import torch
 from torch import Tensor, nn
 
 from rnnzoo.cells.base import Cell, make_cell
-from rnnzoo.engine.layout import Sequences
 from rnnzoo.engine.recurrence import Recurrence
+from rnnzoo.engine.sequences import Sequences
 from rnnzoo.testing.base import NotApplicable
 
 SECONDS = 120  # until a process that does not answer is ended

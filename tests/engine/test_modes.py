@@ -17,8 +17,9 @@ from torch.utils.checkpoint import checkpoint
 from torch.utils.flop_counter import FlopCounterMode
 
 from rnnzoo import create_model
-from rnnzoo.engine.layout import Layout, Sequences
+from rnnzoo.engine.layout import Layout
 from rnnzoo.engine.recurrence import report, set_path, using_path
+from rnnzoo.engine.sequences import Sequences
 from rnnzoo.errors import ZooError
 
 CELLS = ("lstm", "gru", "vanilla", "zoneout")
@@ -276,7 +277,7 @@ def test_a_layout_keeps_its_lengths_when_the_tensor_given_is_changed():
     layout = Layout(lengths, 6, torch.device("cpu"))
     lengths.fill_(1)
     same(encoded.outputs, wanted)
-    assert layout.total == 12 and layout.lengths.tolist() == [6, 2, 4]
+    assert layout.num_rows == 12 and layout.lengths.tolist() == [6, 2, 4]
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,8 @@ from rnnzoo.cells.base import Cell, LinearCell, NoiseSpec, PointwiseCell, StateS
 from rnnzoo.cells.gru import GRUCell
 from rnnzoo.cells.lstm import LSTMCell
 from rnnzoo.cells.vanilla import VanillaCell, VanillaReluCell
-from rnnzoo.engine.layout import Sequences
 from rnnzoo.engine.recurrence import Recurrence, using_path
+from rnnzoo.engine.sequences import Sequences
 from rnnzoo.errors import ZooError
 
 GPU, INTERPRETED = torch.cuda.is_available(), os.environ.get("TRITON_INTERPRET") == "1"

@@ -13,8 +13,8 @@ from rnnzoo.cells.gru import GRUCell
 from rnnzoo.cells.lstm import LSTMCell
 from rnnzoo.cli import main
 from rnnzoo.engine import verify
-from rnnzoo.engine.layout import Sequences
 from rnnzoo.engine.recurrence import Recurrence, using_path
+from rnnzoo.engine.sequences import Sequences
 from rnnzoo.errors import CellError, ZooError
 
 X = torch.randn(6, 4, 5)

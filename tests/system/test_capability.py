@@ -11,7 +11,7 @@ from rnnzoo import recipe as recipes
 from rnnzoo.cells.gru import GRUCell
 from rnnzoo.cells.lstm import LSTMCell
 from rnnzoo.engine.choose import PATHS, choose
-from rnnzoo.engine.layout import Sequences
+from rnnzoo.engine.sequences import Sequences
 from rnnzoo.experiment.resolver import resolve
 from rnnzoo.system import capability
 from rnnzoo.training.trainer import make_trainer

@@ -31,12 +31,12 @@ class HealthyScan(Healthy):
 
     def scan(self, gx, layout, state):
         (h,), outputs = state, []
-        alive = layout.grid(torch.ones(len(gx), 1))
-        for step, real in zip(layout.grid(gx).unbind(1), alive.unbind(1), strict=True):
+        alive = layout.to_grid(torch.ones(len(gx), 1))
+        for step, real in zip(layout.to_grid(gx).unbind(1), alive.unbind(1), strict=True):
             h = torch.where(real > 0, self.mixed(step, h), h)
             outputs.append(h)
-        grid = torch.stack(outputs, 1) if outputs else layout.grid(gx).new_zeros(layout.batch, 0, self.hidden_size)
-        return layout.rows_of(self.finished(grid, layout)), (h,)
+        grid = torch.stack(outputs, 1) if outputs else layout.to_grid(gx).new_zeros(layout.batch, 0, self.hidden_size)
+        return layout.from_grid(self.finished(grid, layout)), (h,)
 
     def finished(self, grid, layout):
         return grid

@@ -13,7 +13,7 @@ from torchmetrics.classification import MulticlassAccuracy
 from rnnzoo import Source
 from rnnzoo.architectures.base import CAUSAL, EACH, ONE, Encoded, LayerStack
 from rnnzoo.architectures.recurrent import Recurrent
-from rnnzoo.engine.layout import Sequences
+from rnnzoo.engine.sequences import Sequences
 from rnnzoo.tasks.sentiment import Sentiment
 from rnnzoo.tasks.tagging import Tagging
 from rnnzoo.testing import check_architecture, check_dataset, check_task
@@ -37,7 +37,7 @@ class IgnoresLengths(Recurrent):
 
     def encode(self, x, state, need_state):
         encoded = super().encode(Sequences.of(x.padded), state, need_state)
-        return Encoded(Sequences(x.layout, loose=encoded.outputs), encoded.outputs[:, -1], encoded.state)
+        return Encoded(Sequences(x.layout, padded_finite=encoded.outputs), encoded.outputs[:, -1], encoded.state)
 
 
 class MixesTheBatch(Recurrent):
@@ -46,7 +46,7 @@ class MixesTheBatch(Recurrent):
     def encode(self, x, state, need_state):
         encoded = super().encode(x, state, need_state)
         centred = encoded.outputs - encoded.outputs.mean(0)
-        return Encoded(Sequences(x.layout, loose=centred), encoded.last, encoded.state)
+        return Encoded(Sequences(x.layout, padded_finite=centred), encoded.last, encoded.state)
 
 
 class ForgetsTheState(Recurrent):

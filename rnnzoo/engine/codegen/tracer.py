@@ -448,7 +448,7 @@ class _Recorder(TorchDispatchMode):
         self.places: dict[Entry, int] = {}
         self.labels: dict[int, Tensor] = {}  # by storage
         self.owned: dict[int, str] = {}  # storages of the cell's own tensors, and of what is given
-        self.held: list[Tensor] = []
+        self.at_hand: list[Tensor] = []
         self.back = False
         self.span = (rows + 1) * (size + 1)
         self.row_codes = torch.arange(1, rows + 1) * (size + 1)
@@ -483,7 +483,7 @@ class _Recorder(TorchDispatchMode):
         self._write(tensor, Blocks([Entry(value)], 0))
 
     def _keep(self, tensor: Tensor) -> None:
-        self.held.append(tensor)  # so that no other tensor comes to lie in its place
+        self.at_hand.append(tensor)  # so that no other tensor comes to lie in its place
 
     def _place(self, entry: Entry) -> int:
         key = entry if isinstance(entry.value, Value) else Entry(repr(entry.value), entry.summed)

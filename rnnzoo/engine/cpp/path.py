@@ -20,10 +20,11 @@ from rnnzoo.engine.codegen.fingerprint import fingerprint, per_cell
 from rnnzoo.engine.codegen.tracer import Trace, Untraceable, channel_values, run, trace
 from rnnzoo.engine.cpp.build import Unbuildable, library
 from rnnzoo.engine.cpp.emit import emit
-from rnnzoo.engine.layout import Sequences, Shard
+from rnnzoo.engine.layout import Shard
 from rnnzoo.engine.once import Once
 from rnnzoo.engine.paths.base import Path, Result
 from rnnzoo.engine.paths.reference import draw_masks
+from rnnzoo.engine.sequences import Sequences
 
 log = Once(logging.getLogger("rnnzoo"))
 NO_CODE = "no native code: %s. A slower path runs in its place."
@@ -166,9 +167,9 @@ class Native(Path):
         for cell, state, backwards in zip(cells, states, reverse, strict=True):
             own = bool(cell.overrides("initial_state")) or any(spec.initial for spec in cell.state_specs())
             given = own or state is not None
-            first = cell.initial_state(x.layout.batch, x.held) if state is None else state
+            first = cell.initial_state(x.layout.batch, x.at_hand) if state is None else state
             first = tuple(x.layout.sort(s) for s in first)
-            noise = draw_masks(cell, x.layout, x.held)
+            noise = draw_masks(cell, x.layout, x.at_hand)
             code = compiled(cell)
             assert isinstance(code, Compiled)
             jobs += [Job(cell, code, x, shard, first, given, noise, backwards) for shard in shards]
@@ -180,7 +181,7 @@ class Native(Path):
                 over_time = tuple(itertools.islice(found, job.states))
                 last.append(tuple(itertools.islice(found, job.states)))
                 outputs.append(cell.readout(job.shown, over_time) if cell.overrides("readout") else over_time[0])
-            whole = outputs[0] if len(shards) == 1 else torch.cat(outputs).index_select(0, x.layout.from_shards)
+            whole = outputs[0] if len(shards) == 1 else torch.cat(outputs).index_select(0, x.layout.rows_from_shards)
             state = None
             if need_state:
                 state = tuple(x.layout.unsort(_interleaved(parts)) for parts in zip(*last, strict=True))
@@ -190,7 +191,7 @@ class Native(Path):
     def _shards(self, cells: int, x: Sequences) -> int:
         """How many parts a batch is worth."""
         spare = max(1, torch.get_num_threads() // cells)
-        return spare if x.layout.batch >= SMALLEST * spare and x.layout.total >= ROWS * spare else 1
+        return spare if x.layout.batch >= SMALLEST * spare and x.layout.num_rows >= ROWS * spare else 1
 
 
 DENSE = 0.8  # share of real steps in a padded batch up to which its rows are better packed first
@@ -237,24 +238,26 @@ class Job:
         own = cell.core or cell
         self.place: Tensor | None = None  # of each row in x, where that is not packed
         if cell.overrides("project", "readout") or not own.gates:
-            self.shown = cell.project(shard.of_rows(x.rows))
+            self.shown = cell.project(shard.select_rows(x.rows))
             gx = cell.gates_of(self.shown)
             inputs = [gx + bias if additive else gx, None, None]
         else:
-            packed = x.packed or shard.rows is not None or x.layout.valid < DENSE
-            self.place = None if packed else x.layout.index
-            source = shard.of_rows(x.rows) if packed else x.loose.flatten(0, 1)
+            packed = x.has_rows or shard.rows is not None or x.layout.valid_share < DENSE
+            self.place = None if packed else x.layout.padded_index
+            source = shard.select_rows(x.rows) if packed else x.padded_finite.flatten(0, 1)
             inputs = [source, own.weight_ih, own.bias_ih + bias if additive else own.bias_ih]
         products = [weight, None if additive else bias]
-        self.noise = [(shard.of_rows(mask) if by_row else shard.of_slots(mask), by_row) for mask, by_row in noise]
-        self.tensors = [*inputs, *products, *map(shard.of_slots, first), *channel_values(cell, code.trace.channels)]
+        self.noise = [
+            (shard.select_rows(mask) if by_row else shard.select_slots(mask), by_row) for mask, by_row in noise
+        ]
+        self.tensors = [*inputs, *products, *map(shard.select_slots, first), *channel_values(cell, code.trace.channels)]
 
     def forward(self, tensors: Sequence[Tensor | None]) -> list[Tensor]:
         """All states over time, then the last ones."""
         plain: list[Any] = [None if t is None else t.detach().contiguous() for t in tensors]
         x, weight_ih, bias_ih, weight, bias, *rest = plain
         first, channels = rest[: self.states], rest[self.states :]
-        traced, rows, batch, hidden = self.code.trace, self.layout.total, self.layout.batch, self.hidden
+        traced, rows, batch, hidden = self.code.trace, self.layout.num_rows, self.layout.batch, self.hidden
         buffers = [x.new_empty(rows + batch, hidden) for _ in first]
         for buffer, start in zip(buffers, first, strict=True):
             buffer[rows:] = start
@@ -272,7 +275,7 @@ class Job:
             "input": inputs,
             "reverse": int(self.reverse),
             "given": int(self.given),
-            "alive": self.layout.alive,
+            "alive": self.layout.batch_sizes,
             "x": x,
             "place": self.place,
             "weight_ih": weight_ih,
@@ -290,7 +293,7 @@ class Job:
         }
         self.code.call(self.code.forward, **self.values)
         self.spent = False
-        ends = self.layout.row_ends(self.reverse, rows)
+        ends = self.layout.last_rows(self.reverse, rows)
         return [*(b[:rows] for b in buffers), *(b.index_select(0, ends) for b in buffers)]
 
     def backward(
@@ -339,7 +342,7 @@ class Job:
         """What `forward` returns, by torch's operations, which can be differentiated twice."""
         x, weight_ih, bias_ih, weight, bias, *rest = tensors
         first, channels = rest[: self.states], rest[self.states :]
-        traced, alive = self.code.trace, self.layout.alive.tolist()
+        traced, alive = self.code.trace, self.layout.batch_sizes.tolist()
         x = x if self.place is None else x.index_select(0, self.place)
         gx = (x if weight_ih is None else F.linear(x, weight_ih, bias_ih)).split(alive)
         masks = [mask.split(alive) if by_row else mask for mask, by_row in self.noise]
@@ -354,7 +357,7 @@ class Job:
                 gates, gh = tuple(a + b for a, b in zip(gates, gh, strict=True)), ()
             noise = [mask[t] if isinstance(mask, tuple) else mask[: alive[t]] for mask in masks]
             states[t] = run(traced.forward, [*gates, *gh, *now, *noise, *(c.expand_as(now[0]) for c in channels)])
-        ends = self.layout.row_ends(self.reverse, len(self.values["gx"]))
+        ends = self.layout.last_rows(self.reverse, len(self.values["gx"]))
         over_time = [torch.cat([states[t][k] for t in range(len(alive))] or [f[:0]]) for k, f in enumerate(first)]
         last = [torch.cat([o, f]).index_select(0, ends) for o, f in zip(over_time, first, strict=True)]
         return over_time + last

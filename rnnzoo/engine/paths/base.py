@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import ClassVar, TypeAlias
 
 from rnnzoo.cells.base import Cell, State
-from rnnzoo.engine.layout import Sequences
+from rnnzoo.engine.sequences import Sequences
 
 Result: TypeAlias = tuple[Sequences, State | None]  # outputs, output_size features; last state, None if not needed
 

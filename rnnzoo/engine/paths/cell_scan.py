@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from rnnzoo.cells.base import Cell, State
-from rnnzoo.engine.layout import Sequences
 from rnnzoo.engine.paths.base import Path, Result
+from rnnzoo.engine.sequences import Sequences
 
 
 class CellScan(Path):
@@ -22,8 +22,8 @@ class CellScan(Path):
         """state: (batch, *shape) each, or None. Returns the outputs and the last state, in the batch's order."""
         assert cell.scan is not None
         layout = x.layout
-        rows = x.rows.index_select(0, layout.row_mirror) if reverse else x.rows
+        rows = x.rows.index_select(0, layout.row_reversal) if reverse else x.rows
         first = cell.initial_state(layout.batch, rows) if state is None else state
         outputs, last = cell.scan(cell.project(rows), layout, tuple(layout.sort(s) for s in first))
-        outputs = outputs.index_select(0, layout.row_mirror) if reverse else outputs
+        outputs = outputs.index_select(0, layout.row_reversal) if reverse else outputs
         return Sequences(layout, rows=outputs), tuple(layout.unsort(s) for s in last) if need_state else None

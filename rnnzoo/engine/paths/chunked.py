@@ -17,9 +17,9 @@ from torch import Tensor
 
 from rnnzoo.cells.base import Cell, State
 from rnnzoo.engine.cpp.build import Unbuildable, compiler
-from rnnzoo.engine.layout import Sequences
 from rnnzoo.engine.paths.base import Path, Result
 from rnnzoo.engine.paths.reference import Reference, draw_masks, split
+from rnnzoo.engine.sequences import Sequences
 
 CHUNK = 10  # steps
 VARIANTS = 64  # of compiled code: cells, sizes, training or not
@@ -64,13 +64,13 @@ def _run(
     cell: Cell, x: Sequences, state: State | None, reverse: bool, need_state: bool
 ) -> tuple[Sequences, State | None]:
     layout = x.layout
-    rows = x.rows.index_select(0, layout.row_mirror) if reverse else x.rows
+    rows = x.rows.index_select(0, layout.row_reversal) if reverse else x.rows
     gx = cell.project(rows)
     first = cell.initial_state(layout.batch, x.rows) if state is None else state
     now = tuple(layout.sort(s) for s in first)
     noise = draw_masks(cell, layout, x.rows)
     if reverse:  # a mask stays with its step
-        noise = [(mask.index_select(0, layout.row_mirror) if by_row else mask, by_row) for mask, by_row in noise]
+        noise = [(mask.index_select(0, layout.row_reversal) if by_row else mask, by_row) for mask, by_row in noise]
     parts, places, from_parts = layout.chunks(CHUNK)
     counts = [CHUNK * live for live, _ in parts]
     gx_of = split(_pick(gx, places), counts)
@@ -84,15 +84,15 @@ def _run(
             mask[:live].expand(CHUNK, live, *mask.shape[1:]) if isinstance(mask, Tensor) else _steps(mask[k])
             for mask in masks_of
         ]
-        given = (_steps(gx_of[k]), now, masks, None if layout.equal and bool(real.all()) else real)
-        if not layout.equal and live > 1:
+        given = (_steps(gx_of[k]), now, masks, None if layout.no_padding and bool(real.all()) else real)
+        if not layout.no_padding and live > 1:
             for tensors, dimension in zip(given, (1, 0, 1, 1), strict=True):
                 _any_number(tensors, dimension)
         steps, now = _compiled()(cell, *given)
         over_time.append(steps)
     states = tuple(torch.cat([s.flatten(0, 1) for s in some]) for some in zip(*over_time, strict=True))
     outputs = cell.readout(gx, tuple(s.index_select(0, from_parts) for s in states))
-    outputs = outputs.index_select(0, layout.row_mirror) if reverse else outputs
+    outputs = outputs.index_select(0, layout.row_reversal) if reverse else outputs
     last = None
     if need_state:
         columns = zip(now, *reversed(ended), strict=True)

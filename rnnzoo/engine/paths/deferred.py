@@ -15,9 +15,9 @@ from torch.autograd import Variable
 from torch.overrides import TorchFunctionMode
 
 from rnnzoo.cells.base import Cell, State
-from rnnzoo.engine.layout import Sequences
 from rnnzoo.engine.paths.base import Result
 from rnnzoo.engine.paths.reference import Reference
+from rnnzoo.engine.sequences import Sequences
 
 
 class Deferred(Reference):

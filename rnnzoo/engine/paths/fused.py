@@ -17,8 +17,9 @@ from torch import _VF, Tensor
 from rnnzoo.cells.base import Cell, State
 from rnnzoo.engine.codegen.fingerprint import per_cell
 from rnnzoo.engine.cpp.path import traced
-from rnnzoo.engine.layout import Layout, Sequences
+from rnnzoo.engine.layout import Layout
 from rnnzoo.engine.paths.base import Path, Result
+from rnnzoo.engine.sequences import Sequences
 from rnnzoo.system import capability
 
 
@@ -127,7 +128,7 @@ class Fused(Path):
 
     def run(self, cell: Cell, x: Sequences, state: State | None, reverse: bool, need_state: bool) -> Result:
         """state: (batch, hidden_size) each, or None. The last state is None unless needed."""
-        first = cell.initial_state(x.layout.batch, x.loose) if state is None else state
+        first = cell.initial_state(x.layout.batch, x.padded_finite) if state is None else state
         run = _packed if x.layout.device.type == "cuda" else _padded
         return run(LAYERS[recognise(cell) or ""], cell, x, first, reverse, need_state)
 
@@ -150,41 +151,41 @@ def _call(layer: Layer, cell: Cell, x: tuple[Tensor, ...], first: State, weights
 def _padded(
     layer: Layer, cell: Cell, x: Sequences, first: State, reverse: bool, need_state: bool
 ) -> tuple[Sequences, State | None]:
-    layout, padded, weights = x.layout, x.loose, _weights(cell)
+    layout, padded, weights = x.layout, x.padded_finite, _weights(cell)
     if reverse:
         padded = _mirrored(padded, layout)
-    hold = need_state and layer.states > 1 and not layout.equal
+    hold = need_state and layer.states > 1 and not layout.no_padding
     if hold:  # one more input, 1 in the padding, that closes the input gate and opens the forget gate: c stays put
         ended = (~layout.mask).unsqueeze(-1).to(padded.dtype)
         padded = torch.cat([padded.masked_fill(~layout.mask.unsqueeze(-1), 0), ended], -1)
         gate = torch.tensor([-1e4, 1e4, 0.0, 0.0], dtype=weights[0].dtype, device=weights[0].device)
         weights[0] = torch.cat([weights[0], gate.repeat_interleave(cell.hidden_size)[:, None]], 1)
     outputs, last = _call(layer, cell, (padded,), first, weights, True)
-    result = Sequences(layout, loose=_mirrored(outputs, layout) if reverse else outputs)
+    result = Sequences(layout, padded_finite=_mirrored(outputs, layout) if reverse else outputs)
     if not need_state:
         return result, None
-    if layout.equal:
+    if layout.no_padding:
         return result, last
     h = result.at_starts() if reverse else result.at_ends()
-    if layout.empty is not None:
-        h = torch.where(layout.empty, first[0].to(h.dtype), h)
+    if layout.empty_mask is not None:
+        h = torch.where(layout.empty_mask, first[0].to(h.dtype), h)
     return result, (h, *last[1:])
 
 
 def _mirrored(padded: Tensor, layout: Layout) -> Tensor:
-    return padded.flatten(0, 1).index_select(0, layout.mirror).unflatten(0, (layout.batch, layout.time))
+    return padded.flatten(0, 1).index_select(0, layout.padded_reversal).unflatten(0, (layout.batch, layout.time))
 
 
 def _packed(
     layer: Layer, cell: Cell, x: Sequences, first: State, reverse: bool, need_state: bool
 ) -> tuple[Sequences, State | None]:
     layout = x.layout
-    rows = x.rows.index_select(0, layout.row_mirror) if reverse else x.rows
-    live = int(layout.alive[0])
+    rows = x.rows.index_select(0, layout.row_reversal) if reverse else x.rows
+    live = int(layout.batch_sizes[0])
     begin = tuple(layout.sort(s)[:live] for s in first)
-    outputs, last = _call(layer, cell, (rows, layout.alive), begin, _weights(cell))
+    outputs, last = _call(layer, cell, (rows, layout.batch_sizes), begin, _weights(cell))
     if reverse:
-        outputs = outputs.index_select(0, layout.row_mirror)
+        outputs = outputs.index_select(0, layout.row_reversal)
     state = None
     if need_state:
         state = tuple(

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from rnnzoo.cells.base import Cell, LinearCell, State
 from rnnzoo.cells.wrappers import Wrapper
-from rnnzoo.engine.layout import Layout, Sequences
+from rnnzoo.engine.layout import Layout
 from rnnzoo.engine.paths.base import Path, Result
+from rnnzoo.engine.sequences import Sequences
 
 
 class Linear(Path):
@@ -62,14 +63,14 @@ class LinearScan(torch.autograd.Function):
         h = (doubled if layout.device.type == "cuda" else one_by_one)(a, b, first, layout, reverse)
         ctx.save_for_backward(a, first, h)
         ctx.layout, ctx.reverse = layout, reverse
-        return h, torch.cat([h, first]).index_select(0, layout.row_ends(reverse, len(h)))
+        return h, torch.cat([h, first]).index_select(0, layout.last_rows(reverse, len(h)))
 
     @staticmethod
     def backward(ctx: Any, of_h: Tensor, of_last: Tensor) -> tuple[Tensor | None, ...]:
         a, first, h = ctx.saved_tensors
         layout, reverse, rows = ctx.layout, ctx.reverse, len(h)
-        before, none = layout.row_before(reverse), torch.zeros_like(first)
-        given = torch.cat([of_h, none]).index_add(0, layout.row_ends(reverse, rows), of_last)
+        before, none = layout.previous_rows(reverse), torch.zeros_like(first)
+        given = torch.cat([of_h, none]).index_add(0, layout.last_rows(reverse, rows), of_last)
         # what a row passes on is the a of the step after it: zero for the last of a sequence, where nothing comes back
         back = a.conj()
         passed = torch.zeros_like(given).index_copy(0, before, back)[:rows]
@@ -91,7 +92,7 @@ def steps(layout: Layout, reverse: bool, rows: int) -> list[tuple[slice, slice]]
 
     A step whose sequences come partly from earlier rows and partly from first states (from `rows` on) is two pairs.
     """
-    starts, alive = layout.starts.tolist(), layout.alive.tolist()
+    starts, alive = layout.step_starts.tolist(), layout.batch_sizes.tolist()
     count = len(alive)
     found = []
     for t in reversed(range(count)) if reverse else range(count):
@@ -106,7 +107,7 @@ def steps(layout: Layout, reverse: bool, rows: int) -> list[tuple[slice, slice]]
 
 def doubled(a: Tensor, b: Tensor, first: Tensor, layout: Layout, reverse: bool) -> Tensor:
     """The same in log2(time) rounds, combining steps ever further apart (Hillis, Steele, doi:10.1145/7902.7903)."""
-    decay, total = layout.grid(a), layout.grid(b)
+    decay, total = layout.to_grid(a), layout.to_grid(b)
     if reverse:
         decay, total = decay.flip(1), total.flip(1)  # a sequence now stands at the end; what is before it is zeros
         begins = layout.longest - layout.sorted_lengths
@@ -122,4 +123,4 @@ def doubled(a: Tensor, b: Tensor, first: Tensor, layout: Layout, reverse: bool) 
         total = torch.cat([total[:, :distance], total[:, distance:] + later * total[:, :-distance]], 1)
         decay = torch.cat([decay[:, :distance], later * decay[:, :-distance]], 1)
         distance *= 2
-    return layout.rows_of(total.flip(1) if reverse else total)
+    return layout.from_grid(total.flip(1) if reverse else total)

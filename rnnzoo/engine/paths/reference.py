@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from rnnzoo.cells.base import Cell, State
-from rnnzoo.engine.layout import Layout, Sequences
+from rnnzoo.engine.layout import Layout
 from rnnzoo.engine.paths.base import Path, Result
+from rnnzoo.engine.sequences import Sequences
 
 
 class Reference(Path):
@@ -30,7 +31,7 @@ class Reference(Path):
         first = cell.initial_state(layout.batch, x.rows) if state is None else state
         now = tuple(layout.sort(s) for s in first)
         noise = draw_masks(cell, layout, x.rows)
-        alive = layout.counts
+        alive = layout.batch_sizes_list
         gx_of = split(gx, alive)
         masks_of = [mask.split(alive) if by_row else mask for mask, by_row in noise]
 
@@ -74,7 +75,7 @@ def draw_masks(cell: Cell, layout: Layout, like: Tensor) -> list[tuple[Tensor, b
     masks = []
     for spec in cell.noise:
         by_row = spec.per == "step"
-        mask = like.new_full((layout.total if by_row else layout.batch, *spec.shape), 1 - spec.rate)
+        mask = like.new_full((layout.num_rows if by_row else layout.batch, *spec.shape), 1 - spec.rate)
         mask = torch.bernoulli(mask) if cell.training else mask
         masks.append((mask if by_row else layout.sort(mask).contiguous(), by_row))
     return masks

@@ -17,9 +17,10 @@ from rnnzoo.cells.base import Cell, State
 from rnnzoo.engine.codegen.fingerprint import per_cell
 from rnnzoo.engine.codegen.tracer import Trace, Untraceable, channel_values
 from rnnzoo.engine.cpp.path import traced
-from rnnzoo.engine.layout import Layout, Sequences
+from rnnzoo.engine.layout import Layout
 from rnnzoo.engine.paths.base import Path, Result
 from rnnzoo.engine.paths.reference import draw_masks
+from rnnzoo.engine.sequences import Sequences
 from rnnzoo.engine.triton.emit import emit, mixes
 
 WIDEST = 256  # channels that a program holds side by side for a product
@@ -105,7 +106,7 @@ class Triton(Path):
             return "the model is being compiled"
         if torch.is_autocast_enabled(x.layout.device.type):
             return "autocast is on"
-        if x.layout.total == 0:
+        if x.layout.num_rows == 0:
             return "every sequence is empty"
         found = kernels(cell)
         return found if isinstance(found, str) else found.fault(cell.hidden_size, x.layout.device)
@@ -196,7 +197,7 @@ class Scan(torch.autograd.Function):
             state[rows:] = start
         gates = torch.empty_like(gx) if job.learning else None
         products = torch.empty_like(gx) if job.learning and traced.products and not traced.additive else None
-        starts = layout.starts.to(gx.device)
+        starts = layout.step_starts.to(gx.device)
         before = starts.new_empty(rows) if job.learning else None
         job.launch(
             job.code.forward,
@@ -217,7 +218,7 @@ class Scan(torch.autograd.Function):
         ctx.job, ctx.states = job, len(states)
         ctx.save_for_backward(weight, gates, products, starts, before, *states, *channels)
         ctx.set_materialize_grads(False)
-        ends = layout.row_ends(job.reverse, rows)
+        ends = layout.last_rows(job.reverse, rows)
         return *(s[:rows] for s in states), *(s.index_select(0, ends) for s in states)
 
     @staticmethod

@@ -20,7 +20,7 @@ from rnnzoo.cells.base import PointwiseCell
 from rnnzoo.engine.choose import PATHS
 from rnnzoo.engine.codegen.tracer import Trace
 from rnnzoo.engine.cpp.path import traced
-from rnnzoo.engine.layout import Sequences
+from rnnzoo.engine.sequences import Sequences
 
 needs_compiler = pytest.mark.skipif(no_compiler(), reason="no C++ compiler")
 INF, NAN = float("inf"), float("nan")

@@ -18,9 +18,9 @@ from rnnzoo.cells.lstm import LSTMCell
 from rnnzoo.cells.wrappers import Zoneout
 from rnnzoo.engine.codegen.tracer import Trace, run
 from rnnzoo.engine.cpp.path import traced
-from rnnzoo.engine.layout import Sequences
 from rnnzoo.engine.paths.fused import recognise
 from rnnzoo.engine.recurrence import Recurrence, report, using_path
+from rnnzoo.engine.sequences import Sequences
 from rnnzoo.errors import ZooError
 
 needs_compiler = pytest.mark.skipif(no_compiler(), reason="no C++ compiler")

@@ -16,8 +16,8 @@ from rnnzoo.cells.lstm import LSTMCell
 from rnnzoo.cells.vanilla import VanillaCell, VanillaReluCell
 from rnnzoo.engine.codegen.tracer import Untraceable, run, trace
 from rnnzoo.engine.cpp.path import compiled
-from rnnzoo.engine.layout import Sequences
 from rnnzoo.engine.recurrence import Recurrence, using_path
+from rnnzoo.engine.sequences import Sequences
 from rnnzoo.errors import ZooError
 
 needs_compiler = pytest.mark.skipif(no_compiler(), reason="no C++ compiler")

@@ -8,9 +8,10 @@ from torch import nn
 
 from rnnzoo.cells.base import Cell, NoiseSpec, StateSpec
 from rnnzoo.engine import choose
-from rnnzoo.engine.layout import Layout, Sequences
+from rnnzoo.engine.layout import Layout
 from rnnzoo.engine.paths import chunked as compiled
 from rnnzoo.engine.recurrence import Recurrence, using_path
+from rnnzoo.engine.sequences import Sequences
 
 
 class Attending(Cell):

@@ -10,8 +10,8 @@ from rnnzoo.cells.gru import GRUCell
 from rnnzoo.cells.lstm import LSTMCell
 from rnnzoo.cells.projected import ProjectedLSTMCell
 from rnnzoo.engine import choose
-from rnnzoo.engine.layout import Sequences
 from rnnzoo.engine.recurrence import Recurrence, using_path
+from rnnzoo.engine.sequences import Sequences
 
 
 class Twice(Cell):

@@ -12,9 +12,10 @@ from rnnzoo.cells.gru import GRUCell
 from rnnzoo.cells.lstm import LSTMCell
 from rnnzoo.cells.wrappers import Highway, OutputNorm, Wrapper, Zoneout
 from rnnzoo.engine.cpp import path as native
-from rnnzoo.engine.layout import Layout, Sequences
+from rnnzoo.engine.layout import Layout
 from rnnzoo.engine.paths import linear_scan as linear
-from rnnzoo.engine.recurrence import Recurrence, together, using_path
+from rnnzoo.engine.recurrence import Recurrence, run_together, using_path
+from rnnzoo.engine.sequences import Sequences
 
 LENGTHS = torch.tensor([3, 9, 0, 1, 9, 5])
 
@@ -65,9 +66,9 @@ class Sum(Cell):
         return (state[0] + gx,)
 
     def scan(self, gx, layout, state):
-        sums = layout.grid(gx).cumsum(1) + state[0].unsqueeze(1)
+        sums = layout.to_grid(gx).cumsum(1) + state[0].unsqueeze(1)
         last = torch.cat([state[0].unsqueeze(1), sums], 1)
-        return layout.rows_of(sums), (last[torch.arange(layout.batch), layout.sorted_lengths],)
+        return layout.from_grid(sums), (last[torch.arange(layout.batch), layout.sorted_lengths],)
 
 
 def everything(layer, x, state):
@@ -131,9 +132,9 @@ def test_a_linear_pass_has_gradients_of_gradients(solve, reverse, monkeypatch):
 def test_a_grid_holds_each_sequence_longest_first_and_gives_its_rows_back():
     layout = Layout(LENGTHS, 9, torch.device("cpu"))
     rows = torch.randn(int(LENGTHS.sum()), 2)
-    grid = layout.grid(rows)
-    assert torch.equal(layout.rows_of(grid), rows)
-    assert torch.equal(grid, Sequences(layout, rows=rows).padded[layout.order])
+    grid = layout.to_grid(rows)
+    assert torch.equal(layout.from_grid(grid), rows)
+    assert torch.equal(grid, Sequences(layout, rows=rows).padded[layout.sorted_indices])
 
 
 class Masked(GRUCell):
@@ -172,7 +173,7 @@ def test_layers_side_by_side_and_parts_of_a_batch_give_what_they_give_alone(thre
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        beside = gradients(together(layers, Sequences.of(x, LENGTHS), states))
+        beside = gradients(run_together(layers, Sequences.of(x, LENGTHS), states))
     finally:
         torch.set_num_threads(before)
     for a, b in zip(beside, alone, strict=True):

@@ -17,9 +17,10 @@ from rnnzoo.cells.gru import GRUCell
 from rnnzoo.cells.lstm import LSTMCell
 from rnnzoo.cells.vanilla import VanillaCell, VanillaReluCell
 from rnnzoo.engine.choose import PATHS
-from rnnzoo.engine.layout import Layout, Sequences
+from rnnzoo.engine.layout import Layout
 from rnnzoo.engine.paths.fused import recognise
-from rnnzoo.engine.recurrence import Recurrence, detach, report, select, set_path, together, using_path
+from rnnzoo.engine.recurrence import Recurrence, detach, report, run_together, select, set_path, using_path
+from rnnzoo.engine.sequences import Sequences
 from rnnzoo.errors import ZooError
 
 BUILT_IN = [LSTMCell, GRUCell, VanillaCell, VanillaReluCell]
@@ -250,7 +251,7 @@ def test_layers_side_by_side_may_each_run_on_a_path_of_their_own():
     paths = ("fused", "reference")
     for layer, layer.path in zip(layers, paths, strict=True):
         layer.ran.clear()
-    found = together(layers, Sequences.of(x, lengths), [None, None])
+    found = run_together(layers, Sequences.of(x, lengths), [None, None])
     assert [dict(layer.ran) for layer in layers] == [{path: 1} for path in paths]
     for (outputs, last), (as_wanted, end) in zip(found, wanted, strict=True):
         torch.testing.assert_close(outputs.padded, as_wanted.padded)
@@ -343,8 +344,8 @@ def test_rows_and_padding_are_two_views_of_the_same_steps(lengths, extra):
         kept = [n for n in lengths if n]
         packed = pack_padded_sequence(x[[i for i, n in enumerate(lengths) if n]], kept, True, enforce_sorted=False)
         torch.testing.assert_close(rows, packed.data)
-        assert layout.alive.tolist() == packed.batch_sizes.tolist()
-        twice = rows[layout.row_mirror][layout.row_mirror]
+        assert layout.batch_sizes.tolist() == packed.batch_sizes.tolist()
+        twice = rows[layout.row_reversal][layout.row_reversal]
         torch.testing.assert_close(twice, rows)
 
 
