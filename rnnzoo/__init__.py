@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rnnzoo.cells.wrappers import Wrapper
     from rnnzoo.data.base import Source
     from rnnzoo.errors import ZooError
-    from rnnzoo.experiment.run import from_recipe
+    from rnnzoo.experiment.build import from_recipe
     from rnnzoo.inference.predictor import create_model, load
     from rnnzoo.registry import register
     from rnnzoo.tasks.base import Task
@@ -28,7 +28,7 @@ _PUBLIC = {
     "Wrapper": "rnnzoo.cells.wrappers",
     "ZooError": "rnnzoo.errors",
     "create_model": "rnnzoo.inference.predictor",
-    "from_recipe": "rnnzoo.experiment.run",
+    "from_recipe": "rnnzoo.experiment.build",
     "load": "rnnzoo.inference.predictor",
     "register": "rnnzoo.registry",
 }

@@ -14,7 +14,7 @@ from rnnzoo.cli import main
 from rnnzoo.data.base import Source
 from rnnzoo.engine.recurrence import using_path
 from rnnzoo.errors import RecipeError
-from rnnzoo.experiment import run as experiment
+from rnnzoo.experiment import build
 from rnnzoo.experiment.resolver import resolve
 from rnnzoo.testing.tasks import sample
 
@@ -55,9 +55,9 @@ def resolved(task, architecture):
 @pytest.mark.parametrize(("task", "architecture"), POSSIBLE, ids=str)
 def test_what_is_declared_takes_a_step_of_training_and_answers(task, architecture):
     recipe = resolved(task, architecture)
-    data = experiment.make_data(recipe)
+    data = build.make_data(recipe)
     torch.manual_seed(1)
-    module = experiment.make_module(recipe, data.spec)
+    module = build.make_module(recipe, data.spec)
     batch = next(iter(data.train_dataloader()))
     parameters = list(module.model.parameters())
     before = [p.detach().clone() for p in parameters]

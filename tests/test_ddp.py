@@ -18,7 +18,8 @@ from test_registry import distribution
 
 from rnnzoo import recipe as recipes
 from rnnzoo import runs
-from rnnzoo.experiment import run as experiment
+from rnnzoo.experiment import build
+from rnnzoo.experiment.fit import fit as fit_recipe
 from rnnzoo.experiment.resolver import resolve
 from rnnzoo.runs import checkpoint
 
@@ -91,7 +92,7 @@ def test_two_processes_train_test_report_and_log_one_run(tmp_path):
     ],
 )
 def test_two_processes_measure_what_one_does(name, overrides):
-    summary, run = experiment.fit(resolved(name, *overrides))
+    summary, run = fit_recipe(resolved(name, *overrides))
     one = {name: value for name, value in summary["metrics"].items() if name.startswith("test/")}
     same(json.loads(ran("test", run.path, "--json", *TWO)), one)
 
@@ -111,7 +112,7 @@ def test_two_processes_find_the_spans_that_one_does(tmp_path):
     for part, rows in {"train": names, "dev": names[:13]}.items():
         (tmp_path / f"{part}.txt").write_text("\n".join(line for row in rows for line in row))
     (tmp_path / "spans.yaml").write_text(SPANS)
-    summary, run = experiment.fit(resolved("spans.yaml"))
+    summary, run = fit_recipe(resolved("spans.yaml"))
     one = {name: value for name, value in summary["metrics"].items() if name.startswith("test/")}
     assert one["test/f1"] > 0 and one.keys() > {"test/precision", "test/recall"}
     same(json.loads(ran("test", run.path, "--json", *TWO)), one)
@@ -123,7 +124,7 @@ def test_a_step_of_two_batches_of_four_is_that_of_one_batch_of_eight(tmp_path):
     once += ["--schedule.name=constant", "--trainer.gradient_clip_val=null"]
     whole = resolved("toy_tags", *once, "--data.batch_size=8")
     halves = resolved("toy_tags", *once, "--data.batch_size=4")
-    data = experiment.make_data(halves)
+    data = build.make_data(halves)
     data.prepare()
     shares = [
         next(iter(data.form.batches(data.parts["train"], training=True, seed=1, rank=rank, world_size=2)))
@@ -132,10 +133,10 @@ def test_a_step_of_two_batches_of_four_is_that_of_one_batch_of_eight(tmp_path):
     tokens = [data.parts["train"].collate(rows).tokens for rows in shares]
     assert sorted([*shares[0], *shares[1]]) == list(range(8)) and tokens[0] != tokens[1]
 
-    experiment.fit(whole, tmp_path / "whole")
+    fit_recipe(whole, tmp_path / "whole")
     ran("fit", "toy_tags", *SMALL, *once, "--data.batch_size=4", *TWO, "--run_dir", tmp_path / "halves")
-    experiment.seed_everything(1)
-    begin = experiment.make_module(whole, data.spec).model.state_dict()
+    build.seed_everything(1)
+    begin = build.make_module(whole, data.spec).model.state_dict()
     gradients = [
         {name: begin[name] - weight for name, weight in last(tmp_path / place).items()} for place in ("whole", "halves")
     ]
@@ -149,7 +150,7 @@ def test_two_processes_of_two_columns_train_as_one_process_of_four(tmp_path):
     stream = ["--data.examples=60", "--data.tbptt_steps=9", "--data.eval_batch_size=4", "--task.cutoffs=[6,12]"]
     plain = ["--optimizer.name=sgd", "--optimizer.lr=0.5", "--schedule.name=constant"]
     stream += [*plain, "--trainer.gradient_clip_val=0.25", "--trainer.accumulate_grad_batches=2"]
-    experiment.fit(resolved("toy_text", *stream, "--data.batch_size=4"), tmp_path / "whole")
+    fit_recipe(resolved("toy_text", *stream, "--data.batch_size=4"), tmp_path / "whole")
     ran("fit", "toy_text", *SMALL, *stream, "--data.batch_size=2", *TWO, "--run_dir", tmp_path / "halves")
     whole, halves = last(tmp_path / "whole"), last(tmp_path / "halves")
     for name, weight in whole.items():
@@ -162,7 +163,7 @@ def test_a_step_of_two_processes_and_two_batches_each_is_that_of_one_process_and
     """Batches of unequal token counts; the epoch's last step has fewer of them."""
     batches = ["--data.examples=80", "--data.batch_size=8", "--optimizer.name=sgd", "--schedule.name=constant"]
     batches += ["--trainer.limit_val_batches=0", "--trainer.gradient_clip_val=0.1"]
-    experiment.fit(resolved("toy_reverse", *batches, "--trainer.accumulate_grad_batches=4"), tmp_path / "one")
+    fit_recipe(resolved("toy_reverse", *batches, "--trainer.accumulate_grad_batches=4"), tmp_path / "one")
     two = ["--trainer.accumulate_grad_batches=2", *TWO, "--run_dir", tmp_path / "two"]
     ran("fit", "toy_reverse", *SMALL, *batches, *two)
     one, two = last(tmp_path / "one"), last(tmp_path / "two")
@@ -183,7 +184,7 @@ def test_too_few_rows_for_two_processes_is_one_readable_mistake_and_ends_both():
 def test_each_process_draws_dropout_masks_of_its_own(tmp_path):
     """There is one batch, so both processes train on it; with the same masks they would do what one process does."""
     once = ["--data.examples=16", "--data.batch_size=16", "--model.dropout=0.5", "--optimizer.name=sgd"]
-    _, alone = experiment.fit(resolved("quickstart", *once))
+    _, alone = fit_recipe(resolved("quickstart", *once))
     ran("fit", "quickstart", *SMALL, *once, *TWO, "--run_dir", tmp_path / "two")
     one, two = last(alone.path), last(tmp_path / "two")
     assert not any(torch.equal(two[name], weight) for name, weight in one.items() if name.startswith("head"))

@@ -15,7 +15,8 @@ from rnnzoo import recipe as recipes
 from rnnzoo.data.forms import fits
 from rnnzoo.data.sources.embedded import ToyReviews
 from rnnzoo.data.sources.hub import TextFiles
-from rnnzoo.experiment import run as experiment
+from rnnzoo.experiment import build
+from rnnzoo.experiment.fit import fit
 from rnnzoo.experiment.resolver import resolve
 
 ROOT = Path(__file__).parents[1]
@@ -51,7 +52,7 @@ def test_the_plugin_is_found_and_trains_and_computes_its_equations(tmp_path, mon
     distribution(tmp_path / "site", distribution_name, group, f"{name} = {value}", blocks("python")[2], version)
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
     recipe = resolve(recipes.read("quickstart", [*TINY, "--model.architecture.cell", name]))
-    summary, _ = experiment.fit(recipe)
+    summary, _ = fit(recipe)
     assert summary["status"] == "finished" and summary["versions"][distribution_name] == version
     assert {(layer["cell"], layer["path"]) for layer in summary["engine"]} == {
         ("MGUCell", "reference" if no_compiler() else "native")
@@ -89,7 +90,7 @@ def test_the_recipe_for_ones_own_data_reads_it(tmp_path):
             rows = ToyReviews(16).read()[part]
             csv.writer(file).writerows([("text", "label"), *zip(rows["text"], rows["label"], strict=True)])
     found = resolve(recipes.read(Path("mine.yaml")))
-    data = experiment.make_data(found)
+    data = build.make_data(found)
     assert isinstance(data.source, TextFiles) and data.sizes["test"] == 4 and sum(data.sizes.values()) == 20
 
 
@@ -134,7 +135,7 @@ def test_the_printed_run_is_of_the_shipped_quickstart():
     printed = README.partition("```\nquickstart, seed 1\n")[2].partition("```")[0]
     told = dict(re.findall(r"^  (\S+) +(.+)$", printed, re.MULTILINE))
     recipe = resolve(recipes.read("quickstart"))
-    data = experiment.make_data(recipe)
-    parameters = sum(p.numel() for p in experiment.make_module(recipe, data.spec).model.parameters())
+    data = build.make_data(recipe)
+    parameters = sum(p.numel() for p in build.make_module(recipe, data.spec).model.parameters())
     assert told["parameters"] == f"{parameters:,}" and told["engine"] in ("LSTMCell: fused", "LSTMCell: native")
     assert {"test/accuracy", "best/accuracy", "W&B", "run"} <= told.keys() and told["run"].startswith(f"{runs.ROOT}/")

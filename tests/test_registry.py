@@ -13,7 +13,9 @@ from rnnzoo.batch import Batch, DataSpec
 from rnnzoo.cells.base import Cell
 from rnnzoo.engine.recurrence import Recurrence
 from rnnzoo.errors import PluginError, RecipeError, UnknownName
-from rnnzoo.experiment import run as experiment
+from rnnzoo.experiment import build, facts
+from rnnzoo.experiment.evaluate import evaluate
+from rnnzoo.experiment.fit import fit
 from rnnzoo.experiment.resolver import resolve
 from rnnzoo.inference import predictor
 from rnnzoo.model import SequenceModel
@@ -156,10 +158,10 @@ def test_nobody_takes_the_place_of_a_part_of_ours_in_silence(install):
 def test_a_run_keeps_the_parts_that_it_was_trained_with_when_others_claim_their_names_later(install, tmp_path):
     small = ("--data.examples=20", "--trainer.max_epochs=1", "--tracking.mode=disabled", "--trainer.accelerator=cpu")
     found = resolve(recipe.read("toy_tags", (*small, "--model.architecture.cell=lstm")))
-    summary, run = experiment.fit(found, tmp_path / "run")
+    summary, run = fit(found, tmp_path / "run")
     install("rnnzoo-thief", "rnnzoo.cells", "lstm = stranger_thief:Cell", "class Cell: ...\n")
     install("rnnzoo-other", "rnnzoo.tasks", "tagging = stranger_other:Task", "class Task: ...\n")
-    again = experiment.evaluate(run.path, "test")
+    again = evaluate(run.path, "test")
     assert again["test/accuracy"] == summary["metrics"]["test/accuracy"]
     assert predictor.load(run.path).predict(["the dog runs"])[0]["tags"]
     with pytest.raises(UnknownName, match="claimed by"):  # outside of a run, nobody has said which
@@ -328,9 +330,9 @@ def test_a_strangers_cell_with_parameters_of_its_own_works_in_every_architecture
     install("rnnzoo-leaky", "rnnzoo.cells", "leaky = stranger_leaky:LeakyCell", LEAKY)
     found = resolved(tmp_path, architecture)
     assert found["model"]["architecture"]["cell"] == {"name": "leaky", "rate": 0.25, "squash": "relu"}
-    assert experiment.versions(found)["rnnzoo-leaky"] == "1.2"
+    assert facts.versions(found)["rnnzoo-leaky"] == "1.2"
 
-    data = experiment.make_data(found)
+    data = build.make_data(found)
     task = registry.load("tasks", found["task"]["name"])(data.spec)
     torch.manual_seed(0)
     model = SequenceModel(data.spec, task, **found["model"]).eval()
@@ -381,7 +383,7 @@ def test_a_strangers_parameters_are_checked_as_its_signature_types_them(install,
 def test_a_batch_of_a_strangers_cell_answers_as_each_of_its_rows_alone(install, tmp_path):
     install("rnnzoo-leaky", "rnnzoo.cells", "leaky = stranger_leaky:LeakyCell", LEAKY)
     found = resolved(tmp_path, "recurrent")
-    data = experiment.make_data(found)
+    data = build.make_data(found)
     spec: DataSpec = data.spec
     model = SequenceModel(spec, registry.load("tasks", "sentiment")(spec), **found["model"]).eval()
     batch = next(iter(data.train_dataloader()))

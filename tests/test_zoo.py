@@ -18,7 +18,7 @@ import pytest
 from rnnzoo import recipe as recipes
 from rnnzoo.data.sources.embedded import ToyText
 from rnnzoo.errors import RecipeError
-from rnnzoo.experiment import run as experiment
+from rnnzoo.experiment.fit import fit
 from rnnzoo.experiment.resolver import resolve
 
 pytestmark = pytest.mark.slow
@@ -85,7 +85,7 @@ def table():
 @pytest.mark.parametrize(("task", "architecture"), POSSIBLE, ids=str)
 def test_it_solves_the_task(task, architecture, cell, tmp_path):
     recipe = resolved(task, architecture, cell)
-    summary, _ = experiment.fit(recipe, tmp_path / "run")
+    summary, _ = fit(recipe, tmp_path / "run")
     metrics = summary["metrics"]
     if task == "next_word":
         score = metrics["test/perplexity"] / ToyText().ideal_perplexity(ToyText().read()["test"]["text"])

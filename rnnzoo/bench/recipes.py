@@ -10,10 +10,11 @@ from typing import Any
 from rnnzoo import runs
 from rnnzoo.bench import timing
 from rnnzoo.engine.recurrence import report, set_path
-from rnnzoo.experiment import run as experiment
+from rnnzoo.experiment import build
 from rnnzoo.runs.tracking import MetricsFile
 from rnnzoo.training.callbacks.finite import Finite
 from rnnzoo.training.callbacks.throughput import Throughput
+from rnnzoo.training.trainer import make_trainer, quiet
 
 
 def measure(recipe: dict[str, Any], batches: int = 20, threads: int = 1) -> dict[str, Any]:
@@ -23,10 +24,10 @@ def measure(recipe: dict[str, Any], batches: int = 20, threads: int = 1) -> dict
     Nothing is left on the disk. Raises: RecipeError, DataError.
     """
     load_before = timing.load()
-    data = experiment.make_data(recipe)
+    data = build.make_data(recipe)
     data.prepare()
-    experiment.seed_everything(recipe["seed"])
-    module = experiment.make_module(recipe, data.spec)
+    build.seed_everything(recipe["seed"])
+    module = build.make_module(recipe, data.spec)
     set_path(module, recipe["engine"])
     throughput = Throughput()
     accumulated = recipe["trainer"]["accumulate_grad_batches"]
@@ -34,9 +35,9 @@ def measure(recipe: dict[str, Any], batches: int = 20, threads: int = 1) -> dict
     with (
         tempfile.TemporaryDirectory(prefix="rnnzoo-bench-") as folder,
         timing.conditions(threads),
-        experiment.quiet(),
+        quiet(),
     ):
-        trainer = experiment.make_trainer(
+        trainer = make_trainer(
             recipe,
             callbacks=[throughput, Finite()],
             logger=MetricsFile(Path(folder) / "metrics.jsonl"),

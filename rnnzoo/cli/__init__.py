@@ -267,10 +267,10 @@ def _fit(given: argparse.Namespace) -> int:
     if given.print_config:
         console.print(recipes.dump(redact(resolved)), end="")
         return 0
-    from rnnzoo.experiment import run as experiment
+    from rnnzoo.experiment.fit import fit
 
     with contextlib.redirect_stdout(sys.stderr):  # progress; standard output has the result alone
-        summary, run = experiment.fit(resolved, given.run_dir)
+        summary, run = fit(resolved, given.run_dir)
     if run.writer:
         report.show_result(summary, run.path)
     return 0
@@ -296,10 +296,10 @@ def _score(given: argparse.Namespace, part: str) -> int:
             f"command line: {fixed[0]}: cannot be changed after training.\n  Free to change: --trainer.KEY, --data.KEY."
         )
     folder = runs.find(given.run)
-    from rnnzoo.experiment import run as experiment
+    from rnnzoo.experiment.evaluate import evaluate
 
     with contextlib.redirect_stdout(sys.stderr):
-        metrics = experiment.evaluate(folder, part, changes, given.dynamic_evaluation)
+        metrics = evaluate(folder, part, changes, given.dynamic_evaluation)
     if rank() == 0 and given.json:
         console.print_json(metrics)
     elif rank() == 0:

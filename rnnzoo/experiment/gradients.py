@@ -18,7 +18,8 @@ from rnnzoo import registry, runs
 from rnnzoo.batch import Batch
 from rnnzoo.engine.sequences import Sequences
 from rnnzoo.errors import ZooError
-from rnnzoo.experiment import run as experiment
+from rnnzoo.experiment import build
+from rnnzoo.experiment.restore import origin, restore
 from rnnzoo.model import SequenceModel
 from rnnzoo.pictures import svg
 from rnnzoo.runs import checkpoint
@@ -53,14 +54,14 @@ def of_run(run: str | Path) -> list[float]:
     Raises: RunError, DataError.
     """
     kept = checkpoint.load(checkpoint.locate(runs.find(run)))
-    recipe, spec = experiment.origin(kept)
+    recipe, spec = origin(kept)
     with registry.of_run(kept.meta["parts"]):
-        data, module = experiment.make_data(recipe, spec), experiment.restore(kept, recipe, spec)
-    model = module.model.eval()
+        data, network = build.make_data(recipe, spec), restore(kept, recipe, spec)
+    model = network.model.eval()
     torch.manual_seed(recipe["seed"])
     sums, counts, seen = torch.zeros(0), torch.zeros(0), 0
     for batch in data.val_dataloader():
-        more, of = reach(model, module.task.reshaped(batch))
+        more, of = reach(model, network.task.reshaped(batch))
         longer = max(len(sums), len(more)) - torch.tensor([len(sums), len(more)])
         pad = torch.nn.functional.pad
         sums = pad(sums, (0, int(longer[0]))) + pad(more, (0, int(longer[1])))

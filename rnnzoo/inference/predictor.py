@@ -17,7 +17,8 @@ from rnnzoo.data.forms import FORMS
 from rnnzoo.data.sources.ett import ENDINGS as SERIES
 from rnnzoo.data.sources.ett import CsvSeries
 from rnnzoo.errors import DataError, RunError, ZooError, unknown
-from rnnzoo.experiment.run import make_module, origin, restore
+from rnnzoo.experiment.network import make_network
+from rnnzoo.experiment.restore import origin, restore
 from rnnzoo.recipe.schema import signature
 from rnnzoo.runs import checkpoint, shipped
 from rnnzoo.tasks.decoding.continuation import Continuation, continued
@@ -43,12 +44,12 @@ class Predictor:
                 unknown("the checkpoint's data have a form that this rnnzoo does not know:", self.spec.form, FORMS)
             )
         with registry.of_run(_of_model(kept)):
-            module = restore(kept, self.recipe, self.spec)
+            network = restore(kept, self.recipe, self.spec)
         try:
             self.form = FORMS[self.spec.form].from_spec(self.spec)
         except (KeyError, AttributeError, IndexError, TypeError, ValueError) as error:  # JSON may hold anything
             raise RunError(f"the checkpoint's model cannot be built: {type(error).__name__}: {error}.") from error
-        self.model, self.task, self.device = module.model.eval().to(device), module.task, device
+        self.model, self.task, self.device = network.model.eval().to(device), network.task, device
 
     @torch.inference_mode()
     def predict(self, texts: Sequence[Any], batch_size: int = 64) -> list[dict[str, Any]]:
@@ -173,4 +174,4 @@ def create_model(
     if pretrained:
         return Predictor(kept).model
     with registry.of_run(_of_model(kept)):
-        return make_module(*origin(kept)).model
+        return make_network(*origin(kept)).model

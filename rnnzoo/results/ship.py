@@ -60,7 +60,7 @@ def export(run: str | Path) -> Path:
     What half precision changes is measured on the dev part, which takes the run's data.
     Raises: RunError if the run does not count or may not be shipped, or its weights are too large, all or one of them.
     """
-    from rnnzoo.experiment import run as experiment
+    from rnnzoo.experiment.evaluate import evaluate
 
     facts = results.manifest(run)
     name = facts["recipe"]
@@ -82,7 +82,7 @@ def export(run: str | Path) -> Path:
                 "  Give the recipe fewer parameters, or remove other weights."
             )
         _write_facts(made, facts)
-        facts["half"] = experiment.evaluate(made, "dev", {"trainer": {"enable_progress_bar": False}})
+        facts["half"] = evaluate(made, "dev", {"trainer": {"enable_progress_bar": False}})
         _write_facts(made, facts)
         files.write_text(made / CARD, card(facts))
         made.rename(place)

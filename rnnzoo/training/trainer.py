@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import re
+import warnings
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import lightning.pytorch as pl
@@ -21,6 +24,12 @@ OURS = {  # Lightning's own of these would do again, or otherwise, what rnnzoo d
     "num_sanity_val_steps": 0,
     "logger": False,
 }
+IGNORED_WARNINGS = (  # of Lightning; they are about choices that rnnzoo makes on purpose
+    "The .*dataloader.* does not have many workers",
+    "The number of training batches .* is smaller than the logging interval",
+    ".*sync_dist=True.*",
+    ".*LeafSpec.*",
+)
 NEED_VALIDATION = ("early_stopping", "nt_asgd")  # callbacks that wait for a score of dev
 
 
@@ -38,6 +47,21 @@ def make_trainer(recipe: Mapping[str, Any], **arguments: Any) -> pl.Trainer:
         return pl.Trainer(**options)
     except (ValueError, TypeError, RuntimeError, ImportError, MisconfigurationException) as error:
         raise RecipeError(f"{recipe['name']}: Lightning refuses trainer: {str(error).splitlines()[0]}") from error
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silence Lightning's remarks on devices and loaders; its other warnings stay."""
+    logger = logging.getLogger("lightning.pytorch")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        for message in IGNORED_WARNINGS:
+            warnings.filterwarnings("ignore", message)
+        try:
+            yield
+        finally:
+            logger.setLevel(level)
 
 
 def device(accelerator: str) -> str:

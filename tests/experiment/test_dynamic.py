@@ -8,8 +8,10 @@ import torch
 from rnnzoo import recipe as recipes
 from rnnzoo.batch import Batch
 from rnnzoo.errors import RunError
-from rnnzoo.experiment import run as experiment
+from rnnzoo.experiment import build
 from rnnzoo.experiment.dynamic import EPSILON, DynamicEvaluation
+from rnnzoo.experiment.evaluate import evaluate
+from rnnzoo.experiment.fit import fit
 from rnnzoo.experiment.resolver import resolve
 
 OPTIONS = ("--trainer.accelerator=cpu", "--trainer.enable_progress_bar=false", "--tracking.mode=disabled")
@@ -23,9 +25,9 @@ def resolved(name, *overrides):
 @pytest.fixture(scope="module")
 def evaluation():
     recipe = resolved("toy_text", *SMALL)
-    data = experiment.make_data(recipe)
-    experiment.seed_everything(1)
-    module = experiment.make_module(recipe, data.spec)
+    data = build.make_data(recipe)
+    build.seed_everything(1)
+    module = build.make_module(recipe, data.spec)
     return DynamicEvaluation(module.task, module.model.eval(), data)
 
 
@@ -85,14 +87,14 @@ def test_a_rate_at_which_the_model_breaks_on_the_dev_part_is_not_chosen(evaluati
 
 def test_a_task_without_a_stream_is_refused():
     recipe = resolved("quickstart", "--data.examples=20")
-    data = experiment.make_data(recipe)
-    module = experiment.make_module(recipe, data.spec)
+    data = build.make_data(recipe)
+    module = build.make_module(recipe, data.spec)
     with pytest.raises(RunError, match="a stream of text, and Sentiment reads none"):
         DynamicEvaluation(module.task, module.model, data)
 
 
 def test_the_number_stands_beside_the_static_one(tmp_path):
-    _, run = experiment.fit(resolved("toy_text", *SMALL, "--trainer.max_epochs=1"), tmp_path / "run")
-    plain, both = (experiment.evaluate(run.path, "test", dynamic=dynamic) for dynamic in (False, True))
+    _, run = fit(resolved("toy_text", *SMALL, "--trainer.max_epochs=1"), tmp_path / "run")
+    plain, both = (evaluate(run.path, "test", dynamic=dynamic) for dynamic in (False, True))
     assert both.keys() - plain.keys() == {"test/dynamic_perplexity", "test/dynamic_lr"}
     assert {name: both[name] for name in plain} == plain

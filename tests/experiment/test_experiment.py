@@ -18,7 +18,9 @@ from rnnzoo.batch import Batch, DataSpec
 from rnnzoo.cli import main
 from rnnzoo.data.sources.embedded import ToyReviews
 from rnnzoo.errors import RecipeError, RunError, Terminated
-from rnnzoo.experiment import run as experiment
+from rnnzoo.experiment import build, facts
+from rnnzoo.experiment.evaluate import evaluate
+from rnnzoo.experiment.fit import fit as fit_recipe
 from rnnzoo.experiment.resolver import resolve
 from rnnzoo.runs import checkpoint
 from rnnzoo.training.callbacks.throughput import Throughput
@@ -42,7 +44,7 @@ def resolved(*overrides: str, name: str = "quickstart", small: tuple[str, ...] =
 
 
 def fit(*overrides: str, name: str = "quickstart") -> tuple[dict, runs.Run]:
-    return experiment.fit(resolved(*overrides, name=name))
+    return fit_recipe(resolved(*overrides, name=name))
 
 
 def last(run: runs.Run) -> dict[str, torch.Tensor]:
@@ -60,7 +62,7 @@ def done(tmp_path_factory):
 
     wandb.teardown()  # a service of its own: what it holds is written when it goes
     recipe = resolved("--tracking.mode=offline", "--tracking.tags=[fast]", small=SMALL)
-    yield experiment.fit(recipe, tmp_path_factory.mktemp("done") / "run")
+    yield fit_recipe(recipe, tmp_path_factory.mktemp("done") / "run")
     wandb.teardown()
 
 
@@ -134,9 +136,9 @@ def test_an_offline_run_of_wandb_has_the_nested_recipe_and_a_name_that_tells_it_
 
 
 def test_a_runs_name_tells_its_recipe_architecture_cell_and_seed():
-    assert experiment.run_name(resolved("--model.architecture={name: gru}", "--seed=7")) == "quickstart-gru-seed7"
+    assert facts.run_name(resolved("--model.architecture={name: gru}", "--seed=7")) == "quickstart-gru-seed7"
     wrapped = {"name": "x", "seed": 1, "model": {"architecture": {"name": "odd", "cell": ["lstm"]}}}
-    assert experiment.run_name(wrapped) == "x-odd-seed1"
+    assert facts.run_name(wrapped) == "x-odd-seed1"
 
 
 def test_tracking_that_is_disabled_leaves_no_trace_of_wandb(tmp_path):
@@ -151,7 +153,7 @@ def test_tracking_that_is_disabled_leaves_no_trace_of_wandb(tmp_path):
 def test_a_runs_config_runs_again_to_the_same_weights_and_metrics(done):
     summary, run = done
     again = resolve(recipes.read(run.config, ["--tracking.mode=disabled"]))
-    second, other = experiment.fit(again)
+    second, other = fit_recipe(again)
     assert second["metrics"] == summary["metrics"] and second["digest"] == summary["digest"]
     assert equal(last(run), last(other))
 
@@ -175,7 +177,7 @@ def test_dropout_is_drawn_from_the_seed_too():
 def test_the_test_metrics_are_those_of_the_kept_weights_evaluated_again(done):
     summary, run = done
     for part, prefix in (("test", "test/"), ("dev", "best/")):
-        again = runs.scores(experiment.evaluate(run.path, part))
+        again = runs.scores(evaluate(run.path, part))
         assert again == {name: value for name, value in summary["metrics"].items() if name.startswith(prefix)}
 
 
@@ -196,9 +198,9 @@ def test_the_perplexity_of_windows_with_carried_state_is_that_of_the_stream_run_
     summary, run = fit(*small, "--model.architecture.hidden_size=16", name="toy_text")
     kept = checkpoint.load(checkpoint.follow(run.checkpoints / "best"))
     spec = DataSpec.from_json(kept.spec)
-    module = experiment.make_module(kept.meta["recipe"], spec)
+    module = build.make_module(kept.meta["recipe"], spec)
     checkpoint.apply(module.model, kept)
-    data = experiment.make_data(kept.meta["recipe"], spec)
+    data = build.make_data(kept.meta["recipe"], spec)
     data.prepare()
     ids = torch.from_numpy(data.parts["test"].ids).long()
     with torch.no_grad():
@@ -234,10 +236,10 @@ def test_two_accumulated_batches_of_four_are_one_of_eight():
 
 def test_no_step_is_longer_than_the_clipped_gradient():
     recipe = resolved("--optimizer.lr=1.0", *SGD, "--trainer.gradient_clip_val=0.01", "--trainer.max_epochs=1")
-    summary, run = experiment.fit(recipe)
-    data = experiment.make_data(recipe)
-    experiment.seed_everything(recipe["seed"])
-    begin = experiment.make_module(recipe, data.spec).model.state_dict()
+    summary, run = fit_recipe(recipe)
+    data = build.make_data(recipe)
+    build.seed_everything(recipe["seed"])
+    begin = build.make_module(recipe, data.spec).model.state_dict()
     moved = math.sqrt(sum((tensor - begin[name]).square().sum().item() for name, tensor in last(run).items()))
     assert 0 < moved <= 0.01 * summary["steps"] * (1 + 1e-4)
 
@@ -258,7 +260,7 @@ def test_thirty_epochs_learn_thirty_two_reviews_by_heart():
 def test_a_training_that_breaks_is_failed_and_keeps_its_numbers():
     recipe = resolved("--optimizer.lr=1e39", *SGD)
     with pytest.raises(RunError, match="training broke at step"):
-        experiment.fit(recipe)
+        fit_recipe(recipe)
     (path,) = (runs.ROOT / "quickstart").iterdir()
     summary = runs.read(path)["summary"]
     assert summary["status"] == "failed" and summary["parameters"] > 0 and summary["data"]["sizes"]["train"] == 96
@@ -274,7 +276,7 @@ def test_ctrl_c_and_sigterm_leave_an_interrupted_run_and_work_again_afterwards(n
     monkeypatch.setattr(Throughput, "on_train_batch_end", press)
     before = signal.getsignal(number)
     with pytest.raises(raised, match=r"stopped in epoch 2 of 2, after 7 steps.\n  Kept: the best checkpoint") as stop:
-        experiment.fit(resolved())
+        fit_recipe(resolved())
     assert type(stop.value) is raised and signal.getsignal(number) == before
     (path,) = (runs.ROOT / "quickstart").iterdir()
     assert runs.read(path)["summary"]["status"] == "interrupted"
@@ -284,11 +286,11 @@ def test_ctrl_c_and_sigterm_leave_an_interrupted_run_and_work_again_afterwards(n
 
 def test_nothing_is_written_for_a_recipe_that_cannot_run(tmp_path):
     with pytest.raises(RecipeError, match="the model cannot be built: tie_weights needs"):
-        experiment.fit(resolved("--model.tie_weights=true", "--model.embedding_size=5", name="toy_text"))
+        fit_recipe(resolved("--model.tie_weights=true", "--model.embedding_size=5", name="toy_text"))
     (tmp_path / "used").mkdir()
     (tmp_path / "used" / "file").touch()
     with pytest.raises(RunError, match="it is not empty"):
-        experiment.fit(resolved(), tmp_path / "used")
+        fit_recipe(resolved(), tmp_path / "used")
     assert not (tmp_path / "runs").exists()
 
 
@@ -296,7 +298,7 @@ def test_nothing_is_written_for_a_recipe_that_cannot_run(tmp_path):
 
 
 def test_a_recipes_module_and_data_run_under_a_plain_trainer(done):
-    module, data = experiment.from_recipe("quickstart", *UNTRACKED)
+    module, data = build.from_recipe("quickstart", *UNTRACKED)
     trainer = Trainer(
         max_epochs=2,
         gradient_clip_val=1.0,
@@ -317,7 +319,7 @@ def test_a_recipes_module_and_data_run_under_a_plain_trainer(done):
 
 
 def test_a_trainer_without_a_last_step_is_told_what_to_give():
-    module, data = experiment.from_recipe("quickstart", *UNTRACKED)
+    module, data = build.from_recipe("quickstart", *UNTRACKED)
     trainer = Trainer(max_epochs=-1, logger=False, enable_checkpointing=False, accelerator="cpu", barebones=False)
     with pytest.raises(RecipeError, match="Give the Trainer max_epochs or max_steps"):
         trainer.fit(module, data)
@@ -331,14 +333,14 @@ class Hungry(torch.nn.Module):
 
 
 def test_where_memory_runs_out_the_size_of_the_batch_is_told(monkeypatch):
-    make = experiment.make_module
+    make = build.make_module
 
     def hungry(*args):
         module = make(*args)
         module.model.head = Hungry()
         return module
 
-    monkeypatch.setattr(experiment, "make_module", hungry)
+    monkeypatch.setattr(build, "make_module", hungry)
     with pytest.raises(
         RunError, match=r"out of memory in training, step 0: a batch of \d+ sequences, .* \d+ steps"
     ) as told:

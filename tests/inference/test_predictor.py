@@ -20,7 +20,7 @@ from rnnzoo.batch import UNK
 from rnnzoo.cli import main
 from rnnzoo.data.encoding.text import Encoder
 from rnnzoo.errors import DataError, RunError
-from rnnzoo.experiment import run as experiment
+from rnnzoo.experiment.fit import fit
 from rnnzoo.experiment.resolver import resolve
 from rnnzoo.inference import predictor, texts
 from rnnzoo.runs import checkpoint
@@ -50,7 +50,7 @@ def fitted(folder, name, *changes):
     tiny = ("--data.examples=24", "--trainer.max_epochs=1", "--model.embedding_size=4", "--tracking.mode=disabled")
     tiny += ("--model.architecture.hidden_size=4", "--trainer.enable_progress_bar=false")
     resolved = resolve(recipe.read(name, (*tiny, *changes)))
-    experiment.fit(resolved, folder)
+    fit(resolved, folder)
     return rnnzoo.load(folder)
 
 

@@ -15,7 +15,7 @@ from rnnzoo import recipe as recipes
 from rnnzoo import results, runs
 from rnnzoo.cli import main
 from rnnzoo.errors import RunError, UnknownName
-from rnnzoo.experiment import run as experiment
+from rnnzoo.experiment.evaluate import evaluate
 from rnnzoo.results import ship
 from rnnzoo.runs import checkpoint
 from rnnzoo.runs import shipped as pretrained
@@ -97,7 +97,7 @@ def test_naming_the_models_needs_no_torch():
 
 
 def test_the_quickstart_scores_what_its_card_says():
-    scores = experiment.evaluate("quickstart", "test", {"trainer": {"enable_progress_bar": False}})
+    scores = evaluate("quickstart", "test", {"trainer": {"enable_progress_bar": False}})
     assert scores["test/accuracy"] == pytest.approx(summary("quickstart")["metrics"]["test/accuracy"], abs=1e-3)
 
 

@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader
 
 from rnnzoo import recipe as recipes
 from rnnzoo import runs
-from rnnzoo.experiment import run as experiment
+from rnnzoo.experiment.fit import fit
 from rnnzoo.experiment.resolver import resolve
 from rnnzoo.runs import tracking
 from rnnzoo.tasks.sentiment import Sentiment
@@ -478,7 +478,7 @@ def test_what_is_logged_at_a_step_is_that_steps_own_loss_and_learning_rate(
     )
     shape = ("--trainer.max_epochs=3", "--trainer.enable_progress_bar=false", "--trainer.accelerator=cpu")
     recipe = resolve(recipes.read("quickstart", [*keys, *small, *shape]))
-    _, run = experiment.fit(recipe)
+    _, run = fit(recipe)
 
     true = {step: sum(v * n for v, n in parts) / sum(n for _, n in parts) for step, parts in losses.items()}
     assert len(true) == len(rates) == 3 * -(-5 // accumulated)  # 48 reviews in tens: the last batch is smaller

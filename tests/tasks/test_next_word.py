@@ -9,10 +9,12 @@ import torch
 from rnnzoo import recipe as recipes
 from rnnzoo.batch import IGNORE, Batch, DataSpec, Field
 from rnnzoo.errors import RecipeError
-from rnnzoo.experiment import run as experiment
+from rnnzoo.experiment import build
+from rnnzoo.experiment.fit import fit
 from rnnzoo.experiment.resolver import resolve
 from rnnzoo.model import SequenceModel
 from rnnzoo.tasks.next_word import NextWord
+from rnnzoo.training.trainer import make_trainer
 
 WORDS = Field("tokens", ("<pad>", "<unk>", "<bos>", "<eos>", *"abcdef"))
 STREAM = DataSpec("text_stream", {"tokens": WORDS}, WORDS)
@@ -79,13 +81,13 @@ def resolved(*overrides):
 
 def test_cutoffs_beyond_the_vocabulary_are_refused_before_anything_is_written(tmp_path):
     with pytest.raises(RecipeError, match=r"the model cannot be built: cutoffs must rise"):
-        experiment.fit(resolved("--task.cutoffs=[10,9000]"), tmp_path / "run")
+        fit(resolved("--task.cutoffs=[10,9000]"), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
 def test_tied_weights_and_an_adaptive_softmax_exclude_each_other(tmp_path):
     with pytest.raises(RecipeError, match=r"tie_weights needs a head of the embedding's shape .*, got AdaptiveSoftmax"):
-        experiment.fit(resolved("--task.cutoffs=[10]", "--model.tie_weights=true"), tmp_path / "run")
+        fit(resolved("--task.cutoffs=[10]", "--model.tie_weights=true"), tmp_path / "run")
 
 
 def by_hand(model, task, data, clip, accumulate, precision):
@@ -125,14 +127,14 @@ def test_training_is_truncated_backpropagation_with_the_state_carried_on(clip, a
         f"--trainer.gradient_clip_val={clip or 'null'}",
         "--trainer.limit_val_batches=0",
     )
-    data = experiment.make_data(recipe)
-    experiment.seed_everything(1)
-    module = experiment.make_module(recipe, data.spec)
+    data = build.make_data(recipe)
+    build.seed_everything(1)
+    module = build.make_module(recipe, data.spec)
     model = SequenceModel(data.spec, module.task, **recipe["model"])
     model.load_state_dict(module.model.state_dict())
     before = {name: weight.clone() for name, weight in model.state_dict().items()}
     by_hand(model, module.task, data, clip, accumulate, precision)
-    experiment.make_trainer(recipe).fit(module, data)
+    make_trainer(recipe).fit(module, data)
     for name, weight in module.model.state_dict().items():
         assert not torch.equal(weight, before[name])
         rounding = 1e-4 if precision == "bf16-mixed" else 1e-6  # of gradients that are scaled after they are rounded
@@ -153,7 +155,7 @@ def test_perplexity_is_that_of_one_stream_for_every_batch_size_and_window(task, 
         task,
         "--model.architecture={name: stacked, cell: gru, hidden_size: 8}",
     )
-    module, data = experiment.start(recipe, experiment.make_data(recipe))[0], experiment.make_data(recipe)
+    module, data = build.start(recipe, build.make_data(recipe))[0], build.make_data(recipe)
     with torch.no_grad():
         for weight in module.model.parameters():
             weight.mul_(3)  # the past is to matter
@@ -161,7 +163,7 @@ def test_perplexity_is_that_of_one_stream_for_every_batch_size_and_window(task, 
         ids = torch.from_numpy(data.parts["dev"].ids).long()[None]
         whole = Batch({"tokens": ids[:, :-1]}, torch.tensor([ids.shape[1] - 1]), ids[:, 1:])
         loss = module.task.loss(module.task.forward(module.model.eval(), whole), whole)
-    trainer = experiment.make_trainer(recipe)
+    trainer = make_trainer(recipe)
     trainer.validate(module, data, verbose=False)
     assert trainer.callback_metrics["val/perplexity"].item() == pytest.approx(loss.exp().item(), rel=1e-5)
 
@@ -185,6 +187,6 @@ def test_every_regulariser_of_awd_lstm_is_a_word_in_a_recipe(tmp_path):
         "--trainer.max_epochs=8",
         "--trainer.gradient_clip_val=0.5",
     )
-    summary, _ = experiment.fit(recipe, tmp_path / "run")
-    words = len(experiment.make_data(recipe).spec.target.names)
+    summary, _ = fit(recipe, tmp_path / "run")
+    words = len(build.make_data(recipe).spec.target.names)
     assert 1 < summary["metrics"]["test/perplexity"] < words / 2

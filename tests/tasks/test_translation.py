@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from rnnzoo import recipe as recipes
 from rnnzoo.batch import BOS, EOS, IGNORE, PAD, SPECIALS, Batch, DataSpec, Field
 from rnnzoo.errors import RecipeError
-from rnnzoo.experiment import run as experiment
+from rnnzoo.experiment.fit import fit
 from rnnzoo.experiment.resolver import resolve
 from rnnzoo.inference import predictor
 from rnnzoo.model import SequenceModel
@@ -178,7 +178,7 @@ def test_settings_out_of_range_are_refused_before_anything_is_built(name, value)
 def test_a_trained_model_answers_whatever_it_is_asked(tmp_path, caplog):
     given = ["--data.examples=60", "--data.max_length=6", "--trainer.max_epochs=1", "--tracking.mode=disabled"]
     given += ["--model.architecture.hidden_size=8", "--trainer.enable_progress_bar=false", "--task.beam=2"]
-    _, run = experiment.fit(resolve(recipes.read("toy_reverse", given)), tmp_path / "run")
+    _, run = fit(resolve(recipes.read("toy_reverse", given)), tmp_path / "run")
     model = predictor.load(run.path)
     texts = ["a b c", "", "漢 字", "a b c d e f g h"]
     answers = model.predict(texts)

@@ -6,7 +6,8 @@ import pytest
 
 from rnnzoo import recipe as recipes
 from rnnzoo.errors import RecipeError
-from rnnzoo.experiment import run as experiment
+from rnnzoo.experiment import build
+from rnnzoo.experiment.fit import fit
 from rnnzoo.experiment.resolver import resolve
 from rnnzoo.recipe.sections import TrainerOptions
 from rnnzoo.training.callbacks.choices import CALLBACKS
@@ -88,7 +89,7 @@ def test_the_table_has_every_option_and_every_callback():
 def test_what_would_train_nothing_or_fail_later_is_refused_before_there_is_a_folder(name, key, tmp_path):
     given, why = REFUSED[key]
     with pytest.raises(RecipeError, match=why):
-        experiment.fit(resolved(name, trainer=SMALL | given), tmp_path / "run")
+        fit(resolved(name, trainer=SMALL | given), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
@@ -96,7 +97,7 @@ def test_all_that_waits_for_a_validation_that_never_comes_is_refused_at_once(tmp
     recipe = resolved("quickstart", trainer=SMALL | {"limit_val_batches": 0}, schedule={"name": "plateau"})
     recipe["callbacks"] = {"early_stopping": {"patience": 2, "min_delta": 0.0}}
     with pytest.raises(RecipeError) as told:
-        experiment.fit(recipe, tmp_path / "run")
+        fit(recipe, tmp_path / "run")
     assert [m.partition(":")[2].split(":")[0].strip() for m in told.value.messages] == [
         "callbacks.early_stopping",
         "schedule",
@@ -116,14 +117,14 @@ def test_all_that_waits_for_a_validation_that_never_comes_is_refused_at_once(tmp
 def test_options_that_do_not_go_together_are_refused_before_there_is_a_folder(given, why, tmp_path):
     recipe = resolved("quickstart", trainer=SMALL | given, schedule={"name": "plateau"})
     with pytest.raises(RecipeError, match=why):
-        experiment.fit(recipe, tmp_path / "run")
+        fit(recipe, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_pictures_of_attention_are_refused_where_there_is_none(name, tmp_path):
     with pytest.raises(RecipeError, match="attends to nothing"):
-        experiment.fit(resolved(name, trainer=SMALL, callbacks={"attention": {}}), tmp_path / "run")
+        fit(resolved(name, trainer=SMALL, callbacks={"attention": {}}), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
@@ -131,7 +132,7 @@ def test_pictures_of_attention_are_refused_where_there_is_none(name, tmp_path):
 @pytest.mark.parametrize("amount", [1, 2])
 def test_overfitting_sees_the_same_batches_in_every_epoch(name, amount, tmp_path):
     recipe = resolved(name, trainer=SMALL | {"overfit_batches": amount, "max_epochs": 2})
-    data = experiment.make_data(recipe)
+    data = build.make_data(recipe)
     data.repeat = True
     first, again = ([batch.target.tolist() for batch in data.train_dataloader()] for _ in range(2))
     assert first == again
@@ -142,7 +143,7 @@ def test_overfitting_sees_the_same_batches_in_every_epoch(name, amount, tmp_path
 @pytest.mark.parametrize(("key", "value"), [(key, value) for key, values in WORKS.items() for value in values], ids=str)
 def test_an_option_works(name, key, value, tmp_path):
     recipe = resolved(name, trainer=SMALL | {key: value})
-    summary = experiment.fit(recipe, tmp_path / "run")[0]
+    summary = fit(recipe, tmp_path / "run")[0]
     assert summary["status"] == "finished" and summary["steps"] >= 1
     if key == "overfit_batches" and isinstance(value, int):
         assert summary["steps"] == 2 * value
@@ -156,7 +157,7 @@ def test_an_option_works(name, key, value, tmp_path):
 def test_a_callback_works(name, callback, tmp_path):
     given = {callback: WORKING_CALLBACKS[callback]}
     recipe = resolved(name, trainer=SMALL | {"max_epochs": 4}, callbacks=given)
-    assert experiment.fit(recipe, tmp_path / "run")[0]["status"] == "finished"
+    assert fit(recipe, tmp_path / "run")[0]["status"] == "finished"
 
 
 @pytest.mark.slow
@@ -166,4 +167,4 @@ def test_a_callback_works(name, callback, tmp_path):
 )
 def test_a_plateau_schedule_steps_where_there_is_a_score(name, given, tmp_path):
     recipe = resolved(name, trainer=SMALL | {"max_epochs": 4} | given, schedule={"name": "plateau"})
-    assert experiment.fit(recipe, tmp_path / "run")[0]["status"] == "finished"
+    assert fit(recipe, tmp_path / "run")[0]["status"] == "finished"

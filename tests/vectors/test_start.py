@@ -10,7 +10,7 @@ from rnnzoo import runs
 from rnnzoo.cli import main
 from rnnzoo.data.readers.fetch import digest
 from rnnzoo.errors import DataError, RecipeError
-from rnnzoo.experiment import run as experiment
+from rnnzoo.experiment import build
 from rnnzoo.inference import predictor
 
 VECTORS = "good 1 2 3 4\nbad -1 -2 -3 -4\nFILM 9 9 9 9\nthe 5 5 5 5\n<pad> 7 7 7 7\n"
@@ -29,7 +29,7 @@ def embedding_of(module, data, word: str) -> torch.Tensor:
 
 
 def test_a_model_starts_from_the_vectors_of_its_words(reviews):
-    module, data = experiment.from_recipe(reviews, "--model.vectors=vectors.txt")
+    module, data = build.from_recipe(reviews, "--model.vectors=vectors.txt")
     assert embedding_of(module, data, "good").tolist() == [1, 2, 3, 4]
     assert embedding_of(module, data, "bad").tolist() == [-1, -2, -3, -4]
     assert embedding_of(module, data, "<pad>").tolist() == [0, 0, 0, 0]
@@ -41,7 +41,7 @@ def test_words_without_a_vector_have_random_ones_of_the_same_spread(reviews):
         "".join(f"{word} {30 * n} {-30 * n} 0 0\n" for n, word in enumerate(("good", "bad")))
     )
     spread = np.std([0, 0, 0, 0, 30, -30, 0, 0])
-    module, data = experiment.from_recipe(reviews, "--model.vectors=vectors.txt")
+    module, data = build.from_recipe(reviews, "--model.vectors=vectors.txt")
     names = data.spec.inputs["tokens"].names
     others = [n for n, name in enumerate(names) if name not in ("<pad>", "good", "bad")]
     rest = module.model.word_embedding.weight[others]
@@ -53,7 +53,7 @@ def test_a_word_takes_the_vector_of_its_lower_case_form_if_it_has_none_of_its_ow
     for name in ("train.csv", "dev.csv"):
         path = Path(name)
         path.write_text(path.read_text().replace("a good", "The Good").replace("film", "FILM"))
-    module, data = experiment.from_recipe(reviews, "--model.vectors=vectors.txt", "--data.lowercase=false")
+    module, data = build.from_recipe(reviews, "--model.vectors=vectors.txt", "--data.lowercase=false")
     assert embedding_of(module, data, "The").tolist() == [5, 5, 5, 5]
     assert embedding_of(module, data, "Good").tolist() == [1, 2, 3, 4]
     assert embedding_of(module, data, "FILM").tolist() == [9, 9, 9, 9]
@@ -62,7 +62,7 @@ def test_a_word_takes_the_vector_of_its_lower_case_form_if_it_has_none_of_its_ow
 def test_a_run_tells_the_coverage_and_its_model_needs_no_file_of_vectors(reviews, capsys):
     assert main(["fit", str(reviews), "--run_dir", "run", "--model.vectors", "vectors.txt"]) == 0
     told = runs.read("run")["summary"]["vectors"]
-    _, data = experiment.from_recipe(reviews)
+    _, data = build.from_recipe(reviews)
     words = data.spec.inputs["tokens"].names[4:]
     rows = data.parts["train"].tokens
     known = [words[token - 4] in ("good", "bad") for token in rows.flat]
@@ -89,11 +89,11 @@ def test_frozen_vectors_stay_and_others_are_trained(reviews):
 
 @pytest.mark.parametrize("recipe", ["quickstart", "toy_text", "toy_tags", "toy_copy", "lectures/c_next_word"])
 def test_any_recipe_of_words_starts_from_vectors_by_one_key(here, recipe):
-    _, data = experiment.from_recipe(recipe)
+    _, data = build.from_recipe(recipe)
     word = data.spec.inputs["tokens"].names[-1]
     (here / "vectors.txt").write_text(f"{word} 1 2 3 4\n")
     sizes = ["--model.embedding_size=4", "--model.tie_weights=false"]
-    module, data = experiment.from_recipe(recipe, "--model.vectors=vectors.txt", *sizes)
+    module, data = build.from_recipe(recipe, "--model.vectors=vectors.txt", *sizes)
     assert embedding_of(module, data, word).tolist() == [1, 2, 3, 4]
 
 
@@ -108,7 +108,7 @@ def test_any_recipe_of_words_starts_from_vectors_by_one_key(here, recipe):
 )
 def test_vectors_that_do_not_fit_are_refused_before_anything_is_written(reviews, overrides, error, message, here):
     with pytest.raises(error) as told:
-        experiment.from_recipe(reviews, "--model.vectors=vectors.txt", *overrides)
+        build.from_recipe(reviews, "--model.vectors=vectors.txt", *overrides)
     assert message in str(told.value)
     assert main(["fit", str(reviews), "--model.vectors", "vectors.txt", *overrides]) == 2
     assert not (here / "runs").exists()
@@ -117,4 +117,4 @@ def test_vectors_that_do_not_fit_are_refused_before_anything_is_written(reviews,
 def test_vectors_of_words_are_refused_for_numbers(here):
     (here / "vectors.txt").write_text("the 1 2 3 4\n")
     with pytest.raises(RecipeError, match="vectors needs an input of tokens"):
-        experiment.from_recipe("adding_lstm", "--model.vectors=vectors.txt", "--data.examples=100")
+        build.from_recipe("adding_lstm", "--model.vectors=vectors.txt", "--data.examples=100")

@@ -11,7 +11,7 @@ from rnnzoo.data.datamodule import ZooData
 from rnnzoo.data.forms import TextStream
 from rnnzoo.data.sources.language import TextLines
 from rnnzoo.errors import DataError
-from rnnzoo.experiment import run as experiment
+from rnnzoo.experiment.fit import fit
 from rnnzoo.experiment.resolver import resolve
 
 HUB = Path(__file__).parents[3].parent / "shared" / "hub"
@@ -103,5 +103,5 @@ def test_a_text_of_a_single_word_is_learnt_by_heart(tmp_path):
     path = write(tmp_path / "a.txt", "la " * 400)
     fixed = [f"--data={{name: text_lines, train: {path}, dev: {path}, batch_size: 4}}", "--trainer.max_epochs=3"]
     fixed += ["--trainer.accelerator=cpu", "--trainer.enable_progress_bar=false", "--tracking.mode=disabled"]
-    summary, _ = experiment.fit(resolve(recipes.read("toy_text", fixed)), tmp_path / "run")
+    summary, _ = fit(resolve(recipes.read("toy_text", fixed)), tmp_path / "run")
     assert summary["metrics"]["best/perplexity"] < 1.5

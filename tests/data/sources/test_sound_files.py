@@ -8,7 +8,7 @@ from rnnzoo.data.datamodule import ZooData
 from rnnzoo.data.forms.sounds import LabelledSound
 from rnnzoo.data.sources.sound_files import SoundFiles
 from rnnzoo.errors import DataError
-from rnnzoo.experiment import run as experiment
+from rnnzoo.experiment.fit import fit
 from rnnzoo.experiment.resolver import resolve
 from rnnzoo.inference import predictor
 
@@ -78,6 +78,6 @@ def test_a_model_of_recordings_is_asked_with_paths(table, tmp_path):
             "tones",
         )
     )
-    _, run = experiment.fit(recipe, tmp_path / "run")
+    _, run = fit(recipe, tmp_path / "run")
     asked = [str(table.parent / "takes" / f"{take}.wav") for take in (0, 1)]
     assert [answer["label"] for answer in predictor.load(run.path).predict(asked)] == ["high", "low"]

@@ -11,7 +11,7 @@ import torch
 
 from rnnzoo import recipe as recipes
 from rnnzoo.errors import RecipeError
-from rnnzoo.experiment import run as experiment
+from rnnzoo.experiment.fit import fit
 from rnnzoo.experiment.resolver import resolve
 from rnnzoo.pictures import svg
 
@@ -61,4 +61,4 @@ def test_a_decoder_without_attention_has_nothing_to_draw(tmp_path):
     given = ["--model.architecture.attention=none", "--callbacks.attention.sentences=1", "--data.examples=60"]
     recipe = recipes.read("toy_reverse", [*given, "--tracking.mode=disabled", "--trainer.enable_progress_bar=false"])
     with pytest.raises(RecipeError, match="nothing that could be drawn"):
-        experiment.fit(resolve(recipe), tmp_path / "run")
+        fit(resolve(recipe), tmp_path / "run")

@@ -1,0 +1,42 @@
+"""Work of a Trainer that Ctrl-C, SIGTERM, a lost process and lack of memory end with one clear exception."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+
+import lightning.pytorch as pl
+import torch
+from torch.multiprocessing import ProcessRaisedException
+
+from rnnzoo.errors import RunError, Terminated
+from rnnzoo.training.callbacks.memory import BatchSize, ran_out
+
+
+def interruptible(trainer: pl.Trainer, work: Callable[[], object]) -> None:
+    """Do a part of the run; Ctrl-C, which Lightning turns into an exit and then ignores, is KeyboardInterrupt again,
+    and SIGTERM is Terminated.
+
+    Raises: RunError if another process of the run is gone, or memory ran out.
+    """
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        work()
+    except SystemExit as end:
+        if trainer.interrupted:
+            signal.signal(signal.SIGINT, handler)
+            raise (Terminated if isinstance(end.__context__, Terminated) else KeyboardInterrupt) from None
+        raise
+    except ProcessRaisedException as error:  # of a process of the Trainer's own, with its traceback as text
+        _, ours, message = str(error).rpartition("rnnzoo.errors.")
+        if ours:
+            raise RunError(message.partition(": ")[2].strip()) from error
+        raise
+    except (RuntimeError, MemoryError) as error:
+        size = next((c for c in trainer.callbacks if isinstance(c, BatchSize)), BatchSize())  # type: ignore[attr-defined]
+        if ran_out(error):
+            raise size.error(error) from error
+        lost = isinstance(error, getattr(torch.distributed, "DistError", ())) or "gloo" in str(error)
+        if lost and trainer.world_size > 1:
+            raise RunError("another process of the run has stopped; what it said stands above.") from error
+        raise

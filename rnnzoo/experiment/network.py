@@ -1,0 +1,37 @@
+"""The model and the task of a resolved recipe. Importing this module imports no Lightning: predictions need none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from rnnzoo import registry
+from rnnzoo.batch import DataSpec
+from rnnzoo.errors import RecipeError
+from rnnzoo.model import SequenceModel
+from rnnzoo.tasks.base import Task
+
+
+class Network(NamedTuple):
+    """A model, and the task that it is for."""
+
+    model: SequenceModel
+    task: Task
+
+
+def make_network(recipe: Mapping[str, Any], spec: DataSpec) -> Network:
+    """The network of a resolved recipe, its weights drawn from torch's generator.
+
+    Raises: RecipeError if the parts do not fit each other.
+    """
+    try:
+        task = registry.load("tasks", recipe["task"]["name"])(spec, **parameters(recipe["task"]))
+        return Network(SequenceModel(spec, task, **recipe["model"]), task)
+    except (ValueError, TypeError, RuntimeError, MemoryError) as error:  # torch raises RuntimeError for lack of memory
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        raise RecipeError(f"{recipe['name']}: the model cannot be built: {first}") from error
+
+
+def parameters(component: Mapping[str, Any]) -> dict[str, Any]:
+    """A component's parameters, without its name."""
+    return {key: value for key, value in component.items() if key != "name"}

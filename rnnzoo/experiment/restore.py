@@ -1,0 +1,78 @@
+"""Back from a checkpoint: its recipe, its data as the model sees it, its trained network. Imports no Lightning."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from rnnzoo.batch import DataSpec
+from rnnzoo.errors import RecipeError, RunError
+from rnnzoo.experiment.network import Network, make_network
+from rnnzoo.runs import checkpoint
+
+
+def origin(kept: checkpoint.Checkpoint) -> tuple[dict[str, Any], DataSpec]:
+    """The resolved recipe that a checkpoint is from, and its data as the model sees it. Raises: RunError."""
+    try:
+        recipe, spec = kept.meta["recipe"], DataSpec.from_json(kept.spec)
+        sections = [recipe[name] for name in ("data", "task", "model", "optimizer", "schedule", "trainer")]
+        parts = [part[key] for part in kept.meta["parts"] for key in ("kind", "name", "distribution", "version")]
+        if not all(isinstance(section, dict) for section in sections) or not all(isinstance(p, str) for p in parts):
+            raise TypeError("a section is not a mapping, or a part not named")
+        return recipe, spec
+    except (KeyError, TypeError, AttributeError) as error:
+        raise RunError(
+            f"the checkpoint does not say how its model is built: {type(error).__name__}: {error}.\n"
+            "  Its meta.json holds the recipe and its spec.json the data, where `rnnzoo fit` wrote them."
+        ) from error
+
+
+def restore(kept: checkpoint.Checkpoint, recipe: Mapping[str, Any], spec: DataSpec) -> Network:
+    """The network of a checkpoint, with its weights. Memory is taken only once names and shapes are known to agree.
+
+    Raises: RunError, RecipeError.
+    """
+    try:
+        with torch.device("meta"), _at_most(10 * len(kept.weights) + 1000):
+            _check_fit(recipe, spec, kept)
+        network = make_network(recipe, spec)
+    except (KeyError, AttributeError, IndexError, TypeError, ValueError, RecursionError) as error:
+        raise RunError(f"the checkpoint's model cannot be built: {type(error).__name__}: {error}.") from error
+    checkpoint.apply(network.model, kept)
+    return network
+
+
+def _check_fit(recipe: Mapping[str, Any], spec: DataSpec, kept: checkpoint.Checkpoint) -> None:
+    """Raises: RunError, RecipeError."""
+    try:
+        model = make_network(recipe, spec).model
+    except RecipeError as error:
+        if "meta tensor" not in str(error):  # a part that looks at its numbers when it is built can be checked later
+            raise
+    else:
+        checkpoint.check_fit(model, kept)
+
+
+@contextmanager
+def _at_most(count: int) -> Iterator[None]:
+    """Refuse to build a network of more parts than its weights can belong to. Raises: RunError."""
+    built = 0
+
+    def built_one(*_: Any) -> None:
+        nonlocal built
+        built += 1
+        if built > count:
+            raise RunError("the checkpoint's recipe builds more layers than the checkpoint has weights for.")
+
+    hooks = [
+        torch.nn.modules.module.register_module_parameter_registration_hook(built_one),
+        torch.nn.modules.module.register_module_module_registration_hook(built_one),
+    ]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
