@@ -62,7 +62,7 @@ def test_what_is_declared_takes_a_step_of_training_and_answers(task, architectur
     parameters = list(module.model.parameters())
     before = [p.detach().clone() for p in parameters]
     with using_path(module, "reference"):
-        loss = module.task.loss(module(batch), batch)
+        loss = module.task.loss(module.model, module(batch), batch)
         loss.backward()
         torch.optim.SGD(parameters, lr=0.1).step()
         answers = module.task.predictions(module.model.eval(), batch)

@@ -341,7 +341,7 @@ def test_a_strangers_cell_with_parameters_of_its_own_works_in_every_architecture
     assert {layer.cell.rate for layer in layers} == {0.25}
 
     batch = next(iter(data.train_dataloader()))
-    loss = task.loss(task.forward(model, batch), batch)
+    loss = task.loss(model, task.forward(model, batch), batch)
     loss.backward()
     assert torch.isfinite(loss) and {layer.ran.most_common(1)[0][0] for layer in layers} == {"reference"}
     assert all(parameter.grad is not None for layer in layers for parameter in layer.parameters())

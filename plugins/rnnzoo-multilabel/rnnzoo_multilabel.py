@@ -73,7 +73,7 @@ class Multilabel(Task):
         """(batch, labels) 1 where a text has a label, else 0."""
         return self.sets.to(batch.target.device)[batch.target]
 
-    def loss(self, output: Output, batch: Batch) -> Tensor:
+    def loss(self, model: SequenceModel, output: Output, batch: Batch) -> Tensor:
         return F.binary_cross_entropy_with_logits(output.logits.float(), self.truth(batch))
 
     def metrics(self) -> MetricCollection:

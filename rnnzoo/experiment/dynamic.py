@@ -50,7 +50,7 @@ class DynamicEvaluation:
         examples = data.parts["train"]  # all of it, whatever share of it a process would train on
         for window in islice(data.form.batches(examples, training=True, seed=data.seed), TRAINING_WINDOWS):
             batch = examples[window]
-            gradients = self._gradients(task.loss(task.forward(model, batch), batch))
+            gradients = self._gradients(task.loss(model, task.forward(model, batch), batch))
             torch._foreach_addcmul_(squares, gradients, gradients)
             windows += 1
         self.scales = [1 / ((s / windows).sqrt() + EPSILON) for s in squares]
@@ -68,7 +68,7 @@ class DynamicEvaluation:
         try:
             for batch in self._windows(part):
                 output = self.task.forward(self.model, batch, state)
-                loss = self.task.loss(output, batch)
+                loss = self.task.loss(self.model, output, batch)
                 total += loss.item() * self.task.count(batch)
                 count += self.task.count(batch)
                 state = detach(output.state) if output.state is not None else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 from torch import Tensor, nn
@@ -14,18 +14,41 @@ from rnnzoo.cells.base import State
 from rnnzoo.model import SequenceModel
 
 
-@dataclass
 class Output:
-    """logits: (batch, classes), or (batch, time, classes), or the numbers themselves where numbers are asked for; None
-    where the loss is made without them.
+    """What a model answers to a batch: what the task's loss, metrics and pictures read.
 
-    state: what the next batch of a stream goes on from.
-    extras: what a loss, a prediction or a picture needs besides, by name.
+    logits: (batch, classes), or (batch, time, classes), or the numbers themselves where numbers are asked for.
+    features: (batch, time, features), what the head reads, where its logits are never computed all at once.
+    state: the last one, from which the next batch of a stream continues.
+    attention: (batch, target steps, source steps), weights of a decoder that has them.
+    extras: further tensors by name, which the task's own `loss` or `update` reads.
     """
 
-    logits: Tensor = None  # type: ignore[assignment]
-    state: list[State] | None = None
-    extras: dict[str, Any] = field(default_factory=dict)
+    def __init__(
+        self,
+        logits: Tensor | None = None,
+        *,
+        features: Tensor | None = None,
+        state: list[State] | None = None,
+        attention: Tensor | None = None,
+        extras: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        self._logits, self._features = logits, features
+        self.state, self.attention, self.extras = state, attention, dict(extras or {})
+
+    @property
+    def logits(self) -> Tensor:
+        """Raises: ValueError if the task computes none."""
+        if self._logits is None:
+            raise ValueError("the output has no logits: its task's loss reads the features")
+        return self._logits
+
+    @property
+    def features(self) -> Tensor:
+        """Raises: ValueError if the task keeps none."""
+        if self._features is None:
+            raise ValueError("the output has no features: its task's loss reads the logits")
+        return self._features
 
 
 class Task:
@@ -66,8 +89,11 @@ class Task:
         """The model's answer. state: carried from the batch before; step: training steps so far, for schedules."""
         raise NotImplementedError
 
-    def loss(self, output: Output, batch: Batch) -> Tensor:
-        """What training lowers: nats, the mean over `count(batch)` answers; 0 where there are none."""
+    def loss(self, model: SequenceModel, output: Output, batch: Batch) -> Tensor:
+        """What training minimises: the mean over `count(batch)` answers, 0 where there are none; nats for likelihoods.
+
+        model: for what the loss needs of it, such as the head's weights, or whether it is in training.
+        """
         raise NotImplementedError
 
     def count(self, batch: Batch) -> int:

@@ -32,11 +32,10 @@ class Classification(Task):
     def forward(
         self, model: SequenceModel, batch: Batch, state: list[State] | None = None, step: int | None = None
     ) -> Output:
-        smoothing = self.label_smoothing if model.training else 0.0  # reported losses are plain
-        return Output(logits=model.pooled(batch), extras={"label_smoothing": smoothing})  # (batch, labels)
+        return Output(model.pooled(batch))  # (batch, labels)
 
-    def loss(self, output: Output, batch: Batch) -> Tensor:
-        smoothing = output.extras["label_smoothing"]
+    def loss(self, model: SequenceModel, output: Output, batch: Batch) -> Tensor:
+        smoothing = self.label_smoothing if model.training else 0.0  # reported losses are plain
         return F.cross_entropy(output.logits.float(), batch.target, label_smoothing=smoothing)
 
     def metrics(self) -> MetricCollection:

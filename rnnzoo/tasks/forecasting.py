@@ -89,7 +89,7 @@ class Forecasting(Task):
         answers = model.architecture.ahead(model.head.queries(len(batch)), encoded.state)
         return model.head(model.dropout(answers))
 
-    def loss(self, output: Output, batch: Batch) -> Tensor:
+    def loss(self, model: SequenceModel, output: Output, batch: Batch) -> Tensor:
         return self.error(output.logits.float(), batch.target)
 
     def metrics(self) -> MetricCollection:

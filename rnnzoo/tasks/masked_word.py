@@ -36,7 +36,7 @@ class MaskedWord(Task):
     def forward(
         self, model: SequenceModel, batch: Batch, state: list[State] | None = None, step: int | None = None
     ) -> Output:
-        return Output(logits=self._filled(model, batch, batch.target != IGNORE))
+        return Output(self._filled(model, batch, batch.target != IGNORE))
 
     @staticmethod
     def _filled(model: SequenceModel, batch: Batch, gaps: Tensor) -> Tensor:
@@ -44,7 +44,7 @@ class MaskedWord(Task):
         features, _ = model.features(batch)
         return model.head(features[gaps])
 
-    def loss(self, output: Output, batch: Batch) -> Tensor:
+    def loss(self, model: SequenceModel, output: Output, batch: Batch) -> Tensor:
         words = batch.target[batch.target != IGNORE]
         return F.cross_entropy(output.logits.float(), words, reduction="sum") / max(len(words), 1)
 

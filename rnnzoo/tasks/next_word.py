@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -56,24 +56,25 @@ class NextWord(Task):
         self, model: SequenceModel, batch: Batch, state: list[State] | None = None, step: int | None = None
     ) -> Output:
         features, encoded = model.features(batch, state, need_state=True)
-        penalty = self.penalty(features, encoded.outputs, batch.lengths) if model.training else 0.0
-        extras = {"features": features, "head": model.head, "penalty": penalty}
-        return Output(state=encoded.state, extras=extras)
+        penalised = model.training and (self.alpha or self.beta)
+        extras = {"penalty": self.penalty(features, encoded.outputs, batch.lengths)} if penalised else {}
+        return Output(features=features, state=encoded.state, extras=extras)
 
-    def penalty(self, dropped: Tensor, outputs: Tensor, lengths: Tensor) -> Tensor | float:
+    def penalty(self, dropped: Tensor, outputs: Tensor, lengths: Tensor) -> Tensor:
         """dropped, outputs: the top layer's (batch, time, features), with and without dropout, zeros past the ends."""
-        penalty: Tensor | float = 0.0
+        penalty = outputs.new_zeros((), dtype=torch.float32)
         if self.alpha:
-            penalty += self.alpha * dropped.float().square().sum() / (lengths.sum() * dropped.shape[-1])
+            penalty = penalty + self.alpha * dropped.float().square().sum() / (lengths.sum() * dropped.shape[-1])
         if self.beta:
             real = (torch.arange(1, outputs.shape[1]) < lengths[:, None]).to(outputs.device)  # (batch, time - 1)
             change = (outputs[:, 1:] - outputs[:, :-1])[real].float()
-            penalty += self.beta * change.square().sum() / max(1, change.numel())
+            penalty = penalty + self.beta * change.square().sum() / max(1, change.numel())
         return penalty
 
-    def loss(self, output: Output, batch: Batch) -> Tensor:
-        total = output.extras["head"].nll(output.extras["features"], batch.target)
-        return total / max(self.count(batch), 1) + output.extras["penalty"]
+    def loss(self, model: SequenceModel, output: Output, batch: Batch) -> Tensor:
+        head = cast(Softmax | AdaptiveSoftmax, model.head)
+        loss = head.nll(output.features, batch.target) / max(self.count(batch), 1)
+        return loss + output.extras["penalty"] if "penalty" in output.extras else loss
 
     def count(self, batch: Batch) -> int:
         return int((batch.target != IGNORE).sum()) if batch.target is not None else 0

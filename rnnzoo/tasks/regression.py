@@ -29,9 +29,9 @@ class Regression(Task):
     def forward(
         self, model: SequenceModel, batch: Batch, state: list[State] | None = None, step: int | None = None
     ) -> Output:
-        return Output(logits=model.pooled(batch))  # (batch, targets)
+        return Output(model.pooled(batch))  # (batch, targets)
 
-    def loss(self, output: Output, batch: Batch) -> Tensor:
+    def loss(self, model: SequenceModel, output: Output, batch: Batch) -> Tensor:
         return F.mse_loss(output.logits.float(), batch.target)
 
     def metrics(self) -> MetricCollection:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -72,6 +72,10 @@ class Tagging(Task):
             else Independent(features, self.spec.target.size)
         )
 
+    @staticmethod
+    def _head_of(model: SequenceModel) -> CRF | Independent:
+        return cast(CRF | Independent, model.head)
+
     def legal(self) -> Tensor | None:
         """Which tag may stand after which, as `CRF` takes it; None where all may."""
         if not (self.scheme and self.constrained):
@@ -82,10 +86,10 @@ class Tagging(Task):
     def forward(
         self, model: SequenceModel, batch: Batch, state: list[State] | None = None, step: int | None = None
     ) -> Output:
-        return Output(logits=model.each(batch)[0], extras={"head": model.head})  # (batch, time, tags)
+        return Output(model.each(batch)[0])  # (batch, time, tags)
 
-    def loss(self, output: Output, batch: Batch) -> Tensor:
-        total = output.extras["head"].nll(output.logits, batch.target, batch.lengths)
+    def loss(self, model: SequenceModel, output: Output, batch: Batch) -> Tensor:
+        total = self._head_of(model).nll(output.logits, batch.target, batch.lengths)
         return total / max(self.count(batch), 1)
 
     def count(self, batch: Batch) -> int:
@@ -104,12 +108,12 @@ class Tagging(Task):
     def update(
         self, metrics: MetricCollection, output: Output, batch: Batch, loss: Tensor, model: SequenceModel
     ) -> None:
-        metrics.update(output.extras["head"].decode(output.logits, batch.lengths), batch.target)
+        metrics.update(self._head_of(model).decode(output.logits, batch.lengths), batch.target)
 
     def predictions(self, model: SequenceModel, batch: Batch) -> list[dict[str, Any]]:
         """tags: one for each word. spans, where the tags are such: type, first word and the one after the last."""
         output = self.forward(model, batch)
-        rows = output.extras["head"].decode(output.logits, batch.lengths).tolist()
+        rows = self._head_of(model).decode(output.logits, batch.lengths).tolist()
         labels = self.spec.labels
         tags = [[labels[tag] for tag in row[:length]] for row, length in zip(rows, batch.lengths.tolist(), strict=True)]
         return [{"tags": row, **({"spans": [list(span) for span in read(row)]} if self.scheme else {})} for row in tags]

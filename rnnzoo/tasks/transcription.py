@@ -38,9 +38,9 @@ class Transcription(Task):
     def forward(
         self, model: SequenceModel, batch: Batch, state: list[State] | None = None, step: int | None = None
     ) -> Output:
-        return Output(logits=model.each(batch)[0])  # (batch, time, tokens)
+        return Output(model.each(batch)[0])  # (batch, time, tokens)
 
-    def loss(self, output: Output, batch: Batch) -> Tensor:
+    def loss(self, model: SequenceModel, output: Output, batch: Batch) -> Tensor:
         total = ctc_loss(output.logits, batch.target, batch.lengths, batch.target_lengths)
         return total / max(self.count(batch), 1)
 

@@ -94,15 +94,14 @@ class Translation(Task):
             part, state, weights = model.follow(fed, memory, state, left)
             features.append(part)
             attention += [] if weights is None else [weights]
-        smoothing = self.label_smoothing if model.training else 0.0  # reported losses are plain
-        extras: dict[str, Any] = {"label_smoothing": smoothing}
-        if attention:
-            extras["attention"] = torch.cat(attention, 1)  # (batch, time, steps)
-        return Output(logits=model.head(torch.cat(features, 1)[batch.target != IGNORE]), extras=extras)
+        return Output(
+            model.head(torch.cat(features, 1)[batch.target != IGNORE]),
+            attention=torch.cat(attention, 1) if attention else None,
+        )
 
-    def loss(self, output: Output, batch: Batch) -> Tensor:
+    def loss(self, model: SequenceModel, output: Output, batch: Batch) -> Tensor:
         target = batch.target[batch.target != IGNORE]
-        smoothing = output.extras["label_smoothing"]
+        smoothing = self.label_smoothing if model.training else 0.0  # reported losses are plain
         total = F.cross_entropy(output.logits.float(), target, reduction="sum", label_smoothing=smoothing)
         return total / max(self.count(batch), 1)
 

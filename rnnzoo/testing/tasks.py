@@ -83,7 +83,7 @@ class TaskSubject(Subject):
 
     def loss(self, task: Task, model: SequenceModel, batch: Batch) -> tuple[Output, Tensor]:
         output = task.forward(model, batch)
-        return output, task.loss(output, batch)
+        return output, task.loss(model, output, batch)
 
 
 def rows_of(batch: Batch, rows: list[int]) -> Batch:

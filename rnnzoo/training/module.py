@@ -69,7 +69,7 @@ class ZooModule(pl.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         output = self._answer("train", batch)
-        loss = self.task.loss(output, batch)
+        loss = self.task.loss(self.model, output, batch)
         count = self.task.count(batch)
         mean_loss, measures = self._metrics("train")
         mean_loss.update(loss.detach(), weight=count)
@@ -119,7 +119,7 @@ class ZooModule(pl.LightningModule):
 
     def _evaluate(self, stage: str, batch: Batch) -> None:
         output = self._answer(stage, batch)
-        loss = self.task.loss(output, batch)
+        loss = self.task.loss(self.model, output, batch)
         mean_loss, measures = self._metrics(stage)
         mean_loss.update(loss, weight=self.task.count(batch))
         self.task.update(measures, output, batch, loss, self.model)

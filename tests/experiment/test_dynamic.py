@@ -42,11 +42,11 @@ def test_a_window_is_scored_before_it_is_learnt_from(evaluation):
     task, model, lr = evaluation.task, evaluation.model, 3e-4
     first, second, *_ = evaluation._windows("dev")
     output = task.forward(model, first)
-    loss = task.loss(output, first)
+    loss = task.loss(model, output, first)
     gradients = torch.autograd.grad(loss, list(model.parameters()))
     for weight, gradient, scale in zip(evaluation.weights, gradients, evaluation.scales, strict=True):
         weight -= lr * gradient * scale
-    then = task.loss(task.forward(model, second, output.state), second)
+    then = task.loss(model, task.forward(model, second, output.state), second)
     for weight, trained in zip(evaluation.weights, evaluation.trained, strict=True):
         weight.copy_(trained)
     counts = task.count(first), task.count(second)
@@ -66,7 +66,7 @@ def test_the_scale_is_one_over_the_root_mean_square_of_gradients_in_training(eva
     task, model = evaluation.task, evaluation.model
     squares = []
     for batch in evaluation.data.train_dataloader():
-        loss = task.loss(task.forward(model, batch), batch)
+        loss = task.loss(model, task.forward(model, batch), batch)
         squares.append(torch.autograd.grad(loss, model.head.bias)[0].square())
     wanted = 1 / (torch.stack(squares).mean(0).sqrt() + EPSILON)
     place = next(i for i, p in enumerate(evaluation.parameters) if p is model.head.bias)

@@ -457,8 +457,8 @@ def test_what_is_logged_at_a_step_is_that_steps_own_loss_and_learning_rate(
     rates: dict[int, float] = {}
     loss_of, look = Sentiment.loss, Finite.on_before_optimizer_step
 
-    def loss(self, output, batch):
-        value = loss_of(self, output, batch)
+    def loss(self, model, output, batch):
+        value = loss_of(self, model, output, batch)
         if torch.is_grad_enabled():
             losses.setdefault(len(rates), []).append((value.item(), len(batch)))
         return value

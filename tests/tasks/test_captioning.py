@@ -23,12 +23,12 @@ def test_a_vector_of_features_starts_a_decoder_that_learns_its_words(attention):
     optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
     for _ in range(150):
         optimizer.zero_grad()
-        task.loss(task.forward(model, batch), batch).backward()
+        task.loss(model, task.forward(model, batch), batch).backward()
         optimizer.step()
     model.eval()
     metrics = task.metrics()
     output = task.forward(model, batch)
-    task.update(metrics, output, batch, task.loss(output, batch), model)
+    task.update(metrics, output, batch, task.loss(model, output, batch), model)
     assert metrics.compute()["exact_match"] == 1
     asked = form.ask([VECTORS[3].tolist()], spec)
     assert task.predictions(model, asked[[0]])[0]["text"] == ROWS["text"][3]

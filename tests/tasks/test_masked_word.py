@@ -30,12 +30,12 @@ def test_words_are_asked_and_counted_at_gaps_only_over_the_whole_set():
     for rows in (slice(0, 1), slice(1, 3)):
         batch = Batch({"tokens": tokens[rows]}, lengths[rows], target[rows])
         output = task.forward(model, batch)
-        task.update(metrics, output, batch, task.loss(output, batch), model)
+        task.update(metrics, output, batch, task.loss(model, output, batch), model)
     found = metrics.compute()
     assert found["perplexity"].item() == pytest.approx(nll.exp().item(), rel=1e-5)
     assert found["accuracy"].item() == pytest.approx(right.float().mean().item())
     silent = Batch({"tokens": tokens[2:]}, lengths[2:], target[2:])
-    assert task.count(silent) == 0 and task.loss(task.forward(model, silent), silent).item() == 0
+    assert task.count(silent) == 0 and task.loss(model, task.forward(model, silent), silent).item() == 0
 
 
 def test_each_gap_is_filled_with_its_likeliest_words_and_never_with_a_special_one():

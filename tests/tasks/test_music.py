@@ -23,7 +23,7 @@ def test_the_likelihood_of_a_step_counts_all_its_notes_and_its_end():
         batch = Batch({"tokens": tokens[:, window]}, torch.tensor([count]), target[:, window], fresh=state is None)
         output = task.forward(model, batch, state)
         state = output.state
-        task.update(metrics, output, batch, task.loss(output, batch), model)
+        task.update(metrics, output, batch, task.loss(model, output, batch), model)
     assert metrics.compute()["step_nll"].item() == pytest.approx(nll / 3, rel=1e-5)
     assert metrics.compute()["perplexity"].log().item() == pytest.approx(nll / 6, rel=1e-5)
 

@@ -40,12 +40,12 @@ def test_perplexity_is_the_exponential_of_the_mean_over_all_tokens(cutoffs):
             {"tokens": batch.inputs["tokens"][row, None, :length]}, length[None], batch.target[row, None, :length]
         )
         output = task.forward(model, own)
-        task.update(metrics, output, own, task.loss(output, own), model)
+        task.update(metrics, output, own, task.loss(model, output, own), model)
     told = model.each(batch)[0].log_softmax(-1)
     asked = batch.target != IGNORE
     total = -told[asked].gather(1, batch.target[asked][:, None]).sum().item()
     assert metrics.compute()["perplexity"].item() == pytest.approx(math.exp(total / 7), rel=1e-5)
-    assert task.loss(task.forward(model, batch), batch).item() == pytest.approx(total / 7, rel=1e-5)
+    assert task.loss(model, task.forward(model, batch), batch).item() == pytest.approx(total / 7, rel=1e-5)
 
 
 def test_the_penalties_are_those_of_the_paper_in_training_and_none_in_evaluation():
@@ -54,10 +54,10 @@ def test_the_penalties_are_those_of_the_paper_in_training_and_none_in_evaluation
     h = [row[:length] for row, length in zip(model.encode(batch).outputs, batch.lengths, strict=True)]
     size = sum(step.square().mean() for row in h for step in row) / 7
     change = sum((a - b).square().mean() for row in h for a, b in pairwise(row)) / 5
-    wanted = plain.loss(plain.forward(model, batch), batch)
-    torch.testing.assert_close(task.loss(task.forward(model, batch), batch), wanted)
+    wanted = plain.loss(model, plain.forward(model, batch), batch)
+    torch.testing.assert_close(task.loss(model, task.forward(model, batch), batch), wanted)
     model.train()
-    torch.testing.assert_close(task.loss(task.forward(model, batch), batch), wanted + 2 * size + 3 * change)
+    torch.testing.assert_close(task.loss(model, task.forward(model, batch), batch), wanted + 2 * size + 3 * change)
 
 
 def test_the_activation_penalty_reads_what_dropout_left_and_the_temporal_one_does_not():
@@ -97,7 +97,7 @@ def by_hand(model, task, data, clip, accumulate, precision):
     for number, batch in enumerate(batches, start=1):
         with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16-mixed"):
             output = task.forward(model, batch, state)
-            loss = task.loss(output, batch)
+            loss = task.loss(model, output, batch)
         start = (number - 1) // accumulate * accumulate
         (loss * task.count(batch) / sum(map(task.count, batches[start : start + accumulate]))).backward()
         state = [tuple(part.detach() for part in layer) for layer in output.state]
@@ -162,7 +162,7 @@ def test_perplexity_is_that_of_one_stream_for_every_batch_size_and_window(task, 
         data.prepare()
         ids = torch.from_numpy(data.parts["dev"].ids).long()[None]
         whole = Batch({"tokens": ids[:, :-1]}, torch.tensor([ids.shape[1] - 1]), ids[:, 1:])
-        loss = module.task.loss(module.task.forward(module.model.eval(), whole), whole)
+        loss = module.task.loss(module.model, module.task.forward(module.model.eval(), whole), whole)
     trainer = make_trainer(recipe)
     trainer.validate(module, data, verbose=False)
     assert trainer.callback_metrics["val/perplexity"].item() == pytest.approx(loss.exp().item(), rel=1e-5)

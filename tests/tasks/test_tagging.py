@@ -1,6 +1,7 @@
 """Tagging: losses and counts by hand arithmetic, and the scores of whole spans against seqeval."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import seqeval.metrics
@@ -13,7 +14,7 @@ from seqeval.metrics.sequence_labeling import get_entities
 from rnnzoo.batch import IGNORE, Batch, DataSpec, Field
 from rnnzoo.data.encoding.spans import LETTERS, letters
 from rnnzoo.data.forms.tagged import TaggedText
-from rnnzoo.layers.crf import CRF, Independent
+from rnnzoo.layers.crf import CRF
 from rnnzoo.model import SequenceModel
 from rnnzoo.tasks.base import Output
 from rnnzoo.tasks.metrics.entities import SpanScore
@@ -33,15 +34,16 @@ def model_of(task):
     return SequenceModel(task.spec, task, {"name": "bidirectional", "hidden_size": 6}, 5).eval()
 
 
-def told(logits):
-    """An output of a task without a CRF."""
-    return Output(logits, extras={"head": Independent(1, logits.shape[-1])})
+def without_crf(task):
+    """A stand-in for a model: the head of a task without a CRF, which decodes logits that a test has made."""
+    return SimpleNamespace(head=task.head(1))
 
 
 def measured(task, *pairs):
     metrics = task.metrics()
+    model = without_crf(task)
     for output, batch in pairs:
-        task.update(metrics, output, batch, task.loss(output, batch), None)
+        task.update(metrics, output, batch, task.loss(model, output, batch), model)
     return {name: float(value) for name, value in metrics.compute().items()}
 
 
@@ -50,10 +52,10 @@ def test_tagging_counts_words_and_ignores_padding():
     logits = torch.tensor([[[3.0, 0, 0], [0, 3, 0], [0, 0, 3]], [[0, 3, 0], [9, 9, 9], [9, 9, 9]]])
     target = torch.tensor([[0, 1, 1], [1, IGNORE, IGNORE]])
     batch = Batch({}, torch.tensor([3, 1]), target)
-    output = told(logits)
+    output = Output(logits)
     assert measured(task, (output, batch))["accuracy"] == pytest.approx(3 / 4)
     right, wrong = -math.log(math.exp(3) / (math.exp(3) + 2)), -math.log(1 / (math.exp(3) + 2))
-    assert task.loss(output, batch).item() == pytest.approx((3 * right + wrong) / 4)
+    assert task.loss(without_crf(task), output, batch).item() == pytest.approx((3 * right + wrong) / 4)
     assert task.count(batch) == 4
 
 
@@ -61,7 +63,7 @@ def test_recall_is_the_share_right_of_words_whose_tag_is_not_the_outside_one():
     task = Tagging(TAGGED, outside="X")
     logits = F.one_hot(torch.tensor([[0, 1, 2, 0], [1, 1, 0, 0]]), 3).float()
     target = torch.tensor([[0, 1, 1, 0], [0, 1, IGNORE, IGNORE]])
-    halves = [(told(logits[b : b + 1]), Batch({}, torch.tensor([n]), target[b : b + 1])) for b, n in ((0, 4), (1, 2))]
+    halves = [(Output(logits[b : b + 1]), Batch({}, torch.tensor([n]), target[b : b + 1])) for b, n in ((0, 4), (1, 2))]
     assert measured(task, *halves) == pytest.approx({"accuracy": 4 / 6, "recall": 2 / 3})
 
 
@@ -69,7 +71,7 @@ def test_metrics_that_agree_on_the_first_batch_are_still_two():
     task = Tagging(TAGGED, outside="X")
     logits = F.one_hot(torch.tensor([[1, 1], [1, 1]]), 3).float()
     target = torch.tensor([[1, 1], [0, 0]])
-    halves = [(told(logits[b : b + 1]), Batch({}, torch.tensor([2]), target[b : b + 1])) for b in (0, 1)]
+    halves = [(Output(logits[b : b + 1]), Batch({}, torch.tensor([2]), target[b : b + 1])) for b in (0, 1)]
     assert measured(task, *halves) == pytest.approx({"accuracy": 2 / 4, "recall": 1})
 
 
@@ -186,7 +188,9 @@ def test_a_sentence_without_words_counts_for_nothing():
     both, alone = examples.collate([0, 1]), examples.collate([0])
     model = model_of(task)
     assert task.count(both) == task.count(alone) == 2
-    torch.testing.assert_close(task.loss(task.forward(model, both), both), task.loss(task.forward(model, alone), alone))
+    torch.testing.assert_close(
+        task.loss(model, task.forward(model, both), both), task.loss(model, task.forward(model, alone), alone)
+    )
 
 
 @pytest.mark.parametrize("scheme", sorted(LETTERS))
@@ -195,4 +199,4 @@ def test_tags_of_any_scheme_are_counted_as_spans(scheme):
     task = Tagging(DataSpec("tagged_text", {"tokens": WORDS}, Field("tags", labels, options={"scheme": scheme})))
     target = torch.tensor([[labels.index("B-X"), labels.index("O")]])
     logits = F.one_hot(target, len(labels)).float()
-    assert measured(task, (told(logits), Batch({}, torch.tensor([2]), target)))["f1"] == 1
+    assert measured(task, (Output(logits), Batch({}, torch.tensor([2]), target)))["f1"] == 1

@@ -52,7 +52,7 @@ def test_teacher_forcing_feeds_bos_and_then_the_true_tokens():
     output = task.forward(model, batch)
     torch.testing.assert_close(output.logits, torch.cat([wanted[0], wanted[1, :2]]))  # of the real tokens alone
     nll = F.cross_entropy(output.logits, torch.tensor([4, 5, EOS, 6, EOS]))
-    assert task.loss(output, batch).item() == pytest.approx(nll.item())
+    assert task.loss(model, output, batch).item() == pytest.approx(nll.item())
     assert task.count(batch) == 5
 
 
@@ -76,7 +76,7 @@ def test_with_teacher_forcing_for_nearly_every_token_the_steps_give_what_all_at_
     model = model_of(whole).train()
     found = steps.forward(model, batch)
     torch.testing.assert_close(found.logits, whole.forward(model, batch).logits)
-    assert found.extras["attention"].shape == (2, 3, 2)
+    assert found.attention.shape == (2, 3, 2)
 
 
 def test_teacher_forcing_falls_on_a_line_to_its_end_and_is_whole_in_evaluation():
@@ -91,9 +91,11 @@ def test_label_smoothing_mixes_the_target_with_the_uniform_distribution_in_train
     model, batch = model_of(task), pairs_batch()
     nll = -task.forward(model, batch).logits.log_softmax(-1)
     true = nll.gather(1, torch.tensor([4, 5, EOS, 6, EOS])[:, None]).squeeze(1)
-    assert task.loss(task.forward(model, batch), batch).item() == pytest.approx(true.mean().item(), rel=1e-5)
+    assert task.loss(model, task.forward(model, batch), batch).item() == pytest.approx(true.mean().item(), rel=1e-5)
     smoothed = (0.8 * true + 0.2 * nll.mean(1)).mean()
-    assert task.loss(task.forward(model.train(), batch), batch).item() == pytest.approx(smoothed.item(), rel=1e-5)
+    assert task.loss(model, task.forward(model.train(), batch), batch).item() == pytest.approx(
+        smoothed.item(), rel=1e-5
+    )
 
 
 @pytest.mark.parametrize("beam", [1, 3])

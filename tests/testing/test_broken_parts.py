@@ -169,20 +169,20 @@ class KeepsCounting(Sentiment):
 
 
 class SumsTheLoss(Sentiment):
-    def loss(self, output, batch):
+    def loss(self, model, output, batch):
         return F.cross_entropy(output.logits, batch.target, reduction="sum")
 
 
 class CountsPadding(Tagging):
     """Asks padding for a tag as well."""
 
-    def loss(self, output, batch):
+    def loss(self, model, output, batch):
         return F.cross_entropy(output.logits.flatten(0, 1), batch.target.clamp(min=0).flatten())
 
 
 class CutsTheGradient(Sentiment):
-    def loss(self, output, batch):
-        return super().loss(output, batch).detach().requires_grad_()
+    def loss(self, model, output, batch):
+        return super().loss(model, output, batch).detach().requires_grad_()
 
 
 class TellsTensors(Sentiment):

@@ -45,7 +45,7 @@ class AttentionPictures(Callback):
         if batch_idx != middle or trainer.sanity_checking or not trainer.is_global_zero:
             return
         spec: DataSpec = pl_module.task.spec  # type: ignore[union-attr, assignment]
-        attention = pl_module(batch).extras["attention"].float().cpu()
+        attention = pl_module(batch).attention.float().cpu()
         for row in range(min(self.sentences, len(batch))):
             steps, read = int(batch.target_lengths[row]), int(batch.lengths[row])
             source = [spec.inputs["tokens"].names[i] for i in batch.inputs["tokens"][row, :read].tolist()]
