@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from rnnzoo import limits
-from rnnzoo.architectures.base import ONE, Architecture, ArchitectureLike, Encoded, make_architecture
-from rnnzoo.architectures.encoder_decoder import EncoderDecoder, Memory
+from rnnzoo.architectures.base import ONE, SEQUENCE, Architecture, ArchitectureLike, make_architecture
+from rnnzoo.architectures.decoder import Decoded, Decoder, DecoderState
+from rnnzoo.architectures.encoded import Encoded
 from rnnzoo.architectures.pooling import Pool, Pooling
 from rnnzoo.batch import Batch, DataSpec, Field
 from rnnzoo.cells.base import State
@@ -36,14 +37,6 @@ class Question(Protocol):
     def inputs(self, spec: DataSpec) -> Mapping[str, Field]: ...
 
     def head_of(self, architecture: Architecture, features: int) -> nn.Module: ...
-
-
-class Decoding(NamedTuple):
-    """One call of a decoder: logits (batch, time, classes), the state after it, attention (batch, time, steps)."""
-
-    logits: Tensor
-    state: list[State]
-    attention: Tensor | None
 
 
 class SequenceModel(nn.Module):
@@ -124,8 +117,9 @@ class SequenceModel(nn.Module):
                 raise ValueError("locked_dropout holds through the steps answered, and the task has one answer")
             self.pool = Pool(pooling, features)
             features = self.pool.output_size
-        if isinstance(self.architecture, EncoderDecoder):
-            read = {"embedding_size": self.architecture.input_size}  # by the decoder; of tokens, embedding_size
+        if task.needs == SEQUENCE:
+            features = self.decoder.output_size
+            read = {"embedding_size": self.decoder.input_size}  # by the decoder; of tokens, embedding_size
             self.target_inputs = TokenEmbedding(spec.target, **(settings | read))
         if share_embeddings:
             self._share(spec)
@@ -191,21 +185,24 @@ class SequenceModel(nn.Module):
         features, encoded = self.features(batch, state, need_state)
         return self.head(features), encoded.state
 
-    def read(self, batch: Batch) -> tuple[Memory, list[State]]:
-        """What an encoder-decoder's decoder starts from: the memory and its first state."""
-        encoded = self.encode(batch, need_state=True)
-        assert isinstance(self.architecture, EncoderDecoder) and encoded.state is not None
-        return self.architecture.remember(encoded), encoded.state
+    @property
+    def decoder(self) -> Decoder[Any]:
+        """The architecture's decoder. Raises: ValueError if it has none."""
+        decoder = self.architecture.target_decoder()
+        if decoder is None:
+            raise ValueError(f"the architecture {type(self.architecture).__name__} has no decoder to write a sequence")
+        return decoder
 
-    def follow(
-        self, tokens: Tensor, memory: Memory, state: list[State], lengths: Tensor | None = None
-    ) -> tuple[Tensor, list[State], Tensor | None]:
-        """What the head reads at each of the previous targets, tokens (batch, time); the state, and the attention."""
-        assert isinstance(self.architecture, EncoderDecoder)
-        features, state, attention = self.architecture.decode(self.target_inputs(tokens), memory, state, lengths)
-        return self.dropout(features), state, attention
+    def start_decoder(self, batch: Batch) -> DecoderState:
+        """Encode a batch; what its decoder starts from."""
+        return self.decoder.start(self.encode(batch))
 
-    def write(self, tokens: Tensor, memory: Memory, state: list[State], lengths: Tensor | None = None) -> Decoding:
-        """tokens: (batch, time), the previous targets. The decoder's answer to each."""
-        features, state, attention = self.follow(tokens, memory, state, lengths)
-        return Decoding(self.head(features), state, attention)
+    def decoder_features(self, tokens: Tensor, state: DecoderState, lengths: Tensor | None = None) -> Decoded:
+        """What the head reads after each of the previous targets. tokens: (batch, time) int64; lengths: (batch,)."""
+        decoded = self.decoder.decode(self.target_inputs(tokens), state, lengths)
+        return decoded._replace(features=self.dropout(decoded.features))
+
+    def decoder_logits(self, tokens: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
+        """The answer to each of the previous targets: logits (batch, time, classes), and the state after the last."""
+        decoded = self.decoder_features(tokens, state)
+        return self.head(decoded.features), decoded.state

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from rnnzoo.architectures.base import Encoded
+from rnnzoo.architectures.encoded import Encoded
 from rnnzoo.architectures.pooling import Pool
 from rnnzoo.batch import PAD, UNK, Batch, DataSpec, Field
 from rnnzoo.engine.sequences import Sequences

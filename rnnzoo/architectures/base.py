@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from rnnzoo import limits, registry
+from rnnzoo.architectures.decoder import Decoder
+from rnnzoo.architectures.encoded import Encoded
 from rnnzoo.cells.base import Cell, CellLike, State, make_cell
 from rnnzoo.engine.paths.fused import recognise
 from rnnzoo.engine.recurrence import Recurrence, run_together
@@ -26,23 +28,6 @@ MERGES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 ONE, EACH, CAUSAL, SEQUENCE = "many_to_one", "many_to_many", "causal", "sequence_to_sequence"
 
 
-class Encoded:
-    """What an architecture knows of a batch.
-
-    sequences: the outputs of the top layer with their layout. last: (batch, output_size), the last output of each
-    direction (at a sequence's end, and for a backward direction at its start), merged as the outputs are; zeros for an
-    empty sequence. state: one tuple of (batch, *shape) tensors per layer and direction, or None if not asked for.
-    """
-
-    def __init__(self, sequences: Sequences, last: Tensor, state: list[State] | None) -> None:
-        self.sequences, self.last, self.state = sequences, last, state
-
-    @property
-    def outputs(self) -> Tensor:
-        """(batch, time, output_size), zeros past the ends."""
-        return self.sequences.padded
-
-
 class Architecture(nn.Module):
     """Recurrent layers over any cell: (batch, time, input_size) in, (batch, time, output_size) out.
 
@@ -58,6 +43,10 @@ class Architecture(nn.Module):
     def answers(cls, **parameters: Any) -> frozenset[str]:
         """The shapes of answer that this architecture gives, built with these parameters."""
         raise TypeError(f"{cls.__name__} must define answers(**parameters)")
+
+    def target_decoder(self) -> Decoder[Any] | None:
+        """What writes the target, in an architecture that answers "sequence_to_sequence"; None in any other."""
+        return None
 
     def forward(
         self,

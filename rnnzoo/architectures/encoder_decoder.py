@@ -9,14 +9,17 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from rnnzoo.architectures.base import SEQUENCE, Architecture, ArchitectureLike, Encoded, LayerStack, make_architecture
+from rnnzoo.architectures.base import SEQUENCE, Architecture, ArchitectureLike, LayerStack, make_architecture
+from rnnzoo.architectures.decoder import Decoded
+from rnnzoo.architectures.encoded import Encoded
 from rnnzoo.cells.base import CellLike, State, StateSpec, make_cell
+from rnnzoo.engine.recurrence import select
 from rnnzoo.engine.sequences import Sequences
 from rnnzoo.layers.attention import ATTENTIONS
 
 
 class Memory(NamedTuple):
-    """What a decoder sees of the source: the encoder's outputs (batch, steps, features), their keys for the attention
+    """What the decoder attends to: the encoder's outputs (batch, steps, features), their keys for the attention
     (batch, steps, size), and where they are valid (batch, steps)."""
 
     outputs: Tensor
@@ -26,6 +29,20 @@ class Memory(NamedTuple):
     def select(self, index: Tensor) -> Memory:
         """The memories of the chosen sequences, in the order of `index`."""
         return Memory(*(part.index_select(0, index) for part in self))
+
+
+class AttentionState(NamedTuple):
+    """memory: a row for each sequence. hidden: the decoder's state, as many rows for each of these as it has
+    hypotheses, one after the other."""
+
+    memory: Memory
+    hidden: list[State]
+
+    def select(self, rows: Tensor) -> AttentionState:
+        """The chosen hypotheses; rows: (hypotheses,) int64, as many for each sequence that is left."""
+        hypotheses = len(self.hidden[0][0]) // len(self.memory.mask)
+        sequences = torch.unique_consecutive(rows // hypotheses)
+        return AttentionState(self.memory.select(sequences), select(self.hidden, rows))
 
 
 class EncoderDecoder(Architecture):
@@ -80,13 +97,25 @@ class EncoderDecoder(Architecture):
     def _specs(self) -> list[StateSpec]:
         return [spec for cell in self.decoder.cells for spec in cell.state_specs()]
 
-    def encode(self, x: Sequences, state: list[State] | None, need_state: bool) -> Encoded:
-        """The encoder's answer; its state is the decoder's first one."""
-        encoded = self.encoder.encode(x, state, need_state=False)
-        return Encoded(encoded.sequences, encoded.last, self.start(encoded) if need_state else None)
+    def target_decoder(self) -> EncoderDecoder:
+        return self
 
-    def start(self, encoded: Encoded) -> list[State]:
-        """The decoder's first state: every free state bridged from the encoder's last output, and o_0 if it is fed."""
+    @property
+    def attends(self) -> bool:
+        """Whether the decoder has an attention."""
+        return self.attention is not None
+
+    def encode(self, x: Sequences, state: list[State] | None, need_state: bool) -> Encoded:
+        """What the encoder makes of x."""
+        return self.encoder.encode(x, state, need_state)
+
+    def start(self, encoded: Encoded) -> AttentionState:
+        """The encoder's outputs as memory, and the decoder's first hidden state."""
+        hidden = self._first_hidden(encoded)
+        return AttentionState(self._memory(encoded), hidden)
+
+    def _first_hidden(self, encoded: Encoded) -> list[State]:
+        """Every free state bridged from the encoder's last output, and o_0 if it is fed."""
         like = encoded.last
         state = [cell.initial_state(len(like), like) for cell in self.decoder.cells]
         if self.bridge is not None:
@@ -96,35 +125,30 @@ class EncoderDecoder(Architecture):
             state = [tuple(_filled(next(flat), s, pieces) for s in layer) for layer in state]
         return [*state, (like.new_zeros(len(like), self.output_size),)] if self.input_feeding else state
 
-    def remember(self, encoded: Encoded) -> Memory:
-        """The memory that `decode` attends to."""
+    def _memory(self, encoded: Encoded) -> Memory:
         outputs = self.dropout(encoded.outputs)
         keys = outputs if self.attention is None else self.attention.keys(outputs)
         return Memory(outputs, keys, encoded.sequences.layout.mask)
 
-    def decode(
-        self, y: Tensor, memory: Memory, state: list[State], lengths: Tensor | None = None
-    ) -> tuple[Tensor, list[State], Tensor | None]:
-        """y: (batch, time, input_size), the previous targets; any number of steps at once. For hypotheses of a beam
-        search, y and the state have as many rows for each sequence of the memory, one after the other.
-
-        Returns features (batch, time, output_size), the state after the last step, and the attention (batch, time,
-        steps), None without one.
-        """
+    def decode(self, y: Tensor, state: AttentionState, lengths: Tensor | None = None) -> Decoded:
+        """As `Decoder.decode`. y: (batch, time, input_size); in a beam search, a row for each hypothesis."""
+        memory, hidden = state
         if not self.input_feeding:
-            return self._advance(y, memory, state, lengths)
+            features, hidden, weights = self._advance(y, memory, hidden, lengths)
+            return Decoded(features, AttentionState(memory, hidden), weights)
         steps = []
         for step in y.unbind(1):
-            *hidden, (fed,) = state
+            *hidden, (fed,) = hidden
             features, hidden, weights = self._advance(torch.cat([step, fed], -1).unsqueeze(1), memory, hidden)
-            state = [*hidden, (features.squeeze(1),)]
+            hidden = [*hidden, (features.squeeze(1),)]
             steps.append((features, weights))
         features, weights = (torch.cat(parts, 1) for parts in zip(*steps, strict=True))
-        return features, state, weights
+        return Decoded(features, AttentionState(memory, hidden), weights)
 
     def _advance(
         self, y: Tensor, memory: Memory, state: list[State], lengths: Tensor | None = None
     ) -> tuple[Tensor, list[State], Tensor | None]:
+        """The features, the hidden state after the last step, and the attention's weights."""
         if y.shape[1] == 1 and lengths is None and not torch.is_grad_enabled() and not self.training:  # writes a token
             output, after = self.decoder.step(y.squeeze(1), state)
             query = output.unsqueeze(1)

@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from rnnzoo.architectures.base import Encoded
+from rnnzoo.architectures.encoded import Encoded
 from rnnzoo.layers.attention import masked_softmax
 
 Pooling = Literal["last", "mean", "max", "max_mean", "attention"]

@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rnnzoo import limits
-from rnnzoo.architectures.base import EACH, ONE, Architecture, Encoded, LayerStack
+from rnnzoo.architectures.base import EACH, ONE, Architecture, LayerStack
+from rnnzoo.architectures.encoded import Encoded
 from rnnzoo.cells.base import CellLike, State
 from rnnzoo.engine.layout import Layout
 from rnnzoo.engine.recurrence import select

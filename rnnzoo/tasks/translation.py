@@ -10,10 +10,10 @@ from torch import Tensor
 from torchmetrics import MetricCollection
 
 from rnnzoo.architectures.base import SEQUENCE
+from rnnzoo.architectures.decoder import DecoderState
 from rnnzoo.batch import BOS, EOS, IGNORE, PAD, UNK, Batch, DataSpec
 from rnnzoo.cells.base import State
 from rnnzoo.data.encoding.text import Encoder
-from rnnzoo.engine import recurrence
 from rnnzoo.limits import COUNT, check
 from rnnzoo.model import SequenceModel
 from rnnzoo.tasks.base import Output, Task
@@ -81,7 +81,7 @@ class Translation(Task):
         previous = F.pad(batch.target[:, :-1], (1, 0), value=BOS)
         previous = previous.masked_fill(previous == IGNORE, PAD)
         forced = self.forced(step or 0) if model.training else 1.0
-        memory, state = model.read(batch)
+        decoding = model.start_decoder(batch)
         features: list[Tensor] = []
         attention: list[Tensor] = []
         for true in previous.split(previous.shape[1] if forced == 1 else 1, dim=1):
@@ -91,9 +91,10 @@ class Translation(Task):
                     own = model.head(features[-1]).argmax(-1)
                 fed = torch.where(torch.rand(true.shape, device=true.device) < forced, true, own)
             left = (batch.target_lengths - sum(part.shape[1] for part in features)).clamp(0, fed.shape[1])
-            part, state, weights = model.follow(fed, memory, state, left)
-            features.append(part)
-            attention += [] if weights is None else [weights]
+            decoded = model.decoder_features(fed, decoding, left)
+            decoding = decoded.state
+            features.append(decoded.features)
+            attention += [] if decoded.attention is None else [decoded.attention]
         return Output(
             model.head(torch.cat(features, 1)[batch.target != IGNORE]),
             attention=torch.cat(attention, 1) if attention else None,
@@ -128,23 +129,17 @@ class Translation(Task):
     def generate(self, model: SequenceModel, batch: Batch) -> list[list[int]]:
         """What beam search, or greedy decoding, writes for each sequence, <eos> included; the same for any batch."""
 
-        def step(tokens: Tensor, state: Any) -> tuple[Tensor, Any]:
-            memory, hidden = state
-            logits, hidden, _ = model.write(tokens.unsqueeze(1), memory, hidden)
-            return logits[:, 0], (memory, hidden)
+        def step(tokens: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
+            logits, state = model.decoder_logits(tokens.unsqueeze(1), state)
+            return logits[:, 0], state
 
-        def select(state: Any, rows: Tensor) -> Any:
-            memory, hidden = state
-            hypotheses = len(hidden[0][0]) // len(memory.mask)
-            return memory.select(torch.unique_consecutive(rows // hypotheses)), recurrence.select(hidden, rows)
-
-        state = model.read(batch)
-        first = torch.full((len(batch),), BOS, device=state[0].mask.device)
+        state = model.start_decoder(batch)
+        first = torch.full((len(batch),), BOS, device=next(iter(batch.inputs.values())).device)
         limits = self.limits(batch) if self.max_steps is None else torch.full_like(batch.lengths, self.max_steps)
         if self.beam > 1:
             found = generate.beam(
                 step,
-                select,
+                lambda state, rows: state.select(rows),
                 state,
                 first,
                 size=self.beam,

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from rnnzoo import recipe as recipes
 from rnnzoo.architectures.base import CAUSAL, EACH, ONE, SEQUENCE, Architecture, Encoded
-from rnnzoo.architectures.encoder_decoder import EncoderDecoder
 from rnnzoo.architectures.segment import Segment
 from rnnzoo.cells.base import Cell, State, StateSpec
 from rnnzoo.engine.recurrence import select
@@ -108,9 +107,9 @@ def answer(network: Architecture, x: Tensor, lengths: Tensor | None = None, stat
     """All that an architecture says of a batch, by name; the batch comes first in each."""
     encoded = network(x, lengths, state)
     found = {"outputs": encoded.outputs, "last": encoded.last}
-    if isinstance(network, EncoderDecoder):
-        y = x.new_ones(len(x), 3, network.input_size)
-        found["decoded"] = network.decode(y, network.remember(encoded), encoded.state)[0]
+    decoder = network.target_decoder()
+    if decoder is not None:
+        found["decoded"] = decoder.decode(x.new_ones(len(x), 3, decoder.input_size), decoder.start(encoded)).features
     if isinstance(network, Segment):
         found["ahead"] = network.ahead(x.new_ones(len(x), 3, network.query_size), encoded.state or [])
     states = (tensor for layer in encoded.state or () for tensor in layer)
@@ -124,9 +123,9 @@ def check_answers(subject: ArchitectureSubject) -> str:
     subject.require(isinstance(found, frozenset) and bool(found) and found <= ANSWERS, told)
     subject.require(found == subject.answers, "answers: expected the same twice")
     subject.require(CAUSAL not in found or EACH in found, "answers: causal is one answer a step, many_to_many as well")
-    writes = isinstance(subject.network(), EncoderDecoder)
-    told = "answers: sequence_to_sequence takes a decoder: expected a subclass of EncoderDecoder"
-    subject.require(writes == (SEQUENCE in found), told)
+    decodes = subject.network().target_decoder() is not None
+    message = "answers: expected a target_decoder() where sequence_to_sequence is named, and nowhere else"
+    subject.require(decodes == (SEQUENCE in found), message)
     return ", ".join(sorted(found))
 
 
@@ -138,9 +137,10 @@ def check_shapes(subject: ArchitectureSubject) -> str:
     encoded = network(x, lengths)
     subject.require(isinstance(encoded, Encoded), f"expected an Encoded, found a {type(encoded).__name__}")
     size = network.output_size
-    if SEQUENCE in subject.answers:
-        decoded = answer(network, x, lengths)["decoded"]
-        subject.require(decoded.shape == (len(x), 3, size), f"decoded: {tuple(decoded.shape)}, output_size={size}")
+    decoder = network.target_decoder()
+    if decoder is not None:
+        decoded, wanted = answer(network, x, lengths)["decoded"].shape, (len(x), 3, decoder.output_size)
+        subject.require(decoded == wanted, f"features of 3 steps: expected shape {wanted}, found {tuple(decoded)}")
         size = encoded.outputs.shape[-1]
     for what, tensor, shape in (
         ("outputs", encoded.outputs, (*x.shape[:2], size)),
@@ -260,6 +260,37 @@ def check_state_reorder(subject: ArchitectureSubject) -> None:
     subject.close(answer(network, more[index], state=select(state, index)), wanted, "with reordered state")
 
 
+@torch.no_grad()
+def check_decoder(subject: ArchitectureSubject) -> str:
+    """A decoder steps alike one by one and all at once, and its chosen states go on as their sequences would."""
+    network = subject.network()
+    decoder = network.target_decoder()
+    if decoder is None:
+        raise NotApplicable("it has no decoder")
+    encoded = network(*batch_of())
+    y, lengths = torch.randn(len(LENGTHS), 4, decoder.input_size), torch.tensor([4, 2, 1, 4, 3, 4])
+    at_once = decoder.decode(y, decoder.start(encoded))
+    state, steps = decoder.start(encoded), []
+    for step in y.split(1, dim=1):
+        features, state, _ = decoder.decode(step, state)
+        steps.append(features)
+    subject.agree(torch.cat(steps, 1), at_once.features, "features step by step")
+    valid = torch.arange(4) < lengths[:, None]
+    ragged = decoder.decode(y, decoder.start(encoded), lengths).features
+    subject.agree(ragged[valid], at_once.features[valid], "features with lengths")
+    pairs = torch.arange(len(LENGTHS)).repeat_interleave(2)  # two hypotheses of each sequence
+    both = decoder.decode(y[pairs, :1], decoder.start(encoded).select(pairs)).state
+    chosen = torch.tensor([1, 0, 7, 7])  # of the sequences 0 and 3
+    found = decoder.decode(y[pairs[chosen], 1:], both.select(chosen)).features
+    subject.agree(found, at_once.features[pairs[chosen], 1:], "features of chosen hypotheses")
+    subject.require(decoder.attends == (at_once.attention is not None), f"attends: found {decoder.attends}")
+    if at_once.attention is None:
+        return "without attention"
+    shape, wanted = at_once.attention.shape, (*y.shape[:2], TIME)
+    subject.require(shape == wanted, f"attention: expected shape {wanted}, found {tuple(shape)}")
+    return "with attention"
+
+
 def check_gradient_reaches_everything(subject: ArchitectureSubject) -> None:
     """Gradient, finite, reaches every parameter and the input at every step, and none the padding."""
     network = subject.network().train()
@@ -349,6 +380,7 @@ ARCHITECTURE_CHECKS: tuple[Callable[[Any], str | None], ...] = (
     check_causality,
     check_split_invariance,
     check_state_reorder,
+    check_decoder,
     check_gradient_reaches_everything,
     check_eval_is_deterministic,
     check_copies,

@@ -176,31 +176,30 @@ def test_an_architecture_is_made_from_a_name_a_mapping_or_a_class():
 def decoder(cell="lstm", **parameters):
     torch.manual_seed(0)
     ours = EncoderDecoder(5, cell, 7, **parameters).eval()
-    encoded = ours(torch.randn(4, 8, 5), LENGTHS)
-    return ours, ours.remember(encoded), encoded.state
+    return ours, ours.start(ours(torch.randn(4, 8, 5), LENGTHS))
 
 
 @pytest.mark.parametrize("cell", TORCH)
 @pytest.mark.parametrize("settings", [{"attention": "additive"}, {"attention": "none"}, {"input_feeding": True}])
 def test_decoding_step_by_step_equals_decoding_at_once(cell, settings):
-    ours, memory, state = decoder(cell, num_layers=2, **settings)
+    ours, state = decoder(cell, num_layers=2, **settings)
     y = torch.randn(4, 6, 5)
-    whole, last, _ = ours.decode(y, memory, state)
+    whole, last, _ = ours.decode(y, state)
     steps = []
     for t in range(6):
-        features, state, _ = ours.decode(y[:, t : t + 1], memory, state)
+        features, state, _ = ours.decode(y[:, t : t + 1], state)
         steps.append(features)
     torch.testing.assert_close(torch.cat(steps, 1), whole)
-    for a, b in zip(state, last, strict=True):
+    for a, b in zip(state.hidden, last.hidden, strict=True):
         torch.testing.assert_close(a, b)
 
 
 def test_the_bridge_is_the_tanh_of_a_linear_map_of_the_encoders_last_output():
     ours, x = EncoderDecoder(5, "lstm", 7), torch.randn(4, 8, 5)
     wanted = torch.tanh(ours.bridge(ours.encoder(x, LENGTHS).last))
-    torch.testing.assert_close(torch.cat(ours(x, LENGTHS).state[0], -1), wanted)
+    torch.testing.assert_close(torch.cat(ours.start(ours(x, LENGTHS)).hidden[0], -1), wanted)
     bare = EncoderDecoder(5, "lstm", 7, bridge="none")
-    assert not any(s.any() for s in bare(x, LENGTHS).state[0])
+    assert not any(s.any() for s in bare.start(bare(x, LENGTHS)).hidden[0])
 
 
 def test_an_encoder_takes_the_decoders_cell_unless_it_names_its_own():
@@ -211,8 +210,8 @@ def test_an_encoder_takes_the_decoders_cell_unless_it_names_its_own():
 
 
 def test_attention_looks_only_at_valid_steps_and_sums_to_one():
-    ours, memory, state = decoder()
-    _, _, weights = ours.decode(torch.randn(4, 3, 5), memory, state)
+    ours, state = decoder()
+    _, _, weights = ours.decode(torch.randn(4, 3, 5), state)
     torch.testing.assert_close(weights.sum(-1), torch.ones(4, 3))
     for row, length in enumerate(LENGTHS.tolist()):
         assert not weights[row, :, length:].any()

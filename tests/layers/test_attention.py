@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from rnnzoo.architectures.encoder_decoder import EncoderDecoder
+from rnnzoo.architectures.encoder_decoder import AttentionState, EncoderDecoder
 from rnnzoo.layers.attention import ATTENTIONS, DotAttention, masked_softmax
 
 LENGTHS = torch.tensor([3, 8, 1, 5])
@@ -48,8 +48,8 @@ def test_a_dot_of_unequal_sizes_is_refused_with_both():
 def test_a_fed_decoder_reads_each_target_beside_what_it_attended_to_before():
     torch.manual_seed(0)
     ours = EncoderDecoder(5, "gru", 7, input_feeding=True).eval()
-    encoded = ours(torch.randn(4, 8, 5), LENGTHS)
-    memory, (*hidden, (fed,)) = ours.remember(encoded), encoded.state
+    first = ours.start(ours(torch.randn(4, 8, 5), LENGTHS))
+    memory, (*hidden, (fed,)) = first
     assert not fed.any()
     y = torch.randn(4, 3, 5)
     wanted = []
@@ -59,9 +59,9 @@ def test_a_fed_decoder_reads_each_target_beside_what_it_attended_to_before():
         fed = torch.tanh(ours.combine(torch.cat([decoded.outputs, context], -1))).squeeze(1)
         hidden = decoded.state
         wanted.append(fed)
-    features, state, weights = ours.decode(y, memory, encoded.state)
+    features, state, weights = ours.decode(y, first)
     torch.testing.assert_close(features, torch.stack(wanted, 1))
-    torch.testing.assert_close(state[-1][0], wanted[-1])
+    torch.testing.assert_close(state.hidden[-1][0], wanted[-1])
     assert weights.shape == (4, 3, 8)
 
 
@@ -72,7 +72,7 @@ def test_nothing_can_be_fed_that_was_not_attended_to():
 
 def test_the_memories_of_chosen_sequences_are_all_their_parts():
     ours = EncoderDecoder(5, "gru", 7)
-    memory = ours.remember(ours(torch.randn(4, 8, 5), LENGTHS))
+    memory = ours.start(ours(torch.randn(4, 8, 5), LENGTHS)).memory
     chosen = memory.select(torch.tensor([2, 2, 0]))
     for before, after in zip(memory, chosen, strict=True):
         torch.testing.assert_close(after, before[[2, 2, 0]])
@@ -80,9 +80,11 @@ def test_the_memories_of_chosen_sequences_are_all_their_parts():
 
 def test_hypotheses_of_a_sequence_share_its_memory():
     ours = EncoderDecoder(5, "gru", 7).eval()
-    encoded = ours(torch.randn(4, 8, 5), LENGTHS)
-    memory, rows = ours.remember(encoded), torch.arange(4).repeat_interleave(3)
-    state = [tuple(torch.randn(12, 7) for _ in layer) for layer in encoded.state]
+    memory, hidden = ours.start(ours(torch.randn(4, 8, 5), LENGTHS))
+    rows = torch.arange(4).repeat_interleave(3)
+    hidden = [tuple(torch.randn(12, 7) for _ in layer) for layer in hidden]
     y = torch.randn(12, 2, 5)
-    for found, wanted in zip(ours.decode(y, memory, state), ours.decode(y, memory.select(rows), state), strict=True):
-        torch.testing.assert_close(found, wanted)
+    shared, repeated = (ours.decode(y, AttentionState(part, hidden)) for part in (memory, memory.select(rows)))
+    torch.testing.assert_close(shared.features, repeated.features)
+    torch.testing.assert_close(shared.state.hidden, repeated.state.hidden)
+    torch.testing.assert_close(shared.attention, repeated.attention)

@@ -47,8 +47,7 @@ def rows(batch, row):
 def test_teacher_forcing_feeds_bos_and_then_the_true_tokens():
     task = Translation(PAIRS)
     model, batch = model_of(task), pairs_batch()
-    memory, state = model.read(batch)
-    wanted = model.write(torch.tensor([[BOS, 4, 5], [BOS, 6, PAD]]), memory, state).logits
+    wanted, _ = model.decoder_logits(torch.tensor([[BOS, 4, 5], [BOS, 6, PAD]]), model.start_decoder(batch))
     output = task.forward(model, batch)
     torch.testing.assert_close(output.logits, torch.cat([wanted[0], wanted[1, :2]]))  # of the real tokens alone
     nll = F.cross_entropy(output.logits, torch.tensor([4, 5, EOS, 6, EOS]))
@@ -60,10 +59,10 @@ def test_teacher_forcing_feeds_bos_and_then_the_true_tokens():
 def test_without_teacher_forcing_training_feeds_the_likeliest_tokens(settings):
     task = Translation(PAIRS, teacher_forcing=0.0)
     model, batch = model_of(task, **settings).train(), pairs_batch()
-    memory, state = model.read(batch)
+    state = model.start_decoder(batch)
     token, wanted = torch.full((2, 1), BOS), []
     for _ in range(3):
-        logits, state, _ = model.write(token, memory, state)
+        logits, state = model.decoder_logits(token, state)
         token = logits.argmax(-1)
         wanted.append(logits)
     wanted = torch.cat(wanted, 1)

@@ -6,15 +6,14 @@ matter: `beam` reorders its rows by the caller's `select(state, rows)`, rows (ro
 `rnnzoo.engine.recurrence.select` does for the states of an architecture. As in translation:
 
     def step(tokens, state):
-        memory, hidden = state
-        logits, hidden, _ = model.write(tokens[:, None], memory, hidden)
-        return logits[:, 0], (memory, hidden)
+        logits, state = model.decoder_logits(tokens[:, None], state)
+        return logits[:, 0], state
 
     def select(state, rows):
-        memory, hidden = state
-        return memory.select(rows), recurrence.select(hidden, rows)
+        return state.select(rows)
 
-    best = beam(step, select, model.read(batch), batch.lengths.new_full((len(batch),), BOS), size=5, end=EOS)
+    first = batch.lengths.new_full((len(batch),), BOS)
+    best = beam(step, select, model.start_decoder(batch), first, size=5, end=EOS)
 """
 
 from __future__ import annotations

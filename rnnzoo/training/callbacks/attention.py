@@ -1,11 +1,12 @@
 """Pictures of what a decoder attends to."""
 
-from typing import Any
+from typing import Any, cast
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from rnnzoo.batch import Batch, DataSpec
 from rnnzoo.errors import RecipeError
+from rnnzoo.model import SequenceModel
 from rnnzoo.pictures import svg
 from rnnzoo.runs.tracking import draw
 
@@ -25,8 +26,8 @@ class AttentionPictures(Callback):
 
     def check(self, pl_module: LightningModule) -> None:
         """Refuse a module that has nothing to draw, before a run begins. Raises: RecipeError."""
-        model: Any = pl_module.model
-        if getattr(model.architecture, "attention", None) is None:
+        decoder = cast(SequenceModel, pl_module.model).architecture.target_decoder()
+        if decoder is None or not decoder.attends:
             raise RecipeError(
                 "callbacks.attention: the architecture attends to nothing that could be drawn.\n"
                 "  Take an encoder_decoder whose attention is not none, or leave this callback out."
