@@ -36,7 +36,7 @@ class Question(Protocol):
 
     def inputs(self, spec: DataSpec) -> Mapping[str, Field]: ...
 
-    def head_of(self, architecture: Architecture, features: int) -> nn.Module: ...
+    def head_for(self, architecture: Architecture, features: int) -> nn.Module: ...
 
 
 class SequenceModel(nn.Module):
@@ -124,7 +124,7 @@ class SequenceModel(nn.Module):
         if share_embeddings:
             self._share(spec)
         self.dropout = nn.Sequential(nn.Dropout(dropout), LockedDropout(locked_dropout))
-        self.head = task.head_of(self.architecture, features)
+        self.head = task.head_for(self.architecture, features)
         if tie_weights:
             self._tie()
         if freeze_vectors:
@@ -167,22 +167,22 @@ class SequenceModel(nn.Module):
         x = [part(batch.inputs[name]) for name, part in zip(self.input_names, self.inputs, strict=True)]
         return x[0] if len(x) == 1 else torch.cat(x, -1)
 
-    def pooled(self, batch: Batch) -> Tensor:
+    def sequence_logits(self, batch: Batch) -> Tensor:
         """One answer for each sequence: logits (batch, classes)."""
         return self.head(self.dropout(self.pool(self.encode(batch))))
 
-    def features(
+    def step_features(
         self, batch: Batch, state: list[State] | None = None, need_state: bool = False
     ) -> tuple[Tensor, Encoded]:
         """What the head reads at each step, (batch, time, features); and what it was made of, before dropout."""
         encoded = self.encode(batch, state, need_state)
         return self.dropout(encoded.outputs), encoded
 
-    def each(
+    def step_logits(
         self, batch: Batch, state: list[State] | None = None, need_state: bool = False
     ) -> tuple[Tensor, list[State] | None]:
         """One answer for each step: logits (batch, time, classes), and the last state if asked for."""
-        features, encoded = self.features(batch, state, need_state)
+        features, encoded = self.step_features(batch, state, need_state)
         return self.head(features), encoded.state
 
     @property

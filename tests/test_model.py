@@ -73,10 +73,10 @@ def test_embedding_dropout_drops_a_feature_of_a_whole_sequence():
 
 def test_a_many_to_one_model_gives_one_row_of_logits_a_text_whatever_the_batch():
     model = SequenceModel(LABELLED, Sentiment(LABELLED), {"name": "bidirectional", "hidden_size": 6}, 5).eval()
-    logits = model.pooled(batch())
+    logits = model.sequence_logits(batch())
     assert logits.shape == (3, 2)
     alone = Batch({"tokens": torch.tensor([[8]])}, torch.tensor([1]))
-    torch.testing.assert_close(model.pooled(alone)[0], logits[1])
+    torch.testing.assert_close(model.sequence_logits(alone)[0], logits[1])
 
 
 def test_tied_weights_are_one_tensor_and_sizes_that_differ_are_refused():
@@ -97,7 +97,7 @@ def test_several_inputs_stand_side_by_side():
     model = SequenceModel(spec, Sentiment(spec), {"name": "gru", "hidden_size": 6}, 5)
     assert model.architecture.input_size == 8
     both = Batch({"tokens": batch().inputs["tokens"], "values": torch.randn(3, 4, 3)}, LENGTHS)
-    assert model.pooled(both).shape == (3, 2)
+    assert model.sequence_logits(both).shape == (3, 2)
 
 
 @pytest.mark.parametrize("name", ["embedding_dropout", "word_dropout", "tie_weights"])

@@ -388,7 +388,7 @@ def test_a_batch_of_a_strangers_cell_answers_as_each_of_its_rows_alone(install, 
     model = SequenceModel(spec, registry.load("tasks", "sentiment")(spec), **found["model"]).eval()
     batch = next(iter(data.train_dataloader()))
     assert len(set(batch.lengths.tolist())) > 1
-    together = model.pooled(batch)
+    together = model.sequence_logits(batch)
     for row, length in enumerate(batch.lengths):
         alone = Batch({"tokens": batch.inputs["tokens"][row : row + 1, :length]}, batch.lengths[row : row + 1])
-        torch.testing.assert_close(model.pooled(alone)[0], together[row])
+        torch.testing.assert_close(model.sequence_logits(alone)[0], together[row])

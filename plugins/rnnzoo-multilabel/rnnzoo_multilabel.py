@@ -67,7 +67,7 @@ class Multilabel(Task):
     def forward(
         self, model: SequenceModel, batch: Batch, state: list[State] | None = None, step: int | None = None
     ) -> Output:
-        return Output(model.pooled(batch))  # (batch, labels)
+        return Output(model.sequence_logits(batch))  # (batch, labels)
 
     def truth(self, batch: Batch) -> Tensor:
         """(batch, labels) 1 where a text has a label, else 0."""

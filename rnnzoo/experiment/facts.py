@@ -64,7 +64,7 @@ def run_facts(recipe: Mapping[str, Any], module: ZooModule, data: ZooData) -> di
         "digest": recipes.digest(recipe),
         "parameters": sum(p.numel() for p in module.model.parameters()),
         "versions": versions(recipe),
-        "scoring": module.task.scoring(),
+        "scoring": module.task.metric_signatures(),
         "commit": provenance.commit(),
         "hardware": provenance.hardware(),
         "data": {

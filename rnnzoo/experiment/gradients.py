@@ -61,7 +61,7 @@ def of_run(run: str | Path) -> list[float]:
     torch.manual_seed(recipe["seed"])
     sums, counts, seen = torch.zeros(0), torch.zeros(0), 0
     for batch in data.val_dataloader():
-        more, of = reach(model, network.task.reshaped(batch))
+        more, of = reach(model, network.task.preprocess(batch))
         longer = max(len(sums), len(more)) - torch.tensor([len(sums), len(more)])
         pad = torch.nn.functional.pad
         sums = pad(sums, (0, int(longer[0]))) + pad(more, (0, int(longer[1])))

@@ -71,7 +71,7 @@ class Task:
         """The inputs as the model reads them: the data's, unless the task reshapes them."""
         return spec.inputs
 
-    def reshaped(self, batch: Batch) -> Batch:
+    def preprocess(self, batch: Batch) -> Batch:
         """The batch with its inputs as the model reads them, see `inputs`."""
         return batch
 
@@ -79,7 +79,7 @@ class Task:
         """The layer from features to logits."""
         return nn.Linear(features, self.spec.target.size)
 
-    def head_of(self, architecture: Architecture, features: int) -> nn.Module:
+    def head_for(self, architecture: Architecture, features: int) -> nn.Module:
         """The head for this architecture: the same for all, unless the task asks more of one."""
         return self.head(features)
 
@@ -108,7 +108,7 @@ class Task:
         """Metrics of the training batches, as they were answered while the weights changed; none by default."""
         return MetricCollection({})
 
-    def scoring(self) -> dict[str, str]:
+    def metric_signatures(self) -> dict[str, str]:
         """How metrics are counted where the field has several ways, by metric: told in the run's summary."""
         return {}
 

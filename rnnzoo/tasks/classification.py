@@ -32,7 +32,7 @@ class Classification(Task):
     def forward(
         self, model: SequenceModel, batch: Batch, state: list[State] | None = None, step: int | None = None
     ) -> Output:
-        return Output(model.pooled(batch))  # (batch, labels)
+        return Output(model.sequence_logits(batch))  # (batch, labels)
 
     def loss(self, model: SequenceModel, output: Output, batch: Batch) -> Tensor:
         smoothing = self.label_smoothing if model.training else 0.0  # reported losses are plain

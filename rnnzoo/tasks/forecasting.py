@@ -56,7 +56,7 @@ class Forecasting(Task):
     def inputs(self, spec: DataSpec) -> dict[str, Field]:
         return {"values": replace(spec.inputs["values"], names=(), size=self.width)}
 
-    def reshaped(self, batch: Batch) -> Batch:
+    def preprocess(self, batch: Batch) -> Batch:
         """Each window less its level, the series that are read apart in turn: (batch * groups, lookback, width)."""
         x = batch.inputs["values"]
         apart = (x - self._level(x)).unflatten(2, (self.groups, self.width)).transpose(1, 2).flatten(0, 1)
@@ -66,7 +66,7 @@ class Forecasting(Task):
         """(batch, 1, variables)."""
         return x[:, -1:] if self.normalisation == "last" else torch.zeros_like(x[:, -1:])
 
-    def head_of(self, architecture: Architecture, features: int) -> nn.Module:
+    def head_for(self, architecture: Architecture, features: int) -> nn.Module:
         if isinstance(architecture, Segment):
             return SegmentHead(architecture, self.horizon, self.groups)
         return nn.Linear(features, self.horizon * self.width)
@@ -75,7 +75,7 @@ class Forecasting(Task):
         self, model: SequenceModel, batch: Batch, state: list[State] | None = None, step: int | None = None
     ) -> Output:
         x = batch.inputs["values"]
-        told = self._ahead(model, self.reshaped(batch))
+        told = self._ahead(model, self.preprocess(batch))
         told = told.unflatten(1, (self.horizon, self.width)).unflatten(0, (len(x), self.groups))
         return Output(told.transpose(1, 2).flatten(2) + self._level(x))  # (batch, horizon, variables)
 
@@ -83,7 +83,7 @@ class Forecasting(Task):
     def _ahead(model: SequenceModel, batch: Batch) -> Tensor:
         """(batch, horizon * width), the series apart."""
         if not isinstance(model.head, SegmentHead):
-            return model.pooled(batch)
+            return model.sequence_logits(batch)
         encoded = model.encode(batch, need_state=True)
         assert isinstance(model.architecture, Segment) and encoded.state is not None
         answers = model.architecture.ahead(model.head.queries(len(batch)), encoded.state)

@@ -41,7 +41,7 @@ class MaskedWord(Task):
     @staticmethod
     def _filled(model: SequenceModel, batch: Batch, gaps: Tensor) -> Tensor:
         """gaps: (batch, time) bool. Returns logits (gaps, vocabulary); the head is asked nowhere else."""
-        features, _ = model.features(batch)
+        features, _ = model.step_features(batch)
         return model.head(features[gaps])
 
     def loss(self, model: SequenceModel, output: Output, batch: Batch) -> Tensor:

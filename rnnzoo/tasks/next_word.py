@@ -55,7 +55,7 @@ class NextWord(Task):
     def forward(
         self, model: SequenceModel, batch: Batch, state: list[State] | None = None, step: int | None = None
     ) -> Output:
-        features, encoded = model.features(batch, state, need_state=True)
+        features, encoded = model.step_features(batch, state, need_state=True)
         penalised = model.training and (self.alpha or self.beta)
         extras = {"penalty": self.penalty(features, encoded.outputs, batch.lengths)} if penalised else {}
         return Output(features=features, state=encoded.state, extras=extras)
@@ -101,7 +101,7 @@ class NextWord(Task):
         for start in range(0, tokens.shape[1], width):
             window = tokens[:, start : start + width]
             steps = (lengths - start).clamp(0, window.shape[1])
-            logits, state = model.each(Batch({"tokens": window}, steps), state, need_state=True)
+            logits, state = model.step_logits(Batch({"tokens": window}, steps), state, need_state=True)
             logits = logits.float().log_softmax(-1)
             following = tokens[:, start + 1 : start + width + 1]
             known = torch.arange(start + 1, start + 1 + following.shape[1]) < lengths[:, None]

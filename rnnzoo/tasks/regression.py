@@ -29,7 +29,7 @@ class Regression(Task):
     def forward(
         self, model: SequenceModel, batch: Batch, state: list[State] | None = None, step: int | None = None
     ) -> Output:
-        return Output(model.pooled(batch))  # (batch, targets)
+        return Output(model.sequence_logits(batch))  # (batch, targets)
 
     def loss(self, model: SequenceModel, output: Output, batch: Batch) -> Tensor:
         return F.mse_loss(output.logits.float(), batch.target)

@@ -73,7 +73,7 @@ class Tagging(Task):
         )
 
     @staticmethod
-    def _head_of(model: SequenceModel) -> CRF | Independent:
+    def _tag_head(model: SequenceModel) -> CRF | Independent:
         return cast(CRF | Independent, model.head)
 
     def legal(self) -> Tensor | None:
@@ -86,10 +86,10 @@ class Tagging(Task):
     def forward(
         self, model: SequenceModel, batch: Batch, state: list[State] | None = None, step: int | None = None
     ) -> Output:
-        return Output(model.each(batch)[0])  # (batch, time, tags)
+        return Output(model.step_logits(batch)[0])  # (batch, time, tags)
 
     def loss(self, model: SequenceModel, output: Output, batch: Batch) -> Tensor:
-        total = self._head_of(model).nll(output.logits, batch.target, batch.lengths)
+        total = self._tag_head(model).nll(output.logits, batch.target, batch.lengths)
         return total / max(self.count(batch), 1)
 
     def count(self, batch: Batch) -> int:
@@ -108,12 +108,12 @@ class Tagging(Task):
     def update(
         self, metrics: MetricCollection, output: Output, batch: Batch, loss: Tensor, model: SequenceModel
     ) -> None:
-        metrics.update(self._head_of(model).decode(output.logits, batch.lengths), batch.target)
+        metrics.update(self._tag_head(model).decode(output.logits, batch.lengths), batch.target)
 
     def predictions(self, model: SequenceModel, batch: Batch) -> list[dict[str, Any]]:
         """tags: one for each word. spans, where the tags are such: type, first word and the one after the last."""
         output = self.forward(model, batch)
-        rows = self._head_of(model).decode(output.logits, batch.lengths).tolist()
+        rows = self._tag_head(model).decode(output.logits, batch.lengths).tolist()
         labels = self.spec.labels
         tags = [[labels[tag] for tag in row[:length]] for row, length in zip(rows, batch.lengths.tolist(), strict=True)]
         return [{"tags": row, **({"spans": [list(span) for span in read(row)]} if self.scheme else {})} for row in tags]

@@ -38,7 +38,7 @@ class Transcription(Task):
     def forward(
         self, model: SequenceModel, batch: Batch, state: list[State] | None = None, step: int | None = None
     ) -> Output:
-        return Output(model.each(batch)[0])  # (batch, time, tokens)
+        return Output(model.step_logits(batch)[0])  # (batch, time, tokens)
 
     def loss(self, model: SequenceModel, output: Output, batch: Batch) -> Tensor:
         total = ctc_loss(output.logits, batch.target, batch.lengths, batch.target_lengths)

@@ -113,7 +113,7 @@ class Translation(Task):
         metrics = {"bleu": bleu.BLEU(), "exact_match": Mean(), "perplexity": Perplexity()}
         return MetricCollection(metrics, compute_groups=False)  # type: ignore[arg-type]
 
-    def scoring(self) -> dict[str, str]:
+    def metric_signatures(self) -> dict[str, str]:
         return {"bleu": bleu.signature()}
 
     def update(

@@ -204,7 +204,7 @@ def test_the_perplexity_of_windows_with_carried_state_is_that_of_the_stream_run_
     data.prepare()
     ids = torch.from_numpy(data.parts["test"].ids).long()
     with torch.no_grad():
-        logits, _ = module.model.eval().each(Batch({"tokens": ids[None, :-1]}, torch.tensor([len(ids) - 1])))
+        logits, _ = module.model.eval().step_logits(Batch({"tokens": ids[None, :-1]}, torch.tensor([len(ids) - 1])))
         perplexity = F.cross_entropy(logits[0], ids[1:]).exp().item()
     assert summary["metrics"]["test/perplexity"] == pytest.approx(perplexity, rel=1e-5)
 

@@ -47,8 +47,8 @@ def test_a_model_reads_every_input_that_the_data_give():
     model = SequenceModel(spec, Tagging(spec), {"name": "gru", "hidden_size": 4}, 5, character_filters=3, case_size=2)
     assert model.architecture.input_size == 5 + 2 * 3 + 2
     batch = form.encode(rows, spec).collate([0, 1])
-    logits, _ = model.each(batch)
+    logits, _ = model.step_logits(batch)
     for name, tensor in batch.inputs.items():
         other = form.encode(rows, spec).collate([0, 1])
         other.inputs[name] = torch.where(tensor == tensor[0, 0], tensor[0, 2], tensor)
-        assert not torch.allclose(model.each(other)[0], logits), name
+        assert not torch.allclose(model.step_logits(other)[0], logits), name

@@ -63,9 +63,9 @@ def test_how_far_a_window_reaches_does_not_depend_on_its_level(architecture, ind
     task = Forecasting(SPEC, channel_independent=independent)
     model, x = model_of(task, architecture), torch.randn(3, LOOKBACK, 2)
     torch.manual_seed(0)
-    sums, counts = reach(model, task.reshaped(batch_of(x)))
+    sums, counts = reach(model, task.preprocess(batch_of(x)))
     torch.manual_seed(0)
-    torch.testing.assert_close(reach(model, task.reshaped(batch_of(x + torch.tensor([5.0, -3.0]))))[0], sums)
+    torch.testing.assert_close(reach(model, task.preprocess(batch_of(x + torch.tensor([5.0, -3.0]))))[0], sums)
     assert counts.tolist() == [6 if independent else 3] * LOOKBACK  # each variable is a series of its own
 
 

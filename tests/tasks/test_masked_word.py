@@ -23,7 +23,7 @@ def test_words_are_asked_and_counted_at_gaps_only_over_the_whole_set():
     tokens = torch.tensor([[4, GAP, 6, GAP], [GAP, 5, 0, 0], [4, 5, 6, 0]])
     target = torch.tensor([[IGNORE, 5, IGNORE, 7], [8, IGNORE, IGNORE, IGNORE], [IGNORE] * 4])
     lengths = torch.tensor([4, 2, 3])
-    logits, _ = model.each(Batch({"tokens": tokens}, lengths))
+    logits, _ = model.step_logits(Batch({"tokens": tokens}, lengths))
     asked = logits[[0, 0, 1], [1, 3, 0]]
     nll, right = F.cross_entropy(asked, torch.tensor([5, 7, 8])), asked.argmax(-1) == torch.tensor([5, 7, 8])
     metrics = task.metrics()
@@ -44,7 +44,7 @@ def test_each_gap_is_filled_with_its_likeliest_words_and_never_with_a_special_on
         model.head.bias[[0, 1, 2, 3, GAP]] = 50
     tokens, lengths = torch.tensor([[4, GAP, 6, GAP], [GAP, 5, 0, 0]]), torch.tensor([4, 2])
     first, second = task.predictions(model, Batch({"tokens": tokens}, lengths))
-    logits, _ = model.each(Batch({"tokens": tokens}, lengths))
+    logits, _ = model.step_logits(Batch({"tokens": tokens}, lengths))
     assert [len(row["gaps"]) for row in (first, second)] == [2, 1]
     for told, (row, step) in zip([*first["gaps"], *second["gaps"]], [(0, 1), (0, 3), (1, 0)], strict=True):
         shares = logits[row, step, 4:10].softmax(-1)

@@ -15,7 +15,7 @@ def test_the_likelihood_of_a_step_counts_all_its_notes_and_its_end():
     model = SequenceModel(SPEC, task, {"name": "lstm", "hidden_size": 6}, 5).eval()
     piece = torch.tensor([[5, 6, 4, 5, 4, 4, EOS]])  # three steps, one of them silent
     tokens, target = piece[:, :-1], piece[:, 1:]
-    logits, _ = model.each(Batch({"tokens": tokens}, torch.tensor([6])))
+    logits, _ = model.step_logits(Batch({"tokens": tokens}, torch.tensor([6])))
     nll = -logits.log_softmax(-1).gather(2, target.unsqueeze(-1)).sum().item()
     metrics, state = task.metrics(), None
     for window in (slice(0, 2), slice(2, 6)):

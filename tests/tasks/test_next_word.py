@@ -41,7 +41,7 @@ def test_perplexity_is_the_exponential_of_the_mean_over_all_tokens(cutoffs):
         )
         output = task.forward(model, own)
         task.update(metrics, output, own, task.loss(model, output, own), model)
-    told = model.each(batch)[0].log_softmax(-1)
+    told = model.step_logits(batch)[0].log_softmax(-1)
     asked = batch.target != IGNORE
     total = -told[asked].gather(1, batch.target[asked][:, None]).sum().item()
     assert metrics.compute()["perplexity"].item() == pytest.approx(math.exp(total / 7), rel=1e-5)

@@ -56,7 +56,7 @@ def test_label_smoothing_is_a_matter_of_training_and_never_of_a_reported_loss():
     task = Sentiment(LABELLED, label_smoothing=0.2)
     model = model_of(task)
     batch = Batch({"tokens": torch.tensor([[4, 5]])}, torch.tensor([2]), torch.tensor([1]))
-    logits = model.pooled(batch)
+    logits = model.sequence_logits(batch)
     assert task.loss(model, task.forward(model, batch), batch).item() == pytest.approx(
         F.cross_entropy(logits, batch.target).item()
     )
@@ -99,7 +99,7 @@ def test_the_numbers_told_of_a_series_are_the_heads():
     model = model_of(task)
     batch = Batch({"values": torch.randn(1, 3, 2)}, torch.tensor([3]))
     (row,) = task.predictions(model, batch)
-    assert row["values"] == pytest.approx(model.pooled(batch)[0].tolist())
+    assert row["values"] == pytest.approx(model.sequence_logits(batch)[0].tolist())
 
 
 def test_the_next_word_is_told_with_its_probability_and_the_text_with_its_perplexity():
@@ -107,7 +107,7 @@ def test_the_next_word_is_told_with_its_probability_and_the_text_with_its_perple
     model = model_of(task)
     tokens = torch.tensor([[4, 5, 6, 7], [8, 0, 0, 0]])
     first, second = task.predictions(model, Batch({"tokens": tokens}, torch.tensor([4, 1])))
-    logits, _ = model.each(Batch({"tokens": tokens[:1]}, torch.tensor([4])))
+    logits, _ = model.step_logits(Batch({"tokens": tokens[:1]}, torch.tensor([4])))
     nll = F.cross_entropy(logits[0, :3], tokens[0, 1:])
     assert first["perplexity"] == pytest.approx(nll.exp().item(), rel=1e-5)
     assert max(first["next"].values()) == pytest.approx(logits[0, 3].softmax(-1).max().item(), rel=1e-5)

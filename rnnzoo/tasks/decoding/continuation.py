@@ -68,7 +68,7 @@ def continued(
 
 
 def stepper(model: SequenceModel) -> generate.Step:
-    """What the model's `each` answers to one more token of each row: (rows,) to logits (rows, vocabulary)."""
+    """What the model's `step_logits` answers to one more token of each row: (rows,) to logits (rows, vocabulary)."""
 
     def step(tokens: Tensor, state: list[State] | None) -> tuple[Tensor, list[State]]:
         x = model.embed(Batch({"tokens": tokens.unsqueeze(1)}, torch.ones_like(tokens)))

@@ -36,7 +36,7 @@ def test_single_steps_are_what_a_pass_over_the_whole_sequence_gives(cell):
     tokens = torch.randint(3, len(NAMES), (4, 9))
     lengths = torch.full((4,), 9)
     with torch.inference_mode():
-        wanted, _ = model.each(Batch({"tokens": tokens}, lengths))
+        wanted, _ = model.step_logits(Batch({"tokens": tokens}, lengths))
         step, state = stepper(model), None
         for t in range(9):
             logits, state = step(tokens[:, t], state)
@@ -47,7 +47,7 @@ def likeliest(model, ids, length, forbid=(0, 1, 2)):
     """Greedy by whole passes."""
     for _ in range(length):
         with torch.inference_mode():
-            logits, _ = model.each(Batch({"tokens": torch.tensor([ids])}, torch.tensor([len(ids)])))
+            logits, _ = model.step_logits(Batch({"tokens": torch.tensor([ids])}, torch.tensor([len(ids)])))
         ids = [*ids, int(logits[0, -1].index_fill(0, torch.tensor(forbid), -torch.inf).argmax())]
     return ids
 
@@ -120,7 +120,7 @@ def test_a_wide_beam_writes_what_is_likelier_than_greedy():
     def likelihood(tokens):
         ids = [EOS, *map(NAMES.index, tokens)]
         with torch.inference_mode():
-            logits, _ = model.each(Batch({"tokens": torch.tensor([ids[:-1]])}, torch.tensor([len(ids) - 1])))
+            logits, _ = model.step_logits(Batch({"tokens": torch.tensor([ids[:-1]])}, torch.tensor([len(ids) - 1])))
         return -torch.nn.functional.cross_entropy(logits[0], torch.tensor(ids[1:]), reduction="sum").item()
 
     greedy, wide = (continued(model, spec, "", 6, **how) for how in ({"temperature": 0}, {"beam": 200}))
