@@ -7,11 +7,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from rnnzoo import runs
 from rnnzoo.bench import timing
 from rnnzoo.engine.recurrence import report, set_path
 from rnnzoo.experiment import build
 from rnnzoo.runs.tracking import MetricsFile
+from rnnzoo.system.memory import peak_memory
 from rnnzoo.training.callbacks.finite import Finite
 from rnnzoo.training.callbacks.throughput import Throughput
 from rnnzoo.training.trainer import make_trainer, quiet
@@ -56,6 +56,6 @@ def measure(recipe: dict[str, Any], batches: int = 20, threads: int = 1) -> dict
         "recipe": recipe["name"],
         "batches": trainer.fit_loop.epoch_loop.total_batch_idx + 1 - Throughput.WARM_UP,
         "throughput": throughput.summary(),
-        "peak_memory_bytes": runs.peak_memory(),
+        "peak_memory_bytes": peak_memory(),
         "engine": report(module),
     }

@@ -19,6 +19,7 @@ from rnnzoo.runs import report
 from rnnzoo.system import console, files
 from rnnzoo.system.launcher import forget_leftovers, rank
 from rnnzoo.system.paths import typed
+from rnnzoo.system.plain import plain
 from rnnzoo.system.redaction import redact
 
 MISTAKE_EXIT, SIGINT_EXIT, PIPE_EXIT, SIGTERM_EXIT = 2, 130, 141, 143
@@ -483,7 +484,7 @@ def _show_run(run: str, as_json: bool, picture: Path | None) -> int:
         curves.draw(Path(told["path"]), picture)
         console.print(picture)
     elif as_json:
-        console.print_json(runs.plain(told), indent=2)
+        console.print_json(plain(told), indent=2)
     else:
         report.show_run(told)
     return 0
@@ -493,12 +494,11 @@ def _show_run(run: str, as_json: bool, picture: Path | None) -> int:
 
 
 def _gradients(given: argparse.Namespace) -> int:
-    from rnnzoo import runs
     from rnnzoo.experiment import gradients
 
     found: dict[str, list[float]] = {run: gradients.of_run(run) for run in given.run}
     if given.json:
-        console.print_json(runs.plain(found))
+        console.print_json(plain(found))
     else:
         for run, norms in found.items():
             half = next((str(k) for k, norm in enumerate(norms) if norm < norms[0] / 2), f"more than {len(norms) - 1}")

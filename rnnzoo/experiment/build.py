@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import lightning.pytorch as pl
 
@@ -17,7 +15,9 @@ from rnnzoo.engine.recurrence import set_path
 from rnnzoo.errors import RecipeError
 from rnnzoo.experiment.network import make_network, parameters
 from rnnzoo.experiment.resolver import resolve
+from rnnzoo.recipe import Recipe
 from rnnzoo.recipe.schema import signature
+from rnnzoo.runs.summary import VectorFacts
 from rnnzoo.training.module import ZooModule
 from rnnzoo.vectors.start import start_from
 
@@ -33,24 +33,23 @@ def from_recipe(recipe: str | Path, *overrides: str) -> tuple[ZooModule, ZooData
     return start(resolved, data)[0], data
 
 
-def make_data(recipe: Mapping[str, Any], spec: DataSpec | None = None) -> ZooData:
+def make_data(recipe: Recipe, spec: DataSpec | None = None) -> ZooData:
     """The data of a resolved recipe; encoded as `spec` says, if it comes from an earlier run.
 
     Raises: RecipeError if its values do not fit each other.
     """
     source_class = registry.load("datasets", recipe["data"]["name"])
     form_class = FORMS[source_class.form]
-    own = set(signature(source_class))
-    given = parameters(recipe["data"])
+    of_source, settings = signature(source_class).keys(), parameters(recipe["data"])
     try:
-        source = source_class(**{key: value for key, value in given.items() if key in own})
-        form = form_class(**{key: value for key, value in given.items() if key not in own})
+        source = source_class(**{key: value for key, value in settings.items() if key in of_source})
+        form = form_class(**{key: value for key, value in settings.items() if key not in of_source})
     except (ValueError, TypeError) as error:
         raise RecipeError(f"{recipe['name']}: data: {error}.") from error
     return ZooData(source, form, recipe["seed"], spec)
 
 
-def make_module(recipe: Mapping[str, Any], spec: DataSpec) -> ZooModule:
+def make_module(recipe: Recipe, spec: DataSpec) -> ZooModule:
     """The LightningModule of a resolved recipe, its weights drawn from torch's generator.
 
     Raises: RecipeError if the parts do not fit each other.
@@ -58,16 +57,16 @@ def make_module(recipe: Mapping[str, Any], spec: DataSpec) -> ZooModule:
     return ZooModule(*make_network(recipe, spec), recipe["optimizer"], recipe["schedule"])
 
 
-def start(recipe: Mapping[str, Any], data: ZooData) -> tuple[ZooModule, dict[str, Any]]:
-    """The module to train, from the recipe's seed and its file of word vectors; and the vectors' coverage, if any.
+def start(recipe: Recipe, data: ZooData) -> tuple[ZooModule, VectorFacts | None]:
+    """The module to train, from the recipe's seed and its word vectors, if any; and how far these cover the data.
 
     Raises: RecipeError, DataError.
     """
     seed_everything(recipe["seed"])
     module = make_module(recipe, data.spec)
     set_path(module, recipe["engine"])
-    place = recipe["model"]["vectors"]
-    return module, {"vectors": start_from(module.model, data, place)} if place else {}
+    vectors = recipe["model"]["vectors"]
+    return module, start_from(module.model, data, vectors) if vectors else None
 
 
 def seed_everything(seed: int) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers.logger import Logger
 
 from rnnzoo import recipe as recipes
 from rnnzoo import runs
@@ -17,9 +17,12 @@ from rnnzoo.data.datamodule import ZooData
 from rnnzoo.experiment import build
 from rnnzoo.experiment.facts import computed_with, run_facts, run_name, used_parts, versions
 from rnnzoo.experiment.interruptible import interruptible
+from rnnzoo.recipe import Recipe
 from rnnzoo.runs import checkpoint, report, tracking
+from rnnzoo.runs.summary import Best, Summary
 from rnnzoo.system import console
 from rnnzoo.system.memory import keep_memory
+from rnnzoo.system.quantities import amount
 from rnnzoo.system.redaction import redact
 from rnnzoo.training.callbacks.checkpoints import Checkpoints
 from rnnzoo.training.callbacks.choices import CALLBACKS
@@ -33,104 +36,118 @@ from rnnzoo.training.module import ZooModule
 from rnnzoo.training.trainer import check, check_batches, make_trainer, quiet
 
 
-def fit(recipe: dict[str, Any], run_dir: Path | None = None) -> tuple[dict[str, Any], runs.Run]:
+def fit(recipe: Recipe, run_dir: Path | None = None) -> tuple[Summary, runs.Run]:
     """Train, test the checkpoint that was best on dev once, and leave everything in the run's folder.
 
-    Returns the run's summary and the run. Raises: RecipeError, DataError, RunError; nothing is written before the
-    recipe is known to be sound and its data to be there. KeyboardInterrupt leaves what was saved so far.
+    Returns the run's summary and the run. Nothing is written before the recipe is known to be sound and its data to be
+    there. Raises: RecipeError, DataError, RunError; KeyboardInterrupt, which leaves what was saved so far.
     """
     runs.refuse_used(run_dir)
     with quiet():
-        make_trainer(recipe)  # what Lightning refuses is told before anything is written
+        make_trainer(recipe)  # raises what Lightning refuses, before anything is written
     check(recipe)
     data = build.make_data(recipe)
     data.repeat = bool(recipe["trainer"]["overfit_batches"])
     data.prepare()
     check_batches(recipe, data)
-    module, coverage = build.start(recipe, data)
+    module, vectors = build.start(recipe, data)
     callbacks = make_callbacks(recipe, module)
     run = runs.create(recipe["name"], run_dir, recipe["seed"])
     run.write_config(recipes.dump(redact(recipe)))
-    known = run_facts(recipe, module, data) | coverage
+    summary = run_facts(recipe, module, data)
+    if vectors is not None:
+        summary["vectors"] = vectors
     loggers = tracking.make_loggers(recipe["tracking"], run, recipe, run_name(recipe))
-    status = "failed"
+    summary["status"] = "failed"
     try:
         with quiet():
-            facts = _train(recipe, run, module, data, loggers, known, callbacks)
-        status = "finished"
+            summary.update(_train_and_test(recipe, run, module, data, loggers, callbacks, summary))
+        summary["status"] = "finished"
     except KeyboardInterrupt:
-        status = "interrupted"
+        summary["status"] = "interrupted"
         raise
     finally:
-        place = tracking.where(loggers)
-        tracking.finish(loggers, ok=status == "finished")
-        summary = known | {"wandb": place}
-        summary |= (facts if status == "finished" else {}) | {"status": status}
+        summary["wandb"] = tracking.where(loggers)
+        tracking.finish(loggers, ok=summary["status"] == "finished")
         run.write_summary(summary)
     return summary, run
 
 
-def make_callbacks(recipe: Mapping[str, Any], module: ZooModule) -> list[Callback]:
+def make_callbacks(recipe: Recipe, module: ZooModule) -> list[Callback]:
     """The callbacks that a recipe names. Raises: RecipeError for one that this module gives nothing to do."""
-    made = [CALLBACKS[name](*module.monitor, **given) for name, given in recipe["callbacks"].items()]
-    for callback in made:
+    callbacks = [CALLBACKS[name](*module.monitor, **options) for name, options in recipe["callbacks"].items()]
+    for callback in callbacks:
         if hasattr(callback, "check"):
             callback.check(module)
-    return made
+    return callbacks
 
 
-def _train(
-    recipe: dict[str, Any],
+def _train_and_test(
+    recipe: Recipe,
     run: runs.Run,
     module: ZooModule,
     data: ZooData,
-    loggers: list[Any],
-    known: dict[str, Any],
-    own: list[Callback],
-) -> dict[str, Any]:
-    monitor, mode = module.monitor
-    meta = {"recipe": redact(recipe), "parts": used_parts(recipe), "versions": versions(recipe)}
-    meta["data"] = {"fingerprint": data.fingerprint}
-    with contextlib.suppress(ValueError):  # another drive has no relative path
-        meta["started_in"] = Path(os.path.relpath(Path.cwd(), run.checkpoints / "any")).as_posix()
-    checkpoints = Checkpoints(run.checkpoints, meta, data.spec.to_json(), monitor, mode)  # type: ignore[arg-type]
+    loggers: list[Logger],
+    callbacks: list[Callback],
+    summary: Summary,
+) -> Summary:
+    """The results of a whole run; with what it is computed goes into `summary` at once."""
     throughput = Throughput()
     outcome = Outcome(run.path / "outcome.json", throughput)
-    callbacks: list[Callback] = [Finite(), checkpoints, throughput, outcome, BatchSize(), Termination()]
-    callbacks += own
-    if recipe["trainer"]["enable_progress_bar"]:
-        callbacks.append(Progress())
+    checkpoints = Checkpoints(run.checkpoints, _meta(recipe, data, run), data.spec.to_json(), *module.monitor)
+    bar = [Progress()] if recipe["trainer"]["enable_progress_bar"] else []
+    callbacks = [Finite(), checkpoints, throughput, outcome, BatchSize(), Termination(), *callbacks, *bar]
     trainer = make_trainer(recipe, callbacks=callbacks, logger=loggers, default_root_dir=run.path)
-    known |= computed_with(trainer, recipe)
+    summary.update(computed_with(trainer, recipe))
     if run.writer:
-        report.show_header(known, recipe, run.path)
+        report.show_header(summary, recipe, run.path)
     keep_memory()
     try:
         interruptible(trainer, lambda: trainer.fit(module, data))
     except KeyboardInterrupt as stop:
         raise type(stop)(_stopped(trainer, checkpoints, run)) from None
-    facts = outcome.facts()
-    metrics: dict[str, float] = {}
-    best: dict[str, Any] = {"monitor": monitor, "mode": mode, "score": None, "epoch": None}
-    if (run.checkpoints / "best").exists():  # whichever process wrote it
-        kept = checkpoint.load(checkpoint.follow(run.checkpoints / "best"))
-        checkpoint.apply(module.model, kept)
-        metrics |= runs.scores({name: v for name, v in kept.meta["metrics"].items() if name.startswith("val/")})
-        best |= {"score": kept.meta["metrics"][monitor], "epoch": kept.meta["epoch"]}
+    results = outcome.facts()
+    metrics, results["best"] = _restore_best(run, module)
     if "test" in data.sizes:
-        try:
-            interruptible(trainer, lambda: trainer.test(module, data, verbose=False))
-        except KeyboardInterrupt as stop:
-            path = console.short(run.path)
-            message = f"stopped after training; the test part was not scored.\n  `rnnzoo test {path}` scores it."
-            raise type(stop)(message) from None
-        metrics |= {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("test/")}
+        metrics |= _test(trainer, module, data, run)
+    results["metrics"] = dict(sorted(metrics.items()))
     tracking.summarise(loggers, metrics)
-    return {
-        "metrics": dict(sorted(metrics.items())),
-        "best": best,
-        **facts,
-    }
+    return results
+
+
+def _meta(recipe: Recipe, data: ZooData, run: runs.Run) -> dict[str, Any]:
+    """What every checkpoint of a run says beside its weights: how the model is built, and on which data it was trained.
+
+    started_in: the folder that the data's relative paths begin at, as a path from the checkpoint's own folder.
+    """
+    meta = {"recipe": redact(recipe), "parts": used_parts(recipe), "versions": versions(recipe)}
+    meta["data"] = {"fingerprint": data.fingerprint}
+    with contextlib.suppress(ValueError):  # another drive has no relative path
+        meta["started_in"] = Path(os.path.relpath(Path.cwd(), run.checkpoints / "any")).as_posix()
+    return meta
+
+
+def _restore_best(run: runs.Run, module: ZooModule) -> tuple[dict[str, float | None], Best]:
+    """Load the best checkpoint's weights into the module; its dev scores, and which it is. Without one, neither."""
+    monitor, mode = module.monitor
+    if not (run.checkpoints / "best").exists():  # whichever process wrote it
+        return {}, {"monitor": monitor, "mode": mode, "score": None, "epoch": None}
+    best = checkpoint.load(checkpoint.follow(run.checkpoints / "best"))
+    checkpoint.apply(module.model, best)
+    metrics = best.meta["metrics"]
+    dev = {name: value for name, value in metrics.items() if name.startswith("val/")}
+    return runs.scores(dev), {"monitor": monitor, "mode": mode, "score": metrics[monitor], "epoch": best.meta["epoch"]}
+
+
+def _test(trainer: pl.Trainer, module: ZooModule, data: ZooData, run: runs.Run) -> dict[str, float]:
+    """The scores on the test part."""
+    try:
+        interruptible(trainer, lambda: trainer.test(module, data, verbose=False))
+    except KeyboardInterrupt as stop:
+        path = console.short(run.path)
+        message = f"stopped after training; the test part was not scored.\n  `rnnzoo test {path}` scores it."
+        raise type(stop)(message) from None
+    return {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("test/")}
 
 
 def _stopped(trainer: pl.Trainer, checkpoints: Checkpoints, run: runs.Run) -> str:
@@ -139,7 +156,7 @@ def _stopped(trainer: pl.Trainer, checkpoints: Checkpoints, run: runs.Run) -> st
         return f"process {trainer.global_rank} of {trainer.world_size} was stopped."
     path, epochs = console.short(run.path), trainer.max_epochs
     of = f" of {epochs}" if epochs and epochs > 0 else ""
-    when = f"stopped in epoch {trainer.current_epoch + 1}{of}, after {report.amount(trainer.global_step, 'step')}"
+    when = f"stopped in epoch {trainer.current_epoch + 1}{of}, after {amount(trainer.global_step, 'step')}"
     if checkpoints.last_path is None:
         return f"{when}: nothing was validated yet, so no checkpoint was kept.\n  Its recipe and losses: {path}"
     if checkpoints.best_path is None:

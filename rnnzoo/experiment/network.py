@@ -9,6 +9,7 @@ from rnnzoo import registry
 from rnnzoo.batch import DataSpec
 from rnnzoo.errors import RecipeError
 from rnnzoo.model import SequenceModel
+from rnnzoo.recipe import Recipe
 from rnnzoo.tasks.base import Task
 
 
@@ -19,7 +20,7 @@ class Network(NamedTuple):
     task: Task
 
 
-def make_network(recipe: Mapping[str, Any], spec: DataSpec) -> Network:
+def make_network(recipe: Recipe, spec: DataSpec) -> Network:
     """The network of a resolved recipe, its weights drawn from torch's generator.
 
     Raises: RecipeError if the parts do not fit each other.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,10 +11,11 @@ import torch
 from rnnzoo.batch import DataSpec
 from rnnzoo.errors import RecipeError, RunError
 from rnnzoo.experiment.network import Network, make_network
+from rnnzoo.recipe import Recipe
 from rnnzoo.runs import checkpoint
 
 
-def origin(kept: checkpoint.Checkpoint) -> tuple[dict[str, Any], DataSpec]:
+def origin(kept: checkpoint.Checkpoint) -> tuple[Recipe, DataSpec]:
     """The resolved recipe that a checkpoint is from, and its data as the model sees it. Raises: RunError."""
     try:
         recipe, spec = kept.meta["recipe"], DataSpec.from_json(kept.spec)
@@ -30,7 +31,7 @@ def origin(kept: checkpoint.Checkpoint) -> tuple[dict[str, Any], DataSpec]:
         ) from error
 
 
-def restore(kept: checkpoint.Checkpoint, recipe: Mapping[str, Any], spec: DataSpec) -> Network:
+def restore(kept: checkpoint.Checkpoint, recipe: Recipe, spec: DataSpec) -> Network:
     """The network of a checkpoint, with its weights. Memory is taken only once names and shapes are known to agree.
 
     Raises: RunError, RecipeError.
@@ -45,7 +46,7 @@ def restore(kept: checkpoint.Checkpoint, recipe: Mapping[str, Any], spec: DataSp
     return network
 
 
-def _check_fit(recipe: Mapping[str, Any], spec: DataSpec, kept: checkpoint.Checkpoint) -> None:
+def _check_fit(recipe: Recipe, spec: DataSpec, kept: checkpoint.Checkpoint) -> None:
     """Raises: RunError, RecipeError."""
     try:
         model = make_network(recipe, spec).model

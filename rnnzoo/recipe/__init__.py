@@ -28,6 +28,7 @@ MAX_NODES = 10_000
 MAX_DEPTH = 50
 MAX_FILES = 50
 COMMAND_LINE = "command line"
+Recipe = dict[str, Any]  # a complete one, as `resolve` returns it: section -> key -> plain value
 
 
 class Where(NamedTuple):

@@ -14,6 +14,7 @@ from rnnzoo.errors import RunError
 from rnnzoo.runs import checkpoint
 from rnnzoo.runs.shipped import ALIASES, FOLDER, shipped
 from rnnzoo.system import files
+from rnnzoo.system.plain import plain
 
 CARD, FACTS = "README.md", "summary.json"
 LIMIT = 20_000_000  # bytes of all weights that are shipped
@@ -95,7 +96,7 @@ def _weights(folders: Iterable[Path]) -> int:
 
 
 def _write_facts(folder: Path, facts: Mapping[str, Any]) -> None:
-    files.write_text(folder / FACTS, json.dumps(runs.plain(facts), indent=1, ensure_ascii=False) + "\n")
+    files.write_text(folder / FACTS, json.dumps(plain(facts), indent=1, ensure_ascii=False) + "\n")
 
 
 def halved(weights: Mapping[str, Any]) -> dict[str, Any]:

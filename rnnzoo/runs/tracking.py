@@ -24,8 +24,10 @@ from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from rnnzoo.recipe.sections import TrackingOptions
-from rnnzoo.runs import Run, plain
+from rnnzoo.runs.folder import Run
+from rnnzoo.runs.summary import TrackerPlace
 from rnnzoo.system.network import PORTS, connects
+from rnnzoo.system.plain import plain
 from rnnzoo.system.redaction import redact
 
 PROBE_SECONDS = 1.5  # for the server to answer a connection
@@ -53,9 +55,9 @@ def make_loggers(options: Mapping[str, Any], run: Run, config: dict[str, Any], n
     return loggers
 
 
-def where(loggers: Sequence[Logger]) -> dict[str, Any]:
+def where(loggers: Sequence[Logger]) -> TrackerPlace:
     """For the summary: W&B's run id and mode, and its url (online) or its folder in the run's folder (offline)."""
-    return next((dict(item.place) for item in loggers if isinstance(item, Wandb)), {"mode": "disabled"})
+    return next((item.place for item in loggers if isinstance(item, Wandb)), TrackerPlace(mode="disabled"))
 
 
 def finish(loggers: Sequence[Logger], ok: bool = True, timeout: float = FINISH_SECONDS) -> None:
@@ -65,7 +67,7 @@ def finish(loggers: Sequence[Logger], ok: bool = True, timeout: float = FINISH_S
             item.finish(ok, timeout)
 
 
-def summarise(loggers: Sequence[Logger], scores: Mapping[str, float]) -> None:
+def summarise(loggers: Sequence[Logger], scores: Mapping[str, float | None]) -> None:
     """Put a finished run's scores into W&B's summary: `best/*` and `test/*`, of the checkpoint kept. Never raises."""
     for item in loggers:
         if isinstance(item, Wandb):
@@ -151,8 +153,11 @@ class Wandb(WandbLogger):
         folder = Path(run.dir).parent
         home = folder.parent.parent  # the run's own folder, unless WANDB_DIR names another
         path = str(folder.relative_to(home) if home == run_folder else folder)
-        self.place: dict[str, Any] = {"id": run.id, "mode": "offline" if run.offline else "online"}
-        self.place |= {"path": path} if run.offline else {"url": run.url}
+        self.place: TrackerPlace = {"id": run.id, "mode": "offline" if run.offline else "online"}
+        if run.offline:
+            self.place["path"] = path
+        else:
+            self.place["url"] = run.url
 
     @rank_zero_only
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
@@ -173,7 +178,7 @@ class Wandb(WandbLogger):
         self.log_metrics({name: wandb.Html(svg, inject=False)}, step)
 
     @rank_zero_only
-    def summarise(self, scores: Mapping[str, float]) -> None:
+    def summarise(self, scores: Mapping[str, float | None]) -> None:
         if not self.broken:
             try:
                 self.experiment.summary.update(plain(dict(scores)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import lightning.pytorch as pl
 import torch
@@ -49,7 +49,7 @@ class ZooModule(pl.LightningModule):
         self._step = _Step(-1, torch.zeros(()))
 
     @property
-    def monitor(self) -> tuple[str, str]:
+    def monitor(self) -> tuple[str, Literal["max", "min"]]:
         """The dev metric that chooses a checkpoint, as it is logged, and whether "max" or "min" is better."""
         name, mode = self.task.monitor
         return f"val/{name}", mode

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 
 from rnnzoo.batch import PAD, SPECIALS
@@ -11,10 +9,11 @@ from rnnzoo.data.datamodule import ZooData
 from rnnzoo.data.readers.fetch import digest, fetch
 from rnnzoo.errors import DataError
 from rnnzoo.model import SequenceModel
+from rnnzoo.runs.summary import VectorFacts
 from rnnzoo.vectors.files import read_vectors
 
 
-def start_from(model: SequenceModel, data: ZooData, place: str) -> dict[str, Any]:
+def start_from(model: SequenceModel, data: ZooData, place: str) -> VectorFacts:
     """Give the words of the model's input their vectors from the file `place`, see `fetch`; returns the coverage.
 
     A word that the file lacks takes the vector of its lower-case form; one that has neither takes a vector of its own,

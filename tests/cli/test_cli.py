@@ -176,14 +176,6 @@ def test_a_run_is_shown_whatever_stands_in_its_files(rnnzoo_says, trained, tmp_p
             assert rnnzoo_says("show", run)
 
 
-@pytest.mark.parametrize(
-    ("seconds", "told"),
-    [(0.04, "0.0 s"), (8.62, "8.6 s"), (42.3, "42 s"), (59.7, "1 min"), (125, "2 min 5 s"), (12000, "3 h 20 min")],
-)
-def test_a_time_is_told_in_units_that_people_use(seconds, told):
-    assert report.duration(seconds) == told
-
-
 def test_labels_that_differ_in_case_or_blanks_alone_are_told_apart_before_training(here, capsys):
     data = {"sizes": {"train": 1211}, "labels": {"P": 1200, "n": 7, "p": 3, "p ": 1}}
     facts = {"recipe": "mine", "seed": 1, "parameters": 2, "data": data}

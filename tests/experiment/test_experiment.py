@@ -23,6 +23,7 @@ from rnnzoo.experiment.evaluate import evaluate
 from rnnzoo.experiment.fit import fit as fit_recipe
 from rnnzoo.experiment.resolver import resolve
 from rnnzoo.runs import checkpoint
+from rnnzoo.system.plain import plain
 from rnnzoo.training.callbacks.throughput import Throughput
 
 SMALL = (
@@ -72,7 +73,7 @@ def done(tmp_path_factory):
 def test_a_run_folder_holds_its_recipe_its_numbers_its_summary_and_whole_checkpoints(done):
     summary, run = done
     written = json.loads(run.summary.read_text())
-    assert {key: written[key] for key in summary} == runs.plain(summary)
+    assert {key: written[key] for key in summary} == plain(summary)
     assert (written["status"], written["recipe"], written["seed"]) == ("finished", "quickstart", 1)
     assert yaml.safe_load(run.config.read_text())["name"] == "quickstart"
     for pointer in ("best", "last"):

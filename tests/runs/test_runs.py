@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from rnnzoo import runs
 from rnnzoo.errors import RunError
+from rnnzoo.system.memory import peak_memory
 
 
 @pytest.fixture(autouse=True)
@@ -134,10 +135,10 @@ def test_a_summary_grows_and_is_strict_json():
         run.write_summary({"status": "done"})
 
 
-@pytest.mark.skipif(runs.peak_memory() is None, reason="the system does not tell")
+@pytest.mark.skipif(peak_memory() is None, reason="the system does not tell")
 def test_peak_memory_counts_what_was_held_and_let_go():
     torch.ones(2**28, dtype=torch.uint8)  # 256 MiB, let go at once
-    assert 2**28 < runs.peak_memory() < 2**36
+    assert 2**28 < peak_memory() < 2**36
 
 
 # -- reading --------------------------------------------------------------------------------------------------------

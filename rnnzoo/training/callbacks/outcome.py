@@ -1,4 +1,4 @@
-"""What a training came to, for the process that asked for it."""
+"""Facts of a training, for the process that asked for it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import json
 import multiprocessing
 import time
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from rnnzoo.engine import recurrence
+from rnnzoo.runs.summary import EngineLayer, Summary
 from rnnzoo.system.files import write_text
 from rnnzoo.training.callbacks.throughput import Throughput
 
@@ -19,13 +20,13 @@ from rnnzoo.training.callbacks.throughput import Throughput
 class Outcome(Callback):
     """Seconds, steps, epochs, speed and which engine ran, as JSON, whichever process trained.
 
-    Under ddp_spawn and ddp_notebook processes of the Trainer's own train, with copies of the module and the callbacks,
-    which are gone afterwards: there the first of them leaves the facts in a file.
+    Under ddp_spawn and ddp_notebook the Trainer starts processes that train copies of the module and the callbacks, and
+    end: there the first of them leaves the facts in a file.
     """
 
     def __init__(self, file: Path, throughput: Throughput) -> None:
         self.file, self.throughput = file, throughput
-        self._facts: dict[str, Any] | None = None
+        self._facts: Summary | None = None
         self._began = self._cpu_began = self._cpu_seconds = 0.0
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -43,13 +44,13 @@ class Outcome(Callback):
             "cpu_seconds": round(self._cpu_seconds, 3),
             "steps": trainer.global_step,
             "epochs": trainer.fit_loop.epoch_progress.current.completed,
-            "engine": recurrence.report(pl_module),
+            "engine": cast("list[EngineLayer]", recurrence.report(pl_module)),
             "throughput": self.throughput.summary(),
         }
         if trainer.is_global_zero and multiprocessing.parent_process() is not None:
             write_text(self.file, json.dumps(self._facts))
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> Summary:
         """The facts, in the process that trained or the one that started it."""
         if self._facts is None:
             self._facts = json.loads(self.file.read_text(encoding="utf-8"))

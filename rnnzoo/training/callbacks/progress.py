@@ -11,9 +11,9 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from tqdm import tqdm
 
-from rnnzoo.runs.report import amount, duration, roughly
 from rnnzoo.system import console
 from rnnzoo.system.console import printable
+from rnnzoo.system.quantities import amount, duration, roughly
 
 BAR = "{desc}{percentage:3.0f} %|{bar:20}| {n_fmt} of {total_fmt} {unit}, {remaining} left{postfix}"
 ENDLESS = "{desc}{n_fmt} {unit}, {elapsed}{postfix}"

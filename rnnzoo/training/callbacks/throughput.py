@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from rnnzoo.runs.summary import Speed
+
 
 class Throughput(Callback):
     """Measures training batches only, with their data loading, logging and progress bar; not validation or saving.
@@ -62,14 +64,17 @@ class Throughput(Callback):
             self._examples, self._tokens, self._cpu = int(examples), int(tokens), cpu
             self._wall = wall / trainer.world_size
 
-    def summary(self) -> dict[str, float | None]:
+    def summary(self) -> Speed:
         """The four rates, per second; None where nothing was measured."""
-        counts = {"examples": self._examples, "tokens": self._tokens}
-        clocks = {"second": self._wall, "cpu_second": self._cpu}
+
+        def rate(count: int, seconds: float) -> float | None:
+            return count / seconds if count and seconds else None
+
         return {
-            f"{what}_per_{clock}": count / seconds if count and seconds else None
-            for clock, seconds in clocks.items()
-            for what, count in counts.items()
+            "examples_per_second": rate(self._examples, self._wall),
+            "tokens_per_second": rate(self._tokens, self._wall),
+            "examples_per_cpu_second": rate(self._examples, self._cpu),
+            "tokens_per_cpu_second": rate(self._tokens, self._cpu),
         }
 
     def _start(self) -> None:

@@ -1,0 +1,139 @@
+"""The folder of a new run: made once, written by one process."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import re
+import secrets
+import socket
+import time
+import unicodedata
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rnnzoo.errors import RunError
+from rnnzoo.runs.record import read_summary
+from rnnzoo.runs.search import ROOT, is_run
+from rnnzoo.runs.summary import STATUSES, Summary
+from rnnzoo.system import files
+from rnnzoo.system.launcher import rank
+from rnnzoo.system.memory import peak_memory
+from rnnzoo.system.plain import plain
+from rnnzoo.system.redaction import redact
+
+SHARED = "RNNZOO_RUN_DIR"  # how the first process of a run tells the others where it is
+OTHER_FOLDER = "Choose another folder with --run_dir."
+
+
+@dataclass
+class Run:
+    """One run's folder. `writer` is False in all processes but the first; they write nothing."""
+
+    path: Path
+    recipe: str
+    seed: int
+    writer: bool = True
+    started: float = field(default_factory=time.time)  # seconds since 1970
+    _summary: Summary = field(default_factory=Summary)
+
+    @property
+    def id(self) -> str:
+        return self.path.name
+
+    @property
+    def config(self) -> Path:
+        return self.path / "config.yaml"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    @property
+    def summary(self) -> Path:
+        return self.path / "summary.json"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    def write_config(self, text: str) -> None:
+        """Write the resolved recipe, secrets taken out before (`redact`)."""
+        if self.writer:
+            files.write_text(self.config, text)
+
+    def write_summary(self, values: Summary) -> None:
+        """Add to the summary and replace its file; time and memory so far are filled in. NaN is written as null."""
+        if values.get("status", "running") not in STATUSES:
+            raise ValueError(f"status must be one of {', '.join(STATUSES)}, got {values['status']!r}")
+        self._summary.update(values)
+        if not self.writer:
+            return
+        summary: Summary = {
+            "id": self.id,
+            "recipe": self.recipe,
+            "seed": self.seed,
+            "status": "running",
+            "started": datetime.datetime.fromtimestamp(self.started).astimezone().isoformat(timespec="seconds"),
+            "seconds": round(time.time() - self.started, 3),
+            "peak_memory_bytes": peak_memory(),
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+        }
+        summary.update(self._summary)
+        files.write_text(self.summary, json.dumps(plain(redact(summary)), indent=2, allow_nan=False) + "\n")
+
+
+def create(recipe_name: str, run_dir: Path | None = None, seed: int = 1, root: Path = ROOT) -> Run:
+    """Make the folder of a new run: `root/<recipe>/<date-time-xxxxxxxx>`, or `run_dir`.
+
+    In the other processes of the same run (ranks above 0) nothing is made: they get the first one's folder.
+    Raises: RunError if the folder holds anything, or cannot be made.
+    """
+    if rank() > 0:
+        shared = os.environ.get(SHARED) or run_dir
+        if not shared:
+            raise RunError(
+                f"process {rank()} does not know the folder of its run.\n"
+                "  Where another program starts the processes (torchrun, srun), give all of them the same --run_dir."
+            )
+        return Run(Path(shared), recipe_name, seed, writer=False)
+    if run_dir is None:
+        stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+        run_dir = root / slug(recipe_name) / f"{stamp}-{secrets.token_hex(4)}"
+    run = Run(run_dir.absolute(), recipe_name, seed)
+    try:
+        refuse_used(run_dir)
+        run.checkpoints.mkdir(parents=True)
+        run.summary.open("x").close()  # whoever makes this file owns the folder
+    except FileExistsError:
+        raise RunError(f"cannot start a run in {run_dir}: another one just has.\n  {OTHER_FOLDER}") from None
+    except OSError as error:
+        raise RunError(f"cannot make the run's folder {run_dir}: {error.strerror}.\n  {OTHER_FOLDER}") from error
+    os.environ[SHARED] = str(run.path)
+    run.write_summary({"status": "running"})
+    return run
+
+
+def refuse_used(folder: Path | None) -> None:
+    """Refuse a folder that holds anything, before any work is done for a run in it. Raises: RunError."""
+    if folder is None or rank() > 0 or not folder.exists():
+        return
+    if not folder.is_dir():
+        raise RunError(f"cannot start a run in {folder}: it is a file.\n  {OTHER_FOLDER}")
+    remedy = "Choose another folder with --run_dir, or remove this one."
+    if is_run(folder):
+        summary = read_summary(folder)
+        known = [str(summary[key]) for key in ("recipe", "status", "started") if key in summary]
+        which = ", ".join(known) or "not filled in"
+        raise RunError(f"cannot start a run in {folder}: it holds a run already.\n  That run: {which}.\n  {remedy}")
+    if names := sorted(path.name for path in folder.iterdir()):
+        some = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+        raise RunError(f"cannot start a run in {folder}: it is not empty.\n  It holds {some}.\n  {remedy}")
+
+
+def slug(name: str) -> str:
+    """A name as a folder's name: ASCII letters, digits, dots, dashes and underscores, at most 80."""
+    ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", ascii_name).strip("-.")[:80].rstrip("-.") or "run"

@@ -1,0 +1,109 @@
+"""What a run's folder holds, read within bounds and without torch: a stranger may have written it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from pathlib import Path
+from typing import Any, TypedDict
+
+from rnnzoo.errors import RecipeError, RunError
+from rnnzoo.runs.checkpoint import POINTERS
+from rnnzoo.runs.search import ROOT, find
+from rnnzoo.runs.summary import scores
+from rnnzoo.system import files
+from rnnzoo.system.redaction import redact
+
+
+class Record(TypedDict):
+    """What a run's folder holds."""
+
+    path: str
+    config: dict[str, Any] | None  # the resolved recipe
+    summary: dict[str, Any]  # as it was read; `summary.well_formed` keeps what fits its types
+    metrics: list[dict[str, Any]]  # the last lines of metrics.jsonl
+    checkpoints: dict[str, str]  # the folders' names, by pointer: "best", "last"
+
+
+def read(run: str | Path, root: Path = ROOT, tail: int = 10) -> Record:
+    """A run's folder, with the last `tail` lines of its metrics.
+
+    run: a folder, or a run's `<recipe>/<id>` or `<id>` under `root`.
+    A run that says it is running and whose process is gone is reported as interrupted.
+    Raises: RunError naming the nearest runs if there is none.
+    """
+    folder = find(run, root)
+    return {
+        "path": str(folder),
+        "config": _config(folder),
+        "summary": read_summary(folder),
+        "metrics": _tail(folder / "metrics.jsonl", tail),
+        "checkpoints": {name: target for name in POINTERS if (target := _pointed(folder / "checkpoints" / name))},
+    }
+
+
+def _config(folder: Path) -> dict[str, Any] | None:
+    from rnnzoo import recipe as recipes  # yaml is read for it alone
+
+    path = folder / "config.yaml"
+    try:
+        return redact(recipes.parse(files.read_text(path, recipes.MAX_BYTES), str(path)))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, RecipeError) as error:
+        problem = files.reason(error).removeprefix(f"{path}:").strip()
+        raise RunError(f"cannot read {path}: {problem}.") from error
+
+
+def read_summary(folder: Path) -> dict[str, Any]:
+    """The summary; empty if there is none, or if it was never filled."""
+    try:
+        summary = files.json_value(files.read_text(folder / "summary.json") or "{}", nan=True)
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise RunError(f"cannot read {folder / 'summary.json'}: {files.reason(error)}.") from error
+    if not isinstance(summary, dict):
+        raise RunError(f"cannot read {folder / 'summary.json'}: it does not hold a mapping.")
+    if isinstance(summary.get("metrics"), dict):
+        summary["metrics"] = scores(summary["metrics"])
+    if summary.get("status") == "running" and summary.get("host") == socket.gethostname():
+        pid = summary.get("pid")
+        if isinstance(pid, int) and not _process_exists(pid):
+            summary["status"] = "interrupted"
+    return summary
+
+
+def _process_exists(pid: int) -> bool:
+    if os.name != "posix" or pid <= 0:
+        return True
+    try:
+        os.kill(pid, 0)  # asks only; no signal is sent
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        pass
+    return True
+
+
+def _tail(path: Path, lines: int, limit: int = 2**18) -> list[dict[str, Any]]:
+    """The last records of a JSON-lines file, from its last `limit` bytes; a line cut short by a crash is left out."""
+    try:
+        with files.opened(path) as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - limit))
+            text = file.read(limit).decode("utf-8", "replace")
+    except OSError:
+        return []
+    records = []
+    for line in text.split("\n")[-lines - 2 :]:
+        with contextlib.suppress(ValueError):
+            records.append(files.json_value(line))
+    return [record for record in records if isinstance(record, dict)][-lines:]
+
+
+def _pointed(pointer: Path) -> str | None:
+    with contextlib.suppress(OSError, ValueError):
+        return files.read_text(pointer, 4096).strip()[:200]
+    return None

@@ -1,0 +1,48 @@
+"""Which folder a run's name or path means."""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+from pathlib import Path
+
+from rnnzoo.errors import RunError, nearest
+from rnnzoo.runs import shipped as pretrained
+
+ROOT = Path("runs")
+
+
+def find(run: str | Path, root: Path = ROOT) -> Path:
+    """The folder of a run or of a shipped model.
+
+    run: a folder, a run's `<recipe>/<id>` or `<id>` under `root`, or a shipped model's name.
+    Raises: RunError naming the nearest runs if there is none.
+    """
+    path = Path(run)
+    for candidate in (path, root / path, *(root.glob(f"*/{glob.escape(path.name)}") if path.name == str(run) else ())):
+        if is_run(candidate):
+            return candidate
+    if shipped := pretrained.find(run):
+        return shipped
+    siblings = {str(p): p for folder in (path, path.parent, root, root / path) for p in _runs_under(folder)}
+    trained = pretrained.names()
+    match = nearest(str(run), [*siblings, *trained]) or nearest(path.name, [p.name for p in siblings.values()])
+    newest = sorted(siblings, key=lambda name: siblings[name].name)[-4:]
+    why = "there is no such folder" if not path.exists() else "it holds no summary.json or config.yaml"
+    raise RunError(
+        f"no run at {run}: {why}.\n"
+        + (f"  Did you mean '{match}'?\n" if match else "")
+        + (f"  Runs near it: {', '.join(newest)}." if newest else f"  No run is near it, nor in {root}/.")
+        + (f"\n  Trained models that are here: {', '.join(trained)}." if trained else "")
+    )
+
+
+def is_run(folder: Path) -> bool:
+    return (folder / "summary.json").is_file() or (folder / "config.yaml").is_file()
+
+
+def _runs_under(folder: Path) -> list[Path]:
+    """The runs in a folder or in its folders."""
+    with contextlib.suppress(OSError):
+        return [path.parent for pattern in ("*", "*/*") for path in folder.glob(f"{pattern}/summary.json")]
+    return []

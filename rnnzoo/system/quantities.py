@@ -1,0 +1,35 @@
+"""Counts, times, sizes and shares as people write them."""
+
+from __future__ import annotations
+
+
+def amount(value: float, unit: str = "") -> str:
+    """A count with its thousands apart, and its unit: "1,000 steps", "1 step"."""
+    return f"{value:,} {unit}".rstrip() + ("" if value == 1 or not unit else "es" if unit.endswith("s") else "s")
+
+
+def duration(seconds: float) -> str:
+    """A time as people say it: "0.4 s", "8.6 s", "42 s", "2 min 5 s", "3 h 20 min"."""
+    if seconds < 59.5:
+        return f"{seconds:.1f} s" if seconds < 9.95 and seconds % 1 else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours:,} h" + (f" {minutes} min" if minutes else "")
+    return f"{minutes} min" + (f" {rest} s" if rest else "")
+
+
+def roughly(seconds: float) -> str:
+    """An estimate of a time: "40 s", "3 min", "2 h 10 min"."""
+    step = 1 if seconds < 90 else 60 if seconds < 3600 else 600
+    return duration(max(1, round(seconds / step)) * step)
+
+
+def size(count: float) -> str:
+    """Bytes in the unit that suits: "1.2 GiB", "640 MiB"."""
+    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"
+
+
+def percent(share: float) -> str:
+    """A share in per cent; a small one keeps a digit that is not nought."""
+    return f"{100 * share:.1f} %" if share >= 5e-4 or not share else f"{100 * share:.1g} %"
