@@ -9,17 +9,16 @@ from __future__ import annotations
 import logging
 import math
 import sys
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import suppress
-from functools import cached_property, lru_cache, partial, wraps
+from functools import cached_property, lru_cache, partial
 from threading import Lock, RLock
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
-from typing import Any, TypeVar
-from weakref import WeakKeyDictionary, ref
+from typing import Any
+from weakref import ref
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.graph import saved_tensors_hooks
 
 from rnnzoo.cells.base import Cell
 
@@ -28,41 +27,10 @@ INERT = (logging.Logger, type(Lock()), type(RLock()), ref)  # that no step compu
 DEEP, MANY = 12, 1000  # containers within containers, and things in one
 BASE = frozenset(vars(nn.Module())) - {"training"}  # what every module has
 SETTLED = frozenset({"torch", "numpy", "rnnzoo", *sys.stdlib_module_names}) - {"test"}  # code that does not change
-VARIANTS = 32  # of one cell, by what its step reads and its mode
-T = TypeVar("T")
-_making = RLock()
 
 
 class Unclear(Exception):
     """Which of a cell's attributes cannot be told from another value of it."""
-
-
-def per_cell(make: Callable[[Cell], T]) -> Callable[[Cell], T | str]:
-    """What `make` gives for a cell as it is now, or why it gives nothing: made once a fingerprint, by one thread."""
-    kept: WeakKeyDictionary[Cell, dict[Hashable, T]] = WeakKeyDictionary()
-
-    @wraps(make)
-    def found(cell: Cell) -> T | str:
-        try:
-            now = fingerprint(cell)
-        except Unclear as cause:
-            return str(cause)
-        own = kept.get(cell)
-        if own is None or now not in own:
-            with _making:
-                own = kept.setdefault(cell, {})
-                if now not in own:
-                    if len(own) >= VARIANTS:
-                        return "its numbers change from call to call"
-                    with saved_tensors_hooks(_as_it_is, _as_it_is):  # a checkpoint counts what its model saves
-                        own[now] = make(cell)
-        return own[now]
-
-    return found
-
-
-def _as_it_is(tensor: Tensor) -> Tensor:
-    return tensor
 
 
 def fingerprint(cell: Cell) -> Hashable:

@@ -69,7 +69,7 @@ def cache_folder() -> Path:
     return folder
 
 
-def library(source: str) -> ctypes.CDLL:
+def load(source: str) -> ctypes.CDLL:
     """The library of a source, built if it is not there. Raises: Unbuildable."""
     folder = cache_folder()
     name = hashlib.sha256(f"{fingerprint()}{source}".encode()).hexdigest()[:24]
@@ -106,6 +106,6 @@ def _build(source: str, path: Path, seal: Path) -> None:
 
 
 def _first_line(cause: BaseException) -> str:
-    told = getattr(cause, "stderr", None) or b""
-    errors = [line for line in told.decode("utf-8", "replace").splitlines() if "error" in line]
+    output: bytes = getattr(cause, "stderr", None) or b""
+    errors = [line for line in output.decode("utf-8", "replace").splitlines() if "error" in line]
     return (errors or str(cause).splitlines() or [type(cause).__name__])[0]

@@ -174,10 +174,10 @@ static inline void copy(float* to, const float* from, int64_t count) {
 }
 
 // The gradient of a weight: c (m, n) += sum over rows of a's row times b's, b's row r at place[r] (at r if null).
-// `room` holds DEEP * (TALL + panels_of(n)) numbers.
+// `scratch` holds DEEP * (TALL + panels_of(n)) numbers.
 static void outer(int64_t rows, int64_t m, int64_t n, const float* a, int64_t lda, const float* b, int64_t ldb,
-                  const int64_t* place, float* c, int64_t ldc, float* room) {
-  float *panels = room, *tall = room + DEEP * panels_of(n);
+                  const int64_t* place, float* c, int64_t ldc, float* scratch) {
+  float *panels = scratch, *tall = scratch + DEEP * panels_of(n);
   for (int64_t first = 0; first < rows; first += DEEP) {
     const int64_t deep = rows - first < DEEP ? rows - first : DEEP;
     for (int64_t p = 0; p < deep; p++) {
@@ -194,53 +194,26 @@ static void outer(int64_t rows, int64_t m, int64_t n, const float* a, int64_t ld
 
 // ---- the scan
 
-struct Call {
-  int64_t steps, rows, batch, hidden, blocks, input, reverse, given;  // given: the first state is not all zeros
-  const int64_t* alive;       // (steps,) sequences that have a step t
-  const float* x;             // (rows, input), or null: gx is given
-  const int64_t* place;       // (rows,) where in x each row stands, if not in order; the same for dx
-  const float* weight_ih;     // (gates * hidden, input)
-  const float* bias_ih;       // (gates * hidden,): with that of gh if additive
-  float* gx;                  // (rows, gates * hidden): what comes from the input; then what the way back needs of a step
-  float* gh;                  // (rows, gates * hidden): unless additive
-  float* state[$STATES];      // (rows + batch, hidden) each
-  const float* noise[$NOISE1];     // (rows or batch, hidden) each
-  int64_t noise_by_row[$NOISE1];   // whether a mask has a row a step, not one a sequence
-  const float* channel[$CHANNELS1];  // (hidden,) each
-  const float* weight;        // (gates * hidden, hidden), or (gates, blocks, width, width)
-  const float* bias;          // (gates * hidden,): unless additive
-  float* room;                // `room` numbers
-  int64_t* before;            // (rows,) the row of the state before each row's
-  const float* dy[$STATES];   // (rows, hidden) each: gradients of all states, or null
-  float* ds[$STATES];         // (batch, hidden) each: gradients of the last states, then of the first ones
-  float* dgx;                 // (rows, gates * hidden): may be gx itself
-  float* dgh;                 // the same: may be gh; dgx itself if additive
-  float* dchannel[$CHANNELS1];     // (hidden,) each, summed over rows
-  float* dx;                  // (rows, input), or null
-  float* dweight_ih;          // as weight_ih, or null; zeros, as all the following
-  float* dbias_ih;            // (gates * hidden,)
-  float* dweight;             // as weight
-  float* dbias;               // (gates * hidden,): unless additive
-};
+$CALL
 
-enum { GATES = $GATES, PRODUCTS = $PRODUCTS, STATES = $STATES, NOISE = $NOISE, CHANNELS = $CHANNELS, ADDITIVE = $ADDITIVE, KEPT = $KEPT };
+enum { GATES = $GATES, PRODUCTS = $PRODUCTS, ADDITIVE = $ADDITIVE, KEPT = $KEPT };
 
 enum { CHUNK = 512 };  // rows whose projections are computed together, shortly before they are used
 
-// Numbers in `room`: what a row keeps, packed weights of the recurrent product and of the projection, what `outer` needs.
-static inline int64_t recurrent_room(int64_t hidden, int64_t blocks) {
+// Numbers in `scratch`: what a row keeps, packed weights of the recurrent product and of the projection, what `outer` needs.
+static inline int64_t recurrent_scratch(int64_t hidden, int64_t blocks) {
   const int64_t G = GATES * hidden, width = hidden / blocks;
   if (!PRODUCTS) return 0;
   if (blocks > 1) return GATES * blocks * panels_of(width) * width;
   return panels_of(G) * hidden > panels_of(hidden) * G ? panels_of(G) * hidden : panels_of(hidden) * G;
 }
-static inline int64_t input_room(int64_t hidden, int64_t input) {
+static inline int64_t input_scratch(int64_t hidden, int64_t input) {
   const int64_t G = GATES * hidden;
   return panels_of(G) * input > panels_of(input) * G ? panels_of(G) * input : panels_of(input) * G;
 }
-extern "C" int64_t room(int64_t hidden, int64_t blocks, int64_t input) {
+extern "C" int64_t scratch_size(int64_t hidden, int64_t blocks, int64_t input) {
   const int64_t wide = panels_of(hidden > input ? hidden : input);
-  return KEPT * hidden + recurrent_room(hidden, blocks) + input_room(hidden, input) + DEEP * (TALL + wide) +
+  return KEPT * hidden + recurrent_scratch(hidden, blocks) + input_scratch(hidden, input) + DEEP * (TALL + wide) +
          CHUNK * input;
 }
 
@@ -248,8 +221,8 @@ extern "C" int64_t room(int64_t hidden, int64_t blocks, int64_t input) {
 static void recur(const Call* s, int64_t m, const float* h, float* c) {
   const int64_t H = s->hidden, G = GATES * H, blocks = s->blocks, width = H / blocks;
   const Start start = ADDITIVE ? SUM : BIAS;
-  if (blocks == 1) return product(m, G, H, h, H, 1, s->room + KEPT * H, c, G, start, s->bias);
-  const float* panels = s->room + KEPT * H;
+  if (blocks == 1) return product(m, G, H, h, H, 1, s->scratch + KEPT * H, c, G, start, s->bias);
+  const float* panels = s->scratch + KEPT * H;
   for (int64_t g = 0; g < GATES; g++)
     for (int64_t k = 0; k < blocks; k++, panels += panels_of(width) * width) {
       const int64_t place = g * H + k * width;
@@ -260,8 +233,8 @@ static void recur(const Call* s, int64_t m, const float* h, float* c) {
 // The way back: dh (m, hidden) += d (m, gates * hidden) U.
 static void recur_back(const Call* s, int64_t m, const float* d, float* dh) {
   const int64_t H = s->hidden, G = GATES * H, blocks = s->blocks, width = H / blocks;
-  if (blocks == 1) return product(m, H, G, d, G, 1, s->room + KEPT * H, dh, H, SUM);
-  const float* panels = s->room + KEPT * H;
+  if (blocks == 1) return product(m, H, G, d, G, 1, s->scratch + KEPT * H, dh, H, SUM);
+  const float* panels = s->scratch + KEPT * H;
   for (int64_t g = 0; g < GATES; g++)
     for (int64_t k = 0; k < blocks; k++, panels += panels_of(width) * width)
       product(m, width, width, d + g * H + k * width, G, 1, panels, dh + k * width, H, SUM);
@@ -269,7 +242,7 @@ static void recur_back(const Call* s, int64_t m, const float* d, float* dh) {
 
 static void pack_weight(const Call* s, bool back) {
   const int64_t H = s->hidden, G = GATES * H, blocks = s->blocks, width = H / blocks;
-  float* panels = s->room + KEPT * H;
+  float* panels = s->scratch + KEPT * H;
   if (blocks == 1) return back ? pack(G, H, s->weight, H, 1, panels) : pack(H, G, s->weight, 1, H, panels);
   for (int64_t k = 0; k < GATES * blocks; k++, panels += panels_of(width) * width) {
     const float* own = s->weight + k * width * width;
@@ -285,27 +258,27 @@ struct Walk {
   const Call* s;
   int64_t t, row;
   Walk(const Call* call, bool from_end) : s(call), t(from_end ? call->steps - 1 : 0), row(0) {
-    if (from_end) for (int64_t k = 0; k < t; k++) row += s->alive[k];
+    if (from_end) for (int64_t k = 0; k < t; k++) row += s->batch_sizes[k];
   }
   bool inside() const { return t >= 0 && t < s->steps; }
   Step here() const {
-    const int64_t live = s->alive[t];
+    const int64_t live = s->batch_sizes[t];
     if (s->reverse) {
-      const int64_t later = t + 1 < s->steps ? s->alive[t + 1] : 0;
+      const int64_t later = t + 1 < s->steps ? s->batch_sizes[t + 1] : 0;
       return {row, live, row + live, later};
     }
-    return t ? Step{row, live, row - s->alive[t - 1], live} : Step{row, live, 0, 0};
+    return t ? Step{row, live, row - s->batch_sizes[t - 1], live} : Step{row, live, 0, 0};
   }
-  void up() { row += s->alive[t++]; }
-  void down() { if (--t >= 0) row -= s->alive[t]; }
+  void up() { row += s->batch_sizes[t++]; }
+  void down() { if (--t >= 0) row -= s->batch_sizes[t]; }
 };
 
 extern "C" void forward(const Call* s) {
   const int64_t H = s->hidden, G = GATES * H, I = s->input;
   float* gates = ADDITIVE ? s->gx : s->gh;
-  float *kept = s->room, *panels = kept + KEPT * H + recurrent_room(H, s->blocks);
+  float *kept = s->scratch, *panels = kept + KEPT * H + recurrent_scratch(H, s->blocks);
   (void)kept;
-  float* chunk = panels + input_room(H, I);
+  float* chunk = panels + input_scratch(H, I);
   if (s->x) pack(I, G, s->weight_ih, 1, I, panels);
   if (PRODUCTS) pack_weight(s, false);
   int64_t begin = 0, end = 0;  // the rows of the chunk
@@ -319,15 +292,15 @@ extern "C" void forward(const Call* s) {
       for (int64_t first = begin; first < end; first += CHUNK) {
         const int64_t rows = end - first < CHUNK ? end - first : CHUNK;
         const float* from = s->x + first * I;
-        if (s->place) {
-          for (int64_t r = 0; r < rows; r++) memcpy(chunk + r * I, s->x + s->place[first + r] * I, I * sizeof(float));
+        if (s->position) {
+          for (int64_t r = 0; r < rows; r++) memcpy(chunk + r * I, s->x + s->position[first + r] * I, I * sizeof(float));
           from = chunk;
         }
         product(rows, G, I, from, I, 1, panels, s->gx + first * G, G, BIAS, s->bias_ih);
       }
     }
     if (PRODUCTS) {
-      const int64_t known = s->given ? at.live : at.carried;  // the others come from a state of zeros
+      const int64_t known = s->has_first ? at.live : at.carried;  // the others come from a state of zeros
       if (at.carried) recur(s, at.carried, s->state[0] + at.before * H, gates + at.row * G);
       if (at.carried < known)
         recur(s, known - at.carried, s->state[0] + (s->rows + at.carried) * H, gates + (at.row + at.carried) * G);
@@ -351,36 +324,36 @@ static void sum_rows(int64_t rows, int64_t n, const float* a, int64_t lda, float
 }
 
 // The gradients of weights, biases and input that rows begin..end add, once those of their gates are there.
-static void gather(const Call* s, int64_t begin, int64_t end, const float* panels, float* room) {
+static void gather(const Call* s, int64_t begin, int64_t end, const float* panels, float* scratch) {
   const int64_t H = s->hidden, G = GATES * H, I = s->input, blocks = s->blocks, width = H / blocks, rows = end - begin;
   const float *dgh = s->dgh + begin * G, *dgx = s->dgx + begin * G;
   if (PRODUCTS) {
-    if (blocks == 1) outer(rows, G, H, dgh, G, s->state[0], H, s->before + begin, s->dweight, H, room);
+    if (blocks == 1) outer(rows, G, H, dgh, G, s->state[0], H, s->before + begin, s->dweight, H, scratch);
     else
       for (int64_t g = 0; g < GATES; g++)
         for (int64_t k = 0; k < blocks; k++)
           outer(rows, width, width, dgh + g * H + k * width, G, s->state[0] + k * width, H, s->before + begin,
-                s->dweight + (g * blocks + k) * width * width, width, room);
+                s->dweight + (g * blocks + k) * width * width, width, scratch);
     if (s->dbias) sum_rows(rows, G, dgh, G, s->dbias);
   }
   if (s->x) {
     sum_rows(rows, G, dgx, G, s->dbias_ih);
-    if (s->place) outer(rows, G, I, dgx, G, s->x, I, s->place + begin, s->dweight_ih, I, room);
-    else outer(rows, G, I, dgx, G, s->x + begin * I, I, nullptr, s->dweight_ih, I, room);
-    if (s->dx && !s->place) product(rows, I, G, dgx, G, 1, panels, s->dx + begin * I, I, ZERO);
-    if (s->dx && s->place)
+    if (s->position) outer(rows, G, I, dgx, G, s->x, I, s->position + begin, s->dweight_ih, I, scratch);
+    else outer(rows, G, I, dgx, G, s->x + begin * I, I, nullptr, s->dweight_ih, I, scratch);
+    if (s->dx && !s->position) product(rows, I, G, dgx, G, 1, panels, s->dx + begin * I, I, ZERO);
+    if (s->dx && s->position)
       for (int64_t first = 0; first < rows; first += CHUNK) {
         const int64_t some = rows - first < CHUNK ? rows - first : CHUNK;
-        product(some, I, G, dgx + first * G, G, 1, panels, room, I, ZERO);
+        product(some, I, G, dgx + first * G, G, 1, panels, scratch, I, ZERO);
         for (int64_t r = 0; r < some; r++)
-          memcpy(s->dx + s->place[begin + first + r] * I, room + r * I, I * sizeof(float));
+          memcpy(s->dx + s->position[begin + first + r] * I, scratch + r * I, I * sizeof(float));
       }
   }
 }
 
 extern "C" void backward(const Call* s) {
   const int64_t H = s->hidden, G = GATES * H, I = s->input;
-  float *kept = s->room, *panels = kept + KEPT * H + recurrent_room(H, s->blocks), *room = panels + input_room(H, I);
+  float *kept = s->scratch, *panels = kept + KEPT * H + recurrent_scratch(H, s->blocks), *scratch = panels + input_scratch(H, I);
   (void)kept;
   if (s->dx) pack(G, I, s->weight_ih, I, 1, panels);
   if (PRODUCTS) pack_weight(s, true);
@@ -399,7 +372,7 @@ $BACKWARD
     s->reverse ? walk.up() : walk.down();
     s->reverse ? end = at.row + at.live : begin = at.row;
     if (end - begin >= CHUNK || !walk.inside()) {
-      gather(s, begin, end, panels, room);
+      gather(s, begin, end, panels, scratch);
       s->reverse ? begin = end : end = begin;
     }
   }

@@ -7,23 +7,27 @@ Sequences that end within a chunk are carried to its end, their state held.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from functools import lru_cache
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import cached_property, partial
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 
 from rnnzoo.cells.base import Cell, State
+from rnnzoo.engine import tree
 from rnnzoo.engine.cpp.build import Unbuildable, compiler
+from rnnzoo.engine.layout import Layout
 from rnnzoo.engine.paths.base import Path, Result
-from rnnzoo.engine.paths.reference import Reference, draw_masks, split
+from rnnzoo.engine.paths.noise import Mask, draw_masks
+from rnnzoo.engine.paths.reference import Reference
 from rnnzoo.engine.sequences import Sequences
+from rnnzoo.engine.tree import Tree
 
 CHUNK = 10  # steps
 VARIANTS = 64  # of compiled code: cells, sizes, training or not
 log = logging.getLogger("rnnzoo")
+ChunkFunction = Callable[[Cell, Tree, State, list[Tensor], Tensor | None], tuple[State, State]]
 
 
 class Chunked(Path):
@@ -33,6 +37,11 @@ class Chunked(Path):
 
     def __init__(self) -> None:
         self.failed: WeakKeyDictionary[Cell, str] = WeakKeyDictionary()  # cells that torch.compile gave up on, and why
+
+    @cached_property
+    def chunk(self) -> ChunkFunction:
+        """`run_chunk`, compiled for each kind of cell and input when it is first called with one."""
+        return torch.compile(run_chunk)
 
     def refuses(self, cell: Cell, x: Sequences) -> str | None:
         """Why this path cannot run the cell; None if it can."""
@@ -53,65 +62,59 @@ class Chunked(Path):
         """state: (batch, *shape) each, or None. Returns the outputs and the last state, in the batch's order."""
         try:
             with torch._dynamo.config.patch(recompile_limit=VARIANTS):
-                return _run(cell, x, state, reverse, need_state)
+                return self._run(cell, x, state, reverse, need_state)
         except Exception as cause:  # a plugin's cell or the compiler; the plain loop raises again what the cell raises
             self.failed[cell] = f"torch.compile failed: {type(cause).__name__}"
             log.warning("%s: %s. The plain loop runs in its place.", type(cell).__name__, self.failed[cell])
             return Reference().run(cell, x, state, reverse, need_state)
 
-
-def _run(
-    cell: Cell, x: Sequences, state: State | None, reverse: bool, need_state: bool
-) -> tuple[Sequences, State | None]:
-    layout = x.layout
-    rows = x.rows.index_select(0, layout.row_reversal) if reverse else x.rows
-    gx = cell.project(rows)
-    first = cell.initial_state(layout.batch, x.rows) if state is None else state
-    now = tuple(layout.sort(s) for s in first)
-    noise = draw_masks(cell, layout, x.rows)
-    if reverse:  # a mask stays with its step
-        noise = [(mask.index_select(0, layout.row_reversal) if by_row else mask, by_row) for mask, by_row in noise]
-    parts, places, from_parts = layout.chunks(CHUNK)
-    counts = [CHUNK * live for live, _ in parts]
-    gx_of = split(_pick(gx, places), counts)
-    masks_of = [_pick(mask, places).split(counts) if by_row else mask for mask, by_row in noise]
-    over_time: list[State] = []
-    ended: list[State] = []  # shortest first
-    for k, (live, real) in enumerate(parts):
-        ended.append(tuple(s[live:] for s in now))
-        now = tuple(s[:live] for s in now)
-        masks = [
-            mask[:live].expand(CHUNK, live, *mask.shape[1:]) if isinstance(mask, Tensor) else _steps(mask[k])
-            for mask in masks_of
-        ]
-        given = (_steps(gx_of[k]), now, masks, None if layout.no_padding and bool(real.all()) else real)
-        if not layout.no_padding and live > 1:
-            for tensors, dimension in zip(given, (1, 0, 1, 1), strict=True):
-                _any_number(tensors, dimension)
-        steps, now = _compiled()(cell, *given)
-        over_time.append(steps)
-    states = tuple(torch.cat([s.flatten(0, 1) for s in some]) for some in zip(*over_time, strict=True))
-    outputs = cell.readout(gx, tuple(s.index_select(0, from_parts) for s in states))
-    outputs = outputs.index_select(0, layout.row_reversal) if reverse else outputs
-    last = None
-    if need_state:
-        columns = zip(now, *reversed(ended), strict=True)
-        last = tuple(layout.unsort(torch.cat([n, *(d.to(n.dtype) for d in some)])) for n, *some in columns)
-    return Sequences(layout, rows=outputs), last
+    def _run(self, cell: Cell, x: Sequences, state: State | None, reverse: bool, need_state: bool) -> Result:
+        layout = x.layout
+        rows = x.rows.index_select(0, layout.row_reversal) if reverse else x.rows
+        gx = cell.project(rows)
+        first = cell.initial_state(layout.batch, x.rows) if state is None else state
+        now = tuple(layout.sort(s) for s in first)
+        masks = draw_masks(cell, layout, x.rows)
+        if reverse:  # a mask stays with its step
+            masks = [m._replace(values=m.values.index_select(0, layout.row_reversal)) if m.by_row else m for m in masks]
+        chunks = layout.chunks(CHUNK)
+        sizes = [CHUNK * part.live for part in chunks.parts]
+        gx_of = tree.split(_select(gx, chunks.rows), sizes)
+        masks_of = [_by_chunk(mask, layout) for mask in masks]
+        over_time: list[State] = []
+        ended: list[State] = []  # shortest first
+        for k, (live, real) in enumerate(chunks.parts):
+            ended.append(tuple(s[live:] for s in now))
+            now = tuple(s[:live] for s in now)
+            gx_k, masks_k = _as_steps(gx_of[k]), [mask[k] for mask in masks_of]
+            real_k = None if layout.no_padding and bool(real.all()) else real
+            if not layout.no_padding and live > 1:
+                _any_size(1, gx_k, *masks_k, *(() if real_k is None else (real_k,)))
+                _any_size(0, now)
+            steps, now = self.chunk(cell, gx_k, now, masks_k, real_k)
+            over_time.append(steps)
+        states = tuple(torch.cat([s.flatten(0, 1) for s in some]) for some in zip(*over_time, strict=True))
+        outputs = cell.readout(gx, tuple(s.index_select(0, chunks.places) for s in states))
+        outputs = outputs.index_select(0, layout.row_reversal) if reverse else outputs
+        last = None
+        if need_state:
+            columns = zip(now, *reversed(ended), strict=True)
+            last = tuple(layout.unsort(torch.cat([n, *(d.to(n.dtype) for d in some)])) for n, *some in columns)
+        return Sequences(layout, rows=outputs), last
 
 
-@lru_cache(maxsize=1)
-def _compiled() -> Callable[..., tuple[State, State]]:
-    return torch.compile(_chunk)
+def run_chunk(cell: Cell, gx: Tree, state: State, masks: list[Tensor], real: Tensor | None) -> tuple[State, State]:
+    """CHUNK steps of `live` sequences.
 
-
-def _chunk(cell: Cell, gx: Any, state: State, masks: list[Tensor], real: Tensor | None) -> tuple[State, State]:
-    """gx and masks: (CHUNK, live, ...); real: (CHUNK, live) bool, None if all are. Gives all states, the last."""
-    keeps = bool(cell.overrides("readout"))  # else the output is the first state, and no other is kept
+    gx, masks: (CHUNK, live, ...). state: (live, *shape) each. real: (CHUNK, live) bool, False past a sequence's end;
+    None if all are real. Returns the states of all steps, (CHUNK, live, *shape) each, and the last one.
+    """
+    all_states = bool(cell.overrides("readout"))  # else the output is the first state, and no other is needed
     over_time = []
-    for t, (gx_t, *masks_t) in enumerate(zip(_unbind(gx), *(mask.unbind() for mask in masks), strict=True)):
+    gx_of = tree.cut(gx, Tensor.unbind, CHUNK)
+    for t, (gx_t, *masks_t) in enumerate(zip(gx_of, *(mask.unbind() for mask in masks), strict=True)):
         new = cell.step(gx_t, state, *masks_t)
-        over_time.append(new if keeps else new[:1])
+        over_time.append(new if all_states else new[:1])
         if real is None:
             state = new
         else:
@@ -122,25 +125,31 @@ def _chunk(cell: Cell, gx: Any, state: State, masks: list[Tensor], real: Tensor 
     return tuple(torch.stack(s) for s in zip(*over_time, strict=True)), state
 
 
-def _pick(gx: Any, places: Tensor) -> Any:
-    return gx.index_select(0, places) if isinstance(gx, Tensor) else tuple(_pick(part, places) for part in gx)
+def _select(gx: Tree, rows: Tensor) -> Tree:
+    return tree.apply(lambda tensor: tensor.index_select(0, rows), gx)
 
 
-def _steps(gx: Any) -> Any:
+def _as_steps(gx: Tree) -> Tree:
     """(CHUNK * live, ...) as (CHUNK, live, ...)."""
-    return gx.unflatten(0, (CHUNK, -1)) if isinstance(gx, Tensor) else tuple(map(_steps, gx))
+    return tree.apply(lambda tensor: tensor.unflatten(0, (CHUNK, -1)), gx)
 
 
-def _unbind(gx: Any) -> Any:
-    return gx.unbind() if isinstance(gx, Tensor) else list(zip(*map(_unbind, gx), strict=True))
+def _by_chunk(mask: Mask, layout: Layout) -> Sequence[Tensor]:
+    """(CHUNK, live, *shape) for each chunk."""
+    chunks, values = layout.chunks(CHUNK), mask.values
+    sizes = [part.live for part in chunks.parts]
+    if mask.by_row:
+        parts = values.index_select(0, chunks.rows).split([CHUNK * live for live in sizes])
+        return [part.unflatten(0, (CHUNK, -1)) for part in parts]
+    return [values[:live].expand(CHUNK, live, *values.shape[1:]) for live in sizes]
 
 
-def _any_number(tensors: Any, dimension: int) -> None:
+def _any_size(dimension: int, *trees: Tree) -> None:
     """Compile for any size of a dimension."""
-    if tensors is None:
-        return
-    if isinstance(tensors, Tensor):
-        torch._dynamo.mark_dynamic(tensors, dimension)
-    else:
-        for tensor in tensors:
-            _any_number(tensor, dimension)
+    for one in trees:
+        tree.apply(partial(_marked, dimension), one)
+
+
+def _marked(dimension: int, tensor: Tensor) -> Tensor:
+    torch._dynamo.mark_dynamic(tensor, dimension)
+    return tensor

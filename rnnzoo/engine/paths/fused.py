@@ -15,8 +15,7 @@ import torch
 from torch import _VF, Tensor
 
 from rnnzoo.cells.base import Cell, State
-from rnnzoo.engine.codegen.fingerprint import per_cell
-from rnnzoo.engine.cpp.path import traced
+from rnnzoo.engine.codegen.trace_cache import PerCell, traced
 from rnnzoo.engine.layout import Layout
 from rnnzoo.engine.paths.base import Path, Result
 from rnnzoo.engine.sequences import Sequences
@@ -70,7 +69,7 @@ def recognise(cell: Cell) -> str | None:
     return found if found in LAYERS else None
 
 
-@per_cell
+@PerCell
 def _recognised(cell: Cell) -> str | None:
     return next((name for name, layer in LAYERS.items() if _computes(cell, layer)), None)
 

@@ -18,8 +18,8 @@ from torch import nn
 
 from rnnzoo.cells.base import PointwiseCell
 from rnnzoo.engine.choose import PATHS
-from rnnzoo.engine.codegen.tracer import Trace
-from rnnzoo.engine.cpp.path import traced
+from rnnzoo.engine.codegen.ir import Trace
+from rnnzoo.engine.codegen.trace_cache import traced
 from rnnzoo.engine.sequences import Sequences
 
 needs_compiler = pytest.mark.skipif(no_compiler(), reason="no C++ compiler")

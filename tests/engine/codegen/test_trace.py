@@ -16,8 +16,8 @@ from torch import nn
 from rnnzoo.cells.base import Cell, PointwiseCell
 from rnnzoo.cells.lstm import LSTMCell
 from rnnzoo.cells.wrappers import Zoneout
-from rnnzoo.engine.codegen.tracer import Trace, run
-from rnnzoo.engine.cpp.path import traced
+from rnnzoo.engine.codegen.ir import Trace, run
+from rnnzoo.engine.codegen.trace_cache import traced
 from rnnzoo.engine.paths.fused import recognise
 from rnnzoo.engine.recurrence import Recurrence, report, using_path
 from rnnzoo.engine.sequences import Sequences

@@ -14,8 +14,9 @@ from rnnzoo.cells.base import Cell, NoiseSpec, PointwiseCell
 from rnnzoo.cells.gru import GRUCell
 from rnnzoo.cells.lstm import LSTMCell
 from rnnzoo.cells.vanilla import VanillaCell, VanillaReluCell
-from rnnzoo.engine.codegen.tracer import Untraceable, run, trace
-from rnnzoo.engine.cpp.path import compiled
+from rnnzoo.engine.choose import PATHS
+from rnnzoo.engine.codegen.ir import Untraceable, run
+from rnnzoo.engine.codegen.tracer import trace
 from rnnzoo.engine.recurrence import Recurrence, using_path
 from rnnzoo.engine.sequences import Sequences
 from rnnzoo.errors import ZooError
@@ -217,8 +218,8 @@ def test_a_weight_changed_before_the_backward_pass_is_an_error_and_not_a_wrong_g
 BUILD = """
 import torch
 from rnnzoo.cells.gru import GRUCell
-from rnnzoo.engine.cpp.path import compiled
-found = compiled(GRUCell(2, 3))
+from rnnzoo.engine.choose import PATHS
+found = PATHS["native"].library(GRUCell(2, 3))
 print(found if isinstance(found, str) else "built")
 """
 
@@ -274,7 +275,8 @@ def test_cells_with_the_same_arithmetic_share_one_library():
         gates, states = ("a", "b", "c"), ("s",)
         update = GRUCell.update
 
-    assert compiled(GRUCell(2, 3)) is compiled(Renamed(4, 3))
+    library = PATHS["native"].library
+    assert library(GRUCell(2, 3)) is library(Renamed(4, 3))
 
 
 @needs_compiler

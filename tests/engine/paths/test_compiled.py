@@ -9,7 +9,6 @@ from torch import nn
 from rnnzoo.cells.base import Cell, NoiseSpec, StateSpec
 from rnnzoo.engine import choose
 from rnnzoo.engine.layout import Layout
-from rnnzoo.engine.paths import chunked as compiled
 from rnnzoo.engine.recurrence import Recurrence, using_path
 from rnnzoo.engine.sequences import Sequences
 
@@ -87,7 +86,7 @@ def test_a_cell_that_does_not_compile_runs_step_by_step_and_says_so_once(monkeyp
     def gives_up(*arguments, **options):
         raise RuntimeError("no code for this")
 
-    monkeypatch.setattr(compiled, "_compiled", lambda: gives_up)
+    monkeypatch.setattr(choose.PATHS["compiled"], "chunk", gives_up)
     layer, x = Recurrence(Plain(5, 6)), torch.randn(2, 4, 5)
     wanted, _ = layer(Sequences.of(x))
     with using_path(layer, "compiled"):
