@@ -1,4 +1,4 @@
-"""The phone book: names of cells, architectures, tasks and data sets, and where each lives.
+"""The phone book: the name of every part that a recipe can use, and where its code is.
 
 Names come from the entry points of installed distributions, rnnzoo's own parts included. Listing reads metadata only;
 nothing is imported until `load`. Where two distributions claim one name, `distribution:name` picks one.
@@ -9,29 +9,67 @@ nothing is imported until `load`. Where two distributions claim one name, `distr
 
 import contextlib
 import importlib
+import inspect
 import logging
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from importlib import metadata
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from rnnzoo.errors import PluginError, UnknownName, nearest
 
 log = logging.getLogger("rnnzoo")
+
+
+class Kind(NamedTuple):
+    """A kind of part, and what its parts are built with.
+
+    given: arguments that rnnzoo always passes, first; no recipe sets them.
+    offered: arguments that rnnzoo passes by name where the part's signature has them; no recipe sets them either.
+    function: whether a part may be any function that returns one, not only a class.
+    in_model: whether a trained model needs the part in order to give answers.
+    """
+
+    plural: str
+    singular: str
+    given: tuple[str, ...] = ()
+    offered: tuple[str, ...] = ()
+    function: bool = False
+    in_model: bool = True
+
+    @property
+    def group(self) -> str:
+        """The entry-point group: "rnnzoo.cells"."""
+        return f"rnnzoo.{self.plural}"
+
+    @property
+    def reserved(self) -> frozenset[str]:
+        """All arguments that a recipe cannot set."""
+        return frozenset((*self.given, *self.offered))
+
+
 KINDS = {
-    "cells": "rnnzoo.cells",
-    "architectures": "rnnzoo.architectures",
-    "tasks": "rnnzoo.tasks",
-    "datasets": "rnnzoo.datasets",
+    kind.plural: kind
+    for kind in (
+        Kind("cells", "cell", ("input_size", "hidden_size")),
+        Kind("architectures", "architecture", ("input_size",)),
+        Kind("inputs", "input", ("field",)),
+        Kind("tasks", "task", ("spec",)),
+        Kind("datasets", "dataset", in_model=False),
+        Kind("optimizers", "optimizer", ("params",), function=True, in_model=False),
+        Kind("schedules", "schedule", ("optimizer",), ("total_steps", "mode"), function=True, in_model=False),
+        Kind("callbacks", "callback", (), ("monitor", "mode"), function=True, in_model=False),
+    )
 }
-SINGULAR = {kind: kind.removesuffix("s") for kind in KINDS}
+SINGULAR = {kind.plural: kind.singular for kind in KINDS.values()}
 HOUSE = "rnnzoo"
 DISTRIBUTION = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9])?")  # a name, as PEP 508 has it
 VERSION = re.compile(r"[0-9][A-Za-z0-9.!+_-]{0,60}")  # as PEP 440 has it, or nearly
 IN_PROCESS = "this process"
+PartType = TypeVar("PartType", bound=Callable[..., Any])
 
 
 class Entry(NamedTuple):
@@ -50,7 +88,7 @@ class Part(NamedTuple):
     kind: str
 
 
-_in_process: dict[tuple[str, str], type] = {}
+_in_process: dict[tuple[str, str], Callable[..., Any]] = {}
 _warned: set[str] = set()
 # Whose the parts are of the run that is being loaded
 _owners: ContextVar[Mapping[tuple[str, str], str] | None] = ContextVar("owners", default=None)
@@ -107,35 +145,43 @@ def _installed(group: str) -> Iterator[tuple[str, str, metadata.EntryPoint]]:
 def entries(kind: str) -> list[Entry]:
     """All registered names of one kind, sorted, as the environment stands now. Imports nothing."""
     kind = kind_of(kind)
-    found = set()
-    for distribution, version, point in _installed(KINDS[kind]):
+    known = set()
+    for distribution, version, point in _installed(KINDS[kind].group):
         if _seen(distribution):
-            found.add(Entry(kind, point.name, distribution, version, point.value))
+            known.add(Entry(kind, point.name, distribution, version, point.value))
     for (own_kind, name), cls in _in_process.items():
         if own_kind == kind:
-            found.add(Entry(kind, name, IN_PROCESS, "", f"{cls.__module__}:{cls.__qualname__}"))
-    return sorted(found)
+            known.add(Entry(kind, name, IN_PROCESS, "", f"{cls.__module__}:{cls.__qualname__}"))
+    return sorted(known)
 
 
-def register(kind: str, name: str, cls: type) -> type:
-    """Name a class for this process only: in a notebook or a test. A second call replaces the first.
+def register(kind: str, name: str, part: PartType) -> PartType:
+    """Name a part for this process only: in a notebook or a test. A second call replaces the first.
 
-    Raises: UnknownName for an unknown kind; PluginError for anything but a class, or a name that a package holds.
+    Raises: UnknownName for an unknown kind; PluginError for anything but a class (or, where the kind allows it, a
+    function), or a name that a package holds.
     """
     kind = kind_of(kind)
-    if not isinstance(cls, type):
+    if problem := _not_a_part(kind, part):
         raise PluginError(
-            f"{SINGULAR[kind]} '{name}' must be a class, got {cls!r}.\n  Register the class, not an instance."
+            f"{SINGULAR[kind]} '{name}' must be {problem}, got {part!r}.\n  Register the class, not an instance."
         )
     for entry in entries(kind):
         if entry.name == name and entry.distribution != IN_PROCESS:
             raise PluginError(f"{SINGULAR[kind]} '{name}' is {entry.distribution}'s already.\n  Choose another name.")
-    _in_process[kind, name] = cls
-    return cls
+    _in_process[kind, name] = part
+    return part
+
+
+def _not_a_part(kind: str, part: object) -> str | None:
+    """What a part of this kind must be; None if it is that."""
+    if isinstance(part, type) or (KINDS[kind].function and inspect.isroutine(part)):
+        return None
+    return "a class or a function" if KINDS[kind].function else "a class"
 
 
 def unregister(kind: str, name: str) -> None:
-    """Forget a class that `register` named."""
+    """Forget a part that `register` named."""
     _in_process.pop((kind_of(kind), name), None)
 
 
@@ -225,7 +271,7 @@ def _require(parts: Iterable[Mapping[str, str]]) -> None:
 
 
 def load(kind: str, name: str) -> Any:
-    """Import and return the class of a registered name.
+    """Import and return the class, or the function, of a registered name.
 
     Raises: UnknownName; PluginError, naming the distribution and the cause, if importing it fails in any way.
     """
@@ -235,9 +281,9 @@ def load(kind: str, name: str) -> Any:
     module, _, attribute = entry.value.partition(":")
     where = f"{SINGULAR[entry.kind]} '{name}' of {entry.distribution} {entry.version} ({entry.value})"
     try:
-        found: Any = importlib.import_module(module)
-        for part in attribute.split("."):
-            found = getattr(found, part)
+        part: Any = importlib.import_module(module)
+        for name_inside in attribute.split("."):
+            part = getattr(part, name_inside)
     except KeyboardInterrupt:
         raise
     except BaseException as cause:  # a plugin may raise anything, SystemExit included
@@ -246,6 +292,21 @@ def load(kind: str, name: str) -> Any:
             f"cannot import {where}: {type(cause).__name__}: {str(cause).splitlines()[0] if str(cause) else ''}\n"
             f"  Other parts still work. To repair it: {remedy}."
         ) from cause
-    if not isinstance(found, type):
-        raise PluginError(f"{where} is {found!r}, not a class.\n  Its entry point must name a class.")
-    return found
+    if problem := _not_a_part(entry.kind, part):
+        raise PluginError(f"{where} is {part!r}, not {problem}.\n  Its entry point must name {problem}.")
+    return part
+
+
+def settings(component: Mapping[str, Any]) -> dict[str, Any]:
+    """A part's settings in a resolved recipe: `{name: lstm, forget_bias: 1.0}` without its name."""
+    return {key: value for key, value in component.items() if key != "name"}
+
+
+def build(kind: str, component: Mapping[str, Any], *given: object, **offered: object) -> Any:
+    """Build a part of a resolved recipe. given, offered: the arguments of `Kind`, in its order.
+
+    Raises: UnknownName, PluginError; whatever the part raises.
+    """
+    part = load(kind, component["name"])
+    named = inspect.signature(part).parameters
+    return part(*given, **{key: value for key, value in offered.items() if key in named}, **settings(component))

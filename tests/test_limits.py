@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from rnnzoo import limits, registry
 from rnnzoo.data.forms import FORMS
-from rnnzoo.experiment.resolver import GIVEN_BY
 from rnnzoo.limits import LIMITS, Limit
 from rnnzoo.recipe.schema import signature
 from rnnzoo.recipe.sections import TrainerOptions
@@ -89,7 +88,9 @@ def test_no_quantity_may_be_text_a_switch_or_endless(limit):
 
 def test_every_default_of_the_house_is_within_its_limits():
     parts = [
-        (registry.load(kind, entry.name), GIVEN_BY[kind]) for kind in registry.KINDS for entry in registry.entries(kind)
+        (registry.load(kind.plural, entry.name), kind.reserved)
+        for kind in registry.KINDS.values()
+        for entry in registry.entries(kind.plural)
     ]
     parts += [(form, frozenset()) for form in FORMS.values()] + [(TrainerOptions, frozenset())]
     for part, given_by_the_house in parts:

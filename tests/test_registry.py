@@ -100,8 +100,8 @@ def test_a_strangers_cell_is_listed_known_and_loaded_with_its_distribution_and_v
 
 
 def test_every_kind_of_part_may_come_from_a_stranger(install):
-    for kind, group in registry.KINDS.items():
-        install(f"x-{kind}", group, f"thing = stranger_{kind}:Thing", "class Thing: ...\n")
+    for kind in registry.KINDS.values():
+        install(f"x-{kind.plural}", kind.group, f"thing = stranger_{kind.plural}:Thing", "class Thing: ...\n")
     for kind in registry.KINDS:
         assert registry.load(kind, "thing").__module__ == f"stranger_{kind}"
 
@@ -126,7 +126,27 @@ def test_rnnzoos_own_parts_are_entry_points_like_any_others():
     for kind in registry.KINDS:
         for entry in registry.entries(kind):
             if entry.distribution == registry.HOUSE:
-                assert isinstance(registry.load(kind, entry.name), type)
+                assert callable(registry.load(kind, entry.name))
+
+
+def test_an_optimizer_may_be_a_function_and_a_cell_may_not(install):
+    source = "def make(params, *, lr=0.1): ...\n"
+    for kind in ("optimizers", "schedules", "callbacks"):
+        install(f"x-{kind}", f"rnnzoo.{kind}", f"made = stranger_{kind}:make", source)
+        assert registry.load(kind, "made").__name__ == "make"
+    install("x-cells", "rnnzoo.cells", "made = stranger_cells:make", source)
+    with pytest.raises(PluginError, match="not a class"):
+        registry.load("cells", "made")
+
+
+def test_what_is_offered_is_given_only_where_it_is_asked_for(install):
+    source = "def asks(mode, *, size=1): return mode, size\ndef asks_nothing(*, size=1): return size\n"
+    install(
+        "x-asks", "rnnzoo.callbacks", "asks = stranger_asks:asks\nasks_nothing = stranger_asks:asks_nothing", source
+    )
+    offered = {"monitor": "val/loss", "mode": "min"}
+    assert registry.build("callbacks", {"name": "asks", "size": 2}, **offered) == ("min", 2)
+    assert registry.build("callbacks", {"name": "asks_nothing", "size": 3}, **offered) == 3
 
 
 def test_what_is_installed_while_the_program_runs_is_seen_at_once(install):

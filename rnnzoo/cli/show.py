@@ -83,7 +83,6 @@ def show_part(kind: str, name: str) -> None:
 
 def _parameters(kind: str, cls: Any) -> list[tuple[str, ...]]:
     """Name, type and default of what a recipe may set of a part; for a data set, that of its form too."""
-    from rnnzoo.experiment.resolver import GIVEN_BY
     from rnnzoo.recipe.schema import described, part_kind, signature
 
     classes = [cls]
@@ -94,7 +93,7 @@ def _parameters(kind: str, cls: Any) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for owner in classes:
         try:
-            found = signature(owner, GIVEN_BY[kind])
+            found = signature(owner, registry.KINDS[kind].reserved)
         except ValueError as error:
             return [(f"cannot be read: {error}",)]
         for name, parameter in found.items():

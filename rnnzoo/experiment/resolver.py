@@ -35,13 +35,7 @@ from rnnzoo.training import optim
 from rnnzoo.training.callbacks import choices
 
 log = logging.getLogger("rnnzoo")
-GIVEN_BY = {  # constructor arguments that the house gives, and a recipe cannot
-    "cells": frozenset({"input_size", "hidden_size"}),
-    "architectures": frozenset({"input_size"}),
-    "tasks": frozenset({"spec"}),
-    "datasets": frozenset(),
-    "model": frozenset({"spec", "task", "architecture"}),
-}
+MODEL_GIVEN = frozenset({"spec", "task", "architecture"})  # constructor arguments of the model that are built for it
 INHERITED = ("cell", "hidden_size")  # an inner architecture's, from the outer one, where it does not name its own
 TOP: dict[str, tuple[Any, Any]] = {
     "name": (str, None),
@@ -167,7 +161,7 @@ class Resolver:
         node = node or self.raw.root
         default = inspect.signature(cls).parameters["architecture"].default
         architecture = given.pop("architecture", None) or Node(default, node.where)
-        own = self.parameters(signature(cls, GIVEN_BY["model"]), given, "model", node, also=("architecture",))
+        own = self.parameters(signature(cls, MODEL_GIVEN), given, "model", node, also=("architecture",))
         return {"architecture": self.component(architecture, "model.architecture", "architectures"), **own}
 
     def options(
@@ -232,7 +226,7 @@ class Resolver:
 
     def signature(self, cls: Any, kind: str) -> dict[str, Parameter]:
         if kind != "datasets":
-            return signature(cls, GIVEN_BY[kind])
+            return signature(cls, registry.KINDS[kind].reserved)
         from rnnzoo.data.forms import FORMS
 
         form = getattr(cls, "form", None)

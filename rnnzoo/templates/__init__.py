@@ -41,7 +41,7 @@ def write(kind: str, name: str, folder: Path | None = None) -> Path:
         "package": package,
         "module": f"rnnzoo_{name}",
         "class_name": "".join(map(str.capitalize, name.split("_"))) + CLASSES[kind],
-        "group": registry.KINDS[registry.kind_of(kind)],
+        "group": registry.KINDS[registry.kind_of(kind)].group,
         "command": COMMANDS[kind].format(name=name),
     }
     _fill(folder, rendered(kind, words))

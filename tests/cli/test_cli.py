@@ -107,7 +107,7 @@ def test_a_list_has_each_names_distribution_and_version(rnnzoo_says):
 
 
 def test_a_list_of_all_is_the_lists_of_each_kind(rnnzoo_says):
-    kinds = ("cells", "architectures", "tasks", "datasets", "recipes", "models")
+    kinds = (*registry.KINDS, "recipes", "models")
     each = [json.loads(rnnzoo_says("list", kind, "--json")) for kind in kinds]
     assert json.loads(rnnzoo_says("list", "--json")) == [row for rows in each for row in rows]
     assert each == [json.loads(rnnzoo_says("list", kind.removesuffix("s"), "--json")) for kind in kinds]

@@ -72,7 +72,7 @@ def test_every_file_of_a_new_plugin_is_sound_and_names_it(kind, here):
         *("tests/test_my_part.py", "recipes/my_part.yaml"),
     }
     (defined,) = (node.name for node in ast.parse(files["rnnzoo_my_part.py"]).body if isinstance(node, ast.ClassDef))
-    point = f'[project.entry-points."{registry.KINDS[f"{kind}s"]}"]\nmy_part = "rnnzoo_my_part:{defined}"\n'
+    point = f'[project.entry-points."{registry.KINDS[f"{kind}s"].group}"]\nmy_part = "rnnzoo_my_part:{defined}"\n'
     assert point in files["pyproject.toml"] and 'name = "rnnzoo-my-part"' in files["pyproject.toml"]
     assert f'{kind}_tests("my_part")' in files["tests/test_my_part.py"]
     assert "my_part" in str(yaml.safe_load(files["recipes/my_part.yaml"]))
