@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rnnzoo.errors import ZooError
-from rnnzoo.system import console, files
+from rnnzoo.system import console, files, marked
 
-BEGIN, END = "<!-- bench -->", "<!-- /bench -->"
+MARK = "bench"  # of the table in a page
 FIRST_CALL = ("first_build_s", "first_build_cpu_s", "later_load_s", "later_load_cpu_s")
 
 
@@ -92,20 +91,6 @@ def _against(speedup: Mapping[str, float], kind: str) -> str:
     return ", ".join(f"{speed:.2f}x `{name.split()[0]}`" for name, speed in found.items())
 
 
-def between(path: Path) -> tuple[str, str]:
-    """What stands in a file before and after its table, markers included. Raises: ZooError if they are not there."""
-    try:
-        text = files.read_text(path)
-    except (OSError, ValueError) as error:
-        raise ZooError(f"cannot read {path}: {files.reason(error)}.") from error
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ZooError(f"{path} has no place for the table.\n  Mark it by a line {BEGIN} and, below, a line {END}.")
-    return before + begin, end + after
-
-
 def update(path: Path, table: str) -> None:
-    """Write the table between a file's markers. Raises: ZooError."""
-    before, after = between(path)
-    files.write_text(path, f"{before}\n{table}{after}")
+    """Write the table between a page's marks. Raises: ZooError."""
+    files.write_text(path, marked.updated(marked.read(path, MARK), MARK, lambda _: table))

@@ -10,7 +10,7 @@ from typing import Any
 from rnnzoo import registry
 from rnnzoo.bench import LENGTHS, MODES, RIVALS
 from rnnzoo.errors import ZooError, unknown
-from rnnzoo.system import console
+from rnnzoo.system import console, marked
 from rnnzoo.system.launcher import rank
 
 CELL_EPILOG = """\
@@ -98,7 +98,7 @@ def _cell(given: argparse.Namespace) -> int:
     from rnnzoo.bench import cells, tables, timing
 
     if given.update:
-        tables.between(given.update)  # what cannot be written is told before anything is measured
+        marked.read(given.update, tables.MARK)  # what cannot be written is told before anything is measured
     cases = [
         cells.make_case(size, lengths == "ragged", None if given.directions == "auto" else given.directions == "2")
         for size in given.sizes

@@ -2,37 +2,45 @@
 
 import argparse
 
-from rnnzoo import results
 from rnnzoo.errors import ZooError
-from rnnzoo.results import ship
-from rnnzoo.system import console, files
+from rnnzoo.results import manifests, tables
+from rnnzoo.results.rows import rows
+from rnnzoo.system import console, files, marked
 
 
-def run(given: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
     """`rnnzoo results`: judge, keep and ship runs if asked, then print the table and write it where asked."""
-    if (given.keep or given.ship) and not given.run:
-        raise ZooError(
-            "rnnzoo results: --keep and --ship need runs.\n  As in: rnnzoo results runs/quickstart/ID --keep"
-        )
-    for path in given.run:
-        if given.keep:
-            console.print_error(f"kept {results.keep(path)}")
-        if given.ship:
-            console.print_error(f"shipped {ship.export(path)}")
-    found, stale = results.rows(results.kept() if given.keep or not given.run else map(results.manifest, given.run))
-    for why in stale:
-        console.print_error(why)
-    if not found:
+    table, stale = rows(_manifests(arguments))
+    for reason in stale:
+        console.print_error(reason)
+    if not table:
         raise ZooError("no run counts.\n  A run counts if it is a finished one of a shipped recipe, as it stands.")
-    brief = results.BRIEF[:-1]  # a terminal has no room for sources
-    console.table([brief, *([results.SHOWN[column](row).strip("`") for column in brief] for row in found)])
-    pages = {given.markdown: results.PAGE + results.markdown(found), given.csv: results.as_csv(found)}
-    if given.update:
-        try:
-            pages[given.update] = results.updated(files.read_text(given.update), found)
-        except (OSError, ValueError) as error:
-            raise ZooError(f"cannot read {given.update}: {files.reason(error)}.") from error
+    brief = tables.BRIEF[:-1]  # a terminal has no room for sources
+    console.table([brief, *([tables.SHOWN[column](row).strip("`") for column in brief] for row in table)])
+    pages = {arguments.markdown: tables.PAGE + tables.markdown(table), arguments.csv: tables.as_csv(table)}
+    if arguments.update:
+        pages[arguments.update] = tables.updated(marked.read(arguments.update, tables.MARK), table)
     for path, text in pages.items():
         if path:
             files.write_text(path, text)
     return 0
+
+
+def _manifests(arguments: argparse.Namespace) -> list[manifests.Manifest]:
+    """Those of the runs that were named, which are kept and shipped if asked; else all that are kept."""
+    if not arguments.run:
+        if arguments.keep or arguments.ship:
+            raise ZooError(
+                "rnnzoo results: --keep and --ship need runs.\n  As in: rnnzoo results runs/quickstart/ID --keep"
+            )
+        return manifests.kept()
+    from rnnzoo.results import ship
+    from rnnzoo.results.judge import manifest
+
+    judged = [manifest(path) for path in arguments.run]
+    for path, facts in zip(arguments.run, judged, strict=True):
+        if arguments.keep:
+            console.print_error(f"kept {manifests.keep(facts)}")
+        if arguments.ship:
+            console.print_error(f"shipped {ship.export(path)}")
+    return manifests.kept() if arguments.keep else judged

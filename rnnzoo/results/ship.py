@@ -7,18 +7,34 @@ import math
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, TypedDict
 
-from rnnzoo import results, runs
+from rnnzoo import runs
 from rnnzoo.errors import RunError
+from rnnzoo.results.manifests import Manifest, metric
+from rnnzoo.results.tables import score
 from rnnzoo.runs import checkpoint
 from rnnzoo.runs.shipped import ALIASES, FOLDER, shipped
 from rnnzoo.system import files
 from rnnzoo.system.plain import plain
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 CARD, FACTS = "README.md", "summary.json"
 LIMIT = 20_000_000  # bytes of all weights that are shipped
-SHIPPABLE: dict[str, dict[str, str]] = {  # what may be shipped, and what its card says beside the facts of its run
+
+
+class Terms(TypedDict):
+    """What the card of a model says beside the facts of its run."""
+
+    purpose: str
+    data: str
+    licence: str
+    limits: str
+
+
+SHIPPABLE: dict[str, Terms] = {  # what may be shipped
     "quickstart": {
         "purpose": "Shows how a trained model is asked. It tells for from against in made-up reviews, and knows "
         "their few words only.",
@@ -62,8 +78,9 @@ def export(run: str | Path) -> Path:
     Raises: RunError if the run does not count or may not be shipped, or its weights are too large, all or one of them.
     """
     from rnnzoo.experiment.evaluate import evaluate
+    from rnnzoo.results.judge import manifest
 
-    facts = results.manifest(run)
+    facts = manifest(run)
     name = facts["recipe"]
     if name not in SHIPPABLE:
         raise RunError(f"weights of '{name}' are not shipped.\n  What may be, and its licence, stands in {__name__}.")
@@ -71,9 +88,9 @@ def export(run: str | Path) -> Path:
     meta = {key: value for key, value in kept.meta.items() if key in ("parts", "versions", "metrics", "epoch")}
     tracking = dict.fromkeys(kept.meta["recipe"]["tracking"])
     recipe = kept.meta["recipe"] | {"tracking": tracking | {"mode": "disabled", "project": "rnnzoo", "tags": []}}
-    place = FOLDER / name
-    if place.exists():
-        raise RunError(f"{place} is there already.\n  Remove it to ship other weights.")
+    folder = FOLDER / name
+    if folder.exists():
+        raise RunError(f"{folder} is there already.\n  Remove it to ship other weights.")
     with tempfile.TemporaryDirectory(prefix=files.TEMPORARY, dir=FOLDER) as temporary:
         made = Path(temporary) / name
         checkpoint.save(made, halved(kept.weights), meta | {"recipe": recipe}, kept.spec)
@@ -86,8 +103,8 @@ def export(run: str | Path) -> Path:
         facts["half"] = evaluate(made, "dev", {"trainer": {"enable_progress_bar": False}})
         _write_facts(made, facts)
         files.write_text(made / CARD, card(facts))
-        made.rename(place)
-    return place
+        made.rename(folder)
+    return folder
 
 
 def _weights(folders: Iterable[Path]) -> int:
@@ -95,11 +112,11 @@ def _weights(folders: Iterable[Path]) -> int:
     return sum((folder / checkpoint.WEIGHTS).stat().st_size for folder in folders)
 
 
-def _write_facts(folder: Path, facts: Mapping[str, Any]) -> None:
+def _write_facts(folder: Path, facts: Manifest) -> None:
     files.write_text(folder / FACTS, json.dumps(plain(facts), indent=1, ensure_ascii=False) + "\n")
 
 
-def halved(weights: Mapping[str, Any]) -> dict[str, Any]:
+def halved(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Weights in half precision; names of one tensor stay names of one. Raises: RunError for one out of its range."""
     halves = {id(tensor): tensor.half() if tensor.is_floating_point() else tensor for tensor in weights.values()}
     for name, tensor in weights.items():
@@ -108,34 +125,39 @@ def halved(weights: Mapping[str, Any]) -> dict[str, Any]:
     return {name: halves[id(tensor)] for name, tensor in weights.items()}
 
 
-def card(facts: Mapping[str, Any]) -> str:
-    """The card of a model, from the facts of its run."""
-    name, told = facts["recipe"], SHIPPABLE[facts["recipe"]]
-    scored = results.metric(facts)
-    metrics, half = runs.scores(facts["metrics"]), facts["half"]
-    changed = half[f"val/{scored}"] - metrics[f"best/{scored}"]
+def card(facts: Manifest) -> str:
+    """The card of a model, in Markdown, from the facts of its run."""
+    name, terms = facts["recipe"], SHIPPABLE[facts["recipe"]]
+    chosen_by = metric(facts)
+    metrics, half = _numbers(runs.scores(facts["metrics"])), facts["half"]
+    change = half[f"val/{chosen_by}"] - metrics[f"best/{chosen_by}"]
     data = facts["data"]
     commit = facts["commit"] or "unknown"
     size = 2 * facts["parameters"] / 2**20
     aliases = ", ".join(f"`{alias}`" for alias, model in ALIASES.items() if model == name)
     return f"""# {name}
 
-{told["purpose"]}
+{terms["purpose"]}
 
-- Data: {told["data"]} Read as `{data["id"]}`, revision {data["revision"] or "none"}, {_sizes(data["sizes"])}.
-- Licence: {told["licence"]}
+- Data: {terms["data"]} Read as `{data["id"]}`, revision {data["revision"] or "none"}, {_sizes(data["sizes"])}.
+- Licence: {terms["licence"]}
 - Scores: {_scores(metrics, "test")} on test; {_scores(metrics, "best")} on dev, which chose the checkpoint.
-- Half precision: {facts["parameters"]:,} parameters in {size:.1f} MiB; {scored} on dev {_signed(changed)}.
+- Half precision: {facts["parameters"]:,} parameters in {size:.1f} MiB; {chosen_by} on dev {_signed(change)}.
 - Recipe: `{name}`, digest `{facts["digest"]}`, seed {facts["seed"]}: `rnnzoo fit {name} --seed {facts["seed"]}`.
 - Made by: commit {commit}; {facts["cpu_seconds"]:.0f} CPU-seconds; {_versions(facts["versions"])}.
-- Limits: {told["limits"]}
+- Limits: {terms["limits"]}
 - Other names: {aliases or "none"}.
 """
 
 
-def _scores(metrics: Mapping[str, Any], part: str) -> str:
-    found = {key.partition("/")[2]: value for key, value in metrics.items() if key.startswith(f"{part}/")}
-    return ", ".join(f"{name.replace('_', ' ')} {results.score(value, None)}" for name, value in found.items())
+def _scores(metrics: Mapping[str, float], part: str) -> str:
+    values = {key.partition("/")[2]: value for key, value in metrics.items() if key.startswith(f"{part}/")}
+    return ", ".join(f"{name.replace('_', ' ')} {score(value, None)}" for name, value in values.items())
+
+
+def _numbers(metrics: Mapping[str, float | None]) -> dict[str, float]:
+    """The metrics that have a value."""
+    return {name: value for name, value in metrics.items() if value is not None}
 
 
 def _sizes(sizes: Mapping[str, int]) -> str:

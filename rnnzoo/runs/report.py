@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 
 from rnnzoo.runs.record import Record
-from rnnzoo.runs.summary import Best, DataFacts, Summary, TrackerPlace, VectorFacts, well_formed
+from rnnzoo.runs.summary import Best, DataFacts, Summary, TrackerPlace, VectorFacts, is_number, well_formed
 from rnnzoo.system import console
 from rnnzoo.system.console import printable, short, table
 from rnnzoo.system.quantities import amount, duration, percent, size
@@ -221,8 +220,7 @@ def _plain(value: object) -> str:
 
 def _number(value: object) -> int | float | None:
     """A finite number; None for anything else."""
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return value if is_number and math.isfinite(value) else None  # type: ignore[arg-type, return-value]
+    return value if isinstance(value, (int, float)) and is_number(value) else None
 
 
 def _mapping(values: Mapping[str, object], key: str) -> dict[str, object]:

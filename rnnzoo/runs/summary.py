@@ -159,6 +159,11 @@ def at(facts: Mapping[str, object], key: str) -> object:
     return value
 
 
+def is_number(value: object) -> bool:
+    """Whether a value is a finite number."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
 _WRONG = object()
 _hints = functools.cache(get_type_hints)
 
@@ -180,7 +185,7 @@ def _fitting(value: object, hint: object) -> object:
     if origin is Literal:
         fits = value in arguments
     elif hint is float:
-        fits = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+        fits = is_number(value)
     else:
         fits = hint is Any or type(value) is hint
     return value if fits else _WRONG

@@ -12,10 +12,15 @@ from hypothesis import strategies as st
 from test_packaging import ROOT, loaded_by
 
 from rnnzoo import recipe as recipes
-from rnnzoo import results, runs
+from rnnzoo import runs
 from rnnzoo.cli import main
 from rnnzoo.errors import RunError, ZooError
 from rnnzoo.experiment.resolver import resolve
+from rnnzoo.results import manifests, tables
+from rnnzoo.results import rows as rows_module
+from rnnzoo.results.judge import manifest
+from rnnzoo.results.published import published
+from rnnzoo.results.rows import rows
 
 CONFIG = resolve(recipes.read("toy_tags"))
 
@@ -65,8 +70,8 @@ def changed(section, **values):
 
 
 def test_a_run_that_counts_is_told_without_its_machine_and_paths(tmp_path):
-    told = results.manifest(run_folder(tmp_path / "run", changed("trainer", enable_progress_bar=False)))
-    assert told["recipe"] == "toy_tags" and told["digest"] == results.digest("toy_tags")
+    told = manifest(run_folder(tmp_path / "run", changed("trainer", enable_progress_bar=False)))
+    assert told["recipe"] == "toy_tags" and told["digest"] == manifests.digest("toy_tags")
     assert told["config"] == {
         key: changed("trainer", enable_progress_bar=False)[key] for key in CONFIG if key not in ("name", "tracking")
     }
@@ -88,7 +93,7 @@ def test_a_run_that_counts_is_told_without_its_machine_and_paths(tmp_path):
 )
 def test_a_run_that_is_not_a_whole_one_of_its_recipe_is_refused(tmp_path, config, given, why):
     with pytest.raises(RunError, match=re.escape(why)):
-        results.manifest(run_folder(tmp_path / "run", config, **given))
+        manifest(run_folder(tmp_path / "run", config, **given))
 
 
 def test_a_file_may_lie_anywhere_if_its_digest_is_the_one_named_and_is_kept_by_its_name(tmp_path, monkeypatch):
@@ -108,32 +113,30 @@ def test_a_file_may_lie_anywhere_if_its_digest_is_the_one_named_and_is_kept_by_i
         data = facts()["data"] | {"revision": revision}
         folder = run_folder(tmp_path / "run", ran, recipe="mine", data=data)
         if why is None:
-            assert results.manifest(folder)["config"]["data"]["train"] == "a.csv"
+            assert manifest(folder)["config"]["data"]["train"] == "a.csv"
         else:
             with pytest.raises(RunError, match=re.escape(why)):
-                results.manifest(folder)
+                manifest(folder)
 
 
 def test_a_run_without_a_test_part_counts_by_its_dev_part_and_says_so(tmp_path):
     data, metrics = {"id": "x", "sizes": {"train": 10, "dev": 5}}, {"best/accuracy": 0.75}
-    told = results.manifest(run_folder(tmp_path / "run", data=data, metrics=metrics))
-    ((row,), _) = results.rows([told])
+    told = manifest(run_folder(tmp_path / "run", data=data, metrics=metrics))
+    ((row,), _) = rows([told])
     assert row["metric"] == "val/accuracy" and row["mean"] == row["dev"] == 0.75
 
 
 def test_a_run_of_when_the_kept_checkpoints_dev_scores_were_called_val_counts_the_same(tmp_path):
     older = {"test/accuracy": 0.9, "val/accuracy": 0.45, "test/loss": 0.1}
-    assert results.manifest(run_folder(tmp_path / "run", metrics=older)) == results.manifest(
-        run_folder(tmp_path / "other")
-    )
+    assert manifest(run_folder(tmp_path / "run", metrics=older)) == manifest(run_folder(tmp_path / "other"))
 
 
 def test_a_run_whose_summary_does_not_tell_enough_is_refused(tmp_path):
     folder = run_folder(tmp_path / "run")
     old = {key: value for key, value in facts().items() if key not in ("commit", "epochs")}
     (folder / "summary.json").write_text(json.dumps(old))
-    with pytest.raises(RunError, match="its summary does not tell commit, epochs"):
-        results.manifest(folder)
+    with pytest.raises(RunError, match="its summary lacks commit, epochs"):
+        manifest(folder)
 
 
 def test_a_recipe_has_one_digest_for_all_seeds_and_another_once_it_says_otherwise(tmp_path, monkeypatch):
@@ -142,7 +145,7 @@ def test_a_recipe_has_one_digest_for_all_seeds_and_another_once_it_says_otherwis
     digests = []
     for text in ("seed: 1\nname: x\nmodel: {dropout: 0.1}", "seed: 2\nmodel: {dropout: 0.1}", "model: {dropout: 0.2}"):
         (tmp_path / "recipes" / "one.yaml").write_text(text)
-        digests.append(results.digest("one"))
+        digests.append(manifests.digest("one"))
     assert digests[0] == digests[1] != digests[2]
 
 
@@ -174,23 +177,23 @@ DAMAGED = [
 
 @pytest.mark.parametrize(("changes", "why"), DAMAGED)
 def test_facts_that_are_damaged_are_refused_by_their_key(tmp_path, changes, why):
-    (told,) = manifests([0.9])
+    (told,) = made([0.9])
     place = tmp_path / "toy_tags-seed1.json"
     place.write_text(json.dumps(told | changes))
     folder = run_folder(tmp_path / "run")
     (folder / "summary.json").write_text(json.dumps(facts() | changes))
     for run, first in ((folder, f"{folder} does not count: "), (place, f"cannot read the manifest {place}: ")):
         with pytest.raises(RunError, match=re.escape(first + why)):
-            results.manifest(run)
+            manifest(run)
 
 
 # -- the table ------------------------------------------------------------------------------------------------------
 
 
-def manifests(scores):
+def made(scores):
     config = {key: value for key, value in CONFIG.items() if key not in ("name", "tracking")}
     return [
-        facts(seed, score) | {"digest": results.digest("toy_tags"), "config": config}
+        facts(seed, score) | {"digest": manifests.digest("toy_tags"), "config": config}
         for seed, score in enumerate(scores, start=1)
     ]
 
@@ -198,10 +201,10 @@ def manifests(scores):
 @settings(deadline=None)  # the first call reads recipes
 @given(st.lists(st.floats(0, 1000), min_size=1, max_size=5), st.randoms())
 def test_a_row_has_the_mean_and_the_standard_deviation_whatever_the_order_of_runs(scores, random):
-    given_runs = manifests(scores)
-    ((row,), stale) = results.rows(given_runs)
+    given_runs = made(scores)
+    ((row,), stale) = rows(given_runs)
     random.shuffle(given_runs)
-    assert results.rows(given_runs) == ([row], stale) == ([row], [])
+    assert rows(given_runs) == ([row], stale) == ([row], [])
     assert row["mean"] == statistics.fmean(scores) and row["dev"] == statistics.fmean(score / 2 for score in scores)
     assert row["std"] == (statistics.stdev(scores) if len(scores) > 1 else None)
     assert row["seeds"] == len(scores) and row["direction"] == "max" and row["metric"] == "accuracy"
@@ -210,7 +213,7 @@ def test_a_row_has_the_mean_and_the_standard_deviation_whatever_the_order_of_run
 
 def test_two_runs_of_one_seed_are_refused():
     with pytest.raises(ZooError, match="two runs of toy_tags have the same seed"):
-        results.rows([*manifests([0.5]), *manifests([0.6])])
+        rows([*made([0.5]), *made([0.6])])
 
 
 @pytest.mark.parametrize(
@@ -223,67 +226,67 @@ def test_two_runs_of_one_seed_are_refused():
     ],
 )
 def test_runs_on_different_data_have_no_common_row(changes, key):
-    one, two, three = manifests([0.5, 0.6, 0.7])
+    one, two, three = made([0.5, 0.6, 0.7])
     with pytest.raises(ZooError, match=re.escape(f"runs of toy_tags are not alike: {key}")) as error:
-        results.rows([three | changes, one, two])
+        rows([three | changes, one, two])
     assert "toy_tags-seed1.json and toy_tags-seed3.json" in str(error.value)
 
 
 def test_a_recipe_that_was_changed_or_is_gone_has_no_row():
-    one, two = manifests([0.5, 0.6])
-    found, stale = results.rows([one | {"digest": "0" * 64}, two | {"recipe": "gone"}])
+    one, two = made([0.5, 0.6])
+    found, stale = rows([one | {"digest": "0" * 64}, two | {"recipe": "gone"}])
     assert found == [] and [line.partition(":")[0] for line in stale] == ["gone", "toy_tags"]
     assert "no such recipe" in stale[0] and "recipe changed since" in stale[1]
 
 
 def test_the_csv_holds_every_column_of_every_row_unrounded():
-    found, _ = results.rows(manifests([0.1, 0.3]))
-    (row,) = csv.DictReader(io.StringIO(results.as_csv(found)))
-    assert list(row) == list(results.COLUMNS)
+    found, _ = rows(made([0.1, 0.3]))
+    (row,) = csv.DictReader(io.StringIO(tables.as_csv(found)))
+    assert list(row) == list(tables.COLUMNS)
     assert float(row["mean"]) == found[0]["mean"] and float(row["std"]) == found[0]["std"]
     assert row["command"] == "rnnzoo fit toy_tags --seed 1" and row["commit"] == "a" * 40
 
 
 def test_a_page_tells_scores_to_the_digits_that_matter():
-    found, _ = results.rows(manifests([0.89453, 0.89656]))
-    assert "| `toy_tags` | accuracy ↑ | 0.8955 ± 0.0014 | 2 |" in results.markdown(found)
-    assert results.score(110.4347, 0.5) == "110.43 ± 0.50" and results.score(0.5, None) == "0.5000"
+    found, _ = rows(made([0.89453, 0.89656]))
+    assert "| `toy_tags` | accuracy ↑ | 0.8955 ± 0.0014 | 2 |" in tables.markdown(found)
+    assert tables.score(110.4347, 0.5) == "110.43 ± 0.50" and tables.score(0.5, None) == "0.5000"
 
 
 def test_a_marked_page_gets_the_rows_that_it_asks_for_and_keeps_the_rest():
-    found, _ = results.rows(manifests([0.5]))
+    found, _ = rows(made([0.5]))
     page = "before\n<!-- results {} -->\nold\n<!-- /results -->\nafter\n"
     for pattern, has in (("toy_*", True), ("imdb_*", False)):
-        written = results.updated(page.format(pattern), found)
+        written = tables.updated(page.format(pattern), found)
         assert written.startswith(f"before\n<!-- results {pattern} -->\n| Recipe") and "old" not in written
         assert written.endswith("<!-- /results -->\nafter\n") and ("toy_tags" in written) == has
-        assert results.updated(written, found) == written
+        assert tables.updated(written, found) == written
     with pytest.raises(ZooError, match="no place for the table"):
-        results.updated("nothing", found)
+        tables.updated("nothing", found)
 
 
 # -- what is kept ---------------------------------------------------------------------------------------------------
 
 
 def test_the_committed_tables_are_what_the_command_makes_of_the_manifests():
-    found, stale = results.rows(results.kept())
+    found, stale = rows(manifests.kept())
     assert stale == []
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert (ROOT / "recipes" / "RESULTS.md").read_text(encoding="utf-8") == results.PAGE + results.markdown(found)
-    assert (ROOT / "recipes" / "RESULTS.csv").read_text(encoding="utf-8") == results.as_csv(found)
-    assert results.updated(readme, found) == readme
+    assert (ROOT / "recipes" / "RESULTS.md").read_text(encoding="utf-8") == tables.PAGE + tables.markdown(found)
+    assert (ROOT / "recipes" / "RESULTS.csv").read_text(encoding="utf-8") == tables.as_csv(found)
+    assert tables.updated(readme, found) == readme
 
 
 def test_every_kept_run_is_one_of_its_recipe_as_it_resolves_now():
-    for path in sorted(results.folder().glob("*.json")):
-        told = results.manifest(path)
+    for path in sorted(manifests.folder().glob("*.json")):
+        told = manifest(path)
         kept = json.loads(path.read_text(encoding="utf-8"))
         assert kept | {"metrics": runs.scores(kept["metrics"])} == told
         assert path.stem == f"{runs.slug(told['recipe'])}-seed{told['seed']}"
 
 
 def test_published_figures_are_of_recipes_that_there_are_and_name_their_source():
-    for name, shown in results.published().items():
+    for name, shown in published().items():
         assert name in recipes.shipped() and shown
         for row in shown:
             assert row.keys() <= {"metric", "parts", "unit", "figures"}
@@ -293,31 +296,31 @@ def test_published_figures_are_of_recipes_that_there_are_and_name_their_source()
 
 
 def test_a_published_figure_of_a_forecast_reads_as_many_steps_as_the_recipe_or_is_marked():
-    for name, shown in results.published().items():
+    for name, shown in published().items():
         lookback = resolve(recipes.read(name))["data"].get("lookback")
         for figure in (figure for row in shown for figure in row.get("figures", []) if lookback):
             assert f"{lookback} steps of history" in figure["by"] or "differs" in figure
 
 
 def test_a_row_without_a_published_figure_says_that_it_was_made_here_and_one_unlike_is_marked(monkeypatch):
-    row = "".join(results.markdown(results.rows(manifests([0.5]))[0]).splitlines()[2:])
-    assert f"| {results.MADE_HERE} |" in row
+    row = "".join(tables.markdown(rows(made([0.5]))[0]).splitlines()[2:])
+    assert f"| {tables.MADE_HERE} |" in row
     figures = [{"value": 0.6, "by": "A (B)", "differs": "C", "checked": "D"}, {"value": 0.7, "by": "E"}]
-    monkeypatch.setattr(results, "published", lambda: {"toy_tags": [{"figures": figures}]})
-    row = "".join(results.markdown(results.rows(manifests([0.5]))[0]).splitlines()[2:])
+    monkeypatch.setattr(rows_module, "published", lambda: {"toy_tags": [{"figures": figures}]})
+    row = "".join(tables.markdown(rows(made([0.5]))[0]).splitlines()[2:])
     assert "| † 0.6 A (B); differs: C<br>0.7 E (not checked at its source) |" in row
 
 
 def test_a_score_over_two_parts_is_weighed_by_their_sizes_and_shown_in_bits_too(monkeypatch):
     shown = {"metric": "loss", "parts": ["val", "test"], "unit": "nats a tag"}
-    monkeypatch.setattr(results, "published", lambda: {"toy_tags": [{}, shown]})
-    (run,) = manifests([0.5])
+    monkeypatch.setattr(rows_module, "published", lambda: {"toy_tags": [{}, shown]})
+    (run,) = made([0.5])
     run["metrics"] |= {"best/loss": 1.0, "test/loss": 2.0}
     run["data"]["sizes"] |= {"dev": 30, "test": 10}
-    plain, both = results.rows([run])[0]
+    plain, both = rows([run])[0]
     assert plain["mean"] == 0.5 and both["mean"] == (30 * 1.0 + 10 * 2.0) / 40
-    assert "val+test/loss (nats a tag) ↓" not in results.markdown([plain])
-    page = results.markdown([both])
+    assert "val+test/loss (nats a tag) ↓" not in tables.markdown([plain])
+    page = tables.markdown([both])
     assert "| val+test/loss (nats a tag)" in page and "1.2500 (1.803 bits)" in page
 
 
@@ -327,7 +330,7 @@ def test_a_score_over_two_parts_is_weighed_by_their_sizes_and_shown_in_bits_too(
 @pytest.fixture
 def shelf(tmp_path, monkeypatch):
     """A folder for manifests, empty."""
-    monkeypatch.setattr(results, "folder", lambda: tmp_path / "manifests")
+    monkeypatch.setattr(manifests, "folder", lambda: tmp_path / "manifests")
     return tmp_path / "manifests"
 
 
@@ -346,7 +349,7 @@ def test_the_command_tells_what_it_lacks(tmp_path, shelf, capsys):
     assert main(["results"]) == 2 and "no run counts" in capsys.readouterr().err
     assert main(["results", "--keep"]) == 2 and "--keep and --ship need runs" in capsys.readouterr().err
     shelf.mkdir()
-    (shelf / "toy_tags-seed1.json").write_text(json.dumps(manifests([0.5])[0]))
+    (shelf / "toy_tags-seed1.json").write_text(json.dumps(made([0.5])[0]))
     assert main(["results", "--update", str(tmp_path / "no.md")]) == 2 and "cannot read" in capsys.readouterr().err
     assert main(["results", "nowhere"]) == 2 and "no run at nowhere" in capsys.readouterr().err
     (tmp_path / "odd.json").write_text("[]")
@@ -356,4 +359,4 @@ def test_the_command_tells_what_it_lacks(tmp_path, shelf, capsys):
 
 
 def test_the_table_of_what_is_kept_needs_no_torch():
-    assert not loaded_by("from rnnzoo import results\nresults.rows(results.kept())") & {"torch", "lightning", "numpy"}
+    assert not loaded_by("from rnnzoo.cli import main\nmain(['results'])") & {"torch", "lightning", "numpy"}

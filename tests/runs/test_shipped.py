@@ -12,11 +12,13 @@ from torch import nn
 
 import rnnzoo
 from rnnzoo import recipe as recipes
-from rnnzoo import results, runs
+from rnnzoo import runs
 from rnnzoo.cli import main
 from rnnzoo.errors import RunError, UnknownName
 from rnnzoo.experiment.evaluate import evaluate
 from rnnzoo.results import ship
+from rnnzoo.results.manifests import chosen, metric
+from rnnzoo.results.tables import score
 from rnnzoo.runs import checkpoint
 from rnnzoo.runs import shipped as pretrained
 
@@ -70,14 +72,14 @@ def test_a_card_tells_the_data_the_licence_the_scores_and_the_recipe_of_its_run(
     }
     assert facts["data"]["id"] in told["Data"] and facts["digest"] in told["Recipe"]
     assert re.fullmatch("[0-9a-f]{64}", facts["digest"]) and f"--seed {facts['seed']}" in told["Recipe"]
-    assert results.score(facts["metrics"][f"test/{results.metric(facts)}"], None) in told["Scores"]
+    assert score(facts["metrics"][f"test/{metric(facts)}"], None) in told["Scores"]
 
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_half_precision_changes_the_dev_score_by_a_tenth_of_a_point_at_most(name):
     facts = summary(name)
-    scored = f"val/{results.metric(facts)}"
-    before, half = runs.scores(facts["metrics"])[results.chosen(facts)], facts["half"][scored]
+    scored = f"val/{metric(facts)}"
+    before, half = runs.scores(facts["metrics"])[chosen(facts)], facts["half"][scored]
     allowed = 1e-3 if facts["best"]["mode"] == "max" else 1e-3 * before
     assert abs(half - before) <= allowed
 
