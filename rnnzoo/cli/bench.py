@@ -9,10 +9,12 @@ from typing import Any
 
 from rnnzoo import registry
 from rnnzoo.bench import LENGTHS, MODES, RIVALS
+from rnnzoo.cli.parser import Namespace, Parser
 from rnnzoo.errors import ZooError, unknown
 from rnnzoo.system import console, marked
 from rnnzoo.system.launcher import rank
 
+EXAMPLE = "rnnzoo bench cell lstm gru --json"
 CELL_EPILOG = """\
 sizes: A is 200 steps, batch 32, 128 -> 64 (ragged: reviews of 10 to 500 words); B200 and B650 are 35 steps, batch 20,
 200 -> 200 and 650 -> 650; C is 32 steps, batch 32, 128 -> 128 (ragged: sentences). Any other: 50x8x16x32.
@@ -22,13 +24,21 @@ that torch.nn lacks meets nn.LSTM and nn.GRU.
 example: rnnzoo bench cell lstm gru --sizes A,C --modes train"""
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments of `rnnzoo bench`."""
+def add_arguments(parser: Parser) -> None:
     kinds = parser.add_subparsers(metavar="cell | fit", title="what to measure", required=True)
-    form: dict[str, Any] = {"allow_abbrev": False, "formatter_class": argparse.RawDescriptionHelpFormatter}
+    _add_cell(kinds.add_parser("cell", help="one layer of each cell, against torch.nn", epilog=CELL_EPILOG))
+    _add_fit(
+        kinds.add_parser(
+            "fit",
+            help="some training batches of a recipe",
+            epilog="example: rnnzoo bench fit quickstart --engine native",
+            usage="rnnzoo bench fit RECIPE [--batches N] [--threads N] [--json] [--KEY.KEY VALUE ...]",
+        )
+    )
 
-    cell = kinds.add_parser("cell", help="one layer of each cell, against torch.nn", epilog=CELL_EPILOG, **form)
-    cell.add_argument("names", nargs="+", metavar="NAME", help="cells that `rnnzoo list cells` tells")
+
+def _add_cell(cell: Parser) -> None:
+    cell.add_argument("names", nargs="+", metavar="NAME", help="names from `rnnzoo list cells`")
     cell.add_argument("--sizes", type=_words, default=["A"], metavar="SIZE,...", help="(default: A)")
     for name, known in (("lengths", LENGTHS), ("modes", MODES), ("rivals", RIVALS)):
         cell.add_argument(
@@ -47,26 +57,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     output.add_argument("--update", type=Path, metavar="FILE", help="write that table between FILE's bench markers")
     cell.set_defaults(measure=_cell)
 
-    own = type(parser)(prog="rnnzoo bench fit", add_help=False, allow_abbrev=False)
-    own.add_argument("--batches", type=_count, default=20, metavar="N", help="after two to warm up (default: 20)")
-    own.add_argument("--threads", type=_count, default=1, metavar="N", help="(default: 1)")
-    own.add_argument("--json", action="store_true", help="print one JSON object")
-    fit = kinds.add_parser(
-        "fit",
-        help="some training batches of a recipe",
-        epilog="example: rnnzoo bench fit quickstart --engine native",
-        usage="rnnzoo bench fit RECIPE [--batches N] [--threads N] [--json] [--KEY.KEY VALUE ...]",
-        parents=[own],
-        **form,
-    )
-    fit.add_argument("recipe", metavar="RECIPE", help="a YAML file, or a name that `rnnzoo list recipes` tells")
-    fit.add_argument("keys", nargs=argparse.REMAINDER, metavar="--KEY.KEY VALUE", help="any key of the recipe")
-    fit.set_defaults(measure=_fit, own=own, print_help=fit.print_help)
+
+def _add_fit(fit: Parser) -> None:
+    fit.takes_keys = True
+    fit.add_argument("recipe", metavar="RECIPE", help="a YAML file, or a name from `rnnzoo list recipes`")
+    fit.add_argument("--batches", type=_count, default=20, metavar="N", help="after two to warm up (default: 20)")
+    fit.add_argument("--threads", type=_count, default=1, metavar="N", help="(default: 1)")
+    fit.add_argument("--json", action="store_true", help="print one JSON object")
+    fit.add_argument("--KEY.KEY", metavar="VALUE", help="any key of the recipe")
+    fit.set_defaults(measure=_fit)
 
 
-def run(given: argparse.Namespace) -> int:
-    """Measure, print, and return the exit code."""
-    return given.measure(given)
+def run(arguments: Namespace) -> int:
+    return arguments.measure(arguments)
 
 
 def _words(text: str) -> list[str]:
@@ -92,66 +95,72 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def _cell(given: argparse.Namespace) -> int:
-    for name in given.names:
+def _cell(arguments: Namespace) -> int:
+    for name in arguments.names:
         registry.find("cells", name)
     from rnnzoo.bench import cells, tables, timing
 
-    if given.update:
-        marked.read(given.update, tables.MARK)  # what cannot be written is told before anything is measured
+    if arguments.update:
+        marked.read(arguments.update, tables.MARK)  # what cannot be written is told before anything is measured
     cases = [
-        cells.make_case(size, lengths == "ragged", None if given.directions == "auto" else given.directions == "2")
-        for size in given.sizes
-        for lengths in given.lengths
+        cells.make_case(
+            size, lengths == "ragged", None if arguments.directions == "auto" else arguments.directions == "2"
+        )
+        for size in arguments.sizes
+        for lengths in arguments.lengths
     ]
-    options = {"rounds": given.rounds, "threads": given.threads, "device": given.device, "engine": given.engine}
+    options = {
+        "rounds": arguments.rounds,
+        "threads": arguments.threads,
+        "device": arguments.device,
+        "engine": arguments.engine,
+    }
     report: dict[str, Any] = {
         "machine": timing.facts(),
-        "settings": options | {"clock": timing.clock_name(given.threads, given.device)},
+        "settings": options | {"clock": timing.clock_name(arguments.threads, arguments.device)},
         "load_before": timing.load(),
         "results": [],
     }
-    quiet = given.json or given.markdown or given.update
-    for name in given.names:
+    quiet = arguments.json or arguments.markdown or arguments.update
+    for name in arguments.names:
         for case in cases:
-            for mode in given.modes:
-                result = {"name": name} | cells.measure(name, case, mode, rivals=given.rivals, **options)
+            for mode in arguments.modes:
+                result = {"name": name} | cells.measure(name, case, mode, rivals=arguments.rivals, **options)
                 report["results"].append(result)
                 if not quiet:
                     tables.show_result(result)
-    if given.scaling:
+    if arguments.scaling:
         report["scaling"] = [
-            {"name": name} | cells.scaling(name, size, **options) for name in given.names for size in given.sizes
+            {"name": name} | cells.scaling(name, size, **options)
+            for name in arguments.names
+            for size in arguments.sizes
         ]
-    if given.build:
+    if arguments.build:
         report["build"] = [
-            {"name": name} | cells.first_calls(name, cases[0], given.engine, given.device) for name in given.names
+            {"name": name} | cells.first_calls(name, cases[0], arguments.engine, arguments.device)
+            for name in arguments.names
         ]
     report["load_after"] = timing.load()
-    if given.json:
+    if arguments.json:
         console.print_json(report)
-    elif given.markdown:
+    elif arguments.markdown:
         console.print(tables.markdown(report), end="")
-    elif given.update:
-        tables.update(given.update, tables.markdown(report))
+    elif arguments.update:
+        tables.update(arguments.update, tables.markdown(report))
     else:
         tables.show_rest(report)
     return 0
 
 
-def _fit(given: argparse.Namespace) -> int:
-    _, keys = given.own.parse_known_args(given.keys, given)  # what stands behind the recipe
-    if {"-h", "--help"} & {*keys}:
-        given.print_help()
-        return 0
+def _fit(arguments: Namespace) -> int:
     from rnnzoo import recipe
     from rnnzoo.experiment.resolver import resolve
 
-    resolved = resolve(recipe.read(given.recipe, keys))
+    resolved = resolve(recipe.read(arguments.recipe, arguments.overrides))
     from rnnzoo.bench import recipes, tables
 
-    result = recipes.measure(resolved, given.batches, given.threads)
-    if rank() == 0 and given.json:
+    result = recipes.measure(resolved, arguments.batches, arguments.threads)
+    if rank() == 0 and arguments.json:
         console.print_json(result)
     elif rank() == 0:
         tables.show_fit(result)

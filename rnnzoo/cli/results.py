@@ -1,15 +1,28 @@
 """`rnnzoo results`: the table of all recipes' numbers."""
 
-import argparse
+from __future__ import annotations
 
+from rnnzoo.cli.parser import Namespace, Parser
 from rnnzoo.errors import ZooError
 from rnnzoo.results import manifests, tables
 from rnnzoo.results.rows import rows
 from rnnzoo.system import console, files, marked
+from rnnzoo.system.paths import typed
+
+EXAMPLE = "rnnzoo results   or   rnnzoo results runs/imdb_bilstm/ID --keep"
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """`rnnzoo results`: judge, keep and ship runs if asked, then print the table and write it where asked."""
+def add_arguments(parser: Parser) -> None:
+    parser.add_argument("run", nargs="*", metavar="RUN", help="runs' folders or ids (default: those that were kept)")
+    parser.add_argument("--keep", action="store_true", help="keep the runs' facts in recipes/manifests first")
+    parser.add_argument("--ship", action="store_true", help="put the runs' weights into rnnzoo/pretrained")
+    parser.add_argument("--markdown", type=typed, metavar="FILE", help="write a page with the table, as RESULTS.md")
+    parser.add_argument("--csv", type=typed, metavar="FILE", help="write the table with all columns")
+    parser.add_argument("--update", type=typed, metavar="FILE", help="write the table into a marked page, as README.md")
+
+
+def run(arguments: Namespace) -> int:
+    """Judge, keep and ship runs if asked, then print the table and write it where asked."""
     table, stale = rows(_manifests(arguments))
     for reason in stale:
         console.print_error(reason)
@@ -26,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _manifests(arguments: argparse.Namespace) -> list[manifests.Manifest]:
+def _manifests(arguments: Namespace) -> list[manifests.Manifest]:
     """Those of the runs that were named, which are kept and shipped if asked; else all that are kept."""
     if not arguments.run:
         if arguments.keep or arguments.ship:

@@ -1,49 +1,71 @@
-"""What the command line prints of parts and recipes. Listing imports no part."""
+"""`rnnzoo show`: a part, a recipe, a shipped model or a run."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
-from rnnzoo import __version__, registry
-from rnnzoo.errors import UnknownName, nearest, unknown
+from rnnzoo import registry
+from rnnzoo.cli import names
+from rnnzoo.cli.parser import Namespace, Parser
+from rnnzoo.errors import UnknownName, ZooError, unknown
 from rnnzoo.system import console, files
+from rnnzoo.system.paths import typed
+from rnnzoo.system.plain import plain
 
-LISTS = (*registry.KINDS, "recipes", "models")  # models: those that are trained and shipped
-HEADER: tuple[str, ...] = ("KIND", "NAME", "DISTRIBUTION", "VERSION")
-COMBINATION: tuple[str, ...] = ("TASK", "NEEDS", "ARCHITECTURES")
-
-
-def kind_of(word: str) -> str:
-    """The list that a word names, in the singular or the plural. Raises: UnknownName."""
-    kinds = {kind.removesuffix("s"): kind for kind in LISTS} | {kind: kind for kind in LISTS}
-    if word in kinds:
-        return kinds[word]
-    match = nearest(word, kinds)
-    hint = f"\n  Did you mean '{match}'?" if match else ""
-    raise UnknownName(f"no kind of part is named '{word}'.{hint}\n  Kinds: {', '.join(LISTS)}.")
+EXAMPLE = "rnnzoo show cell lstm   or   rnnzoo show runs/quickstart/ID"
 
 
-def listed(kind: str) -> list[dict[str, str]]:
-    """The names of one kind, each with its kind, the distribution that brings it, its version and its place."""
-    if kind in ("recipes", "models"):
-        from rnnzoo import recipe
-        from rnnzoo.runs import shipped as pretrained
-
-        places = recipe.shipped() if kind == "recipes" else pretrained.shipped()
-        house = {"kind": kind.removesuffix("s"), "distribution": registry.HOUSE, "version": __version__}
-        return [{**house, "name": name, "value": str(console.short(path))} for name, path in places.items()]
-    return [entry._asdict() | {"kind": registry.SINGULAR[kind]} for entry in registry.entries(kind)]
+def add_arguments(parser: Parser) -> None:
+    parser.usage = "rnnzoo show KIND NAME | RUN [--json | --curves FILE]"
+    parser.add_argument("what", nargs="+", metavar="KIND NAME | RUN", help="a kind and a name, or a run")
+    output = parser.add_mutually_exclusive_group()
+    output.add_argument("--json", action="store_true", help="print one JSON object (of a run)")
+    output.add_argument("--curves", type=typed, metavar="FILE", help="draw a run's training and validation, as .svg")
 
 
-def combinations() -> list[dict[str, str]]:
-    """Each task, the shape of answer it needs, and the architectures that give it by default. Imports all of them."""
-    from rnnzoo.experiment.resolver import able_to, loadable
+def run(arguments: Namespace) -> int:
+    if len(arguments.what) == 1:
+        show_run(arguments.what[0], arguments.json, arguments.curves)
+        return 0
+    of_runs = [flag for flag, value in (("--json", arguments.json), ("--curves", arguments.curves)) if value]
+    if len(arguments.what) > 2 or of_runs:
+        got = " ".join([*arguments.what, *of_runs])
+        raise ZooError(f"rnnzoo show: takes a kind and a name, or a run, got '{got}'.\n  As in: rnnzoo show cell lstm")
+    kind, name = names.kind_of(arguments.what[0]), arguments.what[1]
+    if kind == "recipes":
+        show_recipe(name)
+    elif kind == "models":
+        show_model(name)
+    else:
+        show_part(kind, name)
+    return 0
 
-    return [
-        {"task": name, "needs": task.needs, "architectures": ", ".join(able_to(task.needs))}
-        for name, task in loadable("tasks")
-    ]
+
+def show_run(run: str, as_json: bool, picture: Path | None) -> None:
+    """Print what is known of a run, or draw its curves. Raises: RunError, with a hint where a part has the name."""
+    from rnnzoo import runs
+    from rnnzoo.runs import report
+
+    try:
+        facts = runs.read(run)
+    except ZooError as error:
+        kinds = [kind for kind in names.LISTS if run in (kind, kind.removesuffix("s"))]
+        named = [kind for kind in names.LISTS if any(row["name"] == run for row in names.listed(kind))]
+        if kinds or named:
+            hint = f"{run} NAME" if kinds else f"{named[0].removesuffix('s')} {run}"
+            raise ZooError(f"{error}\n  To show a part or a recipe: rnnzoo show {hint}") from None
+        raise
+    if picture is not None:
+        from rnnzoo.pictures import curves
+
+        curves.draw(Path(facts["path"]), picture)
+        console.print(picture)
+    elif as_json:
+        console.print_json(plain(facts), indent=2)
+    else:
+        report.show_run(facts)
 
 
 def show_recipe(name: str) -> None:
@@ -57,10 +79,10 @@ def show_model(name: str) -> None:
     """Print a shipped model's card. Raises: UnknownName."""
     from rnnzoo.runs import shipped as pretrained
 
-    place = pretrained.find(name)
-    if place is None:
+    folder = pretrained.find(name)
+    if folder is None:
         raise UnknownName(unknown("no trained model is shipped as", name, pretrained.names()))
-    console.print(files.read_text(place / "README.md"), end="")
+    console.print(files.read_text(folder / "README.md"), end="")
 
 
 def show_part(kind: str, name: str) -> None:
@@ -93,10 +115,10 @@ def _parameters(kind: str, cls: Any) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for owner in classes:
         try:
-            found = signature(owner, registry.KINDS[kind].reserved)
+            parameters = signature(owner, registry.KINDS[kind].reserved)
         except ValueError as error:
             return [(f"cannot be read: {error}",)]
-        for name, parameter in found.items():
+        for name, parameter in parameters.items():
             inner = part_kind(parameter.annotated)
             what = f"one of the {inner}" if inner else described(parameter.annotated)
             rows.append((name, what, "required" if parameter.required else f"= {json.dumps(parameter.default)}"))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 from typing import Any
 
 from rnnzoo import limits
+from rnnzoo.cli.parser import Namespace, Parser
 from rnnzoo.errors import ZooError
 from rnnzoo.system import console
 
+EXAMPLE = "rnnzoo vectors train --data ptb --out ptb_vectors.txt"
 COUNTS = {
     "size": (100, "numbers a vector"),
     "window": (5, "words to each side, at most"),
@@ -21,16 +22,13 @@ COUNTS = {
 SETS = ("wordsim353", "simlex999", "analogies")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments of `rnnzoo vectors`."""
+def add_arguments(parser: Parser) -> None:
     verbs = parser.add_subparsers(metavar="train | evaluate", title="what to do", required=True)
-    form: dict[str, Any] = {"allow_abbrev": False, "formatter_class": argparse.RawDescriptionHelpFormatter}
 
     train = verbs.add_parser(
         "train",
         help="learn vectors from running text: word2vec (needs gensim)",
         epilog="example: rnnzoo vectors train --data wikitext2 --method skipgram --out wikitext2.txt",
-        **form,
     )
     train.add_argument("--data", required=True, metavar="NAME|FILE", help="a data set's training part, or a text file")
     train.add_argument("--out", required=True, type=Path, metavar="FILE", help="where to write the vectors, as text")
@@ -43,8 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "evaluate",
         help="score vectors on word similarity and analogies",
         epilog="example: rnnzoo vectors evaluate glove.6B.50d.txt\n"
-        "WordSim-353, SimLex-999 and the analogies are downloaded once, unless their paths are given.",
-        **form,
+        "WordSim-353, SimLex-999 and the analogies are downloaded once, unless their paths are arguments.",
     )
     evaluate.add_argument("file", metavar="FILE", help="vectors in the text format of GloVe or word2vec")
     for name in SETS:
@@ -53,38 +50,41 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     evaluate.set_defaults(do=_evaluate)
 
 
-def run(given: argparse.Namespace) -> int:
-    """Do it, and return the exit code."""
-    return given.do(given)
+def run(arguments: Namespace) -> int:
+    return arguments.do(arguments)
 
 
-def _train(given: argparse.Namespace) -> int:
-    settings = {name: getattr(given, name) for name in COUNTS}
+def _train(arguments: Namespace) -> int:
+    settings = {name: getattr(arguments, name) for name in COUNTS}
     for name, value in settings.items():
         limit = limits.LIMITS.get(name, limits.COUNT)
         if not limit.holds(value):
             raise ZooError(f"rnnzoo vectors train: --{name} must be {limit}, got {value}.")
     from rnnzoo.vectors import train
 
-    text = train.sentences(given.data)
-    count = train.train(text, given.out, given.method, **settings)
-    console.print(f"{count:,} vectors of {given.size} numbers, from {sum(map(len, text)):,} tokens: {given.out}")
+    text = train.sentences(arguments.data)
+    count = train.train(text, arguments.out, arguments.method, **settings)
+    console.print(
+        f"{count:,} vectors of {arguments.size} numbers, from {sum(map(len, text)):,} tokens: {arguments.out}"
+    )
     return 0
 
 
-def _evaluate(given: argparse.Namespace) -> int:
+def _evaluate(arguments: Namespace) -> int:
     from rnnzoo.data.readers.fetch import fetch
     from rnnzoo.vectors import evaluate
     from rnnzoo.vectors.files import read_vectors
 
-    pairs = {name: evaluate.read_pairs(getattr(given, name) or getattr(evaluate, name.upper())) for name in SETS[:2]}
-    questions = evaluate.read_questions(given.analogies or evaluate.ANALOGIES)
-    vectors = read_vectors(fetch(given.file))
+    pairs = {
+        name: evaluate.read_pairs(getattr(arguments, name) or getattr(evaluate, name.upper())) for name in SETS[:2]
+    }
+    questions = evaluate.read_questions(arguments.analogies or evaluate.ANALOGIES)
+    vectors = read_vectors(fetch(arguments.file))
     similar = {name: evaluate.similarity(vectors, rows) for name, rows in pairs.items()}
     answers = evaluate.analogies(vectors, questions)
     total = evaluate.Analogies("all", *(sum(counts) for counts in zip(*(row[1:] for row in answers), strict=True)))
-    if given.json:
-        told: dict[str, Any] = {"file": given.file, "words": len(vectors.words), "size": vectors.size}
+    if arguments.json:
+        told: dict[str, Any] = {"file": arguments.file, "words": len(vectors.words), "size": vectors.size}
         told |= {name: score._asdict() for name, score in similar.items()}
         console.print_json(told | {"analogies": [row._asdict() for row in (*answers, total)]})
         return 0

@@ -20,16 +20,16 @@ import yaml
 from conftest import REVIEWS, write_reviews
 
 import rnnzoo
+from rnnzoo import cli, registry, runs
 from rnnzoo import recipe as recipes
-from rnnzoo import registry, runs
-from rnnzoo.cli import _parser, _with_texts, main
+from rnnzoo.cli import main
+from rnnzoo.cli.program import VERBS, parser_of
 from rnnzoo.errors import DataError
 from rnnzoo.experiment.resolver import resolve
 from rnnzoo.inference import predictor
 from rnnzoo.runs import checkpoint, report
 
 RNNZOO = [sys.executable, "-m", "rnnzoo"]
-VERBS = ("fit", "validate", "test", "predict", "list", "show")
 TINY = ("--data.examples", "24", "--trainer.max_epochs", "1", "--model.architecture.hidden_size", "4")
 
 
@@ -71,7 +71,7 @@ def test_help_lists_and_runs_are_told_without_torch_and_its_friends(trained):
     commands += [["show", "recipe", "quickstart"], ["fit", "nothing.yaml"], ["lst"]]
     commands += [[verb, "--help"] for verb in VERBS]
     code = (
-        "import json, sys\nfrom rnnzoo.cli import _parser, _with_texts, main\n"
+        "import json, sys\nfrom rnnzoo.cli import main\n"
         f"codes = [main(command) for command in {commands!r}]\n"
         "heavy = {'torch', 'lightning', 'wandb', 'datasets', 'numpy', 'jsonargparse'} & {*sys.modules}\n"
         "print(codes, heavy, file=sys.stderr)"
@@ -85,7 +85,19 @@ def test_help_lists_and_runs_are_told_without_torch_and_its_friends(trained):
 def test_each_help_is_short_and_ends_with_an_example(rnnzoo_says, verb):
     lines = rnnzoo_says(verb, "--help").splitlines()
     assert lines[-1].startswith(f"example: rnnzoo {verb} ")
-    assert len(lines) <= 25 and all(len(line) <= 120 for line in lines)
+    assert len(lines) <= 35 and all(len(line) <= 120 for line in lines)
+
+
+def test_every_verb_is_a_file_and_every_other_file_is_known():
+    files = {path.stem for path in Path(cli.__file__).parent.glob("*.py")}
+    assert files - {"__init__", "program", "parser", "names"} == {verb.replace("-", "_") for verb in VERBS}
+
+
+def test_a_flag_of_two_words_takes_a_dash_or_an_underscore():
+    for flag in ("--run-dir", "--run_dir"):
+        arguments = parser_of("fit").parse_args(["quickstart", flag, "r", "--a.b", "1", "--print-config", "--seed=2"])
+        assert (str(arguments.run_dir), arguments.print_config) == ("r", True)
+        assert arguments.overrides == ["--a.b", "1", "--seed=2"]
 
 
 def test_without_a_command_the_commands_are_told(rnnzoo_says):
@@ -443,8 +455,8 @@ def test_the_module_and_the_program_are_one(here):
 
 
 def test_a_text_may_begin_with_a_dash():
-    def asked(*words):
-        return _parser()[0].parse_args(_with_texts(list(words)))
+    def asked(verb, *words):
+        return parser_of(verb).parse_args(words)
 
     given = asked("predict", "sentiment", "--text", "-bad", "--text", "--all", "--json")
     assert given.text == ["-bad", "--all"] and given.json

@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F
 
 from rnnzoo.batch import IGNORE, Batch, DataSpec, Field
-from rnnzoo.cli import _answer
+from rnnzoo.cli.predict import _answer
 from rnnzoo.model import SequenceModel
 from rnnzoo.tasks.masked_word import MaskedWord
 

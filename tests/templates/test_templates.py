@@ -14,7 +14,8 @@ import pytest
 import yaml
 
 from rnnzoo import registry
-from rnnzoo.cli import KINDS, main
+from rnnzoo.cli import main
+from rnnzoo.cli.new_plugin import KINDS
 from rnnzoo.errors import PluginError, ZooError
 from rnnzoo.templates import rendered, write
 

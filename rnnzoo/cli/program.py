@@ -1,0 +1,141 @@
+"""One command, from its words to its exit code. A verb's module is imported when the verb is asked for."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
+
+from rnnzoo import __version__
+from rnnzoo.errors import Terminated, ZooError, nearest
+from rnnzoo.system import console
+from rnnzoo.system.launcher import forget_leftovers
+
+if TYPE_CHECKING:
+    from rnnzoo.cli.parser import Parser, Verb
+
+VERBS = {  # each with a module of this folder
+    "fit": "train a recipe, test its best checkpoint, log it",
+    "validate": "score a run's best checkpoint on its dev data",
+    "test": "score a run's best checkpoint on its test data",
+    "predict": "ask a trained model",
+    "generate": "continue a text with a language model; <unk> is never written",
+    "list": "list what is installed",
+    "show": "show a part, a recipe or a run",
+    "gradients": "plot the gradient of the last output of trained models through time",
+    "check": "check that a part keeps its contract, and show what holds",
+    "new-plugin": "write a package with a part of your own",
+    "results": "make the table of results from finished runs of the shipped recipes",
+    "vectors": "train or score vectors of words",
+    "bench": "measure the speed of cells, or of a recipe",
+}
+HELP = """\
+usage: rnnzoo [-h] [--version] COMMAND ...
+
+The model zoo of recurrent networks for PyTorch Lightning.
+
+options:
+  -h, --help    show this help and exit; `rnnzoo COMMAND --help` is more
+  --version     show the version and exit
+
+commands:
+{commands}
+
+example: rnnzoo fit quickstart"""
+MISTAKE_EXIT, SIGINT_EXIT, PIPE_EXIT, SIGTERM_EXIT = 2, 130, 141, 143
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command. Returns the exit code: 0, 2 for a mistake of the caller, 130 for Ctrl-C, 143 for SIGTERM."""
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # torch's idle threads give their cores away, read on its import
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # what the terminal's encoding lacks is printed as an escape
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        with console.guarded():
+            return _report_mistakes([*(sys.argv[1:] if arguments is None else arguments)])
+    except BrokenPipeError:  # `| head` has seen enough
+        _drop_output()
+        return PIPE_EXIT
+    except OSError as error:
+        if error.errno not in DISK_FULL:
+            raise
+        _drop_output()
+        console.print_error(f"cannot write {error.filename or 'the output'}: {error.strerror}.")
+        return MISTAKE_EXIT
+
+
+def _report_mistakes(words: list[str]) -> int:
+    """Run one command; the message of a mistake comes after everything that was printed before it."""
+    try:
+        code = _run(words)
+        console.flush()
+        return code
+    except ZooError as error:
+        console.print_error(error)
+        return MISTAKE_EXIT
+    except KeyboardInterrupt as stop:
+        console.flush()
+        if sys.stderr.isatty():
+            console.print_error()  # the terminal has written ^C
+        console.print_error(str(stop) or "stopped.")
+        return SIGTERM_EXIT if isinstance(stop, Terminated) else SIGINT_EXIT
+
+
+def _drop_output() -> None:
+    """Send what is still to be printed nowhere, so that Python does not fail on it when it ends."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _run(words: list[str]) -> int:
+    """Run the verb that comes first, or answer `--help` and `--version`. Raises: ZooError."""
+    name = words[0] if words else "--help"
+    if name in ("-h", "--help", "--version"):
+        console.print(f"rnnzoo {__version__}" if name == "--version" else _help())
+        return 0
+    if name.startswith("-"):
+        raise ZooError(f"rnnzoo: unexpected argument '{name}'.\n  See `rnnzoo --help`.")
+    if name not in VERBS:
+        match = nearest(name, VERBS)
+        hint = f"\n  Did you mean '{match}'?" if match else ""
+        raise ZooError(f"no command is named '{name}'.{hint}\n  Commands: {', '.join(VERBS)}.")
+    module, parser = verb(name), parser_of(name)
+    try:
+        arguments, rest = parser.parse_known_args(words[1:])
+    except SystemExit:  # --help has printed; mistakes are raised
+        return 0
+    if rest:
+        raise ZooError(f"{parser.prog}: unexpected argument '{rest[0]}'.\n  See `{parser.prog} --help`.")
+    if warning := forget_leftovers():
+        console.print_error(warning)
+    return module.run(arguments)
+
+
+def _help() -> str:
+    width = max(map(len, VERBS))
+    return HELP.format(commands="\n".join(f"    {name.ljust(width)}  {summary}" for name, summary in VERBS.items()))
+
+
+def verb(name: str) -> Verb:
+    """The module of a verb."""
+    return cast("Verb", importlib.import_module(f"rnnzoo.cli.{name.replace('-', '_')}"))
+
+
+def parser_of(name: str) -> Parser:
+    """The parser of a verb, with its arguments."""
+    from rnnzoo.cli.parser import Parser
+
+    module, summary = verb(name), VERBS[name]
+    parser = Parser(
+        prog=f"rnnzoo {name}",
+        description=f"{summary[0].upper()}{summary[1:]}.",
+        epilog=f"example: {module.EXAMPLE}",
+    )
+    module.add_arguments(parser)
+    return parser
