@@ -10,7 +10,7 @@ from typing import Any
 from rnnzoo.bench import timing
 from rnnzoo.engine.recurrence import report, set_path
 from rnnzoo.experiment import build
-from rnnzoo.runs.tracking import MetricsFile
+from rnnzoo.runs.trackers.metrics_file import MetricsFile
 from rnnzoo.system.memory import peak_memory
 from rnnzoo.training.callbacks.finite import Finite
 from rnnzoo.training.callbacks.throughput import Throughput

@@ -23,6 +23,8 @@ from rnnzoo import runs
 from rnnzoo.experiment.fit import fit
 from rnnzoo.experiment.resolver import resolve
 from rnnzoo.runs import tracking
+from rnnzoo.runs.trackers import wandb_run
+from rnnzoo.runs.trackers.metrics_file import MetricsFile
 from rnnzoo.tasks.sentiment import Sentiment
 from rnnzoo.training.callbacks.finite import Finite
 
@@ -135,7 +137,7 @@ def told(caplog) -> list[str]:
 
 
 def test_each_call_is_one_line_of_strict_json(run):
-    logger = tracking.MetricsFile(run.metrics)
+    logger = MetricsFile(run.metrics)
     logger.log_metrics({"train/loss": torch.tensor(0.5), "epoch": 1.0}, step=7)
     logger.log_metrics({"val/loss": float("nan"), "val/best": float("-inf")}, step=8)
     first, second = [json.loads(line, parse_constant=pytest.fail) for line in run.metrics.read_text().splitlines()]
@@ -153,7 +155,7 @@ def test_a_trainer_writes_its_metrics_by_step(run):
 
 
 def test_a_metrics_file_that_cannot_be_written_is_one_warning(run, caplog):
-    logger = tracking.MetricsFile(run.path / "gone" / "metrics.jsonl")
+    logger = MetricsFile(run.path / "gone" / "metrics.jsonl")
     logger.log_metrics({"a": 1.0}, step=1)
     logger.log_metrics({"a": 1.0}, step=2)
     assert len(told(caplog)) == 1
@@ -309,7 +311,7 @@ class Refuses(BaseHTTPRequestHandler):
 
 @pytest.mark.parametrize("kind", ["refuses the key", "never answers a request", "is not there"])
 def test_a_server_that_does_not_work_makes_the_run_offline_with_one_warning(kind, run, wandb, monkeypatch, caplog):
-    monkeypatch.setattr(tracking, "INIT_SECONDS", 1.0)
+    monkeypatch.setattr(wandb_run, "INIT_SECONDS", 1.0)
     monkeypatch.delenv("WANDB_MODE")
     monkeypatch.setenv("WANDB_API_KEY", SECRET)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
@@ -367,7 +369,7 @@ def listening():
 def test_a_settings_file_in_the_current_folder_sends_the_users_key_nowhere(
     setting, folder, run, here, wandb, monkeypatch
 ):
-    monkeypatch.setattr(tracking, "INIT_SECONDS", 1.0)
+    monkeypatch.setattr(wandb_run, "INIT_SECONDS", 1.0)
     for name in ("WANDB_MODE", "http_proxy", "HTTP_PROXY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("WANDB_API_KEY", SECRET)
@@ -422,7 +424,7 @@ def test_wandbs_environment_goes_before_defaults_and_a_recipes_own_values_before
 def test_wandb_init_and_wandb_offline_hold_here_where_the_environment_says_nothing(run, here, wandb, monkeypatch):
     monkeypatch.delenv("WANDB_MODE")
     monkeypatch.setenv("WANDB_API_KEY", SECRET)
-    monkeypatch.setattr(tracking, "_reachable", lambda _: pytest.fail("looked for a server"))
+    monkeypatch.setattr(wandb_run, "_reachable", lambda _: pytest.fail("looked for a server"))
     (here / "wandb").mkdir()
     (here / "wandb" / "settings").write_text("[default]\nentity = team\nproject = theirs\nmode = offline\n")
     loggers = tracking.make_loggers({}, run, {}, "a-default-name")

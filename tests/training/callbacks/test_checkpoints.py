@@ -286,11 +286,12 @@ SCRIPT = """
     from pathlib import Path
     from lightning.pytorch import LightningModule, Trainer
     from torch.utils.data import DataLoader
-    from rnnzoo import runs, tracking
-    from rnnzoo.callbacks.checkpoints import Checkpoints
-    from rnnzoo.callbacks.ema import EMA
-    from rnnzoo.callbacks.finite import Finite
-    from rnnzoo.callbacks.throughput import Throughput
+    from rnnzoo import runs
+    from rnnzoo.runs import tracking
+    from rnnzoo.training.callbacks.checkpoints import Checkpoints
+    from rnnzoo.training.callbacks.ema import EMA
+    from rnnzoo.training.callbacks.finite import Finite
+    from rnnzoo.training.callbacks.throughput import Throughput
 
     class Tiny(LightningModule):
         def __init__(self):
