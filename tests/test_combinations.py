@@ -16,7 +16,7 @@ from rnnzoo.engine.recurrence import using_path
 from rnnzoo.errors import RecipeError
 from rnnzoo.experiment import build
 from rnnzoo.experiment.resolver import resolve
-from rnnzoo.testing.tasks import sample
+from rnnzoo.testing.tasks.samples import sample
 
 TASKS = {entry.name: registry.load("tasks", entry.name) for entry in registry.entries("tasks")}
 ARCHITECTURES = {entry.name: registry.load("architectures", entry.name) for entry in registry.entries("architectures")}

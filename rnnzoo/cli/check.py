@@ -15,6 +15,6 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(arguments: Namespace) -> int:
-    from rnnzoo import testing
+    from rnnzoo.testing import command
 
-    return testing.run(arguments.kind, arguments.name, arguments.json)
+    return command.run(arguments.kind, arguments.name, arguments.json)

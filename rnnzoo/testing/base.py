@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any, NamedTuple
 
 from rnnzoo.errors import ZooError, unknown
@@ -34,7 +35,20 @@ class Check(NamedTuple):
     run: Callable[[], str | None]
 
 
-def bind(functions: Sequence[Callable[[Any], str | None]], part: Any) -> list[Check]:
+CheckFunction = Callable[[Any], str | None]  # of the part under test: a `Subject` of its kind
+
+
+def checks_in(*modules: ModuleType) -> tuple[CheckFunction, ...]:
+    """The functions `check_NAME` that some modules define, in the order in which they stand there."""
+    return tuple(
+        value
+        for module in modules
+        for name, value in vars(module).items()
+        if name.startswith("check_") and value.__module__ == module.__name__
+    )
+
+
+def bind(functions: Sequence[CheckFunction], part: object) -> list[Check]:
     """The checks `check_NAME(part)` of one part. Each sees random numbers of the same seed, and leaves none behind."""
     return [
         Check(function.__name__.removeprefix("check_"), (function.__doc__ or "").strip(), _seeded(function, part))
@@ -42,7 +56,7 @@ def bind(functions: Sequence[Callable[[Any], str | None]], part: Any) -> list[Ch
     ]
 
 
-def _seeded(function: Callable[[Any], str | None], part: Any) -> Callable[[], str | None]:
+def _seeded(function: CheckFunction, part: object) -> Callable[[], str | None]:
     def run() -> str | None:
         import torch
 
@@ -55,9 +69,10 @@ def _seeded(function: Callable[[Any], str | None], part: Any) -> Callable[[], st
 
 @dataclass(frozen=True)
 class Result:
-    """What one check found.
+    """The result of one check.
 
-    held: None if it did not apply. expected_failure: the declared reason why it does not hold. detail: what was found.
+    held: whether the truth holds, None if the check did not apply. expected_failure: the declared reason why it does
+    not. detail: what the check reports, or the message of its error.
     """
 
     name: str
@@ -138,14 +153,14 @@ def _expected(checks: Sequence[Check], expected_failures: Mapping[str, str] | No
 
 def _result(check: Check, expected_failure: str | None) -> Result:
     try:
-        told = check.run()
+        detail = check.run()
     except NotApplicable as reason:
         return Result(check.name, None, expected_failure, str(reason))
     except AssertionError as error:
         return Result(check.name, False, expected_failure, str(error))
-    except Exception as error:  # a part under test may raise anything
+    except Exception as error:  # the code of a plugin under test may raise anything
         return Result(check.name, False, expected_failure, f"{type(error).__name__}: {error}")
-    return Result(check.name, True, expected_failure, told or "")
+    return Result(check.name, True, expected_failure, detail or "")
 
 
 def tests_of(checks: Sequence[Check], expected_failures: Mapping[str, str] | None = None) -> Callable[..., None]:

@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
@@ -18,7 +18,7 @@ from rnnzoo.data.base import PARTS, Columns, Source
 from rnnzoo.data.forms import FORMS
 from rnnzoo.errors import DataError, Unavailable
 from rnnzoo.recipe.schema import signature
-from rnnzoo.testing.base import NotApplicable
+from rnnzoo.testing.base import NotApplicable, checks_in
 from rnnzoo.testing.subject import Subject
 
 READ = """
@@ -52,9 +52,8 @@ class DatasetSubject(Subject):
 
     def source(self, **parameters: Any) -> Source:
         """The source as it is built. Raises: NotApplicable if it needs parameters that were not given."""
-        lacking = [name for name, p in self.signature.items() if p.required and name not in self.parameters]
-        if lacking:
-            raise NotApplicable(f"no value is given for {', '.join(lacking)}")
+        if self.missing_parameters:
+            raise NotApplicable(f"no value is given for {', '.join(self.missing_parameters)}")
         return self.maker(**(self.parameters | parameters))
 
     def read(self, **parameters: Any) -> dict[str, Columns]:
@@ -129,8 +128,8 @@ def check_no_overlap(subject: DatasetSubject) -> None:
     for part, columns in subject.parts.items():
         inputs = {_frozen(value) for value in columns[form.columns[0]]}
         shared = [value for value in inputs if value in seen]
-        told = f"expected no row of {part} in {seen[shared[0]]}, found {len(shared)}" if shared else ""
-        subject.require(not shared, told)
+        message = f"expected no row of {part} in {seen[shared[0]]}, found {len(shared)}" if shared else ""
+        subject.require(not shared, message)
         seen |= dict.fromkeys(inputs, part)
 
 
@@ -184,9 +183,9 @@ def check_identity(subject: DatasetSubject) -> str:
     subject.read(**subject.few)  # may say that it cannot be had
     source.read()
     found = source.identity()
-    told = f"identity: expected 'id' and 'revision', text or None, found {found!r}"
-    subject.require(isinstance(found, dict) and set(found) == {"id", "revision"}, told)
-    subject.require(all(value is None or isinstance(value, str) for value in found.values()), told)
+    message = f"identity: expected 'id' and 'revision', text or None, found {found!r}"
+    subject.require(isinstance(found, dict) and set(found) == {"id", "revision"}, message)
+    subject.require(all(value is None or isinstance(value, str) for value in found.values()), message)
     subject.require(source.identity() == found, "identity: expected the same twice")
     return f"{found['id']} {found['revision'] or ''}".rstrip()
 
@@ -202,23 +201,13 @@ def check_batches(subject: DatasetSubject) -> str:
     spec, count = data.spec, 0
     for batch in data.val_dataloader():
         count += int(batch.lengths.sum()) if subject.form.name == "text_stream" else len(batch)
-        told = "expected lengths within the batch's time, and tokens of the vocabulary"
+        message = "expected lengths within the batch's time, and tokens of the vocabulary"
         for name, tensor in batch.inputs.items():
-            subject.require(int(batch.lengths.min()) >= 0 and int(batch.lengths.max()) <= tensor.shape[1], told)
-            subject.require(tensor.is_floating_point() or int(tensor.max()) < spec.inputs[name].size, told)
+            subject.require(int(batch.lengths.min()) >= 0 and int(batch.lengths.max()) <= tensor.shape[1], message)
+            subject.require(tensor.is_floating_point() or int(tensor.max()) < spec.inputs[name].size, message)
     subject.require(count == data.sizes["dev"], f"expected {data.sizes['dev']} rows of dev, found {count}")
     return f"{spec.form}: {', '.join(f'{name} {size}' for name, size in data.sizes.items())}"
 
 
-DATASET_CHECKS: tuple[Callable[[Any], str | None], ...] = (
-    check_builds,
-    check_parts,
-    check_columns,
-    check_labels_are_known,
-    check_no_overlap,
-    check_deterministic,
-    check_seed,
-    check_fresh_process,
-    check_identity,
-    check_batches,
-)
+SUBJECT = DatasetSubject
+CHECKS = checks_in(sys.modules[__name__])

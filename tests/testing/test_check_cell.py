@@ -8,17 +8,18 @@ import pytest
 from rnnzoo import registry
 from rnnzoo.cli import main
 from rnnzoo.errors import UnknownName, ZooError
-from rnnzoo.testing import ConformanceError, NotApplicable, bind, cell_tests, cells, check_part, tests_of
-from rnnzoo.testing.cells import Subject
+from rnnzoo.testing import ConformanceError, NotApplicable, bind, cell_tests, cells, check_cell, check_part, tests_of
+from rnnzoo.testing.cells.building import check_builds_from_json
+from rnnzoo.testing.cells.sequences import check_batch_of_one_invariance, check_scan_equals_steps
+from rnnzoo.testing.cells.subject import CellSubject
 
-FEW = (cells.check_builds_from_json, cells.check_scan_equals_steps, cells.check_batch_of_one_invariance)
+FEW = (check_builds_from_json, check_scan_equals_steps, check_batch_of_one_invariance)
 
 
 @pytest.fixture
 def few(monkeypatch):
     """Three checks in place of all."""
     monkeypatch.setattr(cells, "CHECKS", FEW)
-    monkeypatch.setattr(cells, "PATH_CHECKS", ())
 
 
 @pytest.fixture
@@ -30,9 +31,9 @@ def mixing():
 
 
 def test_a_cell_is_given_by_name_by_class_or_with_parameters(few):
-    assert cells.check_cell("gru").part == "gru"
-    assert cells.check_cell(broken.Healthy).part == "Healthy"
-    report = cells.check_cell({"name": "zoneout", "cell": "gru", "rate": 0.2})
+    assert check_cell("gru").part == "gru"
+    assert check_cell(broken.Healthy).part == "Healthy"
+    report = check_cell({"name": "zoneout", "cell": "gru", "rate": 0.2})
     assert report.part == "zoneout(cell=gru, rate=0.2)"
     assert [r.held for r in report.results] == [True, None, True]
     assert report["scan_equals_steps"].detail == "the cell has no scan"
@@ -40,15 +41,15 @@ def test_a_cell_is_given_by_name_by_class_or_with_parameters(few):
 
 def test_all_failed_checks_are_raised_at_once_with_the_report(few, mixing):
     with pytest.raises(AssertionError, match="cell mixing: 1 hold, 1 skipped, 1 FAIL") as error:
-        cells.check_cell(mixing)
+        check_cell(mixing)
     assert isinstance(error.value, ConformanceError)
     assert [r.name for r in error.value.report.failed] == ["batch_of_one_invariance"]
     assert "outputs of sequence 0 alone" in str(error.value)
-    assert cells.check_cell(mixing, raise_failures=False).failed
+    assert check_cell(mixing, raise_failures=False).failed
 
 
 def test_an_expected_failure_is_reported_with_its_reason_and_is_no_failure(few, mixing):
-    report = cells.check_cell(mixing, expected_failures={"batch_of_one_invariance": "it is a batch norm"})
+    report = check_cell(mixing, expected_failures={"batch_of_one_invariance": "it is a batch norm"})
     found = report["batch_of_one_invariance"]
     assert (found.outcome, found.expected_failure) == ("fails as declared", "it is a batch norm")
     assert not report.failed and "1 fail as declared" in report.summary()
@@ -56,29 +57,29 @@ def test_an_expected_failure_is_reported_with_its_reason_and_is_no_failure(few, 
 
 def test_an_expected_failure_that_holds_is_a_failure(few):
     with pytest.raises(ConformanceError, match="DECLARED TO FAIL, HOLDS batch_of_one_invariance"):
-        cells.check_cell("gru", expected_failures={"batch_of_one_invariance": "why not"})
+        check_cell("gru", expected_failures={"batch_of_one_invariance": "why not"})
 
 
 def test_a_class_declares_its_own_expected_failures(few):
     class Declared(broken.UsesBatchStatistics):
         expected_failures = {"batch_of_one_invariance": "it is a batch norm"}  # noqa: RUF012
 
-    assert not cells.check_cell(Declared).failed
+    assert not check_cell(Declared).failed
 
 
 def test_an_expected_failure_needs_a_known_check_and_a_reason(few):
     with pytest.raises(
         ZooError, match=r"no check is named 'batch_of_one'.*\n  Did you mean 'batch_of_one_invariance'?"
     ):
-        cells.check_cell("gru", expected_failures={"batch_of_one": "x"})
+        check_cell("gru", expected_failures={"batch_of_one": "x"})
     with pytest.raises(ZooError, match="needs a reason, in words, got ''"):
-        cells.check_cell("gru", expected_failures={"batch_of_one_invariance": ""})
+        check_cell("gru", expected_failures={"batch_of_one_invariance": ""})
     with pytest.raises(UnknownName, match="Did you mean 'gru'"):
-        cells.check_cell("gruu")
+        check_cell("gruu")
 
 
 def test_a_cell_that_does_not_build_fails_one_check_and_skips_the_others(few):
-    report = cells.check_cell(broken.NeedsAFunction, raise_failures=False)
+    report = check_cell(broken.NeedsAFunction, raise_failures=False)
     assert [r.held for r in report.results] == [False, None, None]
     assert "the cell does not build" in report["batch_of_one_invariance"].detail
 
@@ -87,16 +88,16 @@ def test_the_state_of_the_random_generator_survives_a_check(few):
     import torch
 
     before = torch.get_rng_state()
-    cells.check_cell("gru")
+    check_cell("gru")
     assert torch.equal(before, torch.get_rng_state())
 
 
 # -- pytest ---------------------------------------------------------------------------------------------------------
 
-test_the_helper_makes_one_case_of_each_check = tests_of(bind(FEW, Subject("gru")))
+test_the_helper_makes_one_case_of_each_check = tests_of(bind(FEW, CellSubject("gru")))
 
 test_the_helper_expects_declared_failures = tests_of(
-    bind(FEW, Subject(broken.UsesBatchStatistics)), {"batch_of_one_invariance": "it is a batch norm"}
+    bind(FEW, CellSubject(broken.UsesBatchStatistics)), {"batch_of_one_invariance": "it is a batch norm"}
 )
 
 

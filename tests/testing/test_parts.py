@@ -15,8 +15,9 @@ from rnnzoo.data.sources.embedded import ToyReviews
 from rnnzoo.data.sources.hub import HubSource
 from rnnzoo.errors import Unavailable, UnknownName, ZooError
 from rnnzoo.tasks.tagging import Tagging
-from rnnzoo.testing import parts
 from rnnzoo.testing.base import ConformanceError
+from rnnzoo.testing.suites import checks_for
+from rnnzoo.testing.tasks.subject import TaskSubject
 
 CHECKS = {
     "architecture": testing.check_architecture,
@@ -51,7 +52,7 @@ class Doubled(ToyReviews):
 @pytest.mark.parametrize(("kind", "name"), OURS, ids=str)
 def test_every_part_of_rnnzoo_keeps_every_promise_that_can_be_asked_of_it(kind, name):
     report = CHECKS[kind](name)
-    assert {result.name for result in report.results} == {check.name for check in parts.checks_for(kind, name)}
+    assert {result.name for result in report.results} == {check.name for check in checks_for(kind, name)}
     assert all(result.detail for result in report.results if result.held is None)
 
 
@@ -103,10 +104,10 @@ def test_a_data_set_that_needs_a_parameter_is_skipped_without_and_checked_with_i
 
 
 def test_a_part_may_be_a_name_or_a_mapping_or_a_class_and_is_called_so():
-    names = [parts.TaskSubject(part).name for part in ("tagging", {"name": "tagging", "outside": "A"}, Tagging)]
+    names = [TaskSubject(part).name for part in ("tagging", {"name": "tagging", "outside": "A"}, Tagging)]
     assert names == ["tagging", "tagging(outside=A)", "Tagging"]
     with pytest.raises(UnknownName, match="Did you mean 'tagging'"):
-        parts.TaskSubject("taging")
+        TaskSubject("taging")
 
 
 def test_a_backward_direction_is_not_asked_for_causality():
@@ -119,7 +120,7 @@ def test_a_backward_direction_is_not_asked_for_causality():
 )
 def test_the_pytest_helper_has_one_case_for_each_check(kind, name):
     (mark,) = TESTS[kind](name).pytestmark
-    assert [case.id for case in mark.args[1]] == [check.name for check in parts.checks_for(kind, name)]
+    assert [case.id for case in mark.args[1]] == [check.name for check in checks_for(kind, name)]
 
 
 def test_the_command_line_checks_any_kind(capsys):

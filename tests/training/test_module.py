@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader
 
 import rnnzoo
 from rnnzoo import registry
-from rnnzoo.testing.tasks import TaskSubject, rows_of
+from rnnzoo.testing.tasks.subject import TaskSubject, rows_of
 from rnnzoo.training.module import ZooModule
 
 OWN = sorted(entry.name for entry in registry.entries("tasks") if entry.distribution == "rnnzoo")

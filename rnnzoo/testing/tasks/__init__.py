@@ -1,0 +1,9 @@
+"""What every task promises. A file holds the checks of one kind."""
+
+from rnnzoo.testing import buildable
+from rnnzoo.testing.base import checks_in
+from rnnzoo.testing.tasks import declarations, losses, metrics, predictions
+from rnnzoo.testing.tasks.subject import TaskSubject
+
+SUBJECT = TaskSubject
+CHECKS = checks_in(buildable, declarations, losses, metrics, predictions)

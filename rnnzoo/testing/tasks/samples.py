@@ -1,0 +1,34 @@
+"""A few rows of each form of data."""
+
+from __future__ import annotations
+
+import math
+from random import Random
+
+import numpy as np
+
+from rnnzoo.data.base import Columns
+
+ROWS = 9
+
+
+def sample(form: str) -> Columns:
+    """A few rows of a form, of unequal lengths."""
+    random = Random(0)
+    words = [random.choices("abcdef", k=random.randint(1, 7)) for _ in range(ROWS)]
+    texts = [" ".join(row) for row in words]
+    series = [np.array([[random.random(), random.random()] for _ in row], np.float32) for row in words]
+    labels = [random.choice("xyz") if row > 2 else "xyz"[row] for row in range(ROWS)]
+    samples: dict[str, Columns] = {
+        "labelled_text": {"text": texts, "label": labels},
+        "tagged_text": {"words": words, "tags": [[letter.upper() for letter in row] for row in words]},
+        "text_stream": {"text": texts},
+        "masked_text": {"text": texts},
+        "text_pairs": {"source": texts, "target": [text[::-1] for text in texts]},
+        "labelled_series": {"values": series, "label": labels},
+        "described_series": {"values": series, "text": texts},
+        "transcribed_series": {"values": series, "text": [" ".join(row[::2]) for row in words]},
+        "windowed_series": {"values": [[math.sin(t / 7), math.sin(t / 11)] for t in range(200)], "own": [True] * 200},
+        "measured_series": {"values": series, "target": [row.sum(0) for row in series]},
+    }
+    return samples[form]
