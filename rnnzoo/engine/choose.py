@@ -16,14 +16,15 @@ from rnnzoo.engine.paths.cell_scan import CellScan
 from rnnzoo.engine.paths.chunked import Chunked
 from rnnzoo.engine.paths.deferred import Deferred
 from rnnzoo.engine.paths.fused import Fused, recognise
-from rnnzoo.engine.paths.linear_scan import Linear
+from rnnzoo.engine.paths.linear_scan import LinearScan
 from rnnzoo.engine.paths.reference import Reference
 from rnnzoo.engine.sequences import Sequences
 from rnnzoo.engine.triton.path import Triton
 from rnnzoo.errors import ZooError, unknown
 
 PATHS: dict[str, Path] = {
-    path.name: path for path in (Fused(), Native(), Triton(), CellScan(), Linear(), Chunked(), Deferred(), Reference())
+    path.name: path
+    for path in (Fused(), Native(), Triton(), CellScan(), LinearScan(), Chunked(), Deferred(), Reference())
 }
 AUTO = "auto"  # in the place of a path's name: the engine chooses
 PATIENCE = 100_000  # steps that the plain loop trains in about the time that torch.compile takes

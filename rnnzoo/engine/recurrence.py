@@ -38,7 +38,10 @@ class Recurrence(nn.Module):
         self._verified = False
 
     def forward(self, x: Sequences, state: State | None = None, need_state: bool = True) -> Result:
-        """x: input_size features. Returns the outputs, output_size features, and the last state, None if not needed."""
+        """x: (batch, time, input_size) features. state: (batch, *shape) each, or None for the cell's initial state.
+
+        Returns the outputs, (batch, time, output_size), and the last state, None if it is not needed.
+        """
         return run_together([self], x, [state], need_state)[0]
 
     @property
@@ -52,7 +55,7 @@ class Recurrence(nn.Module):
 
     @property
     def qconfig(self) -> None:
-        """None: `torch.ao.quantization` finds no cell that it knows, and would leave this one as it is in silence."""
+        """None, and setting it warns: `torch.ao.quantization` knows no such cell, and would skip it without a word."""
         return None
 
     @qconfig.setter
@@ -65,16 +68,17 @@ class Recurrence(nn.Module):
         pass
 
     def step(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """One step in evaluation for (batch, input_size): the output and the new state, by the cell's own equations.
+        """One step in evaluation, by the cell's own equations, for generating a token at a time.
 
-        It does without all that sequences need, which takes longer than the step: for writing a token at a time.
+        x: (batch, input_size). state: (batch, *shape) each, or None. Returns the output, (batch, output_size), and the
+        new state. It does nothing that only sequences need, which would take longer than the step.
         """
         modes.refuse_tracing()
         if state is not None:
-            verify.given_state(self.cell, state, len(x))
-        if not weights.change(self.cell):
+            verify.check_given_state(self.cell, state, len(x))
+        if not weights.changes(self.cell):
             return self.cell(x, state)
-        with weights.one_at_a_time, weights.of_this_pass([self.cell]):
+        with weights.PASS_LOCK, weights.of_this_pass([self.cell]):
             return self.cell(x, state)
 
 
@@ -82,24 +86,22 @@ class Recurrence(nn.Module):
 def run_together(
     layers: Sequence[Recurrence], x: Sequences, states: Sequence[State | None], need_state: bool = True
 ) -> list[Result]:
-    """Several layers on the same input, the directions of a bidirectional one: side by side, where a path can.
+    """Several layers on the same input, as the directions of a bidirectional one: side by side, where a path can.
 
-    torch.compile leaves them to the engine, as it leaves nn.LSTM to torch.
+    x: (batch, time, input_size). torch.compile leaves them to the engine, as it leaves nn.LSTM to torch.
     Raises: ValueError if a given state does not fit; ZooError while a model is traced by torch.jit.
     """
     modes.refuse_tracing()
     for layer, state in zip(layers, states, strict=True):
         if state is not None:
-            verify.given_state(layer.cell, state, x.layout.batch)
-    alone = weights.one_at_a_time if any(weights.change(layer.cell) for layer in layers) else nullcontext()
-    with alone:
-        return _together(layers, x, states, need_state)
+            verify.check_given_state(layer.cell, state, x.layout.batch)
+    with weights.PASS_LOCK if any(weights.changes(layer.cell) for layer in layers) else nullcontext():
+        return _run(layers, x, states, need_state)
 
 
-def _together(
-    layers: Sequence[Recurrence], x: Sequences, states: Sequence[State | None], need_state: bool
-) -> list[Result]:
-    first_calls = [not layer._verified and verify.first_step(layer.cell, x) for layer in layers]
+def _run(layers: Sequence[Recurrence], x: Sequences, states: Sequence[State | None], need_state: bool) -> list[Result]:
+    """Choose each layer's path, run neighbours on the same path together, and check a cell's first results."""
+    first_calls = [not layer._verified and verify.check_first_step(layer.cell, x) for layer in layers]
     paths = []
     for layer in layers:
         path, layer.why = choose(layer.cell, x, layer.steps, layer.path)
@@ -115,7 +117,7 @@ def _together(
             results += path.run_together(cells, x, its_states, reverse, need_state)
     for layer, first_call, (outputs, last) in zip(layers, first_calls, results, strict=True):
         if first_call:
-            verify.result(layer.cell, x, outputs, last)
+            verify.check_result(layer.cell, x, outputs, last)
             layer._verified = True
     return results
 
@@ -144,7 +146,7 @@ def _layers(model: nn.Module) -> Iterator[Recurrence]:
 
 
 def report(model: nn.Module) -> list[dict[str, object]]:
-    """For each recurrent layer of a model: its place, its cell, the paths that ran it and how often, and why."""
+    """For each recurrent layer of a model: its name, its cell, the paths that ran it and how often, and why."""
     return [
         {
             "layer": name,
@@ -160,10 +162,10 @@ def report(model: nn.Module) -> list[dict[str, object]]:
 
 
 def detach(state: list[State]) -> list[State]:
-    """The state of an architecture, cut from the graph that made it: truncated backpropagation through time."""
+    """The state of an architecture, (batch, *shape) each, cut from its graph, for truncated backpropagation."""
     return [tuple(s.detach() for s in layer) for layer in state]
 
 
 def select(state: list[State], index: Tensor) -> list[State]:
-    """The states of the chosen sequences of a batch, in the order of `index`: for beam search and reordering."""
+    """The states of some sequences of a batch, in the order of `index`, (count,) int64: for beam search."""
     return [tuple(s.index_select(0, index) for s in layer) for layer in state]

@@ -1,4 +1,4 @@
-"""The first step of a cell, compared with what the cell declares: a mistake in a plugin is told at once, by its name.
+"""The first step of a cell, compared with what the cell declares: a plugin's mistake is reported at once, by its name.
 
 One extra step, over the first steps of the first batch; no gradient, no random number. Later calls cost nothing.
 """
@@ -21,29 +21,29 @@ from rnnzoo.errors import CellError, ZooError
 LARGE = 1e4  # inputs beyond it may overflow without a fault of the cell
 
 
-def first_step(cell: Cell, x: Sequences) -> bool:
+def check_first_step(cell: Cell, x: Sequences) -> bool:
     """Check one step of a cell on the first step of every sequence of a batch.
 
-    Returns whether it could: not where a mode of torch follows every operation, without a step, or where x and the
-    parameters do not fit each other, which torch tells best.
+    Returns whether there was one to check: not where a mode of torch watches every operation, where no sequence has a
+    step, or where x and the parameters do not fit each other, for which torch has the better message.
     Raises: CellError, naming the cell, its distribution and both sides of a mismatch.
     """
     name = registry.whose("cells", type(cell))
-    _complete(cell, name)
+    _check_complete(cell, name)
     if x.features != cell.input_size:
         raise ValueError(
             f"{type(cell).__name__} expected x with input_size={cell.input_size} features, got {x.features}"
         )
     if not x.layout.longest or not x.layout.batch or modes.watching(x.at_hand) is not None:
         return False
-    given = x.first_steps()
-    if not _fits(cell, given):
+    steps = x.first_steps()
+    if not _fits(cell, steps):
         return False
-    devices = [given.device] if given.device.type == "cuda" else []
+    devices = [steps.device] if steps.device.type == "cuda" else []
     buffers = [(buffer, buffer.clone()) for buffer in cell.buffers()]
     try:
         with torch.no_grad(), torch.random.fork_rng(devices):
-            _step(cell, name, given)
+            _check_step(cell, name, steps)
     finally:
         with torch.no_grad():
             for buffer, before in buffers:  # running statistics are those of real steps
@@ -52,7 +52,7 @@ def first_step(cell: Cell, x: Sequences) -> bool:
     return True
 
 
-def result(cell: Cell, x: Sequences, outputs: Sequences, last: State | None) -> None:
+def check_result(cell: Cell, x: Sequences, outputs: Sequences, last: State | None) -> None:
     """Check the shapes that a path gave for a whole batch. Raises: CellError."""
     name = registry.whose("cells", type(cell))
     if last is not None:
@@ -60,18 +60,19 @@ def result(cell: Cell, x: Sequences, outputs: Sequences, last: State | None) -> 
     check_outputs(cell, name, (outputs.features,), (cell.output_size,))
 
 
-def given_state(cell: Cell, state: State, batch: int) -> None:
+def check_given_state(cell: Cell, state: State, batch: int) -> None:
     """Compare a state that a caller gives with the cell's. Raises: ValueError with both shapes."""
     specs, name = cell.state_specs(), type(cell).__name__
     if len(state) != len(specs):
         raise ValueError(f"{name} expected {len(specs)} states ({', '.join(s.name for s in specs)}), got {len(state)}")
     for spec, tensor in zip(specs, state, strict=True):
         if tuple(tensor.shape) != (batch, *spec.shape):
-            wanted, found = (batch, *spec.shape), tuple(tensor.shape)
-            raise ValueError(f"{name} expected state '{spec.name}' of shape {wanted}, got {found}")
+            declared, shape = (batch, *spec.shape), tuple(tensor.shape)
+            raise ValueError(f"{name} expected state '{spec.name}' of shape {declared}, got {shape}")
 
 
-def _complete(cell: Cell, name: str) -> None:
+def _check_complete(cell: Cell, name: str) -> None:
+    """Raises: CellError for a cell without the method that computes its step."""
     for kind, method in ((PointwiseCell, "update"), (LinearCell, "coefficients"), (Cell, "step")):
         if type(cell).step is kind.step and getattr(type(cell), method) is getattr(kind, method):
             signature = {"update": "update(gx, gh, state)", "coefficients": "coefficients(gx)"}
@@ -85,7 +86,7 @@ def _fits(cell: Cell, x: Tensor) -> bool:
     return torch.is_autocast_enabled(x.device.type) or all(p.dtype == x.dtype for p in parameters)
 
 
-def _step(cell: Cell, name: str, x: Tensor) -> None:
+def _check_step(cell: Cell, name: str, x: Tensor) -> None:
     gx = _call(cell, name, "project", x)
     first = _call(cell, name, "initial_state", len(x), x)
     check_state(cell, name, "begins with", first, x)
@@ -103,7 +104,7 @@ def _step(cell: Cell, name: str, x: Tensor) -> None:
             raise CellError(f"{name} returned NaN in its {what} after one step, from finite inputs and parameters.")
 
 
-def _call(cell: Cell, name: str, method: str, *arguments: Any) -> Any:
+def _call(cell: Cell, name: str, method: str, *arguments: object) -> Any:
     """Call a method of the cell. Raises: CellError if it fails, or changes a tensor among its arguments."""
     tensors = _tensors(arguments)
     before = [tensor.clone() for tensor in tensors]
@@ -111,32 +112,33 @@ def _call(cell: Cell, name: str, method: str, *arguments: Any) -> Any:
         result = getattr(cell, method)(*arguments)
     except (ZooError, MemoryError, torch.OutOfMemoryError):
         raise
-    except Exception as cause:  # a plugin may raise anything
-        told = (str(cause).splitlines() or [""])[0]
-        raise CellError(f"{name} failed in {method}: {type(cause).__name__}: {told}{_place(cell, cause)}") from cause
+    except Exception as cause:  # a plugin's cell may raise anything
+        message = (str(cause).splitlines() or [""])[0]
+        raise CellError(f"{name} failed in {method}: {type(cause).__name__}: {message}{_line(cell, cause)}") from cause
     for tensor, old in zip(tensors, before, strict=True):
         if not bool(((tensor == old) | (old != old)).all()):
             raise CellError(f"{name} changed an argument of {method} in place.\n  It must return new tensors.")
     return result
 
 
-def _tensors(value: Any) -> list[Tensor]:
+def _tensors(value: object) -> list[Tensor]:
+    """All tensors in nested tuples and lists."""
     if isinstance(value, Tensor):
         return [value]
     return [tensor for item in value for tensor in _tensors(item)] if isinstance(value, (tuple, list)) else []
 
 
-def _place(cell: Cell, cause: Exception) -> str:
+def _line(cell: Cell, cause: Exception) -> str:
     """The line of the cell's own file where it failed."""
     try:
-        own = inspect.getfile(type(cell))
+        file = inspect.getfile(type(cell))
     except (OSError, TypeError):
         return ""
-    frames = [frame for frame in traceback.extract_tb(cause.__traceback__) if frame.filename == own]
-    return f"\n  At {own}:{frames[-1].lineno}, in {frames[-1].name}." if frames else ""
+    frames = [frame for frame in traceback.extract_tb(cause.__traceback__) if frame.filename == file]
+    return f"\n  At {file}:{frames[-1].lineno}, in {frames[-1].name}." if frames else ""
 
 
-def check_state(cell: Cell, name: str, verb: str, state: Any, like: Tensor) -> None:
+def check_state(cell: Cell, name: str, verb: str, state: object, like: Tensor) -> None:
     """Compare a state with the specs of the cell. like: (batch, ...), of the dtype and on the device that states take.
 
     Raises: CellError.
@@ -165,10 +167,10 @@ def _kind(dtype: torch.dtype) -> tuple[bool, bool]:
     return dtype.is_floating_point, dtype.is_complex
 
 
-def check_outputs(cell: Cell, name: str, found: tuple[int, ...], declared: tuple[int, ...]) -> None:
+def check_outputs(cell: Cell, name: str, shape: tuple[int, ...], declared: tuple[int, ...]) -> None:
     """Compare the shape of the outputs. Raises: CellError."""
-    if found[-1:] != declared[-1:]:
-        told = f"{found[-1] if found else 0} output features, declared output_size={cell.output_size}"
-        raise CellError(f"{name} gave {told}.")
-    if found != declared:
-        raise CellError(f"{name} gave an output of shape {found}, declared {declared}.")
+    if shape[-1:] != declared[-1:]:
+        features = shape[-1] if shape else 0
+        raise CellError(f"{name} gave {features} output features, declared output_size={cell.output_size}.")
+    if shape != declared:
+        raise CellError(f"{name} gave an output of shape {shape}, declared {declared}.")

@@ -1,8 +1,8 @@
-"""The weights of one pass: dropped, normalised or pruned ones take the parameters' places, computed once a pass."""
+"""The weights of one pass: dropped, normalised or pruned ones, computed once a pass, stand in for the parameters."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from threading import RLock
 
@@ -12,11 +12,13 @@ from torch.nn.utils.stateless import _reparametrize_module
 
 from rnnzoo.cells.base import Cell
 
-one_at_a_time = RLock()  # a pass changes the cell for its length: no other thread may read it then
+# For a pass whose weights change: meanwhile the cell holds others, and torch's cache of parametrised weights, which is
+# one for the process, is on. No other thread may run such a pass then.
+PASS_LOCK = RLock()
 
 
-def change(cell: Cell) -> bool:
-    """Whether a cell's weights are made anew for every pass."""
+def changes(cell: Cell) -> bool:
+    """Whether a cell's weights are computed anew for every pass."""
     return bool(cell.overrides("effective_weights")) or any(
         parametrize.is_parametrized(module) or _hooks(module) for module in cell.modules()
     )
@@ -24,7 +26,7 @@ def change(cell: Cell) -> bool:
 
 @contextmanager
 def of_this_pass(cells: Sequence[Cell]) -> Iterator[None]:
-    """Cells with the weights of a pass, whose steps all see the same ones."""
+    """Cells with the weights of a pass, the same ones for all its steps."""
     with ExitStack() as stack:
         if any(parametrize.is_parametrized(module) for cell in cells for module in cell.modules()):
             stack.enter_context(parametrize.cached())
@@ -32,12 +34,12 @@ def of_this_pass(cells: Sequence[Cell]) -> Iterator[None]:
             for module in cell.modules():
                 for hook in _hooks(module):
                     hook(module, ())
-            if standing_in := cell.effective_weights():
-                stack.enter_context(_reparametrize_module(cell, standing_in))
+            if weights := cell.effective_weights():
+                stack.enter_context(_reparametrize_module(cell, weights))
         yield
 
 
-def _hooks(module: nn.Module) -> list:
+def _hooks(module: nn.Module) -> list[Callable[..., object]]:
     """torch's weight_norm, spectral_norm and pruning: a call of the cell would run them, the engine calls its parts."""
     if not isinstance(module, Cell) or not module._forward_pre_hooks:
         return []

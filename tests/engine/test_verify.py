@@ -157,14 +157,14 @@ def test_no_random_number_is_drawn_and_no_gradient_is_left():
             return (gx + torch.randn_like(gx),)
 
     cell, state = Drawing(5, 7), torch.get_rng_state()
-    assert verify.first_step(cell, Sequences.of(X))
+    assert verify.check_first_step(cell, Sequences.of(X))
     assert torch.equal(state, torch.get_rng_state())
     assert all(p.grad is None for p in cell.parameters())
 
 
 def test_a_batch_without_steps_leaves_the_check_for_a_later_one():
     layer = Recurrence(broken(step=lambda self, gx, state: (gx, gx))(5, 7))
-    assert not verify.first_step(layer.cell, Sequences.of(X, torch.zeros(6, dtype=torch.int64)))
+    assert not verify.check_first_step(layer.cell, Sequences.of(X, torch.zeros(6, dtype=torch.int64)))
     with pytest.raises(CellError, match="returned 2 states"):
         layer(Sequences.of(X))
 

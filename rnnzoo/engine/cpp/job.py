@@ -112,7 +112,6 @@ class Job:
         self.values: Values = {
             "steps": self.layout.longest,
             "rows": rows,
-            "batch": batch,
             "hidden": hidden,
             "blocks": self.blocks,
             "input": features,

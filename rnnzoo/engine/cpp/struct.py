@@ -20,7 +20,6 @@ class Field(NamedTuple):
 FIELDS = (
     Field("steps", "int64_t", "of the longest sequence"),
     Field("rows", "int64_t", "steps of all sequences"),
-    Field("batch", "int64_t", "sequences"),
     Field("hidden", "int64_t", "channels of a state"),
     Field("blocks", "int64_t", "of the recurrent weight, 1 if it is dense"),
     Field("input", "int64_t", "features of x, 0 without x"),

@@ -5,6 +5,7 @@ For wide layers: adding the gradient of a large weight once a step costs more th
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -27,9 +28,7 @@ class Deferred(Reference):
 
     def refuses(self, cell: Cell, x: Sequences) -> str | None:
         """Why this path cannot run the cell; None if it can."""
-        if torch.is_autocast_enabled(x.layout.device.type):
-            return "autocast is on"
-        return None
+        return "autocast is on" if torch.is_autocast_enabled(x.layout.device.type) else None
 
     def run(self, cell: Cell, x: Sequences, state: State | None, reverse: bool, need_state: bool) -> Result:
         """state: (batch, *shape) each, or None. Returns the outputs and the last state, in the batch's order."""
@@ -37,9 +36,7 @@ class Deferred(Reference):
             return super().run(cell, x, state, reverse, need_state)
 
 
-Steps = dict[
-    int, list[tuple[Tensor, Tensor]]
-]  # by backward pass, the input of each step and the gradient of its product
+Steps = dict[int, list[tuple[Tensor, Tensor]]]  # by backward pass, for each step: input, gradient of the product
 
 
 class _Deferring(TorchFunctionMode):
@@ -50,7 +47,13 @@ class _Deferring(TorchFunctionMode):
         self.weights = {id(p) for p in cell.parameters() if p.dim() == 2 and p.requires_grad}
         self.collected: dict[int, tuple[Tensor, Steps]] = {}
 
-    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_function__(
+        self,
+        function: Callable[..., Any],
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
         kwargs = kwargs or {}
         if function is F.linear and len(args) > 1 and id(args[1]) in self.weights and torch.is_grad_enabled():
             x, weight = args[:2]
@@ -67,17 +70,19 @@ class _Deferring(TorchFunctionMode):
 class _Collect(torch.autograd.Function):
     """The weight as the steps see it. Its backward runs after every step's: one product of what they stored.
 
-    What a pass stored is of that pass alone: one that does not ask for the weight's gradient never gets here.
+    What a backward pass stored is of that pass alone: one that does not ask for the weight's gradient never gets here.
     """
 
     @staticmethod
     def forward(ctx: Any, weight: Tensor, steps: Steps) -> Tensor:
+        """weight: (out_features, in_features). Returns the same."""
         ctx.steps = steps
         ctx.set_materialize_grads(False)
         return weight.view_as(weight)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor | None) -> tuple[Tensor | None, None]:
+        """gradient: (out_features, in_features) of other uses of the weight, or None. Returns that of all uses."""
         stored = ctx.steps.pop(torch._C._current_graph_task_id(), None)
         if stored:
             x, of_y = (torch.cat(parts) for parts in zip(*stored, strict=True))
@@ -87,16 +92,18 @@ class _Collect(torch.autograd.Function):
 
 
 class _Multiply(torch.autograd.Function):
-    """x (batch, in) times weight' (in, out)."""
+    """The product of one step with a weight, whose gradient `_Collect` computes."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, steps: Steps) -> Tensor:
+        """x: (batch, in_features); weight: (out_features, in_features). Returns (batch, out_features)."""
         ctx.save_for_backward(x, weight)
         ctx.steps = steps
         return x @ weight.t()
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor | None, None]:
+        """gradient: (batch, out_features). Returns that of x; of the weight None, but what it needs is stored."""
         x, weight = ctx.saved_tensors
         if torch.is_grad_enabled():  # a gradient of the gradient is wanted: nothing is put off
             return gradient @ weight, gradient.t() @ x, None

@@ -1,14 +1,15 @@
 """PyTorch's fused layers, for cells that compute what those layers compute.
 
-A cell is taken by its arithmetic, not by its name or class: its `update` is tried once on random numbers against the
-formula of each fused layer, which tells functions apart that have no bends and steps. On the CPU the layers run over
-padded time (oneDNN for the LSTM): a reversed direction gathers each sequence backwards, and a last state is picked
-where the sequence ends. On CUDA they run over packed rows (cuDNN).
+A cell is recognised by its arithmetic, not by its name or class: its `update` is compared once, on random numbers,
+with the formula of each fused layer. Smooth functions that are equal there are equal everywhere.
+
+On the CPU the layers run over padded time (oneDNN for the LSTM): a reversed direction gathers each sequence backwards,
+and a last state is taken where the sequence ends. On CUDA they run over packed rows (cuDNN).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -22,13 +23,13 @@ from rnnzoo.engine.sequences import Sequences
 from rnnzoo.system import capability
 
 
-def _lstm(gx, gh, state):
+def _lstm(gx: Sequence[Tensor], gh: Sequence[Tensor], state: State) -> State:
     i, f, g, o = (a + b for a, b in zip(gx, gh, strict=True))
     c = torch.sigmoid(f) * state[1] + torch.sigmoid(i) * torch.tanh(g)
     return torch.sigmoid(o) * torch.tanh(c), c
 
 
-def _gru(gx, gh, state):
+def _gru(gx: Sequence[Tensor], gh: Sequence[Tensor], state: State) -> State:
     z = torch.sigmoid(gx[1] + gh[1])
     return ((1 - z) * torch.tanh(gx[2] + torch.sigmoid(gx[0] + gh[0]) * gh[2]) + z * state[0],)
 
@@ -40,7 +41,7 @@ class Layer(NamedTuple):
     states: int
     formula: Callable[..., State]
     run: Callable[..., tuple[Tensor, ...]]
-    also: frozenset[str] = frozenset()  # operations beside smooth ones
+    also: frozenset[str] = frozenset()  # operations that its formula has beside smooth ones
 
 
 LAYERS = {
@@ -49,24 +50,15 @@ LAYERS = {
     "rnn_tanh": Layer(1, 1, lambda gx, gh, state: (torch.tanh(gx[0] + gh[0]),), _VF.rnn_tanh),
     "rnn_relu": Layer(1, 1, lambda gx, gh, state: (torch.relu(gx[0] + gh[0]),), _VF.rnn_relu, frozenset({"relu"})),
 }
+WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 OWNED = ("project", "step", "recur", "readout", "initial_state", "output_size")  # what a fused layer takes over
-SMOOTH = {
-    "add",
-    "sub",
-    "mul",
-    "div",
-    "neg",
-    "reciprocal",
-    "exp",
-    "sigmoid",
-    "tanh",
-}  # equal somewhere, equal everywhere
+SMOOTH = frozenset(("add", "sub", "mul", "div", "neg", "reciprocal", "exp", "sigmoid", "tanh"))
 
 
 def recognise(cell: Cell) -> str | None:
     """The name of the fused layer that computes exactly what `cell` does, or None."""
-    found = _recognised(cell)
-    return found if found in LAYERS else None
+    name = _recognised(cell)  # or why nothing can be known of the cell
+    return name if name in LAYERS else None
 
 
 @PerCell
@@ -82,28 +74,27 @@ def _computes(cell: Cell, layer: Layer) -> bool:
         return False
     if any(s.shape != (cell.hidden_size,) or s.dtype is not None or s.initial for s in cell.state_specs()):
         return False
-    if core.blocks != 1 or [name for name, _ in core.named_parameters()] != [
-        "weight_ih",
-        "weight_hh",
-        "bias_ih",
-        "bias_hh",
-    ]:
+    if core.blocks != 1 or tuple(name for name, _ in core.named_parameters()) != WEIGHTS:
         return False  # wrapped or reparametrised weights are left to the other paths
     program = traced(cell)
     if isinstance(program, str) or program.channels or {op.name for op in program.forward.ops} - SMOOTH - layer.also:
-        return False  # it may differ where the numbers below are not: beyond a clip, say
+        return False  # it may differ where the random numbers are not: beyond a clip, say
+    return _equal_on_random_numbers(cell, layer)
+
+
+def _equal_on_random_numbers(cell: Cell, layer: Layer) -> bool:
     generator = torch.Generator().manual_seed(0)
     count = 2 * layer.gates + layer.states
     numbers = torch.empty(count, 4, cell.hidden_size, dtype=torch.float64).normal_(0, 2, generator=generator).unbind()
     parts = numbers[: layer.gates], numbers[layer.gates : 2 * layer.gates], numbers[2 * layer.gates :]
     try:
         with torch.no_grad(), torch.autocast("cpu", enabled=False):
-            found = cell.update(*parts)  # type: ignore[operator]  # what has a core has an update
-            wanted = layer.formula(*parts)
-        return len(found) == layer.states and all(
-            torch.allclose(a, b, rtol=0, atol=1e-12) for a, b in zip(found, wanted, strict=True)
+            new = cell.update(*parts)  # type: ignore[operator]  # what has a core has an update
+            expected = layer.formula(*parts)
+        return len(new) == layer.states and all(
+            torch.allclose(a, b, rtol=0, atol=1e-12) for a, b in zip(new, expected, strict=True)
         )
-    except Exception:  # an update that cannot take these numbers is not one of ours
+    except Exception:  # the update of a plugin's cell may raise anything; then it is not one of these formulas
         return False
 
 
@@ -133,23 +124,25 @@ class Fused(Path):
 
 
 def _weights(cell: Cell) -> list[Tensor]:
-    core = cell.core
-    return [core.weight_ih, core.weight_hh, core.bias_ih, core.bias_hh]
+    return [getattr(cell.core, name) for name in WEIGHTS]
 
 
-def _call(layer: Layer, cell: Cell, x: tuple[Tensor, ...], first: State, weights: list[Tensor], *time) -> tuple:
-    """The layer over x, with the state as (1, batch, hidden_size): one tensor, or h and c for an LSTM."""
-    hidden = [s.unsqueeze(0).to(x[0].dtype).contiguous() for s in first]
-    learning = torch.is_grad_enabled()  # in evaluation too: cuDNN keeps what a gradient needs only if told of training
+def _call(
+    layer: Layer, cell: Cell, x: tuple[Tensor, ...], first: State, weights: list[Tensor], *batch_first: bool
+) -> tuple[Tensor, State]:
+    """The layer over x: (batch, time, features), or packed rows and batch sizes. first: (batch, hidden_size) each.
+
+    Returns all outputs, as x is laid out, and the last states. batch_first: given for padded x alone.
+    """
+    hidden = [s.unsqueeze(0).to(x[0].dtype).contiguous() for s in first]  # (1, batch, hidden_size)
+    learning = torch.is_grad_enabled()  # in evaluation too: cuDNN keeps what a gradient needs in training mode alone
     outputs, *last = layer.run(
-        *x, hidden if len(hidden) > 1 else hidden[0], weights, True, 1, 0.0, learning, False, *time
+        *x, hidden if len(hidden) > 1 else hidden[0], weights, True, 1, 0.0, learning, False, *batch_first
     )
     return outputs, tuple(s.squeeze(0) for s in last)
 
 
-def _padded(
-    layer: Layer, cell: Cell, x: Sequences, first: State, reverse: bool, need_state: bool
-) -> tuple[Sequences, State | None]:
+def _padded(layer: Layer, cell: Cell, x: Sequences, first: State, reverse: bool, need_state: bool) -> Result:
     layout, padded, weights = x.layout, x.padded_finite, _weights(cell)
     if reverse:
         padded = _mirrored(padded, layout)
@@ -175,9 +168,7 @@ def _mirrored(padded: Tensor, layout: Layout) -> Tensor:
     return padded.flatten(0, 1).index_select(0, layout.padded_reversal).unflatten(0, (layout.batch, layout.time))
 
 
-def _packed(
-    layer: Layer, cell: Cell, x: Sequences, first: State, reverse: bool, need_state: bool
-) -> tuple[Sequences, State | None]:
+def _packed(layer: Layer, cell: Cell, x: Sequences, first: State, reverse: bool, need_state: bool) -> Result:
     layout = x.layout
     rows = x.rows.index_select(0, layout.row_reversal) if reverse else x.rows
     live = int(layout.batch_sizes[0])

@@ -12,9 +12,10 @@ from rnnzoo.cells.wrappers import Wrapper
 from rnnzoo.engine.layout import Layout
 from rnnzoo.engine.paths.base import Path, Result
 from rnnzoo.engine.sequences import Sequences
+from rnnzoo.engine.tree import Tree
 
 
-class Linear(Path):
+class LinearScan(Path):
     """Coefficients of all steps at once, then one pass over time, and one back."""
 
     name = "linear"
@@ -32,10 +33,10 @@ class Linear(Path):
         layout = x.layout
         gx = cell.project(x.rows)
         (first,) = cell.initial_state(layout.batch, x.rows) if state is None else state
-        a, b = parts(cell, gx)
+        a, b = coefficients(cell, gx)
         a, b = torch.broadcast_tensors(a, b)
-        kind = torch.promote_types(torch.promote_types(a.dtype, b.dtype), first.dtype)
-        h, last = LinearScan.apply(a.to(kind), b.to(kind), layout.sort(first).to(kind), layout, reverse)
+        dtype = torch.promote_types(torch.promote_types(a.dtype, b.dtype), first.dtype)
+        h, last = Scan.apply(a.to(dtype), b.to(dtype), layout.sort(first).to(dtype), layout, reverse)
         return Sequences(layout, rows=cell.readout(gx, (h,))), (layout.unsort(last),) if need_state else None
 
 
@@ -44,68 +45,74 @@ def innermost(cell: Cell) -> Cell:
     return innermost(cell.cell) if isinstance(cell, Wrapper) else cell
 
 
-def parts(cell: Cell, gx: Any) -> tuple[Tensor, Tensor]:
-    """a and b of all steps: those of the innermost cell, whose step its wrappers leave as it is."""
+def coefficients(cell: Cell, gx: Tree) -> tuple[Tensor, Tensor]:
+    """a and b of all steps, (rows, *shape): of the innermost cell, whose step its wrappers leave as it is."""
     if isinstance(cell, Wrapper):
-        return parts(cell.cell, cell.inner(gx))
+        return coefficients(cell.cell, cell.inner(gx))
     assert isinstance(cell, LinearCell)
     return cell.parts(gx)
 
 
-class LinearScan(torch.autograd.Function):
-    """a, b: packed rows (rows, *shape); first: (batch, *shape), longest sequence first. Gives all states, the last.
+class Scan(torch.autograd.Function):
+    """All states of a linear recurrence, and the last ones.
 
     Its gradient is a linear recurrence the other way, and computed as one: so it has gradients of any order.
     """
 
     @staticmethod
     def forward(ctx: Any, a: Tensor, b: Tensor, first: Tensor, layout: Layout, reverse: bool) -> tuple[Tensor, Tensor]:
-        h = (doubled if layout.device.type == "cuda" else one_by_one)(a, b, first, layout, reverse)
+        """a, b: packed rows (rows, *shape). first: (batch, *shape), longest sequence first.
+
+        Returns all states, (rows, *shape), and the last ones, (batch, *shape).
+        """
+        scan = scan_parallel if layout.device.type == "cuda" else scan_sequential
+        h = scan(a, b, first, layout, reverse)
         ctx.save_for_backward(a, first, h)
         ctx.layout, ctx.reverse = layout, reverse
         return h, torch.cat([h, first]).index_select(0, layout.last_rows(reverse, len(h)))
 
     @staticmethod
     def backward(ctx: Any, of_h: Tensor, of_last: Tensor) -> tuple[Tensor | None, ...]:
+        """of_h: (rows, *shape); of_last: (batch, *shape). Returns the gradients of a, b and first, in their shapes."""
         a, first, h = ctx.saved_tensors
         layout, reverse, rows = ctx.layout, ctx.reverse, len(h)
-        before, none = layout.previous_rows(reverse), torch.zeros_like(first)
-        given = torch.cat([of_h, none]).index_add(0, layout.last_rows(reverse, rows), of_last)
-        # what a row passes on is the a of the step after it: zero for the last of a sequence, where nothing comes back
+        before, zeros = layout.previous_rows(reverse), torch.zeros_like(first)
+        direct = torch.cat([of_h, zeros]).index_add(0, layout.last_rows(reverse, rows), of_last)
+        # a row passes back the a of the step after it: zero for a sequence's last step, where nothing comes back
         back = a.conj()
-        passed = torch.zeros_like(given).index_copy(0, before, back)[:rows]
-        of_b, _ = LinearScan.apply(passed, given[:rows], none, layout, not reverse)
+        passed = torch.zeros_like(direct).index_copy(0, before, back)[:rows]
+        of_b, _ = Scan.apply(passed, direct[:rows], zeros, layout, not reverse)
         of_a = of_b * torch.cat([h, first]).index_select(0, before).conj()
-        return of_a, of_b, given.index_add(0, before, back * of_b)[rows:], None, None
+        return of_a, of_b, direct.index_add(0, before, back * of_b)[rows:], None, None
 
 
-def one_by_one(a: Tensor, b: Tensor, first: Tensor, layout: Layout, reverse: bool) -> Tensor:
-    """All states of h' = a * h + b, packed rows, in one pass."""
+def scan_sequential(a: Tensor, b: Tensor, first: Tensor, layout: Layout, reverse: bool) -> Tensor:
+    """All states of h' = a * h + b, step by step. Shapes as in `Scan.forward`."""
     states = torch.cat([b, first])
-    for now, before in steps(layout, reverse, len(b)):
+    for now, before in _row_pairs(layout, reverse, len(b)):
         states[now].addcmul_(a[now], states[before])
     return states[: len(b)]
 
 
-def steps(layout: Layout, reverse: bool, rows: int) -> list[tuple[slice, slice]]:
+def _row_pairs(layout: Layout, reverse: bool, rows: int) -> list[tuple[slice, slice]]:
     """Pairs of a step's rows and those of the states before them, in the order of the steps.
 
     A step whose sequences come partly from earlier rows and partly from first states (from `rows` on) is two pairs.
     """
-    starts, alive = layout.step_starts.tolist(), layout.batch_sizes.tolist()
-    count = len(alive)
-    found = []
+    starts, sizes = layout.step_starts.tolist(), layout.batch_sizes.tolist()
+    count = len(sizes)
+    pairs = []
     for t in reversed(range(count)) if reverse else range(count):
         before = t + 1 if reverse else t - 1
-        carried = min(alive[t], alive[before]) if 0 <= before < count else 0
+        carried = min(sizes[t], sizes[before]) if 0 <= before < count else 0
         if carried:
-            found.append((slice(starts[t], starts[t] + carried), slice(starts[before], starts[before] + carried)))
-        if carried < alive[t]:
-            found.append((slice(starts[t] + carried, starts[t] + alive[t]), slice(rows + carried, rows + alive[t])))
-    return found
+            pairs.append((slice(starts[t], starts[t] + carried), slice(starts[before], starts[before] + carried)))
+        if carried < sizes[t]:
+            pairs.append((slice(starts[t] + carried, starts[t] + sizes[t]), slice(rows + carried, rows + sizes[t])))
+    return pairs
 
 
-def doubled(a: Tensor, b: Tensor, first: Tensor, layout: Layout, reverse: bool) -> Tensor:
+def scan_parallel(a: Tensor, b: Tensor, first: Tensor, layout: Layout, reverse: bool) -> Tensor:
     """The same in log2(time) rounds, combining steps ever further apart (Hillis, Steele, doi:10.1145/7902.7903)."""
     decay, total = layout.to_grid(a), layout.to_grid(b)
     if reverse:
@@ -115,8 +122,8 @@ def doubled(a: Tensor, b: Tensor, first: Tensor, layout: Layout, reverse: bool) 
         begins = torch.zeros_like(layout.sorted_lengths)
     if layout.longest:
         slots = (layout.sorted_lengths > 0).nonzero().squeeze(1)
-        places = slots, begins[slots]
-        total = total.index_put(places, decay[places] * first[slots], accumulate=True)
+        at_first_step = slots, begins[slots]
+        total = total.index_put(at_first_step, decay[at_first_step] * first[slots], accumulate=True)
     distance = 1
     while distance < layout.longest:
         later = decay[:, distance:]

@@ -86,7 +86,7 @@ def test_a_cell_that_does_not_compile_runs_step_by_step_and_says_so_once(monkeyp
     def gives_up(*arguments, **options):
         raise RuntimeError("no code for this")
 
-    monkeypatch.setattr(choose.PATHS["compiled"], "chunk", gives_up)
+    monkeypatch.setitem(vars(choose.PATHS["compiled"]), "chunk", gives_up)
     layer, x = Recurrence(Plain(5, 6)), torch.randn(2, 4, 5)
     wanted, _ = layer(Sequences.of(x))
     with using_path(layer, "compiled"):

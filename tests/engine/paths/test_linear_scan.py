@@ -84,13 +84,13 @@ def everything(layer, x, state):
 @pytest.mark.parametrize(
     ("cell_class", "path", "solve"),
     [
-        (Decay, "linear", "one_by_one"),
-        (Decay, "linear", "doubled"),
-        (Rotation, "linear", "one_by_one"),
-        (Rotation, "linear", "doubled"),
-        (partial(OutputNorm, cell=Decay), "linear", "one_by_one"),
-        (partial(Highway, cell=partial(OutputNorm, cell=Rotation)), "linear", "one_by_one"),
-        (Sum, "scan", "one_by_one"),
+        (Decay, "linear", "scan_sequential"),
+        (Decay, "linear", "scan_parallel"),
+        (Rotation, "linear", "scan_sequential"),
+        (Rotation, "linear", "scan_parallel"),
+        (partial(OutputNorm, cell=Decay), "linear", "scan_sequential"),
+        (partial(Highway, cell=partial(OutputNorm, cell=Rotation)), "linear", "scan_sequential"),
+        (Sum, "scan", "scan_sequential"),
     ],
 )
 def test_a_pass_over_all_steps_equals_the_plain_loop(cell_class, path, solve, reverse, given, monkeypatch):
@@ -100,7 +100,7 @@ def test_a_pass_over_all_steps_equals_the_plain_loop(cell_class, path, solve, re
     state = tuple(torch.randn_like(s).requires_grad_() for s in layer.cell.initial_state(6, x)) if given else None
     with using_path(layer, "reference"):
         wanted = everything(layer, x, state)
-    monkeypatch.setattr(linear, "one_by_one", getattr(linear, solve))
+    monkeypatch.setattr(linear, "scan_sequential", getattr(linear, solve))
     with using_path(layer, path):
         found = everything(layer, x, state)
     for a, b in zip(found, wanted, strict=True):
@@ -110,20 +110,20 @@ def test_a_pass_over_all_steps_equals_the_plain_loop(cell_class, path, solve, re
 def test_a_wrapper_that_changes_the_step_is_not_linear():
     for wrapper in (Zoneout, Halved):
         cell = wrapper(5, 4, cell=Decay)
-        assert "more than h' = a * h + b" in linear.Linear().refuses(cell, Sequences.of(torch.zeros(1, 1, 5), None))
+        assert "more than h' = a * h + b" in linear.LinearScan().refuses(cell, Sequences.of(torch.zeros(1, 1, 5), None))
 
 
 @pytest.mark.parametrize("reverse", [False, True], ids=["forward", "backward"])
-@pytest.mark.parametrize("solve", ["one_by_one", "doubled"])
+@pytest.mark.parametrize("solve", ["scan_sequential", "scan_parallel"])
 def test_a_linear_pass_has_gradients_of_gradients(solve, reverse, monkeypatch):
-    monkeypatch.setattr(linear, "one_by_one", getattr(linear, solve))
+    monkeypatch.setattr(linear, "scan_sequential", getattr(linear, solve))
     torch.manual_seed(0)
     layout = Layout(torch.tensor([3, 0, 1, 2]), 3, torch.device("cpu"))
     a, b = (torch.randn(6, 2, dtype=torch.complex128, requires_grad=True) for _ in range(2))
     first = torch.randn(4, 2, dtype=torch.complex128, requires_grad=True)
 
     def scan(*inputs):
-        return linear.LinearScan.apply(*inputs, layout, reverse)
+        return linear.Scan.apply(*inputs, layout, reverse)
 
     assert torch.autograd.gradcheck(scan, (a, b, first))
     assert torch.autograd.gradgradcheck(scan, (a, b, first))
