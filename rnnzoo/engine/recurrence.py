@@ -17,6 +17,7 @@ from rnnzoo.engine import modes, verify, weights
 from rnnzoo.engine.choose import AUTO, check_path, choose
 from rnnzoo.engine.paths.base import Result
 from rnnzoo.engine.sequences import Sequences
+from rnnzoo.engine.uncompiled import uncompiled
 
 
 class Recurrence(nn.Module):
@@ -82,7 +83,7 @@ class Recurrence(nn.Module):
             return self.cell(x, state)
 
 
-@torch.compiler.disable(reason="the engine runs recurrent layers: export with strict=False")
+@uncompiled("the engine runs recurrent layers: export with strict=False")
 def run_together(
     layers: Sequence[Recurrence], x: Sequences, states: Sequence[State | None], need_state: bool = True
 ) -> list[Result]:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from rnnzoo.engine import modes
 from rnnzoo.engine.layout import Layout
+from rnnzoo.engine.uncompiled import uncompiled
 
 
 class Sequences:
@@ -34,7 +35,7 @@ class Sequences:
         self._raw = self._finite if padded_raw is None else padded_raw
 
     @classmethod
-    @torch.compiler.disable(reason="lengths decide how many steps run: export with strict=False")
+    @uncompiled("lengths decide how many steps run: export with strict=False")
     def of(cls, x: Tensor, lengths: Tensor | Sequence[int] | None = None) -> Sequences:
         """From (batch, time, features), whatever stands in the padding; all of x without lengths.
 
@@ -200,7 +201,7 @@ def _unpack_copy(rows: Tensor, layout: Layout) -> Tensor:
     return padded
 
 
-@torch.compiler.disable
+@uncompiled("the function has a gradient of its own")
 def _apply(function: Any, operations: Callable[..., Tensor], x: Tensor, layout: Layout) -> Tensor:
     """The function with a gradient of its own; torch's operations where a mode must see each of them."""
     return function.apply(x, layout) if modes.watching(x) is None else operations(x, layout)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
-import torch
+from torch import Tensor, nn
 
 from rnnzoo.batch import DataSpec
-from rnnzoo.errors import RecipeError, RunError
+from rnnzoo.errors import RunError
 from rnnzoo.experiment.network import Network, make_network
 from rnnzoo.recipe import Recipe
 from rnnzoo.runs import checkpoint
@@ -32,45 +31,41 @@ def origin(kept: checkpoint.Checkpoint) -> tuple[Recipe, DataSpec]:
 
 
 def restore(kept: checkpoint.Checkpoint, recipe: Recipe, spec: DataSpec) -> Network:
-    """The network of a checkpoint, with its weights. Memory is taken only once names and shapes are known to agree.
+    """The network of a checkpoint, with its weights, in memory of about their size.
 
     Raises: RunError, RecipeError.
     """
+    numbers = sum(weight.numel() for weight in kept.weights.values())
     try:
-        with torch.device("meta"), _at_most(10 * len(kept.weights) + 1000):
-            _check_fit(recipe, spec, kept)
-        network = make_network(recipe, spec)
+        with _at_most(10 * len(kept.weights) + 1000, 2 * numbers + 2**24):
+            network = make_network(recipe, spec)
     except (KeyError, AttributeError, IndexError, TypeError, ValueError, RecursionError) as error:
         raise RunError(f"the checkpoint's model cannot be built: {type(error).__name__}: {error}.") from error
     checkpoint.apply(network.model, kept)
     return network
 
 
-def _check_fit(recipe: Recipe, spec: DataSpec, kept: checkpoint.Checkpoint) -> None:
-    """Raises: RunError, RecipeError."""
-    try:
-        model = make_network(recipe, spec).model
-    except RecipeError as error:
-        if "meta tensor" not in str(error):  # a part that looks at its numbers when it is built can be checked later
-            raise
-    else:
-        checkpoint.check_fit(model, kept)
-
-
 @contextmanager
-def _at_most(count: int) -> Iterator[None]:
-    """Refuse to build a network of more parts than its weights can belong to. Raises: RunError."""
-    built = 0
+def _at_most(parts: int, numbers: int) -> Iterator[None]:
+    """Refuse to build a network of more parts, or more numbers, than its weights can belong to. Raises: RunError.
 
-    def built_one(*_: Any) -> None:
-        nonlocal built
+    A weight is counted before it is given values: until then an operating system lends it no memory.
+    """
+    built = counted = 0
+
+    def built_one(module: nn.Module, name: str, part: nn.Module | Tensor | None) -> None:
+        nonlocal built, counted
         built += 1
-        if built > count:
+        counted += part.numel() if isinstance(part, Tensor) else 0
+        if built > parts:
             raise RunError("the checkpoint's recipe builds more layers than the checkpoint has weights for.")
+        if counted > numbers:
+            raise RunError("the checkpoint's recipe builds a larger network than the checkpoint has weights for.")
 
     hooks = [
-        torch.nn.modules.module.register_module_parameter_registration_hook(built_one),
-        torch.nn.modules.module.register_module_module_registration_hook(built_one),
+        nn.modules.module.register_module_parameter_registration_hook(built_one),
+        nn.modules.module.register_module_buffer_registration_hook(built_one),
+        nn.modules.module.register_module_module_registration_hook(built_one),
     ]
     try:
         yield

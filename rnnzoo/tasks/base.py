@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from torch import Tensor, nn
-from torchmetrics import MetricCollection
 
 from rnnzoo.architectures.base import Architecture
 from rnnzoo.batch import Batch, DataSpec, Field
 from rnnzoo.cells.base import State
 from rnnzoo.model import SequenceModel
+
+if TYPE_CHECKING:  # a task imports it in `metrics`, so that predictions do not wait for it
+    from torchmetrics import MetricCollection
 
 
 class Output:
@@ -102,10 +104,14 @@ class Task:
 
     def metrics(self) -> MetricCollection:
         """Metric objects, summed over a whole part of the data before anything is divided."""
+        from torchmetrics import MetricCollection
+
         return MetricCollection({})
 
     def train_metrics(self) -> MetricCollection:
         """Metrics of the training batches, as they were answered while the weights changed; none by default."""
+        from torchmetrics import MetricCollection
+
         return MetricCollection({})
 
     def metric_signatures(self) -> dict[str, str]:

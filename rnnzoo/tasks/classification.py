@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch.nn.functional as F
 from torch import Tensor
-from torchmetrics import MetricCollection
-from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
 
 from rnnzoo.architectures.base import ONE
 from rnnzoo.batch import Batch, DataSpec
 from rnnzoo.cells.base import State
 from rnnzoo.model import SequenceModel
 from rnnzoo.tasks.base import Output, Task
-from rnnzoo.tasks.metrics.sums import AUROC
+
+if TYPE_CHECKING:
+    from torchmetrics import MetricCollection
 
 
 class Classification(Task):
@@ -39,6 +39,11 @@ class Classification(Task):
         return F.cross_entropy(output.logits.float(), batch.target, label_smoothing=smoothing)
 
     def metrics(self) -> MetricCollection:
+        from torchmetrics import MetricCollection
+        from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
+
+        from rnnzoo.tasks.metrics.sums import AUROC
+
         n = len(self.spec.labels)
         return MetricCollection(
             {
@@ -49,6 +54,9 @@ class Classification(Task):
         )
 
     def train_metrics(self) -> MetricCollection:
+        from torchmetrics import MetricCollection
+        from torchmetrics.classification import MulticlassAccuracy
+
         return MetricCollection({"accuracy": MulticlassAccuracy(len(self.spec.labels), average="micro")})
 
     def update(

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchmetrics import MeanAbsoluteError, MeanSquaredError, MetricCollection
 
 from rnnzoo.architectures.base import ONE, Architecture
 from rnnzoo.architectures.segment import Segment, SegmentHead
@@ -16,6 +15,9 @@ from rnnzoo.batch import Batch, DataSpec, Field
 from rnnzoo.cells.base import State
 from rnnzoo.model import SequenceModel
 from rnnzoo.tasks.base import Output, Task
+
+if TYPE_CHECKING:
+    from torchmetrics import MetricCollection
 
 ERRORS = {"l1": F.l1_loss, "mse": F.mse_loss}
 
@@ -93,6 +95,8 @@ class Forecasting(Task):
         return self.error(output.logits.float(), batch.target)
 
     def metrics(self) -> MetricCollection:
+        from torchmetrics import MeanAbsoluteError, MeanSquaredError, MetricCollection
+
         return MetricCollection({"mse": MeanSquaredError(), "mae": MeanAbsoluteError()})
 
     def update(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchmetrics import MetricCollection
 
 from rnnzoo.architectures.base import EACH
 from rnnzoo.batch import IGNORE, SPECIALS, Batch
@@ -15,7 +14,9 @@ from rnnzoo.cells.base import State
 from rnnzoo.data.forms.masked import GAP
 from rnnzoo.model import SequenceModel
 from rnnzoo.tasks.base import Output, Task
-from rnnzoo.tasks.metrics.sums import Mean, Perplexity
+
+if TYPE_CHECKING:
+    from torchmetrics import MetricCollection
 
 BEST = 5  # words told for a gap
 
@@ -52,6 +53,10 @@ class MaskedWord(Task):
         return int((batch.target != IGNORE).sum())
 
     def metrics(self) -> MetricCollection:
+        from torchmetrics import MetricCollection
+
+        from rnnzoo.tasks.metrics.sums import Mean, Perplexity
+
         return MetricCollection({"perplexity": Perplexity(), "accuracy": Mean()}, compute_groups=False)
 
     def update(

@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import torch
+from typing import TYPE_CHECKING
+
 from torch import Tensor
-from torchmetrics import MetricCollection
 
 from rnnzoo.batch import EOS, SPECIALS, Batch, DataSpec
 from rnnzoo.model import SequenceModel
 from rnnzoo.tasks.base import Output
-from rnnzoo.tasks.metrics.sums import Mean, Perplexity
 from rnnzoo.tasks.next_word import NextWord
 
-
-class PerStep(Mean):
-    """A total over the number of steps, each summed over the whole part of the data."""
-
-    def update(self, value: Tensor, weight: float = 1.0) -> None:
-        """value: what adds to the total. weight: the steps it is of; none, where a window ends within one."""
-        self.total += value
-        self.weight += weight
-
-    def compute(self) -> Tensor:
-        return super().compute().where(self.weight > 0, torch.nan)
+if TYPE_CHECKING:
+    from torchmetrics import MetricCollection
 
 
 class Music(NextWord):
@@ -39,6 +29,10 @@ class Music(NextWord):
         self.step_end = spec.target.names.index(step_end)
 
     def metrics(self) -> MetricCollection:
+        from torchmetrics import MetricCollection
+
+        from rnnzoo.tasks.metrics.sums import Perplexity, PerStep
+
         return MetricCollection({"perplexity": Perplexity(), "step_nll": PerStep()}, compute_groups=False)
 
     def update(

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import torch
 from torch import Tensor, nn
-from torchmetrics import MetricCollection
 
 from rnnzoo.architectures.base import CAUSAL
 from rnnzoo.batch import IGNORE, Batch, DataSpec
@@ -16,7 +15,9 @@ from rnnzoo.layers.heads import AdaptiveSoftmax, Softmax
 from rnnzoo.limits import Limit
 from rnnzoo.model import SequenceModel
 from rnnzoo.tasks.base import Output, Task
-from rnnzoo.tasks.metrics.sums import Perplexity
+
+if TYPE_CHECKING:
+    from torchmetrics import MetricCollection
 
 WINDOW = 1024  # tokens, of all texts together, that are predicted at once
 Weight = Annotated[float, Limit(False, 0)]
@@ -80,6 +81,10 @@ class NextWord(Task):
         return int((batch.target != IGNORE).sum()) if batch.target is not None else 0
 
     def metrics(self) -> MetricCollection:
+        from torchmetrics import MetricCollection
+
+        from rnnzoo.tasks.metrics.sums import Perplexity
+
         return MetricCollection({"perplexity": Perplexity()})
 
     def update(

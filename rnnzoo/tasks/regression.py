@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch.nn.functional as F
 from torch import Tensor
-from torchmetrics import MeanAbsoluteError, MeanSquaredError, MetricCollection
 
 from rnnzoo.architectures.base import ONE
 from rnnzoo.batch import Batch
 from rnnzoo.cells.base import State
 from rnnzoo.model import SequenceModel
 from rnnzoo.tasks.base import Output, Task
+
+if TYPE_CHECKING:
+    from torchmetrics import MetricCollection
 
 
 class Regression(Task):
@@ -35,6 +37,8 @@ class Regression(Task):
         return F.mse_loss(output.logits.float(), batch.target)
 
     def metrics(self) -> MetricCollection:
+        from torchmetrics import MeanAbsoluteError, MeanSquaredError, MetricCollection
+
         return MetricCollection({"mse": MeanSquaredError(), "mae": MeanAbsoluteError()})
 
     def update(

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
-from torchmetrics import Metric, MetricCollection
-from torchmetrics.classification import MulticlassAccuracy
 
 from rnnzoo.architectures.base import EACH
 from rnnzoo.batch import IGNORE, Batch, DataSpec
@@ -16,25 +14,9 @@ from rnnzoo.data.encoding.spans import OUTSIDE, breaks, read
 from rnnzoo.layers.crf import CRF, Independent
 from rnnzoo.model import SequenceModel
 from rnnzoo.tasks.base import Output, Task
-from rnnzoo.tasks.metrics.entities import SpanScore
 
-
-class Recall(MulticlassAccuracy):
-    """The share that is right of those whose true class is not `outside`: micro-averaged recall without that class.
-
-    NaN where there are none.
-    """
-
-    def __init__(self, classes: int, outside: int) -> None:
-        super().__init__(classes, average="micro", ignore_index=IGNORE)
-        self.outside = outside
-
-    def update(self, preds: Tensor, target: Tensor) -> None:
-        super().update(preds, target.masked_fill(target == self.outside, IGNORE))
-
-    def compute(self) -> Tensor:
-        asked: Any = self.tp + self.fn  # type: ignore[operator]
-        return super().compute().where(asked.sum() > 0, torch.nan)
+if TYPE_CHECKING:
+    from torchmetrics import Metric, MetricCollection
 
 
 class Tagging(Task):
@@ -96,14 +78,20 @@ class Tagging(Task):
         return batch.tokens if batch.target is None else int((batch.target != IGNORE).sum())
 
     def metrics(self) -> MetricCollection:
+        from torchmetrics import MetricCollection
+        from torchmetrics.classification import MulticlassAccuracy
+
+        from rnnzoo.tasks.metrics.entities import SCORES, SpanScore
+        from rnnzoo.tasks.metrics.recall import Recall
+
         n = len(self.spec.labels)
-        found: dict[str, Metric | MetricCollection] = {}
-        found["accuracy"] = MulticlassAccuracy(n, average="micro", ignore_index=IGNORE)
+        metrics: dict[str, Metric | MetricCollection] = {}
+        metrics["accuracy"] = MulticlassAccuracy(n, average="micro", ignore_index=IGNORE)
         if self.scheme:
-            found |= {name: SpanScore(self.spec.labels, name) for name in ("precision", "recall", "f1")}  # type: ignore[arg-type]
+            metrics |= {name: SpanScore(self.spec.labels, name) for name in SCORES}
         if self.outside is not None:
-            found["recall"] = Recall(n, self.spec.labels.index(self.outside))
-        return MetricCollection(found, compute_groups=False)  # equal counts in one batch do not make equal metrics
+            metrics["recall"] = Recall(n, self.spec.labels.index(self.outside))
+        return MetricCollection(metrics, compute_groups=False)  # equal counts in one batch do not make equal metrics
 
     def update(
         self, metrics: MetricCollection, output: Output, batch: Batch, loss: Tensor, model: SequenceModel

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
-from torchmetrics import MetricCollection
 
 from rnnzoo.architectures.base import EACH
 from rnnzoo.batch import Batch, DataSpec
@@ -14,7 +13,10 @@ from rnnzoo.data.encoding.text import Encoder
 from rnnzoo.limits import check
 from rnnzoo.model import SequenceModel
 from rnnzoo.tasks.base import Output, Task
-from rnnzoo.tasks.decoding.ctc import TokenErrorRate, best_path, ctc_loss, prefix_search
+from rnnzoo.tasks.decoding.ctc import best_path, ctc_loss, prefix_search
+
+if TYPE_CHECKING:
+    from torchmetrics import MetricCollection
 
 
 class Transcription(Task):
@@ -48,6 +50,10 @@ class Transcription(Task):
         return int(batch.target_lengths.sum())
 
     def metrics(self) -> MetricCollection:
+        from torchmetrics import MetricCollection
+
+        from rnnzoo.tasks.metrics.error_rate import TokenErrorRate
+
         return MetricCollection({"error_rate": TokenErrorRate()})
 
     def update(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchmetrics import MetricCollection
 
 from rnnzoo.architectures.base import SEQUENCE
 from rnnzoo.architectures.decoder import DecoderState
@@ -18,8 +17,9 @@ from rnnzoo.limits import COUNT, check
 from rnnzoo.model import SequenceModel
 from rnnzoo.tasks.base import Output, Task
 from rnnzoo.tasks.decoding import search as generate
-from rnnzoo.tasks.metrics import bleu
-from rnnzoo.tasks.metrics.sums import Mean, Perplexity
+
+if TYPE_CHECKING:
+    from torchmetrics import MetricCollection
 
 NEVER = (PAD, UNK, BOS)  # tokens that are not written
 
@@ -110,11 +110,18 @@ class Translation(Task):
         return int(batch.target_lengths.sum())
 
     def metrics(self) -> MetricCollection:
-        metrics = {"bleu": bleu.BLEU(), "exact_match": Mean(), "perplexity": Perplexity()}
+        from torchmetrics import MetricCollection
+
+        from rnnzoo.tasks.metrics.bleu import BLEU
+        from rnnzoo.tasks.metrics.sums import Mean, Perplexity
+
+        metrics = {"bleu": BLEU(), "exact_match": Mean(), "perplexity": Perplexity()}
         return MetricCollection(metrics, compute_groups=False)  # type: ignore[arg-type]
 
     def metric_signatures(self) -> dict[str, str]:
-        return {"bleu": bleu.signature()}
+        from rnnzoo.tasks.metrics.bleu import signature
+
+        return {"bleu": signature()}
 
     def update(
         self, metrics: MetricCollection, output: Output, batch: Batch, loss: Tensor, model: SequenceModel

@@ -18,7 +18,8 @@ from rnnzoo.layers.crf import CRF
 from rnnzoo.model import SequenceModel
 from rnnzoo.tasks.base import Output
 from rnnzoo.tasks.metrics.entities import SpanScore
-from rnnzoo.tasks.tagging import Recall, Tagging
+from rnnzoo.tasks.metrics.recall import Recall
+from rnnzoo.tasks.tagging import Tagging
 from rnnzoo.testing import task_tests
 
 WORDS = Field("tokens", ("<pad>", "<unk>", "<bos>", "<eos>", *"abcdef"))

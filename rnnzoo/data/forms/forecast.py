@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.lib.recfunctions import structured_to_unstructured
 
 from rnnzoo.batch import Batch, DataSpec, Field
 from rnnzoo.data.base import Columns, Examples
@@ -169,7 +168,11 @@ def _table(values: Any, what: str = "column 'values'", flat: bool = False) -> tu
     try:
         array = np.asarray(values)
         names = array.dtype.names
-        array = (structured_to_unstructured(array) if names else array).astype(np.float64)
+        if names:
+            from numpy.lib.recfunctions import structured_to_unstructured  # which imports all of masked arrays
+
+            array = structured_to_unstructured(array)
+        array = array.astype(np.float64)
     except (TypeError, ValueError, OverflowError):
         raise DataError(f"{what}: expected numbers, as many each step.") from None
     if flat and array.ndim == 1:

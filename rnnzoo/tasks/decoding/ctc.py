@@ -18,7 +18,6 @@ from math import exp, inf, log1p
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchmetrics import Metric
 
 BLANK = 0
 
@@ -78,37 +77,3 @@ def _add(a: float, b: float) -> float:
     if a < b:
         a, b = b, a
     return a if b == -inf else a + log1p(exp(b - a))
-
-
-def edits(found: Sequence[int], wanted: Sequence[int]) -> int:
-    """The fewest insertions, deletions and substitutions of tokens that turn one into the other (Levenshtein, 1966)."""
-    row = list(range(len(wanted) + 1))
-    for place, token in enumerate(found, start=1):
-        diagonal, row[0] = row[0], place
-        for column, other in enumerate(wanted, start=1):
-            diagonal, row[column] = row[column], min(row[column] + 1, row[column - 1] + 1, diagonal + (token != other))
-    return row[-1]
-
-
-class TokenErrorRate(Metric):
-    """Edits from what was found to what was wanted, over the number of wanted tokens; above 1 if much is made up.
-
-    NaN where no token was wanted.
-    """
-
-    full_state_update = False
-    edits: Tensor
-    tokens: Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.add_state("edits", torch.tensor(0), dist_reduce_fx="sum")
-        self.add_state("tokens", torch.tensor(0), dist_reduce_fx="sum")
-
-    def update(self, preds: Sequence[Sequence[int]], target: Sequence[Sequence[int]]) -> None:
-        """Rows of tokens."""
-        self.edits += sum(edits(found, wanted) for found, wanted in zip(preds, target, strict=True))
-        self.tokens += sum(map(len, target))
-
-    def compute(self) -> Tensor:
-        return (self.edits / self.tokens).where(self.tokens > 0, torch.nan)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -11,6 +11,9 @@ from torchmetrics import Metric
 
 from rnnzoo.batch import IGNORE
 from rnnzoo.data.encoding.spans import OUTSIDE, joins
+
+Score = Literal["precision", "recall", "f1"]
+SCORES: tuple[Score, ...] = get_args(Score)
 
 
 class SpanScore(Metric):
@@ -31,9 +34,7 @@ class SpanScore(Metric):
     joins: Tensor
     types: Tensor
 
-    def __init__(
-        self, labels: Sequence[str], what: Literal["precision", "recall", "f1"] = "f1", **options: Any
-    ) -> None:
+    def __init__(self, labels: Sequence[str], what: Score = "f1", **options: Any) -> None:
         super().__init__(**options)
         self.what = what
         for name in ("tp", "fp", "fn"):

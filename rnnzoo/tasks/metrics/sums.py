@@ -37,6 +37,18 @@ class Perplexity(Mean):
         return super().compute().exp()
 
 
+class PerStep(Mean):
+    """A total over the number of steps, each summed over the whole part of the data."""
+
+    def update(self, value: Tensor, weight: float = 1.0) -> None:
+        """value: what adds to the total. weight: the steps it is of; none, where a window ends within one."""
+        self.total += value
+        self.weight += weight
+
+    def compute(self) -> Tensor:
+        return super().compute().where(self.weight > 0, torch.nan)
+
+
 class AUROC(Metric):
     """The mean area under the ROC curve, each class against all others, over the classes that can have one.
 

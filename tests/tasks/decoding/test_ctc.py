@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torchmetrics.text import WordErrorRate
 
-from rnnzoo.tasks.decoding.ctc import TokenErrorRate, best_path, collapsed, ctc_loss, edits, prefix_search
+from rnnzoo.tasks.decoding.ctc import best_path, collapsed, ctc_loss, prefix_search
+from rnnzoo.tasks.metrics.error_rate import TokenErrorRate, edits
 
 rows = st.lists(st.integers(0, 3), max_size=6)
 

@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 
 from rnnzoo.batch import Batch, DataSpec, Field
 from rnnzoo.tasks.base import Output
-from rnnzoo.tasks.decoding.ctc import TokenErrorRate
-from rnnzoo.tasks.metrics.sums import AUROC, Mean, Perplexity
-from rnnzoo.tasks.music import PerStep
+from rnnzoo.tasks.metrics.error_rate import TokenErrorRate
+from rnnzoo.tasks.metrics.sums import AUROC, Mean, Perplexity, PerStep
 from rnnzoo.tasks.sentiment import Sentiment
 
 
