@@ -29,7 +29,7 @@ def run(arguments: Namespace) -> int:
     else:
         for run, norms in curves.items():
             half = next((str(k) for k, norm in enumerate(norms) if norm < norms[0] / 2), f"more than {len(norms) - 1}")
-            reach = f"halved {half} steps back" if norms[0] > 0 else "zero, or no number, at the last step"
+            reach = f"halved {half} steps back" if norms[0] > 0 else "zero, infinite or NaN at the last step"
             console.print(f"{run}: the gradient is {reach}")
     names = [Path(run).name for run in curves]
     lines = {

@@ -32,8 +32,9 @@ from rnnzoo.training.callbacks.outcome import Outcome
 from rnnzoo.training.callbacks.progress import Progress
 from rnnzoo.training.callbacks.termination import Termination
 from rnnzoo.training.callbacks.throughput import Throughput
+from rnnzoo.training.checks import check_batches, check_options
 from rnnzoo.training.module import ZooModule
-from rnnzoo.training.trainer import check, check_batches, make_trainer, quiet
+from rnnzoo.training.trainer import make_trainer, quiet
 
 
 def fit(recipe: Recipe, run_dir: Path | None = None) -> tuple[Summary, runs.Run]:
@@ -45,7 +46,7 @@ def fit(recipe: Recipe, run_dir: Path | None = None) -> tuple[Summary, runs.Run]
     runs.refuse_used(run_dir)
     with quiet():
         make_trainer(recipe)  # raises what Lightning refuses, before anything is written
-    check(recipe)
+    check_options(recipe)
     data = build.make_data(recipe)
     data.repeat = bool(recipe["trainer"]["overfit_batches"])
     data.prepare()

@@ -1,4 +1,4 @@
-"""How far back an answer reaches: the gradient through time, measured and drawn.
+"""The gradient through time: how much the last output depends on inputs further back, measured and drawn.
 
 In a recurrent network h_T depends on the input t steps earlier through t factors dh/dh'. If these are smaller than one
 in norm, the gradient vanishes; if they are larger, it explodes. Sources: Hochreiter, diploma thesis, TU Muenchen, 1991;
@@ -24,10 +24,10 @@ from rnnzoo.model import SequenceModel
 from rnnzoo.pictures import svg
 from rnnzoo.runs import checkpoint
 
-SEQUENCES = 128  # of the dev part, that a picture is the mean of
+SEQUENCES = 128  # of the dev part; their mean is drawn
 
 
-def reach(model: SequenceModel, batch: Batch) -> tuple[Tensor, Tensor]:
+def through_time(model: SequenceModel, batch: Batch) -> tuple[Tensor, Tensor]:
     """Sums over the batch of |d h_T / d x_(T-k)| for k = 0, 1, ..., time - 1, and how many sequences are in each.
 
     h_T is the architecture's output at a sequence's last step, projected on a random direction of length one; x_t are
@@ -43,9 +43,9 @@ def reach(model: SequenceModel, batch: Batch) -> tuple[Tensor, Tensor]:
     norms = gradient.norm(dim=-1)  # (batch, time)
     steps = torch.arange(x.shape[1], device=x.device)
     back = lengths[:, None] - 1 - steps  # (batch, time): k of each step, negative in the padding
-    real = back >= 0
-    sums = torch.zeros(x.shape[1], device=x.device).index_add_(0, back[real], norms[real])
-    return sums, torch.bincount(back[real], minlength=x.shape[1])
+    valid = back >= 0
+    sums = torch.zeros(x.shape[1], device=x.device).index_add_(0, back[valid], norms[valid])
+    return sums, torch.bincount(back[valid], minlength=x.shape[1])
 
 
 def of_run(run: str | Path) -> list[float]:
@@ -53,36 +53,40 @@ def of_run(run: str | Path) -> list[float]:
 
     Raises: RunError, DataError.
     """
-    kept = checkpoint.load(checkpoint.locate(runs.find(run)))
-    recipe, spec = origin(kept)
-    with registry.of_run(kept.meta["parts"]):
-        data, network = build.make_data(recipe, spec), restore(kept, recipe, spec)
+    saved = checkpoint.load(checkpoint.locate(runs.find(run)))
+    recipe, spec = origin(saved)
+    with registry.of_run(saved.meta["parts"]):
+        data, network = build.make_data(recipe, spec), restore(saved, recipe, spec)
     model = network.model.eval()
     torch.manual_seed(recipe["seed"])
     sums, counts, seen = torch.zeros(0), torch.zeros(0), 0
     for batch in data.val_dataloader():
-        more, of = reach(model, network.task.preprocess(batch))
-        longer = max(len(sums), len(more)) - torch.tensor([len(sums), len(more)])
-        pad = torch.nn.functional.pad
-        sums = pad(sums, (0, int(longer[0]))) + pad(more, (0, int(longer[1])))
-        counts = pad(counts, (0, int(longer[0]))) + pad(of, (0, int(longer[1])))
+        batch_sums, batch_counts = through_time(model, network.task.preprocess(batch))
+        sums, counts = _add(sums, batch_sums), _add(counts, batch_counts)
         seen += len(batch)
         if seen >= SEQUENCES:
             break
     return (sums / counts).tolist()
 
 
-def picture(found: Mapping[str, Sequence[float]]) -> str:
+def _add(a: Tensor, b: Tensor) -> Tensor:
+    """The sum of two vectors, the shorter one filled up with zeros."""
+    size = max(len(a), len(b))
+    pad = torch.nn.functional.pad
+    return pad(a, (0, size - len(a))) + pad(b, (0, size - len(b)))
+
+
+def picture(curves: Mapping[str, Sequence[float]]) -> str:
     """The gradients of several runs as one chart, in SVG, each relative to its last step's.
 
-    Raises: ZooError if there is none at any run's last step.
+    Raises: ZooError if no run has a finite, positive gradient at its last step.
     """
-    known = {name: norms for name, norms in found.items() if 0 < norms[0] < math.inf}
-    if not known:
+    drawable = {name: norms for name, norms in curves.items() if 0 < norms[0] < math.inf}
+    if not drawable:
         raise ZooError(
-            f"nothing to draw: the gradient is zero, or no number, at the last step of {', '.join(found)}.\n"
-            "  The last output does not change with the last input, as where all units of a layer have died."
+            f"nothing to draw: the gradient is zero, infinite or NaN at the last step of {', '.join(curves)}.\n"
+            "  Zero means that the last output does not depend on the last input: all units of a layer may have died."
         )
-    lines = {name: [(k, norm / norms[0]) for k, norm in enumerate(norms)] for name, norms in known.items()}
+    lines = {name: [(k, norm / norms[0]) for k, norm in enumerate(norms)] for name, norms in drawable.items()}
     axes = "steps before the last, k", "|dh_T/dx_(T-k)| / |dh_T/dx_T|"
-    return svg.chart("How far back the last output reaches", *axes, lines, True)
+    return svg.chart("Gradient of the last output through time", *axes, lines, True)

@@ -1,4 +1,4 @@
-"""Work of a Trainer that Ctrl-C, SIGTERM, a lost process and lack of memory end with one clear exception."""
+"""Turns what ends a Trainer early (Ctrl-C, SIGTERM, a lost process, lack of memory) into one clear exception."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from rnnzoo.training.callbacks.memory import BatchSize, ran_out
 
 
 def interruptible(trainer: pl.Trainer, work: Callable[[], object]) -> None:
-    """Do a part of the run; Ctrl-C, which Lightning turns into an exit and then ignores, is KeyboardInterrupt again,
-    and SIGTERM is Terminated.
+    """Call `work`, which runs the trainer.
 
-    Raises: RunError if another process of the run is gone, or memory ran out.
+    Raises: KeyboardInterrupt at Ctrl-C, which Lightning turns into an exit and then ignores; Terminated at SIGTERM;
+    RunError if another process of the run is gone, or memory ran out.
     """
     handler = signal.getsignal(signal.SIGINT)
     try:
@@ -27,9 +27,9 @@ def interruptible(trainer: pl.Trainer, work: Callable[[], object]) -> None:
             signal.signal(signal.SIGINT, handler)
             raise (Terminated if isinstance(end.__context__, Terminated) else KeyboardInterrupt) from None
         raise
-    except ProcessRaisedException as error:  # of a process of the Trainer's own, with its traceback as text
-        _, ours, message = str(error).rpartition("rnnzoo.errors.")
-        if ours:
+    except ProcessRaisedException as error:  # from a process that the Trainer started; the text is its traceback
+        _, marker, message = str(error).rpartition("rnnzoo.errors.")
+        if marker:
             raise RunError(message.partition(": ")[2].strip()) from error
         raise
     except (RuntimeError, MemoryError) as error:
@@ -38,5 +38,5 @@ def interruptible(trainer: pl.Trainer, work: Callable[[], object]) -> None:
             raise size.error(error) from error
         lost = isinstance(error, getattr(torch.distributed, "DistError", ())) or "gloo" in str(error)
         if lost and trainer.world_size > 1:
-            raise RunError("another process of the run has stopped; what it said stands above.") from error
+            raise RunError("another process of the run has stopped; its message stands above.") from error
         raise

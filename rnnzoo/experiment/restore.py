@@ -1,4 +1,4 @@
-"""Back from a checkpoint: its recipe, its data as the model sees it, its trained network. Imports no Lightning."""
+"""What a checkpoint holds: the recipe it is from, the data that the model knows, the trained network. No Lightning."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from rnnzoo.recipe import Recipe
 from rnnzoo.runs import checkpoint
 
 
-def origin(kept: checkpoint.Checkpoint) -> tuple[Recipe, DataSpec]:
-    """The resolved recipe that a checkpoint is from, and its data as the model sees it. Raises: RunError."""
+def origin(saved: checkpoint.Checkpoint) -> tuple[Recipe, DataSpec]:
+    """The resolved recipe that a checkpoint is from, and the data that its model knows. Raises: RunError."""
     try:
-        recipe, spec = kept.meta["recipe"], DataSpec.from_json(kept.spec)
+        recipe, spec = saved.meta["recipe"], DataSpec.from_json(saved.spec)
         sections = [recipe[name] for name in ("data", "task", "model", "optimizer", "schedule", "trainer")]
-        parts = [part[key] for part in kept.meta["parts"] for key in ("kind", "name", "distribution", "version")]
+        parts = [part[key] for part in saved.meta["parts"] for key in ("kind", "name", "distribution", "version")]
         if not all(isinstance(section, dict) for section in sections) or not all(isinstance(p, str) for p in parts):
             raise TypeError("a section is not a mapping, or a part not named")
         return recipe, spec
@@ -30,30 +30,30 @@ def origin(kept: checkpoint.Checkpoint) -> tuple[Recipe, DataSpec]:
         ) from error
 
 
-def restore(kept: checkpoint.Checkpoint, recipe: Recipe, spec: DataSpec) -> Network:
+def restore(saved: checkpoint.Checkpoint, recipe: Recipe, spec: DataSpec) -> Network:
     """The network of a checkpoint, with its weights, in memory of about their size.
 
     Raises: RunError, RecipeError.
     """
-    numbers = sum(weight.numel() for weight in kept.weights.values())
+    numbers = sum(weight.numel() for weight in saved.weights.values())
     try:
-        with _at_most(10 * len(kept.weights) + 1000, 2 * numbers + 2**24):
+        with _limited(10 * len(saved.weights) + 1000, 2 * numbers + 2**24):
             network = make_network(recipe, spec)
     except (KeyError, AttributeError, IndexError, TypeError, ValueError, RecursionError) as error:
         raise RunError(f"the checkpoint's model cannot be built: {type(error).__name__}: {error}.") from error
-    checkpoint.apply(network.model, kept)
+    checkpoint.apply(network.model, saved)
     return network
 
 
 @contextmanager
-def _at_most(parts: int, numbers: int) -> Iterator[None]:
+def _limited(parts: int, numbers: int) -> Iterator[None]:
     """Refuse to build a network of more parts, or more numbers, than its weights can belong to. Raises: RunError.
 
     A weight is counted before it is given values: until then an operating system lends it no memory.
     """
     built = counted = 0
 
-    def built_one(module: nn.Module, name: str, part: nn.Module | Tensor | None) -> None:
+    def count_part(module: nn.Module, name: str, part: nn.Module | Tensor | None) -> None:
         nonlocal built, counted
         built += 1
         counted += part.numel() if isinstance(part, Tensor) else 0
@@ -63,9 +63,9 @@ def _at_most(parts: int, numbers: int) -> Iterator[None]:
             raise RunError("the checkpoint's recipe builds a larger network than the checkpoint has weights for.")
 
     hooks = [
-        nn.modules.module.register_module_parameter_registration_hook(built_one),
-        nn.modules.module.register_module_buffer_registration_hook(built_one),
-        nn.modules.module.register_module_module_registration_hook(built_one),
+        nn.modules.module.register_module_parameter_registration_hook(count_part),
+        nn.modules.module.register_module_buffer_registration_hook(count_part),
+        nn.modules.module.register_module_module_registration_hook(count_part),
     ]
     try:
         yield

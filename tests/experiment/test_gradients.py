@@ -36,7 +36,7 @@ def test_a_gradient_through_k_equal_steps_is_the_steps_scale_to_the_power_of_k(s
         cell.weight_ih.abs_()
         for bias in (cell.bias_ih, cell.bias_hh):
             bias.zero_()
-    sums, counts = gradients.reach(model, Batch({"values": torch.rand(3, 9, 3)}, torch.tensor([9, 9, 9])))
+    sums, counts = gradients.through_time(model, Batch({"values": torch.rand(3, 9, 3)}, torch.tensor([9, 9, 9])))
     torch.testing.assert_close(sums / sums[0], scale ** torch.arange(9.0))
     assert counts.tolist() == [3] * 9
 
@@ -44,7 +44,7 @@ def test_a_gradient_through_k_equal_steps_is_the_steps_scale_to_the_power_of_k(s
 def test_it_is_the_derivative_of_a_projection_of_the_last_output():
     model, data = network("gru"), batch()
     torch.manual_seed(0)
-    sums, counts = gradients.reach(model, data)
+    sums, counts = gradients.through_time(model, data)
     torch.manual_seed(0)
     directions = torch.nn.functional.normalize(torch.randn(3, 4), dim=-1)
     wanted = torch.zeros(9)
@@ -83,7 +83,7 @@ def test_runs_of_one_name_are_told_apart_by_the_paths_that_were_given(here, meas
     assert capsys.readouterr().out.splitlines() == [
         "lstm/run: the gradient is halved 2 steps back",
         "gru/run: the gradient is halved 2 steps back",
-        "dead: the gradient is zero, or no number, at the last step",
+        "dead: the gradient is zero, infinite or NaN at the last step",
         "drawn: reach.svg",
     ]
     words = [text.text for text in ET.parse("reach.svg").iter("{http://www.w3.org/2000/svg}text")]
@@ -95,7 +95,7 @@ def test_gradients_of_zero_are_told_and_not_drawn(here, measured, capsys, run):
     assert main(["gradients", run, "--out", "reach.svg"]) == 2
     printed = capsys.readouterr()
     assert printed.out.startswith(f"{run}: the gradient is") and not Path("reach.svg").exists()
-    assert f"nothing to draw: the gradient is zero, or no number, at the last step of {run}." in printed.err
+    assert f"nothing to draw: the gradient is zero, infinite or NaN at the last step of {run}." in printed.err
 
 
 @pytest.mark.parametrize("how", [[], ["--json"]])
