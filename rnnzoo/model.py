@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Protocol
+from typing import Annotated, Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from rnnzoo import limits
 from rnnzoo.architectures.base import ONE, SEQUENCE, Architecture, ArchitectureLike, make_architecture
 from rnnzoo.architectures.decoder import Decoded, Decoder, DecoderState
 from rnnzoo.architectures.encoded import Encoded
@@ -20,6 +19,7 @@ from rnnzoo.inputs.characters import CharacterFeatures
 from rnnzoo.inputs.tokens import TokenEmbedding
 from rnnzoo.inputs.values import Values
 from rnnzoo.layers.dropout import LockedDropout
+from rnnzoo.limits import Limit, NonNegative, Probability, Size, checked
 
 INPUTS: dict[str, type[nn.Module]] = {
     "tokens": TokenEmbedding,
@@ -56,31 +56,31 @@ class SequenceModel(nn.Module):
     where no input is of tokens.
     """
 
+    @checked
     def __init__(
         self,
         spec: DataSpec,
         task: Question,
         architecture: ArchitectureLike = "bidirectional",
-        embedding_size: int = 128,
+        embedding_size: Size = 128,
         pooling: Pooling = "last",
-        dropout: float = 0.0,
-        embedding_dropout: float = 0.0,
-        word_dropout: float = 0.0,
-        shift: int = 0,
-        type_dropout: float = 0.0,
-        rare_word_dropout: float = 0.0,
-        locked_dropout: float = 0.0,
+        dropout: Probability = 0.0,
+        embedding_dropout: Probability = 0.0,
+        word_dropout: Probability = 0.0,
+        shift: Annotated[int, Limit(0, 1000)] = 0,
+        type_dropout: Probability = 0.0,
+        rare_word_dropout: NonNegative = 0.0,
+        locked_dropout: Probability = 0.0,
         character_encoder: ArchitectureLike | None = None,
-        character_size: int = 30,
-        character_filters: int = 50,
-        case_size: int = 10,
+        character_size: Size = 30,
+        character_filters: Size = 50,
+        case_size: Size = 10,
         tie_weights: bool = False,
         share_embeddings: bool = False,
         vectors: str | None = None,
         freeze_vectors: bool = False,
     ) -> None:
         super().__init__()
-        limits.check(dropout=dropout, locked_dropout=locked_dropout)
         settings: dict[str, Any] = {
             "embedding_size": embedding_size,
             "embedding_dropout": embedding_dropout,

@@ -37,7 +37,7 @@ class LeakyCell(Cell):
     gates = ("h",)
 
     def __init__(
-        self, input_size: int, hidden_size: int, rate: Annotated[float, Limit(False, 0, 1)] = 0.5,
+        self, input_size: int, hidden_size: int, rate: Annotated[float, Limit(0, 1)] = 0.5,
         squash: Literal["tanh", "relu"] = "tanh",
     ) -> None:
         super().__init__(input_size, hidden_size)

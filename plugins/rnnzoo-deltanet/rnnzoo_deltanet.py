@@ -6,9 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rnnzoo import Cell, StateSpec, limits
+from rnnzoo import Cell, StateSpec
 from rnnzoo.cells.base import State
 from rnnzoo.engine.layout import Layout
+from rnnzoo.limits import Count, Size, checked
 
 WIDTH = 4  # steps under the short convolution, the present one among them
 CHUNK = 16  # steps that `scan` takes at once
@@ -33,9 +34,9 @@ class GatedDeltaNetCell(Cell):
     Raises: ValueError if num_heads does not divide hidden_size.
     """
 
-    def __init__(self, input_size: int, hidden_size: int, num_heads: int | None = None) -> None:
+    @checked
+    def __init__(self, input_size: Size, hidden_size: Size, num_heads: Count | None = None) -> None:
         super().__init__(input_size, hidden_size)
-        limits.check(num_heads=num_heads)
         heads = math.gcd(hidden_size, 4) if num_heads is None else num_heads
         if hidden_size % heads:
             raise ValueError(f"num_heads must divide hidden_size, got num_heads={heads}, hidden_size={hidden_size}")

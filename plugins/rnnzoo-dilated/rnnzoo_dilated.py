@@ -8,12 +8,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rnnzoo import Architecture, limits
+from rnnzoo import Architecture
 from rnnzoo.architectures.base import CAUSAL, EACH, ONE, Encoded
 from rnnzoo.cells.base import CellLike, State, make_cell
 from rnnzoo.engine.layout import Layout
 from rnnzoo.engine.recurrence import Recurrence
 from rnnzoo.engine.sequences import Sequences
+from rnnzoo.limits import Layers, Size, checked
 
 
 class Dilated(Architecture):
@@ -27,9 +28,11 @@ class Dilated(Architecture):
     num_layers: L; the dilations are 1, 2, 4, ..., 2^(L-1).
     """
 
-    def __init__(self, input_size: int, cell: CellLike = "gru", hidden_size: int = 128, num_layers: int = 4) -> None:
+    @checked
+    def __init__(
+        self, input_size: Size, cell: CellLike = "gru", hidden_size: Size = 128, num_layers: Layers = 4
+    ) -> None:
         super().__init__()
-        limits.check(input_size=input_size, num_layers=num_layers)
         self.input_size = size = input_size
         self.layers = nn.ModuleList()
         for _ in range(num_layers):

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from rnnzoo.data.base import Columns
 from rnnzoo.data.sources.embedded import Embedded
-from rnnzoo.limits import Limit
+from rnnzoo.limits import Count, Limit, Seed, checked
 
 PAIRS = ("()", "[]", "{}", "<>")
 
@@ -26,13 +26,14 @@ class Dyck(Embedded):
 
     form = "tagged_text"
 
+    @checked
     def __init__(
         self,
-        examples: int = 2000,
-        seed: int = 0,
-        kinds: Annotated[int, Limit(True, 2, len(PAIRS))] = 3,
-        depth: Annotated[int, Limit(True, 2, 100)] = 4,
-        longest: Annotated[int, Limit(True, 20, 1000)] = 40,
+        examples: Count = 2000,
+        seed: Seed = 0,
+        kinds: Annotated[int, Limit(2, len(PAIRS))] = 3,
+        depth: Annotated[int, Limit(2, 100)] = 4,
+        longest: Annotated[int, Limit(20, 1000)] = 40,
     ) -> None:
         super().__init__(examples, seed)
         self.kinds, self.depth, self.longest = kinds, depth, longest

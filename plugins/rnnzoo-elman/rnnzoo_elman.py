@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rnnzoo.cells.base import Cell, State
+from rnnzoo.limits import Size
 
 
 class ElmanCell(Cell):
@@ -21,7 +22,7 @@ class ElmanCell(Cell):
 
     states = ("h",)
 
-    def __init__(self, input_size: int, hidden_size: int) -> None:
+    def __init__(self, input_size: Size, hidden_size: Size) -> None:
         super().__init__(input_size, hidden_size)
         bound = 1 / math.sqrt(hidden_size)
 

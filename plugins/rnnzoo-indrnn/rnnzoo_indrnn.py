@@ -3,8 +3,9 @@
 import torch
 from torch import Tensor
 
-from rnnzoo import PointwiseCell, limits
+from rnnzoo import PointwiseCell
 from rnnzoo.cells.base import State
+from rnnzoo.limits import Count, Size, checked
 
 
 class IndRNNCell(PointwiseCell):
@@ -21,9 +22,8 @@ class IndRNNCell(PointwiseCell):
     gates = ("h",)
     recurrent = "diagonal"
 
-    def __init__(self, input_size: int, hidden_size: int, memory_steps: int | None = None) -> None:
-        if memory_steps is not None and not limits.COUNT.holds(memory_steps):
-            raise ValueError(f"memory_steps must be {limits.COUNT}, got {memory_steps!r}")
+    @checked
+    def __init__(self, input_size: Size, hidden_size: Size, memory_steps: Count | None = None) -> None:
         self.bound = None if memory_steps is None else 2 ** (1 / memory_steps)
         super().__init__(input_size, hidden_size)
 

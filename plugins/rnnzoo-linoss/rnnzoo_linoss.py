@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from rnnzoo import PointwiseCell
 from rnnzoo.cells.base import State
+from rnnzoo.limits import Size
 
 
 class LinOSSCell(PointwiseCell):
@@ -30,7 +31,7 @@ class LinOSSCell(PointwiseCell):
     recurrent = None
     params = ("A_hat", "dt_hat")
 
-    def __init__(self, input_size: int, hidden_size: int) -> None:
+    def __init__(self, input_size: Size, hidden_size: Size) -> None:
         super().__init__(input_size, hidden_size)
 
     def make_recurrent_bias(self) -> None:

@@ -1,17 +1,15 @@
 """LRU: a linear recurrence with complex eigenvalues inside the unit circle."""
 
 import math
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rnnzoo import LinearCell, StateSpec, limits
+from rnnzoo import LinearCell, StateSpec
 from rnnzoo.cells.base import State
-
-RADIUS = limits.Limit(False, 0, 1)
-PHASE = limits.Limit(False, 0, 2 * math.pi, open_low=True)
+from rnnzoo.limits import Limit, Share, Size, checked
 
 
 class LRUCell(LinearCell):
@@ -30,12 +28,15 @@ class LRUCell(LinearCell):
     Raises: ValueError unless 0 <= r_min <= r_max <= 1 and 0 < max_phase <= 2 pi.
     """
 
+    @checked
     def __init__(
-        self, input_size: int, hidden_size: int, r_min: float = 0.0, r_max: float = 1.0, max_phase: float = 2 * math.pi
+        self,
+        input_size: Size,
+        hidden_size: Size,
+        r_min: Share = 0.0,
+        r_max: Share = 1.0,
+        max_phase: Annotated[float, Limit(0, 2 * math.pi, open_low=True)] = 2 * math.pi,
     ) -> None:
-        for name, value, limit in (("r_min", r_min, RADIUS), ("r_max", r_max, RADIUS), ("max_phase", max_phase, PHASE)):
-            if not limit.holds(value):
-                raise ValueError(f"{name} must be {limit}, got {value!r}")
         if r_min > r_max:
             raise ValueError(f"r_min must not exceed r_max, got {r_min} and {r_max}")
         super().__init__(input_size, hidden_size)

@@ -1,12 +1,13 @@
 """minGRU and minLSTM: a GRU and an LSTM without what keeps them from running in parallel over time."""
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from rnnzoo import LinearCell, limits
+from rnnzoo import LinearCell
+from rnnzoo.limits import Limit, Size, checked
 
 
 class Minimal(LinearCell):
@@ -18,8 +19,10 @@ class Minimal(LinearCell):
 
     keeps: ClassVar[dict[str, int]] = {}  # the gates that decide what is kept: 1 where an open one keeps, -1 where not
 
-    def __init__(self, input_size: int, hidden_size: int, chrono_steps: int | None = None) -> None:
-        limits.check(chrono_steps=chrono_steps)
+    @checked
+    def __init__(
+        self, input_size: Size, hidden_size: Size, chrono_steps: Annotated[int, Limit(3)] | None = None
+    ) -> None:
         self.chrono_steps = chrono_steps
         super().__init__(input_size, hidden_size)
 

@@ -8,9 +8,7 @@ from torch import Tensor, nn
 
 from rnnzoo import StateSpec, Wrapper
 from rnnzoo.cells.base import CellLike, State
-from rnnzoo.limits import COUNT, Limit
-
-ROUNDS = Limit(True, 0)
+from rnnzoo.limits import Count, Limit, Size, checked
 
 
 class Mogrifier(Wrapper):
@@ -25,18 +23,15 @@ class Mogrifier(Wrapper):
     rounds: r; 0 leaves the cell as it is. rank: of each Q and R, a product of two smaller matrices; None is the full.
     """
 
+    @checked
     def __init__(
         self,
-        input_size: int,
-        hidden_size: int,
+        input_size: Size,
+        hidden_size: Size,
         cell: CellLike = "lstm",
-        rounds: Annotated[int, ROUNDS] = 5,
-        rank: Annotated[int, COUNT] | None = None,
+        rounds: Annotated[int, Limit(0)] = 5,
+        rank: Count | None = None,
     ) -> None:
-        if not ROUNDS.holds(rounds):
-            raise ValueError(f"rounds must be {ROUNDS}, got {rounds!r}")
-        if rank is not None and not COUNT.holds(rank):
-            raise ValueError(f"rank must be {COUNT}, got {rank!r}")
         super().__init__(input_size, hidden_size, cell)
         first = self.cell.state_specs()[0]
         size = math.prod(first.shape)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -14,11 +14,9 @@ from rnnzoo import Task
 from rnnzoo.architectures.base import ONE
 from rnnzoo.batch import Batch, DataSpec
 from rnnzoo.cells.base import State
-from rnnzoo.limits import Limit
+from rnnzoo.limits import Fraction
 from rnnzoo.model import SequenceModel
 from rnnzoo.tasks.base import Output
-
-INSIDE = Limit(False, 0, 1, open_low=True, open_high=True)
 
 
 class F1(MultilabelF1Score):
@@ -50,7 +48,7 @@ class Multilabel(Task):
     needs_reason = "multilabel asks for one set of labels for a whole text"
     monitor = ("f1_micro", "max")
 
-    def __init__(self, spec: DataSpec, separator: str = "|", threshold: Annotated[float, INSIDE] = 0.5) -> None:
+    def __init__(self, spec: DataSpec, separator: str = "|", threshold: Fraction = 0.5) -> None:
         super().__init__(spec)
         if not separator:
             raise ValueError("separator must not be empty")

@@ -7,9 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rnnzoo import Cell, PointwiseCell, StateSpec, limits
+from rnnzoo import Cell, PointwiseCell, StateSpec
 from rnnzoo.cells.base import State
 from rnnzoo.engine.layout import Layout
+from rnnzoo.limits import Count, Size, checked
 
 NONE_YET = -1e30  # the stabiliser of an empty memory: exp of it is 0
 WIDTH = 4  # steps under mLSTM's convolution, the present one among them
@@ -22,7 +23,6 @@ def heads_of(hidden_size: int, num_heads: int | None) -> int:
 
     Raises: ValueError if num_heads does not divide hidden_size.
     """
-    limits.check(hidden_size=hidden_size, num_heads=num_heads)
     if num_heads is None:
         return math.gcd(hidden_size, 4)
     if hidden_size % num_heads:
@@ -54,7 +54,8 @@ class SLSTMCell(PointwiseCell):
     recurrent = "block"
     forget_gate, input_gate = "f", "i"
 
-    def __init__(self, input_size: int, hidden_size: int, num_heads: int | None = None, **options: Any) -> None:
+    @checked
+    def __init__(self, input_size: Size, hidden_size: Size, num_heads: Count | None = None, **options: Any) -> None:
         self.blocks = heads_of(hidden_size, num_heads)
         size = (hidden_size,)
         self.states = (
@@ -98,7 +99,8 @@ class MLSTMCell(Cell):
     num_heads: None is the largest of 4, 2 and 1 that divides hidden_size; d = hidden_size / num_heads.
     """
 
-    def __init__(self, input_size: int, hidden_size: int, num_heads: int | None = None) -> None:
+    @checked
+    def __init__(self, input_size: Size, hidden_size: Size, num_heads: Count | None = None) -> None:
         self.num_heads = heads_of(hidden_size, num_heads)
         super().__init__(input_size, hidden_size)
         heads, d = self.num_heads, hidden_size // self.num_heads

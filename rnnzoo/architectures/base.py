@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import torch
 from torch import Tensor, nn
 
-from rnnzoo import limits, registry
+from rnnzoo import registry
 from rnnzoo.architectures.decoder import Decoder
 from rnnzoo.architectures.encoded import Encoded
 from rnnzoo.cells.base import Cell, CellLike, State, make_cell
@@ -16,6 +16,7 @@ from rnnzoo.engine.paths.fused import recognise
 from rnnzoo.engine.recurrence import Recurrence, run_together
 from rnnzoo.engine.sequences import Sequences
 from rnnzoo.layers.dropout import LockedDropout
+from rnnzoo.limits import Layers, Probability, Size, checked
 
 ArchitectureLike = Annotated[Any, registry.Part("architectures")]  # a name, {"name": ...}, or a class
 Merge = Literal["concat", "sum", "mean", "product"]
@@ -85,22 +86,21 @@ class LayerStack(Architecture):
     Raises: ValueError for a residual connection to a layer of another size.
     """
 
+    @checked
     def __init__(
         self,
-        input_size: int,
+        input_size: Size,
         cell: CellLike,
-        hidden_size: int,
-        num_layers: int = 1,
+        hidden_size: Size,
+        num_layers: Layers = 1,
         bidirectional: bool = False,
         merge: Merge = "concat",
-        dropout: float = 0.0,
+        dropout: Probability = 0.0,
         residual: bool = False,
-        locked_dropout: float = 0.0,
-        last_hidden_size: int | None = None,
+        locked_dropout: Probability = 0.0,
+        last_hidden_size: Size | None = None,
     ) -> None:
         super().__init__()
-        limits.check(input_size=input_size, hidden_size=hidden_size, num_layers=num_layers, dropout=dropout)
-        limits.check(locked_dropout=locked_dropout, last_hidden_size=last_hidden_size)
         if residual and last_hidden_size not in (None, hidden_size):
             raise ValueError(
                 f"residual adds layers of one size, got hidden_size {hidden_size} and last_hidden_size "

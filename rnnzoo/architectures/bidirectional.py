@@ -6,6 +6,7 @@ from typing import Any
 
 from rnnzoo.architectures.base import LayerStack, Merge
 from rnnzoo.cells.base import CellLike
+from rnnzoo.limits import Layers, Probability, Size, checked
 
 
 class Bidirectional(LayerStack):
@@ -15,14 +16,15 @@ class Bidirectional(LayerStack):
     merge: concat (output_size = 2 * hidden_size), sum, mean or product.
     """
 
+    @checked
     def __init__(
         self,
-        input_size: int,
+        input_size: Size,
         cell: CellLike = "lstm",
-        hidden_size: int = 128,
-        num_layers: int = 1,
+        hidden_size: Size = 128,
+        num_layers: Layers = 1,
         merge: Merge = "concat",
-        dropout: float = 0.0,
+        dropout: Probability = 0.0,
     ) -> None:
         super().__init__(input_size, cell, hidden_size, num_layers, True, merge, dropout)
 

@@ -16,6 +16,7 @@ from rnnzoo.cells.base import CellLike, State, StateSpec, make_cell
 from rnnzoo.engine.recurrence import select
 from rnnzoo.engine.sequences import Sequences
 from rnnzoo.layers.attention import ATTENTIONS
+from rnnzoo.limits import Layers, Probability, Size, checked
 
 
 class Memory(NamedTuple):
@@ -62,14 +63,15 @@ class EncoderDecoder(Architecture):
     layers.
     """
 
+    @checked
     def __init__(
         self,
-        input_size: int,
+        input_size: Size,
         cell: CellLike = "lstm",
-        hidden_size: int = 128,
+        hidden_size: Size = 128,
         encoder: ArchitectureLike = "bidirectional",
-        num_layers: int = 1,
-        dropout: float = 0.0,
+        num_layers: Layers = 1,
+        dropout: Probability = 0.0,
         bridge: Literal["linear", "none"] = "linear",
         attention: Literal["additive", "bilinear", "dot", "none"] = "bilinear",
         input_feeding: bool = False,

@@ -9,13 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rnnzoo import limits
 from rnnzoo.architectures.base import EACH, ONE, Architecture, LayerStack
 from rnnzoo.architectures.encoded import Encoded
 from rnnzoo.cells.base import CellLike, State
 from rnnzoo.engine.layout import Layout
 from rnnzoo.engine.recurrence import select
 from rnnzoo.engine.sequences import Sequences
+from rnnzoo.limits import Count, Layers, Probability, Size, checked
 
 
 class Segment(Architecture):
@@ -30,17 +30,17 @@ class Segment(Architecture):
     Source: Lin, Lin, Wu, Zhao, Mo, Zhang, arXiv:2308.11200 (parallel multi-step forecasting).
     """
 
+    @checked
     def __init__(
         self,
-        input_size: int,
+        input_size: Size,
         cell: CellLike = "gru",
-        hidden_size: int = 128,
-        segment: int = 24,
-        num_layers: int = 1,
-        dropout: float = 0.0,
+        hidden_size: Size = 128,
+        segment: Count = 24,
+        num_layers: Layers = 1,
+        dropout: Probability = 0.0,
     ) -> None:
         super().__init__()
-        limits.check(input_size=input_size, hidden_size=hidden_size, segment=segment)
         self.input_size, self.segment = input_size, segment
         self.embed = nn.Linear(segment * input_size, hidden_size)
         self.layers = LayerStack(hidden_size, cell, hidden_size, num_layers, dropout=dropout)

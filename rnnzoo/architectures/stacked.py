@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rnnzoo.architectures.base import LayerStack
 from rnnzoo.cells.base import CellLike
+from rnnzoo.limits import Layers, Probability, Size, checked
 
 
 class Stacked(LayerStack):
@@ -14,17 +15,18 @@ class Stacked(LayerStack):
     layer on. last_hidden_size: of the last layer, where it is another; as wide as the embedding, it can be tied to it.
     """
 
+    @checked
     def __init__(
         self,
-        input_size: int,
+        input_size: Size,
         cell: CellLike = "lstm",
-        hidden_size: int = 128,
-        num_layers: int = 2,
+        hidden_size: Size = 128,
+        num_layers: Layers = 2,
         bidirectional: bool = False,
-        dropout: float = 0.0,
+        dropout: Probability = 0.0,
         residual: bool = False,
-        locked_dropout: float = 0.0,
-        last_hidden_size: int | None = None,
+        locked_dropout: Probability = 0.0,
+        last_hidden_size: Size | None = None,
     ) -> None:
         super().__init__(
             input_size,

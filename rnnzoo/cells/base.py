@@ -20,8 +20,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rnnzoo import limits, registry
+from rnnzoo import registry
 from rnnzoo.errors import CellError, ZooError
+from rnnzoo.limits import Limit, Size, checked
 
 State = tuple[Tensor, ...]  # one tensor (batch, *shape) per spec, h first
 CellLike = Annotated[Any, registry.Part("cells")]  # "lstm", {"name": "lstm", ...}, or a Cell class
@@ -90,9 +91,9 @@ class Cell(nn.Module):
     forwards: the engine reverses. `layout.to_grid` and `layout.from_grid` turn rows into rectangles and back.
     """
 
-    def __init__(self, input_size: int, hidden_size: int) -> None:
+    @checked
+    def __init__(self, input_size: Size, hidden_size: Size) -> None:
         super().__init__()
-        limits.check(input_size=input_size, hidden_size=hidden_size)
         self.input_size, self.hidden_size = input_size, hidden_size
         if self.gates:
             self.weight_ih = nn.Parameter(torch.empty(len(self.gates) * hidden_size, input_size))
@@ -218,15 +219,15 @@ class PointwiseCell(Cell):
     weight_hh: nn.Parameter
     bias_hh: nn.Parameter
 
+    @checked
     def __init__(
         self,
-        input_size: int,
-        hidden_size: int,
+        input_size: Size,
+        hidden_size: Size,
         init: Init = "uniform",
         forget_bias: float | None = None,
-        chrono_steps: int | None = None,
+        chrono_steps: Annotated[int, Limit(3)] | None = None,
     ) -> None:
-        limits.check(chrono_steps=chrono_steps)
         if self.forget_gate is None and (forget_bias is not None or chrono_steps is not None):
             raise ValueError(f"{type(self).__name__} has no forget gate to give a bias")
         if forget_bias is not None and chrono_steps is not None:

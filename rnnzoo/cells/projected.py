@@ -4,8 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rnnzoo import limits
 from rnnzoo.cells.base import Cell, State, StateSpec
+from rnnzoo.limits import Size, checked
 
 
 class ProjectedLSTMCell(Cell):
@@ -21,8 +21,8 @@ class ProjectedLSTMCell(Cell):
 
     gates = ("i", "f", "g", "o")
 
-    def __init__(self, input_size: int, hidden_size: int, proj_size: int = 64) -> None:
-        limits.check(proj_size=proj_size)
+    @checked
+    def __init__(self, input_size: Size, hidden_size: Size, proj_size: Size = 64) -> None:
         self.proj_size = proj_size
         super().__init__(input_size, hidden_size)
         self.states = (StateSpec("h", (proj_size,)), StateSpec("c", (hidden_size,)))

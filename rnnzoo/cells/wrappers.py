@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rnnzoo import limits
 from rnnzoo.cells.base import Cell, CellLike, LinearCell, NoiseSpec, PointwiseCell, State, make_cell
+from rnnzoo.limits import Probability, Size, checked
 
 
 class Wrapper(Cell):
@@ -28,7 +28,7 @@ class Wrapper(Cell):
     house = True
 
     def __init__(
-        self, input_size: int, hidden_size: int, cell: CellLike = "lstm", noise: tuple[NoiseSpec, ...] = ()
+        self, input_size: Size, hidden_size: Size, cell: CellLike = "lstm", noise: tuple[NoiseSpec, ...] = ()
     ) -> None:
         super().__init__(input_size, hidden_size)
         self.cell = make_cell(cell, input_size, hidden_size)
@@ -88,15 +88,15 @@ class Zoneout(Wrapper):
     Source: Krueger et al., arXiv:1606.01305. rate: for the output; memory_rate: for all other states, `rate` if None.
     """
 
+    @checked
     def __init__(
         self,
-        input_size: int,
-        hidden_size: int,
+        input_size: Size,
+        hidden_size: Size,
         cell: CellLike = "lstm",
-        rate: float = 0.1,
+        rate: Probability = 0.1,
         memory_rate: float | None = None,
     ) -> None:
-        limits.check(rate=rate, memory_rate=memory_rate)
         super().__init__(input_size, hidden_size, cell)
         specs = self.state_specs()
         rates = [rate, *[rate if memory_rate is None else memory_rate] * (len(specs) - 1)]
@@ -114,8 +114,8 @@ class LockedDropout(Wrapper):
     Source: Gal, Ghahramani, arXiv:1512.05287. Differs: one mask for the output and for the recurrent input.
     """
 
-    def __init__(self, input_size: int, hidden_size: int, cell: CellLike = "lstm", rate: float = 0.1) -> None:
-        limits.check(rate=rate)
+    @checked
+    def __init__(self, input_size: Size, hidden_size: Size, cell: CellLike = "lstm", rate: Probability = 0.1) -> None:
         super().__init__(input_size, hidden_size, cell)
         self.noise += (NoiseSpec(self.state_specs()[0].shape, rate, per="sequence"),)
         self.rate = rate
@@ -131,8 +131,8 @@ class WeightDrop(Wrapper):
     Raises: ValueError if the wrapped cell has no `weight_hh`.
     """
 
-    def __init__(self, input_size: int, hidden_size: int, cell: CellLike = "lstm", rate: float = 0.5) -> None:
-        limits.check(rate=rate)
+    @checked
+    def __init__(self, input_size: Size, hidden_size: Size, cell: CellLike = "lstm", rate: Probability = 0.5) -> None:
         super().__init__(input_size, hidden_size, cell)
         self.rate = rate
         self.dropped = [name for name, _ in self.named_parameters() if name.endswith("weight_hh")]
@@ -152,7 +152,7 @@ class OutputNorm(Wrapper):
     """
 
     def __init__(
-        self, input_size: int, hidden_size: int, cell: CellLike = "lstm", kind: Literal["layer", "rms"] = "layer"
+        self, input_size: Size, hidden_size: Size, cell: CellLike = "lstm", kind: Literal["layer", "rms"] = "layer"
     ) -> None:
         super().__init__(input_size, hidden_size, cell)
         self.norm = {"layer": nn.LayerNorm, "rms": nn.RMSNorm}[kind](self.output_size)
@@ -167,7 +167,7 @@ class Residual(Wrapper):
     Source: He et al., arXiv:1512.03385.
     """
 
-    def __init__(self, input_size: int, hidden_size: int, cell: CellLike = "lstm") -> None:
+    def __init__(self, input_size: Size, hidden_size: Size, cell: CellLike = "lstm") -> None:
         super().__init__(input_size, hidden_size, cell)
         same = input_size == self.output_size
         self.skip = nn.Identity() if same else nn.Linear(input_size, self.output_size, bias=False)
@@ -188,7 +188,7 @@ class Highway(Residual):
     Source: Srivastava, Greff, Schmidhuber, arXiv:1505.00387; b_t begins at -1, so that the input is carried.
     """
 
-    def __init__(self, input_size: int, hidden_size: int, cell: CellLike = "lstm") -> None:
+    def __init__(self, input_size: Size, hidden_size: Size, cell: CellLike = "lstm") -> None:
         super().__init__(input_size, hidden_size, cell)
         self.transform = nn.Linear(input_size, self.output_size)
         nn.init.constant_(self.transform.bias, -1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 from rnnzoo import limits
 from rnnzoo.cli.parser import Namespace, Parser
@@ -11,13 +11,13 @@ from rnnzoo.system import console
 from rnnzoo.system.paths import typed
 
 EXAMPLE = 'rnnzoo generate runs/toy_text/ID --prompt "the dog" --length 50 --temperature 0.8'
-SETTINGS: dict[str, tuple[type, str]] = {
-    "length": (int, "words or characters to write (default: 100)"),
-    "temperature": (float, "below 1 the likely becomes likelier; 0 takes the likeliest (default: 1)"),
-    "top_k": (int, "draw from the k likeliest only"),
-    "top_p": (float, "draw from the fewest likeliest that have this probability together"),
-    "beam": (int, "beam search of this width for the likeliest continuation; nothing is drawn"),
-    "seed": (int, "the same seed writes the same text (default: 0)"),
+SETTINGS: dict[str, tuple[Any, str]] = {
+    "length": (limits.Count, "words or characters to write (default: 100)"),
+    "temperature": (limits.NonNegative, "below 1 the likely becomes likelier; 0 takes the likeliest (default: 1)"),
+    "top_k": (limits.Count, "draw from the k likeliest only"),
+    "top_p": (limits.TopP, "draw from the fewest likeliest that have this probability together"),
+    "beam": (limits.Count, "beam search of this width for the likeliest continuation; nothing is drawn"),
+    "seed": (limits.Seed, "the same seed writes the same text (default: 0)"),
 }
 
 
@@ -25,8 +25,8 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("run", metavar="RUN", help="a run's folder or id, or a shipped model's name")
     parser.text_flags = ("--prompt",)
     parser.add_argument("--prompt", default="", metavar="TEXT", help="the text to continue (default: a new line)")
-    for name, (kind, summary) in SETTINGS.items():
-        parser.add_argument(f"--{name}", type=kind, metavar=name[0].upper(), help=summary)
+    for name, (annotation, summary) in SETTINGS.items():
+        parser.add_argument(f"--{name}", type=get_args(annotation)[0], metavar=name[0].upper(), help=summary)
     parser.add_argument("--midi", type=typed, metavar="FILE", help="write the notes of a model of chorales as MIDI")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
@@ -55,7 +55,7 @@ def _settings(arguments: Namespace) -> dict[str, Any]:
     wrong = [
         f"rnnzoo generate: --{name} {problem}."
         for name, value in settings.items()
-        if (problem := limits.problem(name, value))
+        if (problem := limits.violation(SETTINGS[name][0], value))
     ]
     drawing = [f"--{name}" for name in settings if name not in ("length", "beam")]
     if "beam" in settings and drawing:

@@ -105,7 +105,8 @@ def show_part(kind: str, name: str) -> None:
 
 def _parameters(kind: str, cls: Any) -> list[tuple[str, ...]]:
     """Name, type and default of what a recipe may set of a part; for a data set, that of its form too."""
-    from rnnzoo.recipe.schema import described, part_kind, signature
+    from rnnzoo.limits import described
+    from rnnzoo.recipe.schema import part_kind, signature
 
     classes = [cls]
     if kind == "datasets":

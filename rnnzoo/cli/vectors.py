@@ -57,9 +57,8 @@ def run(arguments: Namespace) -> int:
 def _train(arguments: Namespace) -> int:
     settings = {name: getattr(arguments, name) for name in COUNTS}
     for name, value in settings.items():
-        limit = limits.LIMITS.get(name, limits.COUNT)
-        if not limit.holds(value):
-            raise ZooError(f"rnnzoo vectors train: --{name} must be {limit}, got {value}.")
+        if wrong := limits.violation(limits.Seed if name == "seed" else limits.Count, value):
+            raise ZooError(f"rnnzoo vectors train: --{name} {wrong}.")
     from rnnzoo.vectors import train
 
     text = train.sentences(arguments.data)

@@ -15,37 +15,26 @@ from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 from rnnzoo import limits, registry
 from rnnzoo.errors import PluginError, RecipeError, ZooError, nearest, unknown
+from rnnzoo.limits import described, is_union
 from rnnzoo.model import SequenceModel
 from rnnzoo.recipe import COMMAND_LINE, Node, Raw, Where, as_node, as_part, folder
 from rnnzoo.recipe.schema import (
     Parameter,
     accepts,
-    broken_limit,
     cast,
-    described,
-    has_limit,
-    is_union,
     part_kind,
     quoted,
     signature,
     takes_list,
 )
-from rnnzoo.recipe.sections import TrackingOptions, TrainerOptions
+from rnnzoo.recipe.sections import RunOptions, TrackingOptions, TrainerOptions
 from rnnzoo.training import optim
 from rnnzoo.training.callbacks import choices
 
 log = logging.getLogger("rnnzoo")
 MODEL_GIVEN = frozenset({"spec", "task", "architecture"})  # constructor arguments of the model that are built for it
 INHERITED = ("cell", "hidden_size")  # an inner architecture's, from the outer one, where it does not name its own
-TOP: dict[str, tuple[Any, Any]] = {
-    "name": (str, None),
-    "seed": (int, 1),
-    "engine": (
-        Literal["auto", "fused", "native", "triton", "scan", "linear", "compiled", "deferred", "reference"],
-        "auto",
-    ),
-}
-SECTIONS = (*TOP, "data", "task", "model", "optimizer", "schedule", "trainer", "callbacks", "tracking")
+SECTIONS = ("data", "task", "model", "optimizer", "schedule", "trainer", "callbacks", "tracking")
 DEFAULT_OPTIMIZER, DEFAULT_SCHEDULE = "adamw", "constant"
 
 
@@ -91,11 +80,11 @@ class Resolver:
         root = self.raw.root
         self.refuse_import_paths(root, "")
         sections = root.value
-        self.unknown_keys(sections, "", SECTIONS)
+        self.unknown_keys(sections, "", ("name", *signature(RunOptions), *SECTIONS))
         found: dict[str, Any] = {}
-        for key, (hint, default) in TOP.items():
-            default = self.raw.name if key == "name" else default
-            found[key] = self.scalar(sections.get(key), key, Parameter(hint, hint, False, default))
+        found["name"] = self.scalar(sections.get("name"), "name", Parameter(str, str, False, self.raw.name))
+        for key, parameter in signature(RunOptions).items():
+            found[key] = self.scalar(sections.get(key), key, parameter)
         self.check_name(sections.get("name"), found["name"])
         found["data"] = self.section(sections, "data", "datasets")
         found["task"] = self.section(sections, "task", "tasks")
@@ -307,7 +296,6 @@ class Resolver:
         """A parameter of plain data, of its type and in its range."""
         if node is None:
             return parameter.default
-        name = key.rpartition(".")[2]
         value = node.plain
         try:
             value = cast(parameter, value)
@@ -315,25 +303,16 @@ class Resolver:
             is_scalar = not isinstance(value, (dict, list))
             if node.where.file == COMMAND_LINE and is_scalar and accepts(parameter.hint, node.text):
                 return node.text  # a shell has no types: --tracking.run_name 12
-            self.wrong(node, key, self.mistyped(node, name, parameter))
+            self.wrong(node, key, self.mistyped(node, parameter))
             return parameter.default
-        broken = broken_limit(parameter.annotated, value)
-        if broken:
-            self.wrong(node, key, f"must be {described(parameter.annotated)}, got {quoted(value)}.")
-        elif not has_limit(parameter.annotated):
-            for item in value if isinstance(value, list) else [value]:
-                problem = limits.problem(name, item) if isinstance(item, (int, float)) else None
-                if problem:
-                    self.wrong(node, key, f"{problem}.")
-                    break
+        if wrong := limits.violation(parameter.annotated, value):
+            self.wrong(node, key, f"{wrong}.")
         return value
 
-    def mistyped(self, node: Node, name: str, parameter: Parameter) -> str:
+    def mistyped(self, node: Node, parameter: Parameter) -> str:
         """The message for a value of another type than its parameter's."""
         value = node.plain
-        own = has_limit(parameter.annotated) or parameter.hint not in (int, float)
-        wrong = None if own else limits.problem(name, value)
-        wrong = wrong or f"must be {described(parameter.annotated)}, got {quoted(value)}"
+        wrong = f"must be {described(parameter.annotated)}, got {quoted(value)}"
         if trap := _trap(node):
             return f"{wrong}.{trap}"
         words = self.words(parameter.hint)

@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rnnzoo import limits
 from rnnzoo.architectures.base import ArchitectureLike, make_architecture
 from rnnzoo.batch import PAD, Field
 from rnnzoo.layers.dropout import LockedDropout
+from rnnzoo.limits import Probability, Size, checked
 
 MULTIPLIER = 6364136223846793005  # Knuth's, of a linear congruential generator modulo 2**64
 
@@ -28,16 +28,16 @@ class CharacterFeatures(nn.Module):
     A word that stands several times in a batch is computed once.
     """
 
+    @checked
     def __init__(
         self,
         field: Field,
-        character_size: int = 30,
-        filters: int = 50,
+        character_size: Size = 30,
+        filters: Size = 50,
         encoder: ArchitectureLike | None = None,
-        embedding_dropout: float = 0.0,
+        embedding_dropout: Probability = 0.0,
     ) -> None:
         super().__init__()
-        limits.check(character_size=character_size, filters=filters, embedding_dropout=embedding_dropout)
         self.embedding = nn.Embedding(field.size, character_size, padding_idx=PAD)
         nn.init.normal_(self.embedding.weight, std=0.5)
         with torch.no_grad():

@@ -4,9 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rnnzoo import limits
 from rnnzoo.batch import PAD, UNK, Field
 from rnnzoo.layers.dropout import LockedDropout
+from rnnzoo.limits import NonNegative, Probability, Size, checked
 
 
 class TokenEmbedding(nn.Module):
@@ -20,18 +20,17 @@ class TokenEmbedding(nn.Module):
     must count their words, as those of tagging do.
     """
 
+    @checked
     def __init__(
         self,
         field: Field,
-        embedding_size: int,
-        embedding_dropout: float = 0.0,
-        word_dropout: float = 0.0,
-        type_dropout: float = 0.0,
-        rare_word_dropout: float = 0.0,
+        embedding_size: Size,
+        embedding_dropout: Probability = 0.0,
+        word_dropout: Probability = 0.0,
+        type_dropout: Probability = 0.0,
+        rare_word_dropout: NonNegative = 0.0,
     ) -> None:
         super().__init__()
-        limits.check(embedding_size=embedding_size, embedding_dropout=embedding_dropout, word_dropout=word_dropout)
-        limits.check(type_dropout=type_dropout, rare_word_dropout=rare_word_dropout)
         if rare_word_dropout and not field.counts:
             raise ValueError("rare_word_dropout needs to know how often each word occurs, and these data do not tell")
         self.embedding = nn.Embedding(field.size, embedding_size, padding_idx=PAD)

@@ -1,11 +1,13 @@
 """Sequences that are numbers already."""
 
+from typing import Annotated
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rnnzoo import limits
 from rnnzoo.batch import Field
+from rnnzoo.limits import Limit, checked
 
 
 class Values(nn.Module):
@@ -14,9 +16,9 @@ class Values(nn.Module):
     shift: in training each sequence is moved by up to so many steps, and so many features, either way; zeros come in.
     """
 
-    def __init__(self, field: Field, shift: int = 0) -> None:
+    @checked
+    def __init__(self, field: Field, shift: Annotated[int, Limit(0, 1000)] = 0) -> None:
         super().__init__()
-        limits.check(shift=shift)
         self.output_size, self.shift = field.size, shift
 
     def forward(self, values: Tensor) -> Tensor:

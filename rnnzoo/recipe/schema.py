@@ -4,13 +4,13 @@ import inspect
 import json
 import math
 import re
-import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
 
-from rnnzoo import limits, registry
+from rnnzoo import registry
+from rnnzoo.limits import is_union, type_hints
 
 
 class Parameter(NamedTuple):
@@ -59,8 +59,8 @@ def _declared(target: Callable[..., Any]) -> tuple[dict[str, Any], dict[str, Any
     hints: dict[str, Any] = {}
     required: set[str] = set()
     for function in functions:
-        annotated |= _hints(function, True)
-        hints |= _hints(function, False)
+        annotated |= type_hints(function)
+        hints |= type_hints(function, extras=False)
         for name, parameter in inspect.signature(function).parameters.items():
             required.discard(name)
             if parameter.default is parameter.empty and parameter.kind not in (
@@ -69,24 +69,6 @@ def _declared(target: Callable[..., Any]) -> tuple[dict[str, Any], dict[str, Any
             ):
                 required.add(name)
     return annotated, hints, required
-
-
-def _hints(function: Any, extras: bool) -> dict[str, Any]:
-    try:
-        return get_type_hints(function, include_extras=extras)
-    except Exception:  # a name that only a type checker imports spoils its own parameter, not the others
-        found: dict[str, Any] = {}
-        for name, hint in function.__annotations__.items():
-            alone = types.SimpleNamespace(__annotations__={name: hint})
-            try:
-                found |= get_type_hints(alone, getattr(function, "__globals__", {}), include_extras=extras)
-            except Exception:
-                continue
-        return found
-
-
-def is_union(hint: Any) -> bool:
-    return get_origin(hint) in (Union, types.UnionType)
 
 
 def _is_plain(hint: Any) -> bool:
@@ -162,26 +144,6 @@ def cast(parameter: Parameter, value: Any) -> Any:
     return cast
 
 
-def broken_limit(annotated: Any, value: Any) -> limits.Limit | None:
-    """The limit in `Annotated[..., Limit(...)]` that a value of the right type breaks."""
-    if get_origin(annotated) is Annotated:
-        inner, *marks = get_args(annotated)
-        broken = [mark for mark in marks if isinstance(mark, limits.Limit) and not mark.holds(value)]
-        return broken[0] if broken else broken_limit(inner, value)
-    if is_union(annotated):
-        arms = [broken_limit(arm, value) for arm in get_args(annotated) if accepts(arm, value)]
-        return None if None in arms else next(iter(arms), None)
-    if get_origin(annotated) in (list, Sequence) and isinstance(value, list):
-        return next(filter(None, (broken_limit(get_args(annotated)[0], item) for item in value)), None)
-    return None
-
-
-def has_limit(annotated: Any) -> bool:
-    if get_origin(annotated) is Annotated and any(isinstance(mark, limits.Limit) for mark in get_args(annotated)[1:]):
-        return True
-    return any(has_limit(arm) for arm in get_args(annotated)) if get_origin(annotated) is not Literal else False
-
-
 def part_kind(annotated: Any) -> str | None:
     """The kind in `Annotated[Any, Part(kind)]`, also inside a union or a list."""
     if get_origin(annotated) is Annotated:
@@ -195,34 +157,6 @@ def takes_list(annotated: Any) -> bool:
     if is_union(annotated):
         return any(map(takes_list, get_args(annotated)))
     return get_origin(annotated) in (list, Sequence)
-
-
-NAMES: dict[Any, str] = {
-    bool: "true or false",
-    int: "a whole number",
-    float: "a number",
-    str: "text",
-    Path: "a path",
-    Any: "a value",
-    type(None): "null",
-}
-
-
-def described(annotated: Any) -> str:
-    """A type in a reader's words: 'a whole number >= 1, auto or null'."""
-    origin, arguments = get_origin(annotated), get_args(annotated)
-    if origin is Annotated:
-        limit = next((str(mark) for mark in arguments[1:] if isinstance(mark, limits.Limit)), None)
-        return limit or described(arguments[0])
-    if origin is Literal:
-        return "one of " + ", ".join(map(str, arguments))
-    if is_union(annotated):
-        arms = [[described(arm)] if get_origin(arm) is not Literal else map(str, get_args(arm)) for arm in arguments]
-        *words, last = [word for arm in arms for word in arm]
-        return f"{', '.join(words)} or {last}"
-    if origin in (list, tuple, Sequence, Iterable) or annotated in (list, tuple):
-        return f"a list, each item {described(arguments[0])}" if arguments else "a list"
-    return NAMES.get(annotated, "a mapping")
 
 
 def quoted(value: Any) -> str:

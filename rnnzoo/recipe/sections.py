@@ -6,12 +6,18 @@ Each class here is the schema of a section: its parameters with their types, ran
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from rnnzoo.limits import COUNT, Limit
+from rnnzoo.limits import Count, Limit, Positive, Seed, Share
 
-Share = Annotated[float, Limit(False, 0, 1)]
-Count = Annotated[int, COUNT]
-Devices = Annotated[int, COUNT] | Literal[-1, "auto"] | list[Annotated[int, Limit(True, 0)]]
-Batches = Annotated[int, Limit(True, 0)] | Share  # so many batches, or a share of them: 1 is not 1.0
+Devices = Count | Literal[-1, "auto"] | list[Annotated[int, Limit(0)]]
+Batches = Annotated[int, Limit(0)] | Share  # so many batches, or a share of them: 1 is not 1.0
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What stands beside the sections. seed: of all random numbers. engine: how cells run over time."""
+
+    seed: Seed = 1
+    engine: Literal["auto", "fused", "native", "triton", "scan", "linear", "compiled", "deferred", "reference"] = "auto"
 
 
 @dataclass(frozen=True)
@@ -25,24 +31,24 @@ class TrainerOptions:
     gradient_clip_val: the largest norm, or the largest value, of the gradient.
     """
 
-    max_epochs: int = 5
-    max_steps: Annotated[int, Limit(True, -1)] = -1
+    max_epochs: Count = 5
+    max_steps: Annotated[int, Limit(-1)] = -1
     max_time: str | None = None
     accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps", "tpu"] = "auto"
     devices: Devices = 1
     num_nodes: Count = 1
     strategy: Literal["auto", "ddp", "ddp_spawn", "ddp_notebook", "ddp_find_unused_parameters_true", "fsdp"] = "auto"
     precision: Literal["auto", "32-true", "16-mixed", "bf16-mixed", "16-true", "bf16-true", "64-true"] = "32-true"
-    gradient_clip_val: float | None = None
+    gradient_clip_val: Positive | None = None
     gradient_clip_algorithm: Literal["norm", "value"] = "norm"
-    accumulate_grad_batches: int = 1
+    accumulate_grad_batches: Count = 1
     limit_train_batches: Batches | None = None
     limit_val_batches: Batches | None = None
     limit_test_batches: Batches | None = None
     overfit_batches: Batches = 0.0
-    val_check_interval: Count | Annotated[float, Limit(False, 0, 1, open_low=True)] | None = None
+    val_check_interval: Count | Annotated[float, Limit(0, 1, open_low=True)] | None = None
     check_val_every_n_epoch: Count = 1
-    log_every_n_steps: int = 50
+    log_every_n_steps: Count = 50
     deterministic: bool = False
     detect_anomaly: bool = False
     fast_dev_run: bool | Count = False

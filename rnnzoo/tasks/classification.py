@@ -10,6 +10,7 @@ from torch import Tensor
 from rnnzoo.architectures.base import ONE
 from rnnzoo.batch import Batch, DataSpec
 from rnnzoo.cells.base import State
+from rnnzoo.limits import Probability, checked
 from rnnzoo.model import SequenceModel
 from rnnzoo.tasks.base import Output, Task
 
@@ -25,7 +26,8 @@ class Classification(Task):
     needs_reason = "classification asks for one label for a whole sequence"
     monitor = ("accuracy", "max")
 
-    def __init__(self, spec: DataSpec, label_smoothing: float = 0.0) -> None:
+    @checked
+    def __init__(self, spec: DataSpec, label_smoothing: Probability = 0.0) -> None:
         super().__init__(spec)
         self.label_smoothing = label_smoothing
 

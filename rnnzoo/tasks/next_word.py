@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,7 @@ from rnnzoo.architectures.base import CAUSAL
 from rnnzoo.batch import IGNORE, Batch, DataSpec
 from rnnzoo.cells.base import State
 from rnnzoo.layers.heads import AdaptiveSoftmax, Softmax
-from rnnzoo.limits import Limit
+from rnnzoo.limits import NonNegative
 from rnnzoo.model import SequenceModel
 from rnnzoo.tasks.base import Output, Task
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from torchmetrics import MetricCollection
 
 WINDOW = 1024  # tokens, of all texts together, that are predicted at once
-Weight = Annotated[float, Limit(False, 0)]
 
 
 class NextWord(Task):
@@ -42,7 +41,7 @@ class NextWord(Task):
     carries_state = True
 
     def __init__(
-        self, spec: DataSpec, alpha: Weight = 0.0, beta: Weight = 0.0, cutoffs: list[int] | None = None
+        self, spec: DataSpec, alpha: NonNegative = 0.0, beta: NonNegative = 0.0, cutoffs: list[int] | None = None
     ) -> None:
         super().__init__(spec)
         if alpha < 0 or beta < 0:

@@ -10,7 +10,7 @@ from rnnzoo.architectures.base import EACH
 from rnnzoo.batch import Batch, DataSpec
 from rnnzoo.cells.base import State
 from rnnzoo.data.encoding.text import Encoder
-from rnnzoo.limits import check
+from rnnzoo.limits import Count, checked
 from rnnzoo.model import SequenceModel
 from rnnzoo.tasks.base import Output, Task
 from rnnzoo.tasks.decoding.ctc import best_path, ctc_loss, prefix_search
@@ -31,9 +31,9 @@ class Transcription(Task):
     needs_reason = "transcription names a token or a blank at each step of the series that is read"
     monitor = ("error_rate", "min")
 
-    def __init__(self, spec: DataSpec, beam: int = 1) -> None:
+    @checked
+    def __init__(self, spec: DataSpec, beam: Count = 1) -> None:
         super().__init__(spec)
-        check(beam=beam)
         self.beam = beam
         self.encoder = Encoder.from_field(spec.target)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -13,7 +13,7 @@ from rnnzoo.architectures.decoder import DecoderState
 from rnnzoo.batch import BOS, EOS, IGNORE, PAD, UNK, Batch, DataSpec
 from rnnzoo.cells.base import State
 from rnnzoo.data.encoding.text import Encoder
-from rnnzoo.limits import COUNT, check
+from rnnzoo.limits import Count, NonNegative, Probability, Share, checked
 from rnnzoo.model import SequenceModel
 from rnnzoo.tasks.base import Output, Task
 from rnnzoo.tasks.decoding import search as generate
@@ -43,21 +43,20 @@ class Translation(Task):
     needs_reason = "translation writes a sequence whose length is its own, which takes a decoder"
     monitor: tuple[str, Literal["max", "min"]] = ("bleu", "max")
 
+    @checked
     def __init__(
         self,
         spec: DataSpec,
-        label_smoothing: float = 0.0,
-        teacher_forcing: float = 1.0,
-        teacher_forcing_end: float | None = None,
-        teacher_forcing_steps: int = 10_000,
-        beam: int = 1,
-        length_penalty: float = 1.0,
-        max_steps: Annotated[int, COUNT] | None = None,
+        label_smoothing: Probability = 0.0,
+        teacher_forcing: Share = 1.0,
+        teacher_forcing_end: Share | None = None,
+        teacher_forcing_steps: Count = 10_000,
+        beam: Count = 1,
+        length_penalty: NonNegative = 1.0,
+        max_steps: Count | None = None,
         monitor: Literal["bleu", "exact_match", "loss"] = "bleu",
     ) -> None:
         super().__init__(spec)
-        check(label_smoothing=label_smoothing, teacher_forcing=teacher_forcing, teacher_forcing_end=teacher_forcing_end)
-        check(teacher_forcing_steps=teacher_forcing_steps, beam=beam, length_penalty=length_penalty)
         self.label_smoothing = label_smoothing
         end = teacher_forcing if teacher_forcing_end is None else teacher_forcing_end
         self.teacher_forcing, self.teacher_forcing_steps = (teacher_forcing, end), teacher_forcing_steps

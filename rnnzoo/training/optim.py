@@ -8,13 +8,10 @@ from torch import nn
 from torch.optim import SGD, Adagrad, Adam, AdamW, NAdam, Optimizer, RAdam, RMSprop
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR, ReduceLROnPlateau, StepLR
 
-from rnnzoo.limits import COUNT, PROBABILITY, Limit
+from rnnzoo.limits import Count, Fraction, Limit, NonNegative, Positive, Probability, Share
 
 Params = Iterable[nn.Parameter] | Iterable[dict[str, Any]]
-Beta = Annotated[float, PROBABILITY]
-Epsilon = Annotated[float, Limit(False, 0, open_low=True)]
-Share = Annotated[float, Limit(False, 0, 1)]
-Factor = Annotated[float, Limit(False, 0, 1, open_low=True, open_high=True)]
+Warmup = Annotated[float, Limit(0, 1, open_high=True)]  # a share of the steps
 
 
 def _build(cls: Any, params: Params, fused_on: tuple[str, ...] = (), **settings: Any) -> Optimizer:
@@ -37,11 +34,11 @@ FUSED = ("cpu", "cuda", "mps")
 def adam(
     params: Params,
     *,
-    lr: float = 1e-3,
-    weight_decay: float = 0.0,
-    beta1: Beta = 0.9,
-    beta2: Beta = 0.999,
-    eps: Epsilon = 1e-8,
+    lr: Positive = 1e-3,
+    weight_decay: NonNegative = 0.0,
+    beta1: Probability = 0.9,
+    beta2: Probability = 0.999,
+    eps: Positive = 1e-8,
 ) -> Optimizer:
     """Adam; weight decay is an L2 penalty. Source: Kingma and Ba, arXiv:1412.6980."""
     return _build(Adam, params, FUSED, lr=lr, betas=(beta1, beta2), eps=eps, weight_decay=weight_decay)
@@ -50,18 +47,23 @@ def adam(
 def adamw(
     params: Params,
     *,
-    lr: float = 1e-3,
-    weight_decay: float = 0.01,
-    beta1: Beta = 0.9,
-    beta2: Beta = 0.999,
-    eps: Epsilon = 1e-8,
+    lr: Positive = 1e-3,
+    weight_decay: NonNegative = 0.01,
+    beta1: Probability = 0.9,
+    beta2: Probability = 0.999,
+    eps: Positive = 1e-8,
 ) -> Optimizer:
     """Adam with decoupled weight decay. Source: Loshchilov and Hutter, arXiv:1711.05101."""
     return _build(AdamW, params, FUSED, lr=lr, betas=(beta1, beta2), eps=eps, weight_decay=weight_decay)
 
 
 def sgd(
-    params: Params, *, lr: float = 0.1, momentum: float = 0.0, nesterov: bool = False, weight_decay: float = 0.0
+    params: Params,
+    *,
+    lr: Positive = 0.1,
+    momentum: Probability = 0.0,
+    nesterov: bool = False,
+    weight_decay: NonNegative = 0.0,
 ) -> Optimizer:
     """Stochastic gradient descent. `nesterov` has no effect without momentum."""
     nesterov = nesterov and momentum > 0
@@ -71,11 +73,11 @@ def sgd(
 def rmsprop(
     params: Params,
     *,
-    lr: float = 1e-3,
-    alpha: Beta = 0.99,
-    momentum: float = 0.0,
-    eps: Epsilon = 1e-8,
-    weight_decay: float = 0.0,
+    lr: Positive = 1e-3,
+    alpha: Probability = 0.99,
+    momentum: Probability = 0.0,
+    eps: Positive = 1e-8,
+    weight_decay: NonNegative = 0.0,
 ) -> Optimizer:
     """RMSprop; `alpha` smooths the squared gradient. Source: Tieleman and Hinton, Coursera lecture 6.5, 2012."""
     return _build(RMSprop, params, lr=lr, alpha=alpha, momentum=momentum, eps=eps, weight_decay=weight_decay)
@@ -84,11 +86,11 @@ def rmsprop(
 def nadam(
     params: Params,
     *,
-    lr: float = 2e-3,
-    weight_decay: float = 0.0,
-    beta1: Beta = 0.9,
-    beta2: Beta = 0.999,
-    eps: Epsilon = 1e-8,
+    lr: Positive = 2e-3,
+    weight_decay: NonNegative = 0.0,
+    beta1: Probability = 0.9,
+    beta2: Probability = 0.999,
+    eps: Positive = 1e-8,
 ) -> Optimizer:
     """Adam with Nesterov momentum. Source: Dozat, ICLR 2016 workshop."""
     return _build(NAdam, params, lr=lr, betas=(beta1, beta2), eps=eps, weight_decay=weight_decay)
@@ -97,17 +99,19 @@ def nadam(
 def radam(
     params: Params,
     *,
-    lr: float = 1e-3,
-    weight_decay: float = 0.0,
-    beta1: Beta = 0.9,
-    beta2: Beta = 0.999,
-    eps: Epsilon = 1e-8,
+    lr: Positive = 1e-3,
+    weight_decay: NonNegative = 0.0,
+    beta1: Probability = 0.9,
+    beta2: Probability = 0.999,
+    eps: Positive = 1e-8,
 ) -> Optimizer:
     """Rectified Adam. Source: Liu et al., arXiv:1908.03265."""
     return _build(RAdam, params, lr=lr, betas=(beta1, beta2), eps=eps, weight_decay=weight_decay)
 
 
-def adagrad(params: Params, *, lr: float = 1e-2, weight_decay: float = 0.0, eps: Epsilon = 1e-10) -> Optimizer:
+def adagrad(
+    params: Params, *, lr: Positive = 1e-2, weight_decay: NonNegative = 0.0, eps: Positive = 1e-10
+) -> Optimizer:
     """Adagrad. Source: Duchi et al., JMLR 12, 2011."""
     return _build(Adagrad, params, ("cpu",), lr=lr, eps=eps, weight_decay=weight_decay)
 
@@ -120,7 +124,7 @@ class Schedule(NamedTuple):
 
 
 def _shaped(
-    optimizer: Optimizer, total_steps: int, warmup: float, shape: Callable[[float], float] | None = None
+    optimizer: Optimizer, total_steps: int, warmup: Warmup, shape: Callable[[float], float] | None = None
 ) -> Schedule:
     """A linear rise over the first `warmup` share of the steps, then `shape` of the share of the rest that is done."""
     rise = round(warmup * total_steps)
@@ -134,24 +138,24 @@ def _shaped(
     return Schedule(LambdaLR(optimizer, factor), "step")
 
 
-def constant(optimizer: Optimizer, total_steps: int, mode: str, *, warmup: float = 0.0) -> Schedule:
+def constant(optimizer: Optimizer, total_steps: int, mode: str, *, warmup: Warmup = 0.0) -> Schedule:
     """lr, after the warm-up."""
     return _shaped(optimizer, total_steps, warmup)
 
 
-def linear(optimizer: Optimizer, total_steps: int, mode: str, *, warmup: float = 0.0) -> Schedule:
+def linear(optimizer: Optimizer, total_steps: int, mode: str, *, warmup: Warmup = 0.0) -> Schedule:
     """A straight line to zero at the last step."""
     return _shaped(optimizer, total_steps, warmup, lambda done: 1 - done)
 
 
-def cosine(optimizer: Optimizer, total_steps: int, mode: str, *, warmup: float = 0.0, final: Share = 0.0) -> Schedule:
+def cosine(optimizer: Optimizer, total_steps: int, mode: str, *, warmup: Warmup = 0.0, final: Share = 0.0) -> Schedule:
     """Half a cosine down to `final` times lr. Source: Loshchilov and Hutter, arXiv:1608.03983, without restarts."""
     return _shaped(
         optimizer, total_steps, warmup, lambda done: final + (1 - final) * (1 + math.cos(math.pi * done)) / 2
     )
 
 
-def inverse_sqrt(optimizer: Optimizer, total_steps: int, mode: str, *, warmup: float = 0.1) -> Schedule:
+def inverse_sqrt(optimizer: Optimizer, total_steps: int, mode: str, *, warmup: Warmup = 0.1) -> Schedule:
     """lr * sqrt(w / step) after w steps of warm-up. Source: Vaswani et al., arXiv:1706.03762."""
     rise = max(1, round(warmup * total_steps))
     return Schedule(LambdaLR(optimizer, lambda step: min((step + 1) / rise, math.sqrt(rise / (step + 1)))), "step")
@@ -171,9 +175,9 @@ def one_cycle(
     total_steps: int,
     mode: str,
     *,
-    warmup: float = 0.15,
-    start: Factor = 0.04,
-    final: Factor = 4e-6,
+    warmup: Warmup = 0.15,
+    start: Fraction = 0.04,
+    final: Fraction = 4e-6,
 ) -> Schedule:
     """From `start` times lr up to lr and down to `final` times lr, momentum the other way. Source: arXiv:1708.07120."""
     if math.isclose(warmup * total_steps, 1):  # a rise of no steps at all divides by zero in torch
@@ -192,7 +196,7 @@ def one_cycle(
 
 
 def step(
-    optimizer: Optimizer, total_steps: int, mode: str, *, every_epochs: Annotated[int, COUNT] = 1, factor: Factor = 0.5
+    optimizer: Optimizer, total_steps: int, mode: str, *, every_epochs: Count = 1, factor: Fraction = 0.5
 ) -> Schedule:
     """Times `factor` after every so many epochs."""
     return Schedule(StepLR(optimizer, step_size=every_epochs, gamma=factor), "epoch")
@@ -203,8 +207,8 @@ def plateau(
     total_steps: int,
     mode: str,
     *,
-    factor: Factor = 0.5,
-    patience: Annotated[int, Limit(True, 0)] = 1,
+    factor: Fraction = 0.5,
+    patience: Annotated[int, Limit(0)] = 1,
 ) -> Schedule:
     """Times `factor` after more than `patience` evaluations in a row without a better metric; `mode`: max or min."""
     best: Literal["max", "min"] = "max" if mode == "max" else "min"

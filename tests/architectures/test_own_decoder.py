@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from rnnzoo import limits, registry
 from rnnzoo import recipe as recipes
+from rnnzoo import registry
 from rnnzoo.architectures.base import SEQUENCE, Architecture
 from rnnzoo.architectures.decoder import Decoded
 from rnnzoo.architectures.encoded import Encoded
@@ -16,6 +16,7 @@ from rnnzoo.batch import BOS, EOS, SPECIALS, Batch, DataSpec, Field
 from rnnzoo.engine.sequences import Sequences
 from rnnzoo.experiment.fit import fit
 from rnnzoo.experiment.resolver import resolve
+from rnnzoo.limits import Size, checked
 from rnnzoo.model import SequenceModel
 from rnnzoo.tasks.captioning import Captioning
 from rnnzoo.tasks.translation import Translation
@@ -60,9 +61,9 @@ class Writer(nn.Module):
 class OwnWriter(Architecture):
     """A linear encoder, and a `Writer` that is a part of it."""
 
-    def __init__(self, input_size: int, hidden_size: int = 6):
+    @checked
+    def __init__(self, input_size: Size, hidden_size: Size = 6):
         super().__init__()
-        limits.check(hidden_size=hidden_size)
         self.input_size, self.output_size = input_size, hidden_size
         self.encoder = nn.Linear(input_size, hidden_size)
         self.writer = Writer(hidden_size, hidden_size)

@@ -18,9 +18,11 @@ from hypothesis import strategies as st
 
 from rnnzoo import recipe, registry
 from rnnzoo.errors import RecipeError
-from rnnzoo.experiment.resolver import TOP, resolve
-from rnnzoo.limits import Limit
+from rnnzoo.experiment.resolver import resolve
+from rnnzoo.limits import Layers, Limit, Probability, Size
 from rnnzoo.recipe import schema
+from rnnzoo.recipe.schema import signature
+from rnnzoo.recipe.sections import RunOptions
 from rnnzoo.registry import Part
 from rnnzoo.training.callbacks.choices import CALLBACKS
 
@@ -70,7 +72,7 @@ class Around:
         self,
         input_size: int,
         hidden_size: int,
-        rate: Annotated[float, Limit(False, 0, 0.5)],
+        rate: Annotated[float, Limit(0, 0.5)],
         cell: CellLike = "plain",
         squash: Callable[[float], float] = math.tanh,
         sizes: list[int] | int | None = None,
@@ -79,7 +81,12 @@ class Around:
 
 class OneWay:
     def __init__(
-        self, input_size: int, cell: CellLike = "plain", hidden_size: int = 16, num_layers: int = 1, dropout: float = 0
+        self,
+        input_size: Size,
+        cell: CellLike = "plain",
+        hidden_size: Size = 16,
+        num_layers: Layers = 1,
+        dropout: Probability = 0,
     ) -> None: ...
 
     @classmethod
@@ -99,7 +106,7 @@ class Nested(OneWay):
         input_size: int,
         encoder: Annotated[Any, Part("architectures")] = "both_ways",
         cell: CellLike = "plain",
-        hidden_size: int = 16,
+        hidden_size: Size = 16,
         more: list[CellLike] | None = None,
     ) -> None: ...
 
@@ -495,7 +502,7 @@ def test_the_command_line_has_no_types_so_a_number_may_be_text_there():
         ("seed: true", "seed: must be a whole number in ["),
         ("seed: 1.5", "seed: must be a whole number in ["),
         ("seed: -1", "seed: must be a whole number in ["),
-        ("seed:", "seed: must be a whole number, got null."),
+        ("seed:", "seed: must be a whole number in [0, 4294967295], got null."),
         ("engine: fusd", "deferred, reference, got 'fusd'.\n  Did you mean 'fused'?"),
         ("optimizer: {lr: .nan}", "optimizer.lr: must be a number > 0, got nan."),
         ("optimizer: {lr: .inf}", "optimizer.lr: must be a number > 0, got inf."),
@@ -517,7 +524,7 @@ def test_the_command_line_has_no_types_so_a_number_may_be_text_there():
         ("tracking: {tags: [en, no]}", 'YAML 1.1 reads no as false; as text, it is written "no".'),
         ("tracking: {group: 2024}", "must be text or null, got 2024.\n  A number or date that is meant as text"),
         ("callbacks: {early_stoping: {}}", "no callback is named 'early_stoping'.\n  Did you mean 'early_stopping'?"),
-        ("callbacks: {swa: {}}", "callbacks.swa.lr: missing; it must be a number."),
+        ("callbacks: {swa: {}}", "callbacks.swa.lr: missing; it must be a number > 0."),
         ("schedule: one_cicle", "schedule: no schedule is named 'one_cicle'.\n  Did you mean 'one_cycle'?"),
         ("name: a/b", "name: must be 1 to 100 printable characters without / and \\"),
         ("name: ..", "name: must be 1 to 100 printable characters"),
@@ -815,6 +822,6 @@ def test_every_shipped_recipe_resolves_and_comes_back_the_same(name):
 def test_a_recipe_may_name_each_engine_path_and_nothing_else():
     from rnnzoo.engine.choose import AUTO, PATHS
 
-    assert sorted(get_args(TOP["engine"][0])) == sorted((AUTO, *PATHS))
+    assert sorted(get_args(signature(RunOptions)["engine"].hint)) == sorted((AUTO, *PATHS))
     for path in (AUTO, *PATHS):
         assert resolve(recipe.read("quickstart", [f"--engine={path}"]))["engine"] == path

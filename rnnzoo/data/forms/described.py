@@ -13,7 +13,7 @@ from rnnzoo.data.base import Columns, check_type
 from rnnzoo.data.encoding.text import LONGEST, Encoder, Unit
 from rnnzoo.data.forms.series import Series
 from rnnzoo.data.forms.transcribed import TranscribedExamples
-from rnnzoo.limits import check
+from rnnzoo.limits import VocabSize, checked
 
 
 @dataclass
@@ -44,9 +44,11 @@ class DescribedSeries(Series):
     columns: ClassVar[tuple[str, ...]] = ("values", "text")
     target = "text"
 
-    def __init__(self, vocab_size: int = 25000, unit: Unit = "word", lowercase: bool = True, **batching: Any) -> None:
+    @checked
+    def __init__(
+        self, vocab_size: VocabSize = 25000, unit: Unit = "word", lowercase: bool = True, **batching: Any
+    ) -> None:
         super().__init__(**batching)
-        check(vocab_size=vocab_size)
         self.vocab_size = vocab_size
         self.settings: dict[str, Any] = {"unit": unit, "lowercase": lowercase}
 

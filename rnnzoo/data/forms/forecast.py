@@ -15,7 +15,7 @@ from rnnzoo.data.base import Columns, Examples
 from rnnzoo.data.forms.rows import RowForm
 from rnnzoo.data.forms.series import parsed
 from rnnzoo.errors import DataError
-from rnnzoo.limits import check
+from rnnzoo.limits import Count, checked
 
 log = logging.getLogger("rnnzoo")
 
@@ -73,10 +73,10 @@ class WindowedSeries(RowForm):
     columns = ("values", "own")
     batch_tokens = None
 
+    @checked
     def __init__(
-        self, lookback: int = 96, horizon: int = 96, batch_size: int = 64, eval_batch_size: int | None = None
+        self, lookback: Count = 96, horizon: Count = 96, batch_size: Count = 64, eval_batch_size: Count | None = None
     ) -> None:
-        check(lookback=lookback, horizon=horizon, batch_size=batch_size, eval_batch_size=eval_batch_size)
         self.lookback, self.horizon = lookback, horizon
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
 

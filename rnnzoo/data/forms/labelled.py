@@ -8,7 +8,7 @@ from rnnzoo.batch import DataSpec, Field
 from rnnzoo.data.base import Columns, check_type, label_ids, named_labels
 from rnnzoo.data.encoding.text import Encoder, Quotes
 from rnnzoo.data.forms.rows import RowExamples, RowForm
-from rnnzoo.limits import check
+from rnnzoo.limits import Count, VocabSize, checked
 
 
 class LabelledText(RowForm):
@@ -25,21 +25,20 @@ class LabelledText(RowForm):
     columns = ("text", "label")
     target = "label"
 
+    @checked
     def __init__(
         self,
-        vocab_size: int = 25000,
-        min_freq: int = 1,
-        max_length: int | None = 400,
+        vocab_size: VocabSize = 25000,
+        min_freq: Count = 1,
+        max_length: Count | None = 400,
         truncate: Literal["head", "tail", "head_tail"] = "head",
         unit: Literal["word", "space", "character"] = "word",
         lowercase: bool = True,
         quotes: Quotes = "straight",
-        batch_size: int = 64,
-        batch_tokens: int | None = None,
-        eval_batch_size: int | None = None,
+        batch_size: Count = 64,
+        batch_tokens: Count | None = None,
+        eval_batch_size: Count | None = None,
     ) -> None:
-        check(vocab_size=vocab_size, min_freq=min_freq, max_length=max_length)
-        check(batch_size=batch_size, batch_tokens=batch_tokens, eval_batch_size=eval_batch_size)
         self.vocab_size, self.min_freq = vocab_size, min_freq
         self.settings: dict[str, Any] = {"unit": unit, "lowercase": lowercase, "quotes": quotes}
         self.settings |= {"max_length": max_length, "truncate": truncate}

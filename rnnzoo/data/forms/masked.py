@@ -18,7 +18,7 @@ from rnnzoo.data.forms.rows import RowExamples, RowForm
 from rnnzoo.data.sources.embedded import ToyText
 from rnnzoo.data.sources.language import Ptb, TextLines
 from rnnzoo.errors import DataError
-from rnnzoo.limits import check
+from rnnzoo.limits import Count, Probability, VocabSize, checked
 
 GAP = "____"  # the mask, as it stands in a text and in the vocabulary, its last name
 WRITTEN_GAP = re.compile("_{2,}")
@@ -85,20 +85,19 @@ class MaskedText(RowForm):
     free = RowForm.free | {"rate"}
     batching = MaskedBatches
 
+    @checked
     def __init__(
         self,
-        rate: float = 0.15,
-        vocab_size: int = 25000,
-        min_freq: int = 1,
-        max_length: int | None = 100,
+        rate: Probability = 0.15,
+        vocab_size: VocabSize = 25000,
+        min_freq: Count = 1,
+        max_length: Count | None = 100,
         unit: Literal["word", "space"] = "space",
         lowercase: bool = True,
-        batch_size: int = 64,
-        batch_tokens: int | None = None,
-        eval_batch_size: int | None = None,
+        batch_size: Count = 64,
+        batch_tokens: Count | None = None,
+        eval_batch_size: Count | None = None,
     ) -> None:
-        check(rate=rate, vocab_size=vocab_size, min_freq=min_freq, max_length=max_length)
-        check(batch_size=batch_size, batch_tokens=batch_tokens, eval_batch_size=eval_batch_size)
         self.rate, self.vocab_size, self.min_freq = rate, vocab_size, min_freq
         self.settings: dict[str, Any] = {"unit": unit, "lowercase": lowercase, "max_length": max_length}
         self.batch_size, self.batch_tokens, self.eval_batch_size = batch_size, batch_tokens, eval_batch_size

@@ -12,7 +12,7 @@ from rnnzoo.batch import EOS, UNK, DataSpec
 from rnnzoo.data.base import Columns, check_type
 from rnnzoo.data.encoding.text import Encoder, Ragged, Unit
 from rnnzoo.data.forms.rows import RowExamples, RowForm
-from rnnzoo.limits import check
+from rnnzoo.limits import Count, VocabSize, checked
 
 
 class TextPairs(RowForm):
@@ -34,20 +34,19 @@ class TextPairs(RowForm):
     columns = ("source", "target")
     target = "target"
 
+    @checked
     def __init__(
         self,
-        vocab_size: int = 25000,
-        min_freq: int = 1,
-        max_length: int | None = 100,
+        vocab_size: VocabSize = 25000,
+        min_freq: Count = 1,
+        max_length: Count | None = 100,
         unit: Unit = "word",
         lowercase: bool = True,
         joint_vocabulary: bool = False,
-        batch_size: int = 64,
-        batch_tokens: int | None = None,
-        eval_batch_size: int | None = None,
+        batch_size: Count = 64,
+        batch_tokens: Count | None = None,
+        eval_batch_size: Count | None = None,
     ) -> None:
-        check(vocab_size=vocab_size, min_freq=min_freq, max_length=max_length)
-        check(batch_size=batch_size, batch_tokens=batch_tokens, eval_batch_size=eval_batch_size)
         self.vocab_size, self.min_freq, self.joint_vocabulary = vocab_size, min_freq, joint_vocabulary
         self.settings: dict[str, Any] = {"unit": unit, "lowercase": lowercase, "max_length": max_length}
         self.batch_size, self.batch_tokens, self.eval_batch_size = batch_size, batch_tokens, eval_batch_size

@@ -16,7 +16,7 @@ from rnnzoo.batch import Batch, DataSpec, Field
 from rnnzoo.data.base import Columns, Examples, RowError, check_type, label_ids, named_labels
 from rnnzoo.data.forms.rows import RowForm, longest_first
 from rnnzoo.errors import DataError
-from rnnzoo.limits import check
+from rnnzoo.limits import Count, checked
 from rnnzoo.system import files
 
 
@@ -71,10 +71,10 @@ class Series(RowForm):
     batch in evaluation; as in training if not given.
     """
 
+    @checked
     def __init__(
-        self, batch_size: int = 64, batch_tokens: int | None = None, eval_batch_size: int | None = None
+        self, batch_size: Count = 64, batch_tokens: Count | None = None, eval_batch_size: Count | None = None
     ) -> None:
-        check(batch_size=batch_size, batch_tokens=batch_tokens, eval_batch_size=eval_batch_size)
         self.batch_size, self.batch_tokens, self.eval_batch_size = batch_size, batch_tokens, eval_batch_size
 
     @classmethod

@@ -13,7 +13,7 @@ from rnnzoo.data.base import Columns, RowError, check_type
 from rnnzoo.data.forms.series import LabelledSeries, Series, SeriesExamples
 from rnnzoo.data.forms.transcribed import TranscribedSeries
 from rnnzoo.data.readers.audio import MAX_RATE, LogMel, read_wav, resampled
-from rnnzoo.limits import Limit, check
+from rnnzoo.limits import Limit, checked
 
 
 class Sounds(Series):
@@ -25,17 +25,17 @@ class Sounds(Series):
     n_mels, window_ms, hop_ms, stack: see `LogMel`. The others: see `Series`.
     """
 
+    @checked
     def __init__(
         self,
-        n_mels: int = 40,
-        window_ms: float = 25.0,
-        hop_ms: float = 10.0,
-        stack: int = 1,
-        sample_rate: Annotated[int, Limit(True, 1, MAX_RATE)] | None = None,
+        n_mels: Annotated[int, Limit(1, 1000)] = 40,
+        window_ms: Annotated[float, Limit(0, 10_000, open_low=True)] = 25.0,
+        hop_ms: Annotated[float, Limit(0, 10_000, open_low=True)] = 10.0,
+        stack: Annotated[int, Limit(1, 1000)] = 1,
+        sample_rate: Annotated[int, Limit(1, MAX_RATE)] | None = None,
         **others: Any,
     ) -> None:
         super().__init__(**others)
-        check(n_mels=n_mels, window_ms=window_ms, hop_ms=hop_ms, stack=stack)
         self.sample_rate = sample_rate
         self.features = {"n_mels": n_mels, "window_ms": window_ms, "hop_ms": hop_ms, "stack": stack}
 

@@ -15,7 +15,7 @@ from rnnzoo.data.batching import StreamBatches, Window
 from rnnzoo.data.encoding.text import Encoder
 from rnnzoo.data.forms.rows import RowExamples
 from rnnzoo.errors import DataError
-from rnnzoo.limits import check
+from rnnzoo.limits import Count, VocabSize, checked
 
 
 @dataclass
@@ -74,19 +74,18 @@ class TextStream(Form):
     columns = ("text",)
     free = Form.free | {"tbptt_steps", "tbptt_jitter"}
 
+    @checked
     def __init__(
         self,
-        vocab_size: int = 50000,
-        min_freq: int = 1,
+        vocab_size: VocabSize = 50000,
+        min_freq: Count = 1,
         unit: Literal["word", "space", "character"] = "space",
         lowercase: bool = False,
-        tbptt_steps: int = 35,
-        batch_size: int = 20,
-        eval_batch_size: int | None = None,
+        tbptt_steps: Count = 35,
+        batch_size: Count = 20,
+        eval_batch_size: Count | None = None,
         tbptt_jitter: bool = False,
     ) -> None:
-        check(vocab_size=vocab_size, min_freq=min_freq, tbptt_steps=tbptt_steps)
-        check(batch_size=batch_size, eval_batch_size=eval_batch_size)
         self.vocab_size, self.min_freq = vocab_size, min_freq
         self.settings: dict[str, Any] = {"unit": unit, "lowercase": lowercase}
         self.tbptt_steps, self.batch_size, self.eval_batch_size = tbptt_steps, batch_size, eval_batch_size

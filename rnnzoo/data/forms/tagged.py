@@ -16,7 +16,7 @@ from rnnzoo.data.encoding import looks, spans
 from rnnzoo.data.encoding.text import Encoder, Ragged, numbered
 from rnnzoo.data.forms.rows import RowExamples, RowForm
 from rnnzoo.errors import DataError
-from rnnzoo.limits import check
+from rnnzoo.limits import Count, VocabSize, checked
 
 log = logging.getLogger("rnnzoo")
 LONGEST = 64  # letters of a piece of typed text that is looked at for punctuation; a longer one is no word anyway
@@ -74,21 +74,20 @@ class TaggedText(RowForm):
     columns = ("words", "tags")
     target = "tags"
 
+    @checked
     def __init__(
         self,
-        vocab_size: int = 50000,
-        min_freq: int = 1,
-        max_length: int | None = None,
+        vocab_size: VocabSize = 50000,
+        min_freq: Count = 1,
+        max_length: Count | None = None,
         lowercase: bool = False,
         characters: bool = False,
         case: bool = False,
         scheme: spans.Scheme | Literal["bilou"] | None = None,
-        batch_size: int = 32,
-        batch_tokens: int | None = None,
-        eval_batch_size: int | None = None,
+        batch_size: Count = 32,
+        batch_tokens: Count | None = None,
+        eval_batch_size: Count | None = None,
     ) -> None:
-        check(vocab_size=vocab_size, min_freq=min_freq, max_length=max_length)
-        check(batch_size=batch_size, batch_tokens=batch_tokens, eval_batch_size=eval_batch_size)
         self.vocab_size, self.min_freq = vocab_size, min_freq
         self.settings: dict[str, Any] = {"unit": "space", "lowercase": lowercase, "max_length": max_length}
         self.characters, self.case = characters, case

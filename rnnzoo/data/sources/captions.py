@@ -8,6 +8,7 @@ import numpy as np
 
 from rnnzoo.data.base import Columns
 from rnnzoo.data.sources.mnist import Mnist
+from rnnzoo.limits import Fraction, checked
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 INK = 0.5  # a pixel of at least this is ink
@@ -44,7 +45,8 @@ class MnistCaptions(Mnist):
 
     form = "described_series"
 
-    def __init__(self, revision: str | None = None, dev_fraction: float = 0.1) -> None:
+    @checked
+    def __init__(self, revision: str | None = None, dev_fraction: Fraction = 0.1) -> None:
         super().__init__("rows", revision, dev_fraction)
 
     def _columns(self, rows: Any) -> Columns:

@@ -12,7 +12,7 @@ from rnnzoo.data.base import Columns
 from rnnzoo.data.readers.encodings import decoded
 from rnnzoo.data.sources.hub import FileSource, HubSource
 from rnnzoo.errors import DataError
-from rnnzoo.limits import check
+from rnnzoo.limits import Count, Fraction, checked
 
 log = logging.getLogger("rnnzoo")
 COLUMNS = {".conllu": (2, 4)}  # of words and tags, by ending: CoNLL-U's FORM and UPOS
@@ -91,19 +91,19 @@ class ConllFiles(FileSource):
 
     form = "tagged_text"
 
+    @checked
     def __init__(
         self,
         train: str,
         dev: str | None = None,
         test: str | None = None,
-        word_column: int | None = None,
-        tag_column: int | None = None,
+        word_column: Count | None = None,
+        tag_column: Count | None = None,
         comment: str | None = None,
         encoding: str = "utf-8",
-        dev_fraction: float = 0.1,
+        dev_fraction: Fraction = 0.1,
     ) -> None:
         super().__init__({"train": train, "dev": dev, "test": test}, encoding, dev_fraction)
-        check(word_column=word_column, tag_column=tag_column)
         if comment == "":
             raise ValueError("comment must be what comments begin with, as in '#', got ''")
         self.word_column, self.tag_column, self.comment = word_column, tag_column, comment

@@ -10,11 +10,11 @@ import math
 from collections.abc import Iterable, Iterator
 from random import Random
 from string import ascii_lowercase
-from typing import ClassVar, Literal, NamedTuple, get_args
+from typing import Annotated, ClassVar, Literal, NamedTuple, get_args
 
 from rnnzoo.data.base import Columns, Source
 from rnnzoo.errors import unknown
-from rnnzoo.limits import Limit, check
+from rnnzoo.limits import Count, Limit, Seed, checked
 
 Operation = Literal["copy", "reverse"]
 
@@ -26,8 +26,8 @@ class Embedded(Source):
     seed: same seed, same examples, on every machine and version of Python.
     """
 
-    def __init__(self, examples: int = 4000, seed: int = 0) -> None:
-        check(examples=examples, seed=seed)
+    @checked
+    def __init__(self, examples: Count = 4000, seed: Seed = 0) -> None:
         self.examples, self.seed = examples, seed
 
     def sizes(self) -> dict[str, int]:
@@ -508,21 +508,16 @@ class ToyPairs(Embedded):
 
     form = "text_pairs"
 
+    @checked
     def __init__(
         self,
-        examples: int = 4000,
-        seed: int = 0,
+        examples: Count = 4000,
+        seed: Seed = 0,
         operation: Operation = "reverse",
-        longest: int = 8,
-        letters: int = 10,
+        longest: Annotated[int, Limit(2, 1000)] = 8,
+        letters: Annotated[int, Limit(2, len(ascii_lowercase))] = 10,
     ) -> None:
         super().__init__(examples, seed)
-        for name, value, limit in (
-            ("longest", longest, Limit(True, 2, 1000)),
-            ("letters", letters, Limit(True, 2, len(ascii_lowercase))),
-        ):
-            if not limit.holds(value):
-                raise ValueError(f"{name} must be {limit}, got {value!r}")
         if operation not in get_args(Operation):
             raise ValueError(unknown("no operation is named", str(operation), get_args(Operation)))
         wanted, most = sum(self.sizes().values()), letters**longest // 2

@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -17,13 +17,12 @@ from rnnzoo.data.readers.numbers import NumberFormat
 from rnnzoo.data.readers.times import Time, Uneven, count_steps, read_digits, read_time
 from rnnzoo.data.sources.hub import HubSource, missing
 from rnnzoo.errors import DataError, nearest
-from rnnzoo.limits import COUNT, Limit
+from rnnzoo.limits import Count, Fraction, checked
 from rnnzoo.system import files
 from rnnzoo.system.paths import typed
 
 log = logging.getLogger("rnnzoo")
-SHARE = Limit(False, 0, 1, open_low=True, open_high=True)
-Size = Annotated[int, COUNT] | Annotated[float, SHARE]  # so many rows, or a share of them
+PartSize = Count | Fraction  # so many rows, or a share of them
 ENDINGS = (".csv", ".tsv")  # of tables whose values are text; others have no way of writing numbers
 NAMELESS = re.compile(r"column \d+ without a name|Unnamed: \d+(_level_\d+)?")  # as we call one, and as pandas does
 NUMBERING = frozenset({"id", "index", "idx", "no", "no.", "nr", "nr.", "#", "row", "number", "rownames"})
@@ -103,14 +102,15 @@ class CsvSeries(Source):
 
     form = "windowed_series"
 
+    @checked
     def __init__(
         self,
         path: str,
         columns: list[str] | None = None,
         time_column: str | None = None,
         missing: Literal["refuse", "forward"] = "refuse",
-        dev_size: Size = 0.2,
-        test_size: Size = 0.2,
+        dev_size: PartSize = 0.2,
+        test_size: PartSize = 0.2,
         encoding: str = "utf-8",
         decimal: str = ".",
         thousands: str | None = None,
@@ -122,9 +122,6 @@ class CsvSeries(Source):
         self.delimiter = delimiter
         if missing not in ("refuse", "forward"):
             raise ValueError(f"missing must be refuse or forward, got {missing!r}")
-        for name, size in {"dev_size": dev_size, "test_size": test_size}.items():
-            if not (COUNT if isinstance(size, int) else SHARE).holds(size):
-                raise ValueError(f"{name} must be {COUNT} (rows), or {SHARE} (a share of them), got {size!r}")
         try:
             "".encode(encoding)
         except LookupError:

@@ -17,7 +17,7 @@ from rnnzoo.data.readers import tables
 from rnnzoo.data.readers.encodings import check_encoding
 from rnnzoo.data.readers.labels import read_labels
 from rnnzoo.errors import DataError, Unavailable, nearest
-from rnnzoo.limits import check
+from rnnzoo.limits import Fraction, Seed, checked
 from rnnzoo.system import files
 from rnnzoo.system.network import answers
 from rnnzoo.system.paths import typed
@@ -98,15 +98,15 @@ class Imdb(HubSource):
     gap = 30  # reviews of each label; no film has more
     expected_failures: ClassVar[dict[str, str]] = {"no_overlap": "some reviews stand in it twice, as published"}
 
+    @checked
     def __init__(
         self,
         revision: str | None = None,
         dev_split: Literal["films", "random", "test"] = "films",
-        dev_fraction: float = 0.1,
-        split_seed: int = 123,
+        dev_fraction: Fraction = 0.1,
+        split_seed: Seed = 123,
     ) -> None:
         super().__init__(revision)
-        check(dev_fraction=dev_fraction, split_seed=split_seed)
         self.dev_split, self.dev_fraction, self.split_seed = dev_split, dev_fraction, split_seed
 
     def parts(self, parts: Any) -> dict[str, Columns]:
@@ -187,8 +187,8 @@ class FileSource(Source):
     of those of each label where rows have one.
     """
 
-    def __init__(self, paths: Mapping[str, str | None], encoding: str, dev_fraction: float) -> None:
-        check(dev_fraction=dev_fraction)
+    @checked
+    def __init__(self, paths: Mapping[str, str | None], encoding: str, dev_fraction: Fraction) -> None:
         check_encoding(encoding)
         self.paths = {part: typed(path) for part, path in paths.items() if path}
         self.encoding, self.dev_fraction = encoding, dev_fraction
@@ -267,6 +267,7 @@ class TextFiles(FileSource):
     form = "labelled_text"
     keys: ClassVar[tables.Keys] = ("text_column", "label_column")  # the options that name the columns
 
+    @checked
     def __init__(
         self,
         train: str,
@@ -275,7 +276,7 @@ class TextFiles(FileSource):
         text_column: str = "text",
         label_column: str = "label",
         encoding: str = "utf-8",
-        dev_fraction: float = 0.1,
+        dev_fraction: Fraction = 0.1,
         missing_label: str | None = None,
         delimiter: str | None = None,
     ) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from rnnzoo.data.base import Columns
 from rnnzoo.data.readers.encodings import decoded
 from rnnzoo.data.sources.hub import FileSource, HubSource
+from rnnzoo.limits import Fraction, checked
 
 
 class TextCorpus(HubSource):
@@ -62,13 +63,14 @@ class TextLines(FileSource):
 
     form = "text_stream"
 
+    @checked
     def __init__(
         self,
         train: str,
         dev: str | None = None,
         test: str | None = None,
         encoding: str = "utf-8",
-        dev_fraction: float = 0.1,
+        dev_fraction: Fraction = 0.1,
     ) -> None:
         super().__init__({"train": train, "dev": dev, "test": test}, encoding, dev_fraction)
 

@@ -11,9 +11,7 @@ import numpy as np
 
 from rnnzoo.data.base import PARTS, Columns
 from rnnzoo.data.sources.embedded import Embedded
-from rnnzoo.limits import Limit
-
-STEPS = Limit(True, 2, 1_000_000)
+from rnnzoo.limits import Count, Limit, Seed, checked
 
 
 class Memory(Embedded):
@@ -22,10 +20,11 @@ class Memory(Embedded):
     steps: T, over which something is to be remembered. The others: see `Embedded`.
     """
 
-    def __init__(self, examples: int = 20_000, seed: int = 0, steps: Annotated[int, STEPS] = 100) -> None:
+    @checked
+    def __init__(
+        self, examples: Count = 20_000, seed: Seed = 0, steps: Annotated[int, Limit(2, 1_000_000)] = 100
+    ) -> None:
         super().__init__(examples, seed)
-        if not STEPS.holds(steps):
-            raise ValueError(f"steps must be {STEPS}, got {steps!r}")
         self.steps = steps
 
     def numbers(self, part: str) -> np.random.RandomState:

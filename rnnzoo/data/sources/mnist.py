@@ -10,7 +10,7 @@ import numpy as np
 from rnnzoo.data.base import Columns
 from rnnzoo.data.sources.hub import HubSource, held_out, taken
 from rnnzoo.errors import Unavailable
-from rnnzoo.limits import check
+from rnnzoo.limits import Fraction, checked
 
 SIDE = 28  # pixels
 Order = Literal["rows", "pixels", "permuted"]
@@ -31,9 +31,9 @@ class Mnist(HubSource):
     form = "labelled_series"
     hub_id = "ylecun/mnist"
 
-    def __init__(self, order: Order = "rows", revision: str | None = None, dev_fraction: float = 0.1) -> None:
+    @checked
+    def __init__(self, order: Order = "rows", revision: str | None = None, dev_fraction: Fraction = 0.1) -> None:
         super().__init__(revision)
-        check(dev_fraction=dev_fraction)
         if order not in ("rows", "pixels", "permuted"):
             raise ValueError(f"order must be rows, pixels or permuted, got {order!r}")
         self.order, self.dev_fraction = order, dev_fraction

@@ -10,6 +10,7 @@ from rnnzoo.data.readers import tables
 from rnnzoo.data.readers.encodings import decoded
 from rnnzoo.data.sources.hub import FileSource, HubSource
 from rnnzoo.errors import DataError
+from rnnzoo.limits import Fraction, checked
 
 Language = Literal["en", "de"]
 
@@ -53,6 +54,7 @@ class PairFiles(FileSource):
 
     form = "text_pairs"
 
+    @checked
     def __init__(
         self,
         train: str,
@@ -61,7 +63,7 @@ class PairFiles(FileSource):
         source: str = "source",
         target: str = "target",
         encoding: str = "utf-8",
-        dev_fraction: float = 0.1,
+        dev_fraction: Fraction = 0.1,
         delimiter: str | None = None,
     ) -> None:
         super().__init__({"train": train, "dev": dev, "test": test}, encoding, dev_fraction)

@@ -7,6 +7,7 @@ from pathlib import Path
 from rnnzoo.data.base import Columns
 from rnnzoo.data.readers.audio import read_wav
 from rnnzoo.data.sources.hub import TextFiles
+from rnnzoo.limits import Fraction, checked
 
 
 class SoundFiles(TextFiles):
@@ -20,6 +21,7 @@ class SoundFiles(TextFiles):
     form = "labelled_sound"
     keys = ("file_column", "label_column")
 
+    @checked
     def __init__(
         self,
         train: str,
@@ -28,7 +30,7 @@ class SoundFiles(TextFiles):
         file_column: str = "file",
         label_column: str = "label",
         encoding: str = "utf-8",
-        dev_fraction: float = 0.1,
+        dev_fraction: Fraction = 0.1,
         missing_label: str | None = None,
         delimiter: str | None = None,
     ) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from rnnzoo.data.base import PARTS, Columns
 from rnnzoo.data.readers.audio import read_wav
 from rnnzoo.data.sources.hub import HubSource, held_out, taken
-from rnnzoo.limits import check
+from rnnzoo.limits import Count, Fraction, Seed, checked
 
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
@@ -30,9 +30,9 @@ class SpokenDigits(HubSource):
     form = "labelled_sound"
     hub_id = "mteb/free-spoken-digit-dataset"
 
-    def __init__(self, revision: str | None = None, dev_fraction: float = 0.1) -> None:
+    @checked
+    def __init__(self, revision: str | None = None, dev_fraction: Fraction = 0.1) -> None:
         super().__init__(revision)
-        check(dev_fraction=dev_fraction)
         self.dev_fraction = dev_fraction
 
     def parts(self, parts: Any) -> dict[str, Columns]:
@@ -80,11 +80,11 @@ class DigitStrings(SpokenDigits):
     digits = (3, 7)
     pause = 0.2  # seconds, at most
 
+    @checked
     def __init__(
-        self, revision: str | None = None, dev_fraction: float = 0.1, examples: int = 4000, seed: int = 0
+        self, revision: str | None = None, dev_fraction: Fraction = 0.1, examples: Count = 4000, seed: Seed = 0
     ) -> None:
         super().__init__(revision, dev_fraction)
-        check(examples=examples, seed=seed)
         self.examples, self.seed = examples, seed
 
     def parts(self, parts: Any) -> dict[str, Columns]:

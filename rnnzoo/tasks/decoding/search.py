@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from rnnzoo.batch import EOS, PAD
-from rnnzoo.limits import check
+from rnnzoo.limits import Count, NonNegative, Seed, TopP, checked
 
 Step = Callable[[Tensor, Any], tuple[Tensor, Any]]
 Select = Callable[[Any, Tensor], Any]
@@ -61,17 +61,18 @@ def restricted(
     return logits
 
 
+@checked
 @torch.no_grad()
 def sample(
     step: Step,
     state: Any,
     tokens: Tensor,
-    length: int,
+    length: Count,
     *,
-    temperature: float = 1.0,
-    top_k: int | None = None,
-    top_p: float | None = None,
-    seed: int = 0,
+    temperature: NonNegative = 1.0,
+    top_k: Count | None = None,
+    top_p: TopP | None = None,
+    seed: Seed = 0,
     forbid: Sequence[int] = (),
     end: int | None = None,
 ) -> Tensor:
@@ -84,7 +85,6 @@ def sample(
     Returns (rows, length) int64, shorter if all rows ended before.
     Raises: ValueError for a number out of range.
     """
-    check(length=length, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
     generator = torch.Generator(tokens.device).manual_seed(seed)
     ended = torch.zeros_like(tokens, dtype=torch.bool)
     forbidden = torch.tensor(forbid, dtype=torch.int64, device=tokens.device)
@@ -113,6 +113,7 @@ def penalty(length: Any, alpha: float) -> Any:
     return ((5 + length) / 6) ** alpha
 
 
+@checked
 @torch.no_grad()
 def beam(
     step: Step,
@@ -120,9 +121,9 @@ def beam(
     state: Any,
     tokens: Tensor,
     *,
-    size: int = 5,
+    size: Count = 5,
     max_steps: int | Tensor = 100,
-    length_penalty: float = 0.6,
+    length_penalty: NonNegative = 0.6,
     forbid: Sequence[int] = (PAD,),
     end: int | None = EOS,
 ) -> list[Hypothesis]:
@@ -139,7 +140,6 @@ def beam(
     where no token ends a sequence, and all have max_steps tokens.
     Raises: ValueError for a number out of range.
     """
-    check(beam=size, length_penalty=length_penalty)
     device, count = tokens.device, len(tokens)
     limits = torch.as_tensor(max_steps, device=device).expand(count)
     found = [Hypothesis([], -torch.inf)] * count

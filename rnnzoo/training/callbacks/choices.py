@@ -5,18 +5,15 @@ a callback is built.
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Literal
 
-from rnnzoo.limits import Limit
-from rnnzoo.recipe.sections import Count, Share
+from rnnzoo.limits import Count, NonNegative, Positive, Probability, Share
 
 if TYPE_CHECKING:
     from lightning.pytorch import Callback
 
 
-def early_stopping(
-    monitor: str, mode: str, *, patience: int = 3, min_delta: Annotated[float, Limit(False, 0)] = 0.0
-) -> "Callback":
+def early_stopping(monitor: str, mode: str, *, patience: Count = 3, min_delta: NonNegative = 0.0) -> "Callback":
     """Stop after `patience` evaluations in a row of which none is better by more than `min_delta`."""
     from lightning.pytorch.callbacks import EarlyStopping
 
@@ -30,7 +27,7 @@ def attention(monitor: str, mode: str, *, sentences: Count = 2) -> "Callback":
     return AttentionPictures(sentences)
 
 
-def ema(monitor: str, mode: str, *, decay: Annotated[float, Limit(False, 0, 1, open_high=True)] = 0.999) -> "Callback":
+def ema(monitor: str, mode: str, *, decay: Probability = 0.999) -> "Callback":
     """Validate and keep an exponential moving average of the weights; see `rnnzoo.training.callbacks.ema`."""
     from rnnzoo.training.callbacks.ema import EMA
 
@@ -44,7 +41,7 @@ def nt_asgd(monitor: str, mode: Literal["max", "min"], *, interval: Count = 5) -
     return NTASGD(monitor, mode, interval)
 
 
-def swa(monitor: str, mode: str, *, lr: float, start: Share = 0.8, annealing_epochs: Count = 10) -> "Callback":
+def swa(monitor: str, mode: str, *, lr: Positive, start: Share = 0.8, annealing_epochs: Count = 10) -> "Callback":
     """Validate and keep the mean of the weights of the epochs after `start`; see `training.callbacks.swa`."""
     from rnnzoo.training.callbacks.swa import SWA
 
