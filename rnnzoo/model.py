@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -15,147 +15,43 @@ from rnnzoo.architectures.pooling import Pool, Pooling
 from rnnzoo.batch import Batch, DataSpec, Field
 from rnnzoo.cells.base import State
 from rnnzoo.engine.sequences import Sequences
-from rnnzoo.inputs.characters import CharacterFeatures
-from rnnzoo.inputs.tokens import TokenEmbedding
-from rnnzoo.inputs.values import Values
+from rnnzoo.inputs.base import TARGET, Input, InputLike, make_input
+from rnnzoo.inputs.tokens import TargetEmbedding, TokenEmbedding
 from rnnzoo.layers.dropout import LockedDropout
-from rnnzoo.limits import Limit, NonNegative, Probability, Size, checked
-
-INPUTS: dict[str, type[nn.Module]] = {
-    "tokens": TokenEmbedding,
-    "values": Values,
-    "characters": CharacterFeatures,
-    "case": TokenEmbedding,
-}
-
-
-class Question(Protocol):
-    """What a model asks of its task, see `rnnzoo.tasks.base.Task`."""
-
-    needs: ClassVar[str]
-
-    def inputs(self, spec: DataSpec) -> Mapping[str, Field]: ...
-
-    def head_for(self, architecture: Architecture, features: int) -> nn.Module: ...
+from rnnzoo.limits import Probability, checked
 
 
 class SequenceModel(nn.Module):
-    """From a batch to logits.
+    """From a batch to logits, by parts that are built already; `build_model` builds them from a recipe's settings.
 
-    embedding_size: features of a token's vector. pooling: see `Pool`; used where the task wants one answer. dropout:
-    before the head. locked_dropout: the same with one mask through time, where there is an answer to each step.
-    embedding_dropout, word_dropout, type_dropout, rare_word_dropout: see `TokenEmbedding`. character_encoder,
-    character_size, character_filters: of words by their letters, where the data give them, see `CharacterFeatures`.
-    shift: of numbers, see `Values`. case_size: features of a word's shape, where the data give it. tie_weights: the
-    head's weights are the (target) embedding's (Press, Wolf, arXiv:1608.05859); the sizes must agree. share_embeddings:
-    source and target tokens have the same vectors, which takes one vocabulary for both. vectors: a file of word vectors
-    that training starts from, see `rnnzoo.vectors.start`; a path, or an https address ending in "#sha256=DIGEST".
-    freeze_vectors: they are not trained.
-
-    Raises: ValueError for a size or probability out of range, weights that cannot be tied, or settings of embeddings
-    where no input is of tokens.
+    inputs: what reads each field of a batch, by the field's name; their features stand side by side. architecture: of
+    input_size the sum of theirs. head: from features to logits. pool: where the task wants one answer a sequence.
+    dropout: before the head. target_inputs: what reads the previous targets, of an encoder-decoder.
     """
 
-    @checked
     def __init__(
         self,
-        spec: DataSpec,
-        task: Question,
-        architecture: ArchitectureLike = "bidirectional",
-        embedding_size: Size = 128,
-        pooling: Pooling = "last",
-        dropout: Probability = 0.0,
-        embedding_dropout: Probability = 0.0,
-        word_dropout: Probability = 0.0,
-        shift: Annotated[int, Limit(0, 1000)] = 0,
-        type_dropout: Probability = 0.0,
-        rare_word_dropout: NonNegative = 0.0,
-        locked_dropout: Probability = 0.0,
-        character_encoder: ArchitectureLike | None = None,
-        character_size: Size = 30,
-        character_filters: Size = 50,
-        case_size: Size = 10,
-        tie_weights: bool = False,
-        share_embeddings: bool = False,
-        vectors: str | None = None,
-        freeze_vectors: bool = False,
+        inputs: Mapping[str, Input],
+        architecture: Architecture,
+        head: nn.Module,
+        pool: Pool | None = None,
+        dropout: nn.Module | None = None,
+        target_inputs: Input | None = None,
     ) -> None:
         super().__init__()
-        settings: dict[str, Any] = {
-            "embedding_size": embedding_size,
-            "embedding_dropout": embedding_dropout,
-            "word_dropout": word_dropout,
-            "type_dropout": type_dropout,
-            "rare_word_dropout": rare_word_dropout,
-        }
-        settings_of: dict[str, dict[str, Any]] = {
-            "tokens": settings,
-            "values": {"shift": shift},
-            "characters": {
-                "character_size": character_size,
-                "filters": character_filters,
-                "encoder": character_encoder,
-                "embedding_dropout": embedding_dropout,
-            },
-            "case": {"embedding_size": case_size, "embedding_dropout": embedding_dropout},
-        }
-        inputs = task.inputs(spec)
         self.input_names = tuple(inputs)
-        parts: list[Any] = [INPUTS[field.kind](field, **settings_of[field.kind]) for field in inputs.values()]
-        of_tokens = {name: value for name, value in settings.items() if name != "embedding_size"}
-        of_tokens |= {"tie_weights": tie_weights, "vectors": vectors, "freeze_vectors": freeze_vectors}
-        asked = next((name for name, value in of_tokens.items() if value), None)
-        if asked and not any(isinstance(part, TokenEmbedding) for part in parts):
-            raise ValueError(f"{asked} needs an input of tokens, and the data are numbers")
-        if shift and not any(isinstance(part, Values) for part in parts):
-            raise ValueError("shift needs an input of numbers, and the data are tokens")
-        self.inputs = nn.ModuleList(parts)
-        self.architecture = make_architecture(architecture, sum(part.output_size for part in parts))
-        features = self.architecture.output_size
-        if task.needs == ONE:
-            if locked_dropout:
-                raise ValueError("locked_dropout holds through the steps answered, and the task has one answer")
-            self.pool = Pool(pooling, features)
-            features = self.pool.output_size
-        if task.needs == SEQUENCE:
-            features = self.decoder.output_size
-            read = {"embedding_size": self.decoder.input_size}  # by the decoder; of tokens, embedding_size
-            self.target_inputs = TokenEmbedding(spec.target, **(settings | read))
-        if share_embeddings:
-            self._share(spec)
-        self.dropout = nn.Sequential(nn.Dropout(dropout), LockedDropout(locked_dropout))
-        self.head = task.head_for(self.architecture, features)
-        if tie_weights:
-            self._tie()
-        if freeze_vectors:
-            if vectors is None:
-                raise ValueError("freeze_vectors needs vectors: vectors drawn at random are to be trained")
-            self.word_embedding.weight.requires_grad_(False)
+        self.inputs = nn.ModuleList(inputs.values())
+        self.architecture = architecture
+        if pool is not None:
+            self.pool = pool
+        if target_inputs is not None:
+            self.target_inputs = target_inputs
+        self.dropout = dropout or nn.Identity()
+        self.head = head
 
-    @property
-    def word_embedding(self) -> nn.Embedding:
-        """The vectors of the input named "tokens"."""
-        part: Any = self.inputs[self.input_names.index("tokens")]
-        return part.embedding
-
-    def _share(self, spec: DataSpec) -> None:
-        source = spec.inputs.get("tokens")
-        if not hasattr(self, "target_inputs") or source is None or source.names != spec.target.names:
-            raise ValueError(
-                "share_embeddings needs an encoder-decoder over one vocabulary for source and target; "
-                "the data's option joint_vocabulary makes one"
-            )
-        self.target_inputs.embedding.weight = self.word_embedding.weight
-
-    def _tie(self) -> None:
-        source: Any = getattr(self, "target_inputs", self.inputs[0])
-        if not isinstance(self.head, nn.Linear) or self.head.weight.shape != source.embedding.weight.shape:
-            head = tuple(self.head.weight.shape) if isinstance(self.head, nn.Linear) else type(self.head).__name__
-            raise ValueError(
-                f"tie_weights needs a head of the embedding's shape {tuple(source.embedding.weight.shape)}, "
-                f"got {head}: embedding_size must be the architecture's output size"
-            )
-        self.head.weight = source.embedding.weight
+    def input_of(self, field: str) -> Input:
+        """The part that reads the field. Raises: KeyError if none does."""
+        return cast(Input, dict(zip(self.input_names, self.inputs, strict=True))[field])
 
     def encode(self, batch: Batch, state: list[State] | None = None, need_state: bool = False) -> Encoded:
         """What the architecture makes of the batch's inputs."""
@@ -206,3 +102,105 @@ class SequenceModel(nn.Module):
         """The answer to each of the previous targets: logits (batch, time, classes), and the state after the last."""
         decoded = self.decoder_features(tokens, state)
         return self.head(decoded.features), decoded.state
+
+
+# -- building -------------------------------------------------------------------------------------------------------
+
+
+class ModelTask(Protocol):
+    """What building a model needs to know of its task, see `rnnzoo.tasks.base.Task`."""
+
+    needs: ClassVar[str]
+
+    def inputs(self, spec: DataSpec) -> Mapping[str, Field]: ...
+
+    def head_for(self, architecture: Architecture, features: int) -> nn.Module: ...
+
+
+class HeadOptions:
+    """Settings of the last layer, which the task makes.
+
+    dropout: before the head. locked_dropout: the same with one mask through time, where there is an answer to each
+    step. tie_weights: the head's weights are those of the embedding that reads the same tokens: the decoder's, or else
+    the input's (Press, Wolf, arXiv:1608.05859); the sizes must agree.
+    """
+
+    @checked
+    def __init__(
+        self, dropout: Probability = 0.0, locked_dropout: Probability = 0.0, tie_weights: bool = False
+    ) -> None:
+        self.dropout, self.locked_dropout, self.tie_weights = dropout, locked_dropout, tie_weights
+
+
+def build_model(
+    spec: DataSpec,
+    task: ModelTask,
+    architecture: ArchitectureLike = "bidirectional",
+    inputs: Mapping[str, InputLike] | None = None,
+    pooling: Pooling = "last",
+    head: Mapping[str, Any] | None = None,
+) -> SequenceModel:
+    """The model of a recipe's section `model`, for a task on data; its weights are drawn from torch's generator.
+
+    inputs: by the field of the data that it reads, a part or its settings, see `make_input`; a field that is not
+    mentioned is read by the part named as the field's kind. "target" is what an encoder-decoder's decoder reads.
+    pooling: see `Pool`; used where the task wants one answer. head: see `HeadOptions`.
+
+    Raises: ValueError for a size or probability out of range, weights that cannot be tied or shared, or an input for a
+    field that the data do not have.
+    """
+    options = HeadOptions(**(head or {}))
+    fields, settings = task.inputs(spec), dict(inputs or {})
+    parts = {name: make_input(settings.pop(name, {}), field) for name, field in fields.items()}
+    body = make_architecture(architecture, sum(part.output_size for part in parts.values()))
+    features, pool, target = body.output_size, None, None
+    if task.needs == ONE:
+        if options.locked_dropout:
+            raise ValueError("locked_dropout holds through the steps answered, and the task has one answer")
+        pool = Pool(pooling, features)
+        features = pool.output_size
+    if task.needs == SEQUENCE:
+        decoder = body.target_decoder()
+        if decoder is None:
+            raise ValueError(f"the architecture {type(body).__name__} has no decoder to write a sequence")
+        features = decoder.output_size
+        target = make_input(settings.pop(TARGET, {}), spec.target, TARGET, decoder.input_size)
+        if isinstance(target, TargetEmbedding) and target.share:
+            _share(target, parts, spec)
+    if settings:
+        raise ValueError(f"no field of the data is named '{next(iter(settings))}'; it has {', '.join(parts)}")
+    dropout = nn.Sequential(nn.Dropout(options.dropout), LockedDropout(options.locked_dropout))
+    last = task.head_for(body, features)
+    if options.tie_weights:
+        _tie(last, target or next(iter(parts.values())))
+    return SequenceModel(parts, body, last, pool, dropout, target)
+
+
+def _share(target: TargetEmbedding, parts: Mapping[str, Input], spec: DataSpec) -> None:
+    """Give the decoder the encoder's vectors of tokens. Raises: ValueError."""
+    source = parts.get("tokens")
+    if not isinstance(source, TokenEmbedding) or spec.inputs["tokens"].names != spec.target.names:
+        raise ValueError(
+            "model.inputs.target.share needs one vocabulary for source and target; "
+            "the data's option joint_vocabulary makes one"
+        )
+    if source.embedding.weight.shape != target.embedding.weight.shape:
+        sizes = source.output_size, target.output_size
+        raise ValueError(f"model.inputs.target.share needs vectors of one size, got {sizes[0]} and {sizes[1]}")
+    target.embedding.weight = source.embedding.weight
+
+
+def _tie(head: nn.Module, part: Input) -> None:
+    """Give the head the weights of an embedding. Raises: ValueError."""
+    if not isinstance(part, TokenEmbedding):
+        raise ValueError(
+            f"model.head.tie_weights needs an input of tokens, and the data are read by {type(part).__name__}"
+        )
+    weight = part.embedding.weight
+    if not isinstance(head, nn.Linear) or head.weight.shape != weight.shape:
+        got = tuple(head.weight.shape) if isinstance(head, nn.Linear) else type(head).__name__
+        raise ValueError(
+            f"model.head.tie_weights needs a head of the embedding's shape {tuple(weight.shape)}, got {got}: "
+            "model.inputs.tokens.size must be the architecture's output size"
+        )
+    head.weight = weight

@@ -56,7 +56,7 @@ KINDS = {
     for kind in (
         Kind("cells", "cell", ("input_size", "hidden_size")),
         Kind("architectures", "architecture", ("input_size",)),
-        Kind("inputs", "input", ("field",)),
+        Kind("inputs", "input", ("field",), ("output_size",)),
         Kind("tasks", "task", ("spec",)),
         Kind("datasets", "dataset", in_model=False),
         Kind("optimizers", "optimizer", ("params",), function=True, in_model=False),

@@ -30,7 +30,7 @@ name: reviews
 seed: 1
 data: {name: text_files, train: train.csv, dev: dev.csv, test: dev.csv, max_length: null, batch_size: 8}
 task: {name: sentiment}
-model: {architecture: {name: bidirectional, hidden_size: 4}, embedding_size: 4}
+model: {architecture: {name: bidirectional, hidden_size: 4}, inputs: {tokens: {size: 4}}}
 optimizer: {name: adam, lr: 0.1}
 trainer: {max_epochs: 10, enable_progress_bar: false}
 tracking: {mode: disabled}

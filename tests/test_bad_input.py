@@ -97,7 +97,7 @@ def test_a_command_that_cannot_be_is_told_with_the_nearest(told, command, first,
     assert rest in message
 
 
-@pytest.mark.parametrize("key", ["model.architecture.hidden_size", "model.embedding_size"])
+@pytest.mark.parametrize("key", ["model.architecture.hidden_size", "model.inputs.tokens.size"])
 @pytest.mark.parametrize("value", ["0", "-3", "true", "2.5", "many", "99999999"])
 def test_a_size_must_be_a_whole_number(told, key, value):
     (message,) = told("fit", "quickstart", f"--{key}", value)
@@ -106,8 +106,8 @@ def test_a_size_must_be_a_whole_number(told, key, value):
 
 @pytest.mark.parametrize("value", ["1", "1.5", "-0.1", "nan", ".inf", "true", "half"])
 def test_a_dropout_must_be_a_probability_below_one(told, value):
-    (message,) = told("fit", "quickstart", "--model.dropout", value)
-    assert message.startswith("command line: model.dropout: must be a number in [0, 1), got ")
+    (message,) = told("fit", "quickstart", "--model.head.dropout", value)
+    assert message.startswith("command line: model.head.dropout: must be a number in [0, 1), got ")
 
 
 def test_a_model_that_no_memory_holds_is_told(told):
@@ -162,7 +162,7 @@ def test_all_mistakes_of_a_recipe_are_told_at_once_each_with_its_line_key_and_ne
         ("mine.yaml:2: task: no task is named 'sentimnt'.", "sentiment"),
         ("mine.yaml:4: model.architecture.cell: no cell is named 'lsmt'.", "lstm"),
         ("mine.yaml:4: model.architecture.hidden_size: must be a whole number in [1, 1000000], got 0.", None),
-        ("mine.yaml:5: model.dropuot: unknown key.", "dropout"),
+        ("mine.yaml:5: model.dropuot: unknown key.", "model.head.dropout"),
         ("mine.yaml:6: optimizr: unknown key.", "optimizer"),
         ("mine.yaml:7: trainer.max_epochs: must be a whole number >= 1, got 'two'.", None),
         ("mine.yaml:7: trainer.precision: must be one of ", "16-mixed"),
@@ -177,7 +177,7 @@ def test_all_mistakes_of_a_recipe_are_told_at_once_each_with_its_line_key_and_ne
 
 DATA = (
     "data: {name: text_files, train: train.csv, dev: dev.csv}\ntask: {name: sentiment}\n"
-    "model: {architecture: {name: lstm, hidden_size: 4}, embedding_size: 4}\n"
+    "model: {architecture: {name: lstm, hidden_size: 4}, inputs: {tokens: {size: 4}}}\n"
 )
 ROWS = "text,label\ngood,x\nbad,y\n"
 
@@ -328,7 +328,7 @@ def test_a_run_whose_data_are_gone_is_told_where_they_were(told, run):
 @pytest.mark.parametrize(
     ("change", "first"),
     [
-        ("--model.dropout=0.5", "command line: model: cannot be changed after training."),
+        ("--model.head.dropout=0.5", "command line: model: cannot be changed after training."),
         ("--seed=2", "command line: seed: cannot be changed after training."),
         ("--data.name=imdb", "command line: data.name: cannot be changed after training."),
         ("--data.max_length=5", "command line: data.max_length: the model was built for it"),

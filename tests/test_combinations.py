@@ -12,6 +12,7 @@ from rnnzoo import recipe as recipes
 from rnnzoo import registry
 from rnnzoo.cli import main
 from rnnzoo.data.base import Source
+from rnnzoo.data.forms import FORMS
 from rnnzoo.engine.recurrence import using_path
 from rnnzoo.errors import RecipeError
 from rnnzoo.experiment import build
@@ -39,12 +40,16 @@ def samples():
 
 
 def resolved(task, architecture):
+    tokens = "tokens" in FORMS[TASKS[task].form].fields({})
     return resolve(
         recipes.of(
             {
                 "data": {"name": f"sample_{TASKS[task].form}"},
                 "task": task,
-                "model": {"architecture": {"name": architecture, "hidden_size": 4}, "embedding_size": 4},
+                "model": {
+                    "architecture": {"name": architecture, "hidden_size": 4},
+                    "inputs": {"tokens": {"size": 4}} if tokens else {},
+                },
                 "optimizer": {"name": "sgd", "lr": 0.1},
             },
             "combination",

@@ -101,7 +101,7 @@ SPANS = """
 data: {name: conll_files, train: train.txt, dev: dev.txt, test: dev.txt, scheme: bioes, characters: true,
        batch_size: 4, eval_batch_size: 3}
 task: {name: tagging, crf: true}
-model: {architecture: {name: bidirectional, hidden_size: 8}, embedding_size: 8}
+model: {architecture: {name: bidirectional, hidden_size: 8}, inputs: {tokens: {size: 8}}}
 optimizer: {name: adam, lr: 0.05}
 """
 
@@ -183,7 +183,7 @@ def test_too_few_rows_for_two_processes_is_one_readable_mistake_and_ends_both():
 
 def test_each_process_draws_dropout_masks_of_its_own(tmp_path):
     """There is one batch, so both processes train on it; with the same masks they would do what one process does."""
-    once = ["--data.examples=16", "--data.batch_size=16", "--model.dropout=0.5", "--optimizer.name=sgd"]
+    once = ["--data.examples=16", "--data.batch_size=16", "--model.head.dropout=0.5", "--optimizer.name=sgd"]
     _, alone = fit_recipe(resolved("quickstart", *once))
     ran("fit", "quickstart", *SMALL, *once, *TWO, "--run_dir", tmp_path / "two")
     one, two = last(alone.path), last(tmp_path / "two")

@@ -18,7 +18,7 @@ from rnnzoo.experiment.evaluate import evaluate
 from rnnzoo.experiment.fit import fit
 from rnnzoo.experiment.resolver import resolve
 from rnnzoo.inference import predictor
-from rnnzoo.model import SequenceModel
+from rnnzoo.model import build_model
 
 LEAKY = '''
 """A leaky integrator."""
@@ -341,7 +341,9 @@ RECIPES = {
 def resolved(tmp_path: Path, architecture: str) -> dict:
     data, task, model = RECIPES[architecture]
     path = tmp_path / "mine.yaml"
-    path.write_text(f"data: {{name: {data}}}\ntask: {task}\nmodel: {{architecture: {model}, embedding_size: 3}}\n")
+    path.write_text(
+        f"data: {{name: {data}}}\ntask: {task}\nmodel: {{architecture: {model}, inputs: {{tokens: {{size: 3}}}}}}\n"
+    )
     return resolve(recipe.read(path))
 
 
@@ -355,7 +357,7 @@ def test_a_strangers_cell_with_parameters_of_its_own_works_in_every_architecture
     data = build.make_data(found)
     task = registry.load("tasks", found["task"]["name"])(data.spec)
     torch.manual_seed(0)
-    model = SequenceModel(data.spec, task, **found["model"]).eval()
+    model = build_model(data.spec, task, **found["model"]).eval()
     layers = [layer for layer in model.modules() if isinstance(layer, Recurrence)]
     assert {type(layer.cell).__name__ for layer in layers} == {"LeakyCell"}
     assert {layer.cell.rate for layer in layers} == {0.25}
@@ -405,7 +407,7 @@ def test_a_batch_of_a_strangers_cell_answers_as_each_of_its_rows_alone(install, 
     found = resolved(tmp_path, "recurrent")
     data = build.make_data(found)
     spec: DataSpec = data.spec
-    model = SequenceModel(spec, registry.load("tasks", "sentiment")(spec), **found["model"]).eval()
+    model = build_model(spec, registry.load("tasks", "sentiment")(spec), **found["model"]).eval()
     batch = next(iter(data.train_dataloader()))
     assert len(set(batch.lengths.tolist())) > 1
     together = model.sequence_logits(batch)

@@ -20,7 +20,9 @@ def test_a_run_leaves_no_secret(tmp_path, capsys, monkeypatch):
     assert "canary" not in "".join(capsys.readouterr())
 
 
-@pytest.mark.parametrize("settings", [["--tracking.group", SIGNED], ["--model.vectors", f"{SIGNED}#sha256={'0' * 64}"]])
+@pytest.mark.parametrize(
+    "settings", [["--tracking.group", SIGNED], ["--model.inputs.tokens.vectors", f"{SIGNED}#sha256={'0' * 64}"]]
+)
 def test_the_printed_recipe_has_no_secret(capsys, settings):
     assert cli.main(["fit", "quickstart", "--print_config", *settings]) == 0
     out = capsys.readouterr().out
@@ -29,5 +31,8 @@ def test_the_printed_recipe_has_no_secret(capsys, settings):
 
 def test_a_message_on_an_address_has_no_secret(tmp_path, capsys):
     address = SIGNED.replace("https", "ftp")
-    assert cli.main(["fit", "quickstart", "--run_dir", str(tmp_path / "run"), "--model.vectors", address]) == 2
+    assert (
+        cli.main(["fit", "quickstart", "--run_dir", str(tmp_path / "run"), "--model.inputs.tokens.vectors", address])
+        == 2
+    )
     assert "canary" not in capsys.readouterr().err

@@ -62,7 +62,14 @@ SCORES: dict[tuple[str, str, str], str] = {}
 def resolved(task: str, architecture: str, cell: str, *overrides: str) -> dict:
     recipe, *words = shlex.split(TASKS[task])
     words += ["--model.architecture", ARCHITECTURES[architecture].replace("CELL", cell)]
-    words += ["--model.embedding_size", "64", "--trainer.enable_progress_bar", "false", "--tracking.mode", "disabled"]
+    words += [
+        "--model.inputs.tokens.size",
+        "64",
+        "--trainer.enable_progress_bar",
+        "false",
+        "--tracking.mode",
+        "disabled",
+    ]
     words += shlex.split(LONGER.get((task, cell), ""))
     return resolve(recipes.read(recipe, [*words, *overrides]))
 

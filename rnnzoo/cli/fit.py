@@ -18,7 +18,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("recipe", metavar="RECIPE", help="a YAML file, or a name from `rnnzoo list recipes`")
     parser.add_argument("--run_dir", type=typed, metavar="DIR", help="folder of the run (default: runs/RECIPE/ID)")
     parser.add_argument("--print_config", action="store_true", help="print the complete recipe and do nothing else")
-    parser.add_argument("--KEY.KEY", metavar="VALUE", help="any key of the recipe, as --seed 2 or --model.dropout 0.3")
+    parser.add_argument("--KEY.KEY", metavar="VALUE", help="a key of the recipe, such as --model.head.dropout 0.3")
 
 
 def run(arguments: Namespace) -> int:

@@ -157,6 +157,14 @@ class Form(ABC):
         """Typed texts as rows to predict for: one row each, without a target."""
 
     @classmethod
+    def fields(cls, settings: Mapping[str, Any]) -> dict[str, str]:
+        """The inputs of data encoded with these settings, by name, and the kind of each (`rnnzoo.batch.Field`).
+
+        The same as `fit(train).inputs` gives, known without any data.
+        """
+        return {"tokens": "tokens"}
+
+    @classmethod
     def from_spec(cls, spec: DataSpec) -> Form:
         """The form as it was when it made `spec`, as far as encoding goes."""
         return cls(**spec.inputs["tokens"].options)

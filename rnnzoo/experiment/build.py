@@ -19,7 +19,7 @@ from rnnzoo.recipe import Recipe
 from rnnzoo.recipe.schema import signature
 from rnnzoo.runs.summary import VectorFacts
 from rnnzoo.training.module import ZooModule
-from rnnzoo.vectors.start import start_from
+from rnnzoo.vectors.start import start_from_vectors
 
 
 def from_recipe(recipe: str | Path, *overrides: str) -> tuple[ZooModule, ZooData]:
@@ -65,8 +65,7 @@ def start(recipe: Recipe, data: ZooData) -> tuple[ZooModule, VectorFacts | None]
     seed_everything(recipe["seed"])
     module = make_module(recipe, data.spec)
     set_path(module, recipe["engine"])
-    vectors = recipe["model"]["vectors"]
-    return module, start_from(module.model, data, vectors) if vectors else None
+    return module, start_from_vectors(module.model, data)
 
 
 def seed_everything(seed: int) -> None:

@@ -34,15 +34,15 @@ def used_parts(recipe: Recipe) -> list[dict[str, str]]:
         name = component if isinstance(component, str) else component["name"]
         parts.add((kind, name))
         cls = registry.load(kind, name)
-        for key, parameter in signature(cls).items():
+        for key, parameter in signature(cls, registry.KINDS[kind].reserved).items():
             inner = part_kind(parameter.annotated)
             value = parameter.default if isinstance(component, str) else component.get(key)
             if inner and value is not None:
                 walk(value, inner)
 
-    for component in (recipe["model"]["architecture"], recipe["model"]["character_encoder"]):
-        if component is not None:
-            walk(component, "architectures")
+    walk(recipe["model"]["architecture"], "architectures")
+    for component in recipe["model"]["inputs"].values():
+        walk(component, "inputs")
     return [registry.find(kind, name)._asdict() | {"name": name} for kind, name in sorted(parts)]
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from rnnzoo import registry
 from rnnzoo.batch import DataSpec
 from rnnzoo.errors import RecipeError
-from rnnzoo.model import SequenceModel
+from rnnzoo.model import SequenceModel, build_model
 from rnnzoo.recipe import Recipe
 from rnnzoo.tasks.base import Task
 
@@ -27,7 +27,7 @@ def make_network(recipe: Recipe, spec: DataSpec) -> Network:
     """
     try:
         task = registry.load("tasks", recipe["task"]["name"])(spec, **parameters(recipe["task"]))
-        return Network(SequenceModel(spec, task, **recipe["model"]), task)
+        return Network(build_model(spec, task, **recipe["model"]), task)
     except (ValueError, TypeError, RuntimeError, MemoryError) as error:  # torch raises RuntimeError for lack of memory
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise RecipeError(f"{recipe['name']}: the model cannot be built: {first}") from error

@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 from rnnzoo import limits, registry
+from rnnzoo.architectures.base import SEQUENCE
 from rnnzoo.errors import PluginError, RecipeError, ZooError, nearest, unknown
+from rnnzoo.inputs.base import TARGET
 from rnnzoo.limits import described, is_union
-from rnnzoo.model import SequenceModel
-from rnnzoo.recipe import COMMAND_LINE, Node, Raw, Where, as_node, as_part, folder
+from rnnzoo.model import HeadOptions, build_model
+from rnnzoo.recipe import COMMAND_LINE, Node, Raw, Where, as_node, as_part, folder, migrations
 from rnnzoo.recipe.schema import (
     Parameter,
     accepts,
@@ -32,7 +34,7 @@ from rnnzoo.training import optim
 from rnnzoo.training.callbacks import choices
 
 log = logging.getLogger("rnnzoo")
-MODEL_GIVEN = frozenset({"spec", "task", "architecture"})  # constructor arguments of the model that are built for it
+MODEL_GIVEN = frozenset({"spec", "task", "architecture", "inputs", "head"})  # of `build_model`: not settings, or parts
 INHERITED = ("cell", "hidden_size")  # an inner architecture's, from the outer one, where it does not name its own
 SECTIONS = ("data", "task", "model", "optimizer", "schedule", "trainer", "callbacks", "tracking")
 DEFAULT_OPTIMIZER, DEFAULT_SCHEDULE = "adamw", "constant"
@@ -80,15 +82,16 @@ class Resolver:
         root = self.raw.root
         self.refuse_import_paths(root, "")
         sections = root.value
-        self.unknown_keys(sections, "", ("name", *signature(RunOptions), *SECTIONS))
-        found: dict[str, Any] = {}
+        self.unknown_keys(sections, "", ("format", "name", *signature(RunOptions), *SECTIONS))
+        self.check_format(sections.get("format"))
+        found: dict[str, Any] = {"format": migrations.FORMAT}
         found["name"] = self.scalar(sections.get("name"), "name", Parameter(str, str, False, self.raw.name))
         for key, parameter in signature(RunOptions).items():
             found[key] = self.scalar(sections.get(key), key, parameter)
         self.check_name(sections.get("name"), found["name"])
         found["data"] = self.section(sections, "data", "datasets")
         found["task"] = self.section(sections, "task", "tasks")
-        found["model"] = self.model(SequenceModel, sections.get("model"))
+        found["model"] = self.model(sections.get("model"), found["data"])
         for key, table, default in (
             ("optimizer", optim.OPTIMIZERS, DEFAULT_OPTIMIZER),
             ("schedule", optim.SCHEDULES, DEFAULT_SCHEDULE),
@@ -145,13 +148,67 @@ class Resolver:
                 "is" if len(gone) == 1 else "are",
             )
 
-    def model(self, cls: Any, node: Node | None) -> dict[str, Any]:
-        given = self.mapping(node, "model")
+    def model(self, node: Node | None, data: Mapping[str, Any]) -> dict[str, Any]:
+        section = self.mapping(node, "model")
         node = node or self.raw.root
-        default = inspect.signature(cls).parameters["architecture"].default
-        architecture = given.pop("architecture", None) or Node(default, node.where)
-        own = self.parameters(signature(cls, MODEL_GIVEN), given, "model", node, also=("architecture",))
-        return {"architecture": self.component(architecture, "model.architecture", "architectures"), **own}
+        fields = self.fields(data)
+        for key in [key for key in section if key in migrations.MOVED]:
+            self.wrong(section.pop(key), f"model.{key}", f"is now {migrations.moved(key, fields or ())}.")
+        inputs, head = section.pop("inputs", None), section.pop("head", None)
+        default = inspect.signature(build_model).parameters["architecture"].default
+        architecture = section.pop("architecture", None) or Node(default, node.where)
+        parts = ("inputs", "architecture", "head")
+        own = self.parameters(signature(build_model, MODEL_GIVEN), section, "model", node, also=parts)
+        return {
+            "inputs": self.inputs(inputs, fields, node),
+            "architecture": self.component(architecture, "model.architecture", "architectures"),
+            **own,
+            "head": self.options(HeadOptions, head, "model.head"),
+        }
+
+    def fields(self, data: Mapping[str, Any]) -> dict[str, str] | None:
+        """What the model reads, by name, and its kind; None where the data or the task are not known."""
+        from rnnzoo.data.forms import FORMS
+
+        form, task = FORMS.get(getattr(self.classes.get("data"), "form", "")), self.classes.get("task")
+        if form is None or task is None:
+            return None
+        decoder = {TARGET: TARGET} if getattr(task, "needs", None) == SEQUENCE else {}
+        return form.fields(data) | decoder
+
+    def inputs(self, node: Node | None, fields: Mapping[str, str] | None, at: Node) -> dict[str, Any]:
+        """The part that reads each field of the data: as it is named, or by default the one named as its kind."""
+        key = "model.inputs"
+        named = {name: item for name, item in self.mapping(node, key).items() if item.value is not None}
+        if fields is not None:
+            strange = {name: item for name, item in named.items() if name not in fields and not self.of_base(item)}
+            self.unknown_keys(strange, f"{key}.", tuple(fields), "the data have no such field")
+        found = {}
+        for name, kind in (dict.fromkeys(named, "") if fields is None else fields).items():
+            part = named.get(name, Node({}, at.where))
+            if isinstance(part.value, dict) and "name" not in part.value:
+                part = part._replace(value={"name": Node(kind or name, part.where), **part.value})
+            found[name] = self.component(part, f"{key}.{name}", "inputs")
+            self.check_reads(part, f"{key}.{name}", kind)
+        return found
+
+    def of_base(self, node: Node) -> bool:
+        """Whether a setting is a base's, whose data set was replaced: it goes with that, and nothing is wrong."""
+        data = self.raw.root.value.get("data")
+        return data is not None and data.replaced is not None and node.where.file != data.where.file
+
+    def check_reads(self, node: Node, key: str, kind: str) -> None:
+        """The input must be able to read the kind of field that the data have."""
+        reads = getattr(self.classes.get(key), "reads", None)
+        if reads is None or not kind or kind in reads:
+            return
+        others = [name for name, cls in loadable("inputs") if kind in getattr(cls, "reads", ())]
+        self.wrong(
+            node,
+            key,
+            f"'{_name(node)}' reads {' or '.join(sorted(reads))}, and the field holds {kind}.\n"
+            f"  Inputs for {kind}: {', '.join(others) or 'none'}.",
+        )
 
     def options(
         self, target: Callable[..., Any], node: Node | None, key: str, given: frozenset[str] = frozenset()
@@ -358,6 +415,15 @@ class Resolver:
             problem = "must be 1 to 100 printable characters without / and \\, and not begin with a dot"
             self.wrong(at, "name", f"{problem}, got {quoted(name)}.")
 
+    def check_format(self, node: Node | None) -> None:
+        """A recipe of an earlier format is migrated before it comes here, and one of a later format is not known."""
+        if node is None:
+            return
+        try:
+            migrations.check_format(node.value)
+        except RecipeError as error:
+            self.wrong(node, "format", str(error).removeprefix("format: "))
+
     def check_form(self, sections: dict[str, Node]) -> None:
         """The task must take the form of examples that the data set has."""
         from rnnzoo.data.forms import fits
@@ -413,10 +479,12 @@ class Resolver:
 
     # Messages
 
-    def unknown_keys(self, given: Mapping[str, Node], above: str, known: tuple[str, ...]) -> None:
+    def unknown_keys(
+        self, given: Mapping[str, Node], above: str, known: tuple[str, ...], problem: str = "unknown key"
+    ) -> None:
         for name, node in given.items():
             if name not in known and name != "class_path":
-                self.mistakes.append(Mistake(node.where, f"{above}{name}", "unknown key", known))
+                self.mistakes.append(Mistake(node.where, f"{above}{name}", problem, known))
 
     def wrong(self, node: Node, key: str, problem: str) -> None:
         self.mistakes.append(Mistake(node.where, key, problem))
@@ -428,10 +496,17 @@ class Resolver:
         for where, key, problem, known in sorted(self.mistakes, key=lambda m: (places[m.where.file], m.where.line)):
             if known is not None:
                 name = key.rpartition(".")[2]
-                match = next(_paths(found, name), None) or nearest(name, known)
+                match = next(_paths(found, name), None) or nearest(name, known) or _nearest_moved(found, key)
                 hint = f"\n  Did you mean '{match}'?" if match else ""
                 problem += f".{hint}\n  Known: {', '.join(sorted(known)) or 'none'}."
             yield f"{where}: {key}: {problem}"
+
+
+def _nearest_moved(found: Mapping[str, Any], key: str) -> str | None:
+    """Where a misspelt key of an earlier format is now: 'model.head.dropout' for 'model.dropuot'."""
+    section, _, name = key.rpartition(".")
+    old = nearest(name, migrations.MOVED) if section == "model" else None
+    return migrations.moved(old, found["model"]["inputs"]) if old else None
 
 
 def _paths(found: Any, name: str, above: str = "") -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from torch import Tensor, nn
@@ -11,13 +11,18 @@ from rnnzoo.batch import DataSpec
 from rnnzoo.errors import RunError
 from rnnzoo.experiment.network import Network, make_network
 from rnnzoo.recipe import Recipe
+from rnnzoo.recipe.migrations import migrate
 from rnnzoo.runs import checkpoint
 
 
 def origin(saved: checkpoint.Checkpoint) -> tuple[Recipe, DataSpec]:
-    """The resolved recipe that a checkpoint is from, and the data that its model knows. Raises: RunError."""
+    """The resolved recipe that a checkpoint is from, in today's format, and the data that its model knows.
+
+    Raises: RunError; RecipeError for a recipe that a newer rnnzoo wrote.
+    """
     try:
-        recipe, spec = saved.meta["recipe"], DataSpec.from_json(saved.spec)
+        recipe = migrate(saved.meta["recipe"], _version(saved.meta))
+        spec = DataSpec.from_json(saved.spec)
         sections = [recipe[name] for name in ("data", "task", "model", "optimizer", "schedule", "trainer")]
         parts = [part[key] for part in saved.meta["parts"] for key in ("kind", "name", "distribution", "version")]
         if not all(isinstance(section, dict) for section in sections) or not all(isinstance(p, str) for p in parts):
@@ -28,6 +33,13 @@ def origin(saved: checkpoint.Checkpoint) -> tuple[Recipe, DataSpec]:
             f"the checkpoint does not say how its model is built: {type(error).__name__}: {error}.\n"
             "  Its meta.json holds the recipe and its spec.json the data, where `rnnzoo fit` wrote them."
         ) from error
+
+
+def _version(meta: Mapping[str, object]) -> str | None:
+    """The version of rnnzoo that wrote a checkpoint, if it says so."""
+    versions = meta.get("versions")
+    version = versions.get("rnnzoo") if isinstance(versions, dict) else None
+    return version if isinstance(version, str) else None
 
 
 def restore(saved: checkpoint.Checkpoint, recipe: Recipe, spec: DataSpec) -> Network:

@@ -1,1 +1,1 @@
-"""What turns a batch into features (batch, time, features)."""
+"""What turns a batch into features (batch, time, features): a part for each field that the data give."""

@@ -11,69 +11,71 @@ from torch import Tensor, nn
 
 from rnnzoo.architectures.base import ArchitectureLike, make_architecture
 from rnnzoo.batch import PAD, Field
+from rnnzoo.inputs.base import Input
 from rnnzoo.layers.dropout import LockedDropout
 from rnnzoo.limits import Probability, Size, checked
 
 MULTIPLIER = 6364136223846793005  # Knuth's, of a linear congruential generator modulo 2**64
 
 
-class CharacterFeatures(nn.Module):
+class CharacterFeatures(Input):
     """Features of each word from its letters, so that a word that was never seen has some too.
 
-    encoder: None for a convolution, see `Convolution`; or an architecture that reads the letters in order and of which
-    the last outputs count, as the bidirectional LSTM of Lample et al., arXiv:1603.01360.
-    character_size: features of a letter's vector. filters: of a convolution, for each width.
-    embedding_dropout: of the words' features, one mask through a sentence.
+    size: features of a letter's vector. filters: of a convolution, for each width. encoder: None for a convolution, see
+    `Convolution`; or an architecture that reads the letters in order and whose last outputs are the features, as the
+    bidirectional LSTM of Lample et al., arXiv:1603.01360. dropout: of the words' features, one mask through a sentence.
 
     A word that stands several times in a batch is computed once.
     """
+
+    reads = frozenset({"characters"})
 
     @checked
     def __init__(
         self,
         field: Field,
-        character_size: Size = 30,
+        size: Size = 30,
         filters: Size = 50,
         encoder: ArchitectureLike | None = None,
-        embedding_dropout: Probability = 0.0,
+        dropout: Probability = 0.0,
     ) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(field.size, character_size, padding_idx=PAD)
+        self.embedding = nn.Embedding(field.size, size, padding_idx=PAD)
         nn.init.normal_(self.embedding.weight, std=0.5)
         with torch.no_grad():
             self.embedding.weight[PAD].zero_()
-        self.encoder = Convolution(character_size, filters) if encoder is None else Last(character_size, encoder)
+        self.encoder = Convolution(size, filters) if encoder is None else Last(size, encoder)
         self.output_size = self.encoder.output_size
-        self.dropout = LockedDropout(embedding_dropout)
+        self.dropout = LockedDropout(dropout)
 
-    def forward(self, characters: Tensor) -> Tensor:
-        """characters: (batch, time, letters) int64, PAD after a word's end. Returns (batch, time, output_size)."""
-        words, place = distinct(characters.flatten(0, 1))
+    def forward(self, x: Tensor) -> Tensor:
+        """x: (batch, time, letters) int64, PAD after a word's end. Returns (batch, time, output_size)."""
+        words, index = distinct(x.flatten(0, 1))
         features = self.encoder(words, self.embedding)
-        return self.dropout(features[place].unflatten(0, characters.shape[:2]))
+        return self.dropout(features[index].unflatten(0, x.shape[:2]))
 
 
 def distinct(words: Tensor) -> tuple[Tensor, Tensor]:
-    """The distinct rows of (words, letters), and each row's place among them: (distinct, letters), (words,).
+    """The distinct rows of (words, letters), and the index of each row among them: (distinct, letters), (words,).
 
     Rows are told apart by 64-bit keys, which takes a twentieth of the time of `torch.unique(words, dim=0)`.
     """
-    powers = (pow(MULTIPLIER, place, 2**64) for place in range(words.shape[1]))
+    powers = (pow(MULTIPLIER, position, 2**64) for position in range(words.shape[1]))
     signed = torch.tensor([p - 2**64 if p >= 2**63 else p for p in powers], dtype=torch.int64, device=words.device)
-    keys, place = torch.unique((words * signed).sum(1), return_inverse=True)  # wraps round: sums modulo 2**64
-    some = torch.empty_like(keys).scatter_(0, place, torch.arange(len(words), device=words.device))
-    return words[some], place
+    keys, index = torch.unique((words * signed).sum(1), return_inverse=True)  # wraps round: sums modulo 2**64
+    first = torch.empty_like(keys).scatter_(0, index, torch.arange(len(words), device=words.device))
+    return words[first], index
 
 
 class Convolution(nn.Module):
-    """Windows of letters, and of each filter the place where it answers most.
+    """Filters over windows of letters; each gives its largest answer in the word.
 
         f = max over t of relu(W [x_t-k, ..., x_t+k] + b)    for windows of 2k + 1 = 3 and 5 letters
 
     with zeros around the word. Source: Ma, Hovy, arXiv:1603.01354. Differs: two widths, and a relu.
 
-    There are few letters, so W_j x is computed once for each letter and place j of the window, and summed by looking it
-    up: a third of the time of a convolution.
+    There are few letters, so W_j x is computed once for each letter and each position j of a window, then looked up
+    and summed: a third of the time of a convolution.
     """
 
     def __init__(self, input_size: int, filters: int, widths: Sequence[int] = (3, 5)) -> None:
@@ -90,9 +92,9 @@ class Convolution(nn.Module):
         real = words != PAD
         letters = F.pad(words, [width // 2] * 2, value=PAD).unfold(1, width, 1)[real]
         looked_up = letters + torch.arange(width, device=words.device) * embedding.num_embeddings
-        found = F.embedding_bag(looked_up.masked_fill(letters == PAD, PAD), answers, mode="sum", padding_idx=PAD)
-        everywhere = found.new_full((*words.shape, self.output_size), -torch.inf)
-        best = everywhere.index_put(torch.nonzero(real, as_tuple=True), found).amax(1)
+        at_letters = F.embedding_bag(looked_up.masked_fill(letters == PAD, PAD), answers, mode="sum", padding_idx=PAD)
+        everywhere = at_letters.new_full((*words.shape, self.output_size), -torch.inf)
+        best = everywhere.index_put(torch.nonzero(real, as_tuple=True), at_letters).amax(1)
         return (best + torch.cat([cast(Tensor, window.bias) for window in self.windows])).relu()
 
 

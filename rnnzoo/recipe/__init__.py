@@ -97,7 +97,7 @@ def shipped() -> dict[str, Path]:
 
 
 def read(recipe: str | Path, overrides: Sequence[str] = ()) -> Raw:
-    """Read a recipe, given by its path or its shipped name, with overrides such as `--model.dropout`, `0.3`.
+    """Read a recipe, given by its path or its shipped name, with overrides such as `--model.head.dropout`, `0.3`.
 
     Maps merge and lists replace; where a part's name changes, the parameters that belonged to the old part are dropped.
     Raises: RecipeError with all mistakes of form: in the YAML, in `base:`, in the overrides.
@@ -320,7 +320,7 @@ def _overrides(words: Sequence[str], mistakes: list[str]) -> Node:
         key, given, text = word.removeprefix("--").partition("=")
         parts = key.split(".")
         if not word.startswith("--") or not all(parts):
-            example = "An override looks like --model.dropout 0.3."
+            example = "An override looks like --model.head.dropout 0.3."
             mistakes.append(f"{COMMAND_LINE}: unexpected argument '{word}'.\n  {example}")
             continue
         if not given and (not words or words[0].startswith("--")):
@@ -397,8 +397,8 @@ def dump(resolved: Mapping[str, Any]) -> str:
 
 
 def digest(resolved: Mapping[str, Any]) -> str:
-    """The sha256 of what a resolved recipe computes: all of it but its name and its tracking."""
-    what = {key: value for key, value in resolved.items() if key not in ("name", "tracking")}
+    """The sha256 of what a resolved recipe computes: all of it but its format, its name and its tracking."""
+    what = {key: value for key, value in resolved.items() if key not in ("format", "name", "tracking")}
     return hashlib.sha256(json.dumps(what, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()).hexdigest()
 
 

@@ -15,6 +15,7 @@ from rnnzoo.results.manifests import KEPT, Manifest, digest, flaw, read
 from rnnzoo.runs.summary import at
 
 FREE = (  # what runs of one recipe may differ in
+    "format",
     "name",
     "seed",
     "engine",
@@ -47,7 +48,7 @@ def manifest(run: str | Path) -> Manifest:
         raise _refused(run, problem, "Only a whole run whose test part was scored counts; run it again.")
     name = _recipe_of(run, facts)
     config = {key: _local(value) for key, value in facts["config"].items() if key not in ("name", "tracking")}
-    kept = {key: facts[key] for key in KEPT}
+    kept = {key: facts[key] for key in ("migrated", *KEPT) if key in facts}
     return cast(Manifest, {"recipe": name, "digest": digest(name), **kept, "config": config})
 
 

@@ -9,7 +9,7 @@ from typing import Any, cast
 from rnnzoo import recipe as recipes
 from rnnzoo import runs
 from rnnzoo.errors import RunError
-from rnnzoo.recipe import Recipe
+from rnnzoo.recipe import Recipe, migrations
 from rnnzoo.runs.summary import RunFacts, is_number, mistake
 from rnnzoo.system import files
 
@@ -40,6 +40,7 @@ class Manifest(RunFacts, total=False):
     recipe: str  # the shipped recipe's name
     digest: str  # of that recipe, see `digest`
     config: Recipe  # as it was resolved, without its name and tracking
+    migrated: dict[str, Any]  # the format in which it was kept first, and the digest of its recipe in that format
     half: dict[str, float]  # of a shipped model: its scores on dev in half precision
 
 
@@ -82,9 +83,18 @@ def read(path: Path) -> Manifest:
             facts["metrics"] = runs.scores(facts["metrics"])
         if problem := flaw(facts):
             raise ValueError(problem)
-        return cast(Manifest, facts)
+        return _today(facts)
     except (OSError, ValueError) as error:
         raise RunError(f"cannot read the manifest {path}: {files.reason(error)}.") from error
+
+
+def _today(facts: dict[str, Any]) -> Manifest:
+    """A manifest with its recipe in today's format, and how it was kept where that is another."""
+    version = facts["config"].get("format", 1)
+    if version != migrations.FORMAT:
+        facts.setdefault("migrated", {"format": version, "digest": facts["digest"]})
+        facts["config"] = migrations.migrate(facts["config"])
+    return cast(Manifest, facts)
 
 
 def metric(facts: Manifest) -> str:

@@ -78,6 +78,7 @@ def export(run: str | Path) -> Path:
     Raises: RunError if the run does not count or may not be shipped, or its weights are too large, all or one of them.
     """
     from rnnzoo.experiment.evaluate import evaluate
+    from rnnzoo.experiment.restore import origin
     from rnnzoo.results.judge import manifest
 
     facts = manifest(run)
@@ -86,8 +87,9 @@ def export(run: str | Path) -> Path:
         raise RunError(f"weights of '{name}' are not shipped.\n  What may be, and its licence, stands in {__name__}.")
     kept = checkpoint.load(checkpoint.locate(runs.find(run)))
     meta = {key: value for key, value in kept.meta.items() if key in ("parts", "versions", "metrics", "epoch")}
-    tracking = dict.fromkeys(kept.meta["recipe"]["tracking"])
-    recipe = kept.meta["recipe"] | {"tracking": tracking | {"mode": "disabled", "project": "rnnzoo", "tags": []}}
+    config, _ = origin(kept)
+    tracking = dict.fromkeys(config["tracking"])
+    recipe = config | {"tracking": tracking | {"mode": "disabled", "project": "rnnzoo", "tags": []}}
     folder = FOLDER / name
     if folder.exists():
         raise RunError(f"{folder} is there already.\n  Remove it to ship other weights.")

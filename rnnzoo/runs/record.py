@@ -48,12 +48,19 @@ def _config(folder: Path) -> dict[str, Any] | None:
 
     path = folder / "config.yaml"
     try:
-        return redact(recipes.parse(files.read_text(path, recipes.MAX_BYTES), str(path)))
+        return _today(redact(recipes.parse(files.read_text(path, recipes.MAX_BYTES), str(path))))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RecipeError) as error:
         problem = files.reason(error).removeprefix(f"{path}:").strip()
         raise RunError(f"cannot read {path}: {problem}.") from error
+
+
+def _today(recipe: Any) -> Any:
+    """A kept recipe in today's format; what is no recipe stays as it is. Raises: RecipeError."""
+    from rnnzoo.recipe.migrations import migrate
+
+    return migrate(recipe) if isinstance(recipe, dict) else recipe
 
 
 def read_summary(folder: Path) -> dict[str, Any]:
@@ -68,6 +75,8 @@ def read_summary(folder: Path) -> dict[str, Any]:
         raise RunError(f"cannot read {folder / 'summary.json'}: it does not hold a mapping.")
     if isinstance(summary.get("metrics"), dict):
         summary["metrics"] = scores(summary["metrics"])
+    if "config" in summary:  # a shipped model's summary holds its recipe
+        summary["config"] = _today(summary["config"])
     if summary.get("status") == "running" and summary.get("host") == socket.gethostname():
         pid = summary.get("pid")
         if isinstance(pid, int) and not _process_exists(pid):

@@ -17,7 +17,7 @@ from rnnzoo.engine.sequences import Sequences
 from rnnzoo.experiment.fit import fit
 from rnnzoo.experiment.resolver import resolve
 from rnnzoo.limits import Size, checked
-from rnnzoo.model import SequenceModel
+from rnnzoo.model import build_model
 from rnnzoo.tasks.captioning import Captioning
 from rnnzoo.tasks.translation import Translation
 from rnnzoo.testing import architecture_tests
@@ -97,7 +97,7 @@ def test_it_trains_translates_by_beam_search_and_has_its_attention_drawn(registe
         "toy_reverse",
         [
             '--model.architecture={"name": "own_writer"}',
-            "--model.embedding_size=5",
+            "--model.inputs.tokens.size=5",
             "--data.examples=60",
             "--task.beam=2",
             "--task.max_steps=8",
@@ -125,7 +125,7 @@ def test_a_wide_beam_finds_its_likeliest_captions():
     task = Captioning(DataSpec("described_series", {"values": Field("values", size=3)}, words), beam=50, max_steps=4)
     task.length_penalty = 0.0
     torch.manual_seed(0)
-    model = SequenceModel(task.spec, task, OwnWriter).eval()
+    model = build_model(task.spec, task, OwnWriter).eval()
     model.head.weight.mul_(4)  # far from equal probabilities
     x, lengths = torch.randn(3, 5, 3), torch.tensor([5, 1, 3])
     texts = [[*text, EOS] for n in range(4) for text in itertools.product((4, 5), repeat=n)]
@@ -138,4 +138,4 @@ def test_an_architecture_without_a_decoder_is_named():
     words = Field("tokens", (*SPECIALS, "a", "b"))
     task = Translation(DataSpec("text_pairs", {"tokens": words}, words))
     with pytest.raises(ValueError, match="the architecture Recurrent has no decoder"):
-        SequenceModel(task.spec, task, "recurrent")
+        build_model(task.spec, task, "recurrent")

@@ -27,7 +27,12 @@ from rnnzoo.system.plain import plain
 from rnnzoo.training.callbacks.throughput import Throughput
 
 SMALL = (
-    *("--data.examples=96", "--data.batch_size=16", "--model.architecture.hidden_size=8", "--model.embedding_size=8"),
+    *(
+        "--data.examples=96",
+        "--data.batch_size=16",
+        "--model.architecture.hidden_size=8",
+        "--model.inputs.tokens.size=8",
+    ),
     *("--trainer.max_epochs=2", "--trainer.accelerator=cpu", "--trainer.enable_progress_bar=false"),
 )
 UNTRACKED = (*SMALL, "--tracking.mode=disabled")
@@ -79,7 +84,8 @@ def test_a_run_folder_holds_its_recipe_its_numbers_its_summary_and_whole_checkpo
     for pointer in ("best", "last"):
         kept = checkpoint.load(checkpoint.follow(run.checkpoints / pointer))  # checks every file's sha256
         assert kept.meta["recipe"] == yaml.safe_load(run.config.read_text())
-        assert {part["name"] for part in kept.meta["parts"]} == {"toy_reviews", "sentiment", "bidirectional", "lstm"}
+        named = {"toy_reviews", "sentiment", "tokens", "bidirectional", "lstm"}
+        assert {part["name"] for part in kept.meta["parts"]} == named
     assert kept.meta["step"] == summary["steps"] == 2 * 96 / 16
     assert not list(run.checkpoints.glob(".tmp-*"))
 
@@ -167,7 +173,7 @@ def test_another_seed_gives_other_weights_and_the_same_data(done):
 
 
 def test_dropout_is_drawn_from_the_seed_too():
-    dropping = ("--trainer.max_epochs=1", "--model.dropout=0.5", "--model.word_dropout=0.2")
+    dropping = ("--trainer.max_epochs=1", "--model.head.dropout=0.5", "--model.inputs.tokens.word_dropout=0.2")
     first, second, third = (last(fit(*dropping, f"--seed={seed}")[1]) for seed in (3, 3, 4))
     assert equal(first, second) and not equal(first, third)
 
@@ -286,8 +292,8 @@ def test_ctrl_c_and_sigterm_leave_an_interrupted_run_and_work_again_afterwards(n
 
 
 def test_nothing_is_written_for_a_recipe_that_cannot_run(tmp_path):
-    with pytest.raises(RecipeError, match="the model cannot be built: tie_weights needs"):
-        fit_recipe(resolved("--model.tie_weights=true", "--model.embedding_size=5", name="toy_text"))
+    with pytest.raises(RecipeError, match=r"the model cannot be built: model\.head\.tie_weights needs"):
+        fit_recipe(resolved("--model.head.tie_weights=true", "--model.inputs.tokens.size=5", name="toy_text"))
     (tmp_path / "used").mkdir()
     (tmp_path / "used" / "file").touch()
     with pytest.raises(RunError, match="it is not empty"):

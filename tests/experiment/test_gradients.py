@@ -12,7 +12,7 @@ from conftest import write_reviews
 from rnnzoo.batch import Batch, DataSpec, Field
 from rnnzoo.cli import main
 from rnnzoo.experiment import gradients
-from rnnzoo.model import SequenceModel
+from rnnzoo.model import SequenceModel, build_model
 from rnnzoo.tasks.regression import Regression
 
 SPEC = DataSpec("measured_series", {"values": Field("values", size=3)}, Field("values", size=1))
@@ -20,7 +20,7 @@ LENGTHS = torch.tensor([9, 5, 1])
 
 
 def network(cell: str, size: int = 4) -> SequenceModel:
-    return SequenceModel(SPEC, Regression(SPEC), {"name": "recurrent", "cell": cell, "hidden_size": size})
+    return build_model(SPEC, Regression(SPEC), {"name": "recurrent", "cell": cell, "hidden_size": size})
 
 
 def batch() -> Batch:

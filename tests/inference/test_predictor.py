@@ -47,7 +47,7 @@ def model(trained):
 
 def fitted(folder, name, *changes):
     """The predictor of a shipped recipe, hardly trained."""
-    tiny = ("--data.examples=24", "--trainer.max_epochs=1", "--model.embedding_size=4", "--tracking.mode=disabled")
+    tiny = ("--data.examples=24", "--trainer.max_epochs=1", "--tracking.mode=disabled")
     tiny += ("--model.architecture.hidden_size=4", "--trainer.enable_progress_bar=false")
     resolved = resolve(recipe.read(name, (*tiny, *changes)))
     fit(resolved, folder)
@@ -178,8 +178,9 @@ data: {name: conll_files, train: train.txt, dev: train.txt, scheme: bioes, lower
 task: {name: tagging, crf: true}
 model:
   architecture: {name: bidirectional, hidden_size: 8}
-  embedding_size: 8
-  character_encoder: {name: bidirectional, hidden_size: 4}
+  inputs:
+    tokens: {size: 8}
+    characters: {encoder: {name: bidirectional, hidden_size: 4}}
 optimizer: {name: adam, lr: 0.05}
 trainer: {max_epochs: 3, enable_progress_bar: false}
 tracking: {mode: disabled}

@@ -97,7 +97,7 @@ def test_each_of_a_words_places_adds_to_its_gradient(encoder):
 
 
 def test_dropout_holds_its_mask_through_a_sentence():
-    features = part(embedding_dropout=0.5).train()
+    features = part(dropout=0.5).train()
     torch.manual_seed(3)
     with torch.no_grad():
         features.encoder.windows[0].bias.fill_(10)

@@ -6,7 +6,7 @@ import torch
 from rnnzoo.batch import PAD, UNK, Field
 from rnnzoo.data.forms.tagged import TaggedText
 from rnnzoo.inputs.tokens import TokenEmbedding
-from rnnzoo.model import SequenceModel
+from rnnzoo.model import build_model
 from rnnzoo.tasks.tagging import Tagging
 
 NAMES = ("<pad>", "<unk>", "<bos>", "<eos>", "often", "twice", "once")
@@ -44,7 +44,8 @@ def test_a_model_reads_every_input_that_the_data_give():
     form = TaggedText(characters=True, case=True)
     spec = form.fit(rows)
     torch.manual_seed(0)
-    model = SequenceModel(spec, Tagging(spec), {"name": "gru", "hidden_size": 4}, 5, character_filters=3, case_size=2)
+    inputs = {"tokens": {"size": 5}, "characters": {"filters": 3}, "case": {"size": 2}}
+    model = build_model(spec, Tagging(spec), {"name": "gru", "hidden_size": 4}, inputs)
     assert model.architecture.input_size == 5 + 2 * 3 + 2
     batch = form.encode(rows, spec).collate([0, 1])
     logits, _ = model.step_logits(batch)

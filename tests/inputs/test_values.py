@@ -1,10 +1,8 @@
 import pytest
 import torch
 
-from rnnzoo.batch import DataSpec, Field
+from rnnzoo.batch import Field
 from rnnzoo.inputs.values import Values
-from rnnzoo.model import SequenceModel
-from rnnzoo.tasks.classification import Classification
 
 FIELD = Field("values", size=3)
 
@@ -31,10 +29,3 @@ def test_a_sequence_is_moved_by_every_distance_either_way_and_zeros_come_in():
 def test_a_shift_is_a_whole_number_from_zero():
     with pytest.raises(ValueError, match=r"shift must be a whole number in \[0, 1000\]"):
         Values(FIELD, shift=-1)
-
-
-def test_a_shift_is_of_numbers_and_not_of_tokens():
-    words = Field("tokens", ("<pad>", "<unk>", "<bos>", "<eos>", "a"))
-    task = Classification(DataSpec("labelled_text", {"tokens": words}, Field("label", ("x", "y"))))
-    with pytest.raises(ValueError, match="shift needs an input of numbers"):
-        SequenceModel(task.spec, task, shift=1)

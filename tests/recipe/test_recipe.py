@@ -197,7 +197,7 @@ def test_an_unknown_recipe_is_answered_with_the_nearest_one(folder, monkeypatch)
 
 def test_reading_and_listing_import_nothing_heavy():
     code = (
-        "import sys; from rnnzoo import recipe; recipe.shipped(); recipe.read('r.yaml', ['--model.dropout', '0.1']);"
+        "import sys; from rnnzoo import recipe; recipe.shipped(); recipe.read('r.yaml', ['--model.pooling', 'max']);"
         "print(sorted({'torch', 'lightning', 'jsonargparse', 'wandb', 'datasets'} & set(sys.modules)))"
     )
     written(HEAD)
@@ -405,6 +405,7 @@ def test_mistaken_overrides_are_told_together_with_how_to_write_them():
 def test_every_default_is_filled_in():
     found = resolved(HEAD)
     assert list(found) == [
+        "format",
         "name",
         "seed",
         "engine",
@@ -518,8 +519,11 @@ def test_the_command_line_has_no_types_so_a_number_may_be_text_there():
         ("trainer: {devices: [0, -1]}", "trainer.devices: must be "),
         ("trainer: {limit_val_batches: 1.5}", "must be a whole number >= 0, a number in [0, 1] or null, got 1.5."),
         ("trainer: fast", "trainer: must be a mapping, got 'fast'."),
-        ("model: {dropout: 1.5}", "model.dropout: must be a number in [0, 1), got 1.5."),
-        ("model: {dropout: 12:30:45}", "got '12:30:45'.\n  YAML 1.1 would read 12:30:45 as a number in base 60"),
+        ("model: {head: {dropout: 1.5}}", "model.head.dropout: must be a number in [0, 1), got 1.5."),
+        (
+            "model: {head: {dropout: 12:30:45}}",
+            "got '12:30:45'.\n  YAML 1.1 would read 12:30:45 as a number in base 60",
+        ),
         ("tracking: {project: no}", 'got false.\n  YAML 1.1 reads no as false; as text, it is written "no".'),
         ("tracking: {tags: [en, no]}", 'YAML 1.1 reads no as false; as text, it is written "no".'),
         ("tracking: {group: 2024}", "must be text or null, got 2024.\n  A number or date that is meant as text"),
@@ -561,7 +565,7 @@ def test_all_mistakes_come_at_once_in_the_order_of_the_file():
         "task: verdict\n"
         "model:\n"
         "  architecture: {name: one_way, cell: lsmt}\n"
-        "  dropout: 2\n"
+        "  head: {dropout: 2}\n"
         "modle: {}\n"
         "optimizer: {name: adm}\n"
     )
@@ -570,7 +574,7 @@ def test_all_mistakes_come_at_once_in_the_order_of_the_file():
     assert sorted(places[:2]) == [["r.yaml:1", "data.batch_size"], ["r.yaml:1", "data.vocab"]]
     assert places[2:] == [
         ["r.yaml:4", "model.architecture.cell"],
-        ["r.yaml:5", "model.dropout"],
+        ["r.yaml:5", "model.head.dropout"],
         ["r.yaml:6", "modle"],
         ["r.yaml:7", "optimizer"],
         ["command line", "trainer.max_epoch"],

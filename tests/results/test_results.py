@@ -87,7 +87,11 @@ def test_a_run_that_counts_is_told_without_its_machine_and_paths(tmp_path):
         (CONFIG, {"metrics": {"best/accuracy": 0.9, "test/accuracy": None}}, "it has no test/accuracy"),
         (changed("trainer", limit_train_batches=3), {}, "trainer.limit_train_batches was 3 and is None"),
         (changed("trainer", fast_dev_run=True), {}, "trainer.fast_dev_run was True and is False"),
-        (changed("model", dropout=0.5), {}, "model.dropout was 0.5 and is 0.0"),
+        (
+            changed("model", head=CONFIG["model"]["head"] | {"dropout": 0.5}),
+            {},
+            "model.head.dropout was 0.5 and is 0.0",
+        ),
         (changed("data", examples=7), {}, "data.examples was 7"),
     ],
 )

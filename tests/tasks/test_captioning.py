@@ -3,7 +3,7 @@ import torch
 
 from rnnzoo.batch import EOS
 from rnnzoo.data.forms.described import DescribedSeries
-from rnnzoo.model import SequenceModel
+from rnnzoo.model import build_model
 from rnnzoo.tasks.captioning import Captioning
 
 WORDS = ["a", "small", "red", "cube", "or", "round", "thing"]
@@ -18,7 +18,7 @@ def test_a_vector_of_features_starts_a_decoder_that_learns_its_words(attention):
     spec = form.fit(ROWS)
     task = Captioning(spec, max_steps=6)
     architecture = {"name": "encoder_decoder", "cell": "gru", "hidden_size": 24, "attention": attention}
-    model = SequenceModel(spec, task, architecture, embedding_size=9)
+    model = build_model(spec, task, architecture)
     batch = form.encode(ROWS, spec)[range(6)]
     optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
     for _ in range(150):
@@ -46,7 +46,7 @@ def test_a_caption_of_a_vector_may_be_as_long_as_those_that_were_learned(unit, b
     assert int(batch.target_lengths.max()) == longest
     task = Captioning(spec, beam=beam)
     architecture = {"name": "encoder_decoder", "cell": "gru", "hidden_size": 4}
-    model = SequenceModel(spec, task, architecture, embedding_size=3).eval()
+    model = build_model(spec, task, architecture).eval()
     with torch.no_grad():
         model.head.bias[EOS] = -100.0  # it never ends
     assert [len(row) for row in task.generate(model, batch)] == [longest + 10] * 2

@@ -10,7 +10,7 @@ from rnnzoo.batch import Batch, DataSpec, Field
 from rnnzoo.cli import main
 from rnnzoo.experiment.gradients import reach
 from rnnzoo.inference.predictor import load
-from rnnzoo.model import SequenceModel
+from rnnzoo.model import build_model
 from rnnzoo.tasks.base import Output
 from rnnzoo.tasks.forecasting import Forecasting
 
@@ -27,7 +27,7 @@ ARCHITECTURES = ["vanilla", "lstm", "gru", "bidirectional", "stacked", {"name": 
 def model_of(task, architecture="gru"):
     torch.manual_seed(0)
     architecture = architecture if isinstance(architecture, dict) else {"name": architecture}
-    return SequenceModel(task.spec, task, {**architecture, "hidden_size": 6}).eval()
+    return build_model(task.spec, task, {**architecture, "hidden_size": 6}).eval()
 
 
 def batch_of(rows, target=None):

@@ -4,7 +4,7 @@ import torch.nn.functional as F
 
 from rnnzoo.batch import IGNORE, Batch, DataSpec, Field
 from rnnzoo.cli.predict import _answer
-from rnnzoo.model import SequenceModel
+from rnnzoo.model import build_model
 from rnnzoo.tasks.masked_word import MaskedWord
 
 WORDS = Field("tokens", ("<pad>", "<unk>", "<bos>", "<eos>", *"abcdef", "____"))
@@ -15,7 +15,7 @@ GAP = 10
 def built(architecture="bidirectional"):
     torch.manual_seed(0)
     task = MaskedWord(SPEC)
-    return task, SequenceModel(SPEC, task, {"name": architecture, "hidden_size": 6}, 5).eval()
+    return task, build_model(SPEC, task, {"name": architecture, "hidden_size": 6}, {"tokens": {"size": 5}}).eval()
 
 
 def test_words_are_asked_and_counted_at_gaps_only_over_the_whole_set():

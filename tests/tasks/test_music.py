@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from rnnzoo.batch import EOS, Batch, DataSpec, Field
-from rnnzoo.model import SequenceModel
+from rnnzoo.model import build_model
 from rnnzoo.tasks.music import Music
 
 NOTES = Field("tokens", ("<pad>", "<unk>", "<bos>", "<eos>", ".", "60", "64"))
@@ -12,7 +12,7 @@ SPEC = DataSpec("text_stream", {"tokens": NOTES}, NOTES)
 def test_the_likelihood_of_a_step_counts_all_its_notes_and_its_end():
     task = Music(SPEC, step_end=".")
     torch.manual_seed(0)
-    model = SequenceModel(SPEC, task, {"name": "lstm", "hidden_size": 6}, 5).eval()
+    model = build_model(SPEC, task, {"name": "lstm", "hidden_size": 6}, {"tokens": {"size": 5}}).eval()
     piece = torch.tensor([[5, 6, 4, 5, 4, 4, EOS]])  # three steps, one of them silent
     tokens, target = piece[:, :-1], piece[:, 1:]
     logits, _ = model.step_logits(Batch({"tokens": tokens}, torch.tensor([6])))

@@ -12,7 +12,7 @@ from rnnzoo.errors import RecipeError
 from rnnzoo.experiment import build
 from rnnzoo.experiment.fit import fit
 from rnnzoo.experiment.resolver import resolve
-from rnnzoo.model import SequenceModel
+from rnnzoo.model import build_model
 from rnnzoo.tasks.next_word import NextWord
 from rnnzoo.training.trainer import make_trainer
 
@@ -20,9 +20,9 @@ WORDS = Field("tokens", ("<pad>", "<unk>", "<bos>", "<eos>", *"abcdef"))
 STREAM = DataSpec("text_stream", {"tokens": WORDS}, WORDS)
 
 
-def model_of(task, **settings):
+def model_of(task):
     torch.manual_seed(0)
-    return SequenceModel(task.spec, task, {"name": "gru", "hidden_size": 6}, 5, **settings).eval()
+    return build_model(task.spec, task, {"name": "gru", "hidden_size": 6}, {"tokens": {"size": 5}}).eval()
 
 
 def ragged():
@@ -87,7 +87,7 @@ def test_cutoffs_beyond_the_vocabulary_are_refused_before_anything_is_written(tm
 
 def test_tied_weights_and_an_adaptive_softmax_exclude_each_other(tmp_path):
     with pytest.raises(RecipeError, match=r"tie_weights needs a head of the embedding's shape .*, got AdaptiveSoftmax"):
-        fit(resolved("--task.cutoffs=[10]", "--model.tie_weights=true"), tmp_path / "run")
+        fit(resolved("--task.cutoffs=[10]", "--model.head.tie_weights=true"), tmp_path / "run")
 
 
 def by_hand(model, task, data, clip, accumulate, precision):
@@ -130,7 +130,7 @@ def test_training_is_truncated_backpropagation_with_the_state_carried_on(clip, a
     data = build.make_data(recipe)
     build.seed_everything(1)
     module = build.make_module(recipe, data.spec)
-    model = SequenceModel(data.spec, module.task, **recipe["model"])
+    model = build_model(data.spec, module.task, **recipe["model"])
     model.load_state_dict(module.model.state_dict())
     before = {name: weight.clone() for name, weight in model.state_dict().items()}
     by_hand(model, module.task, data, clip, accumulate, precision)
@@ -176,11 +176,11 @@ def test_every_regulariser_of_awd_lstm_is_a_word_in_a_recipe(tmp_path):
         "--task.alpha=0.1",
         "--task.beta=0.1",
         f"--model.architecture={layers}, last_hidden_size: 16, locked_dropout: 0.1}}",
-        "--model.embedding_size=16",
-        "--model.type_dropout=0.05",
-        "--model.embedding_dropout=0.1",
-        "--model.locked_dropout=0.1",
-        "--model.tie_weights=true",
+        "--model.inputs.tokens.size=16",
+        "--model.inputs.tokens.type_dropout=0.05",
+        "--model.inputs.tokens.dropout=0.1",
+        "--model.head.locked_dropout=0.1",
+        "--model.head.tie_weights=true",
         "--optimizer={name: sgd, lr: 10}",
         "--schedule.name=constant",
         "--callbacks={nt_asgd: {interval: 1}}",

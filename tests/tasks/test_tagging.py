@@ -15,7 +15,7 @@ from rnnzoo.batch import IGNORE, Batch, DataSpec, Field
 from rnnzoo.data.encoding.spans import LETTERS, letters
 from rnnzoo.data.forms.tagged import TaggedText
 from rnnzoo.layers.crf import CRF
-from rnnzoo.model import SequenceModel
+from rnnzoo.model import build_model
 from rnnzoo.tasks.base import Output
 from rnnzoo.tasks.metrics.entities import SpanScore
 from rnnzoo.tasks.metrics.recall import Recall
@@ -32,7 +32,7 @@ test_contract = task_tests({"name": "tagging", "crf": True})
 
 def model_of(task):
     torch.manual_seed(0)
-    return SequenceModel(task.spec, task, {"name": "bidirectional", "hidden_size": 6}, 5).eval()
+    return build_model(task.spec, task, {"name": "bidirectional", "hidden_size": 6}, {"tokens": {"size": 5}}).eval()
 
 
 def without_crf(task):

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from rnnzoo.batch import Batch, DataSpec, Field
-from rnnzoo.model import SequenceModel
+from rnnzoo.model import build_model
 from rnnzoo.tasks.base import Output
 from rnnzoo.tasks.classification import Classification
 from rnnzoo.tasks.next_word import NextWord
@@ -24,7 +24,8 @@ NOT_TRAINING = nn.Identity().eval()  # all that the loss of labels asks of a mod
 
 def model_of(task, architecture="gru"):
     torch.manual_seed(0)
-    return SequenceModel(task.spec, task, {"name": architecture, "hidden_size": 6}, 5).eval()
+    inputs = {"tokens": {"size": 5}} if "tokens" in task.spec.inputs else {}
+    return build_model(task.spec, task, {"name": architecture, "hidden_size": 6}, inputs).eval()
 
 
 def measured(task, *pairs):

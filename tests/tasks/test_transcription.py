@@ -8,7 +8,7 @@ from rnnzoo import recipe as recipes
 from rnnzoo.data.forms.transcribed import TranscribedSeries
 from rnnzoo.errors import RecipeError
 from rnnzoo.experiment.resolver import resolve
-from rnnzoo.model import SequenceModel
+from rnnzoo.model import build_model
 from rnnzoo.tasks.base import Output
 from rnnzoo.tasks.transcription import Transcription
 
@@ -56,7 +56,7 @@ def test_a_prediction_is_the_text_that_is_decoded(beam):
 def test_a_series_is_transcribed_alike_whatever_stands_beside_it():
     torch.manual_seed(0)
     task = Transcription(SPEC, beam=3)
-    model = SequenceModel(SPEC, task, {"name": "bidirectional", "hidden_size": 5}).eval()
+    model = build_model(SPEC, task, {"name": "bidirectional", "hidden_size": 5}).eval()
     long = {"values": [np.random.default_rng(0).normal(size=(size, 2)) for size in (9, 5, 3)]}
     examples = FORM.encode(long, SPEC)
     together = task.predictions(model, examples[[0, 1, 2]])

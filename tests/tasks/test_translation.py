@@ -11,7 +11,7 @@ from rnnzoo.errors import RecipeError
 from rnnzoo.experiment.fit import fit
 from rnnzoo.experiment.resolver import resolve
 from rnnzoo.inference import predictor
-from rnnzoo.model import SequenceModel
+from rnnzoo.model import build_model
 from rnnzoo.tasks.metrics.bleu import BLEU, signature
 from rnnzoo.tasks.translation import NEVER, Translation
 
@@ -24,7 +24,7 @@ WANTED = ["the cat sat on a mat.", "A dog runs home.", "nothing", "two men play 
 def model_of(task, **settings):
     torch.manual_seed(0)
     architecture = {"name": "encoder_decoder", "cell": "gru", "hidden_size": 6, **settings}
-    return SequenceModel(task.spec, task, architecture, 5).eval()
+    return build_model(task.spec, task, architecture, {"tokens": {"size": 5}}).eval()
 
 
 def pairs_batch():
@@ -159,11 +159,12 @@ def test_bleu_of_nothing_written_is_zero_and_the_signature_says_how_it_is_counte
 def test_tied_and_shared_vectors_are_one_matrix():
     task = Translation(PAIRS)
     architecture = {"name": "encoder_decoder", "hidden_size": 6}
-    model = SequenceModel(PAIRS, task, architecture, 6, tie_weights=True, share_embeddings=True)
+    inputs = {"tokens": {"size": 6}, "target": {"share": True}}
+    model = build_model(PAIRS, task, architecture, inputs, head={"tie_weights": True})
     assert model.head.weight is model.target_inputs.embedding.weight is model.inputs[0].embedding.weight
     other = DataSpec("text_pairs", {"tokens": Field("tokens", (*SPECIALS, "x"))}, WORDS)
-    with pytest.raises(ValueError, match="share_embeddings needs an encoder-decoder over one vocabulary"):
-        SequenceModel(other, task, architecture, 6, share_embeddings=True)
+    with pytest.raises(ValueError, match=r"target\.share needs one vocabulary for source and target"):
+        build_model(other, task, architecture, inputs)
 
 
 @pytest.mark.parametrize(

@@ -101,10 +101,10 @@ class Draws(Callback):
 @pytest.mark.parametrize(
     "recipe",
     [
-        ["quickstart", "--data.examples=48", "--model.dropout=0.5", "--model.word_dropout=0.3"],
-        ["toy_text", "--data.examples=40", "--model.architecture.cell={name: zoneout}", "--model.dropout=0.4"],
+        ["quickstart", "--data.examples=48", "--model.head.dropout=0.5", "--model.inputs.tokens.word_dropout=0.3"],
+        ["toy_text", "--data.examples=40", "--model.architecture.cell={name: zoneout}", "--model.head.dropout=0.4"],
         ["toy_reverse", "--data.examples=64", "--task.teacher_forcing=0.5", "--task.beam=2"],
-        ["toy_gaps", "--data.examples=40", "--model.locked_dropout=0.4", "--data.batch_size=16"],
+        ["toy_gaps", "--data.examples=40", "--model.head.locked_dropout=0.4", "--data.batch_size=16"],
     ],
     ids=lambda recipe: recipe[0],
 )

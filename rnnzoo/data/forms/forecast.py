@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,6 +79,10 @@ class WindowedSeries(RowForm):
     ) -> None:
         self.lookback, self.horizon = lookback, horizon
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
+
+    @classmethod
+    def fields(cls, settings: Mapping[str, Any]) -> dict[str, str]:
+        return {"values": "values"}
 
     @classmethod
     def from_spec(cls, spec: DataSpec) -> WindowedSeries:

@@ -5,7 +5,7 @@ Lengths may differ from row to row; the features of a step may not.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -76,6 +76,10 @@ class Series(RowForm):
         self, batch_size: Count = 64, batch_tokens: Count | None = None, eval_batch_size: Count | None = None
     ) -> None:
         self.batch_size, self.batch_tokens, self.eval_batch_size = batch_size, batch_tokens, eval_batch_size
+
+    @classmethod
+    def fields(cls, settings: Mapping[str, Any]) -> dict[str, str]:
+        return {"values": "values"}
 
     @classmethod
     def from_spec(cls, spec: DataSpec) -> Series:

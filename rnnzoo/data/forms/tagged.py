@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -93,6 +93,10 @@ class TaggedText(RowForm):
         self.characters, self.case = characters, case
         self.scheme: spans.Scheme | None = "bioes" if scheme == "bilou" else scheme
         self.batch_size, self.batch_tokens, self.eval_batch_size = batch_size, batch_tokens, eval_batch_size
+
+    @classmethod
+    def fields(cls, settings: Mapping[str, Any]) -> dict[str, str]:
+        return {name: name for name in ("tokens", "characters", "case") if name == "tokens" or settings.get(name)}
 
     @classmethod
     def from_spec(cls, spec: DataSpec) -> TaggedText:

@@ -11,7 +11,7 @@ from torch import Tensor
 from rnnzoo.architectures.base import CAUSAL, EACH, ONE, SEQUENCE
 from rnnzoo.batch import Batch, DataSpec
 from rnnzoo.data.forms import FORMS
-from rnnzoo.model import SequenceModel
+from rnnzoo.model import SequenceModel, build_model
 from rnnzoo.tasks.base import Output, Task
 from rnnzoo.testing.subject import Subject
 from rnnzoo.testing.tasks.samples import ROWS, sample
@@ -37,7 +37,8 @@ class TaskSubject(Subject):
         spec, batch = self.examples
         torch.manual_seed(1)
         task = self.maker(spec, **self.parameters)
-        model = SequenceModel(spec, task, {"name": ARCHITECTURES[task.needs], "hidden_size": 8}, embedding_size=8)
+        inputs = {"tokens": {"size": 8}} if "tokens" in task.inputs(spec) else {}
+        model = build_model(spec, task, {"name": ARCHITECTURES[task.needs], "hidden_size": 8}, inputs)
         return task, model.eval(), batch
 
     def loss(self, task: Task, model: SequenceModel, batch: Batch) -> tuple[Output, Tensor]:

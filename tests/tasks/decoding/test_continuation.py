@@ -6,7 +6,7 @@ import torch
 from rnnzoo import registry
 from rnnzoo.batch import EOS, Batch, DataSpec, Field
 from rnnzoo.data.encoding.text import Encoder
-from rnnzoo.model import SequenceModel
+from rnnzoo.model import build_model
 from rnnzoo.tasks.decoding.continuation import continued, following, stepper
 from rnnzoo.tasks.next_word import NextWord
 
@@ -21,7 +21,9 @@ def language_model(architecture="lstm", tokens=None, **settings):
     torch.manual_seed(0)
     tokens = tokens or field()
     spec = DataSpec("text_stream", {"tokens": tokens}, tokens)
-    model = SequenceModel(spec, NextWord(spec), {"name": architecture, "hidden_size": 8, **settings}, 5).eval()
+    model = build_model(
+        spec, NextWord(spec), {"name": architecture, "hidden_size": 8, **settings}, {"tokens": {"size": 5}}
+    ).eval()
     with torch.no_grad():
         model.head.weight.mul_(5)
     return model, spec
