@@ -30,7 +30,7 @@ AUTO = "auto"  # in the place of a path's name: the engine chooses
 PATIENCE = 100_000  # steps that the plain loop trains in about the time that torch.compile takes
 WIDE = 400  # hidden_size from which one product for a weight's gradient is faster than one a step
 log = logging.getLogger("rnnzoo")
-slow = Once(log)
+slow_log = Once(log)
 
 
 def check_path(path: str) -> str:
@@ -50,7 +50,7 @@ def choose(cell: Cell, x: Sequences, steps: int = 0, wanted: str = AUTO) -> tupl
     watched = modes.watching(x.at_hand)
     if wanted != AUTO:
         path = PATHS[wanted]
-        refusal = watched if watched and type(path) is not Reference else path.refuses(cell, x)
+        refusal = watched if watched and not path.in_every_mode else path.refuses(cell, x)
         if refusal:
             raise ZooError(
                 f"engine path '{wanted}' cannot run {type(cell).__name__}: {refusal}.\n"
@@ -65,7 +65,7 @@ def choose(cell: Cell, x: Sequences, steps: int = 0, wanted: str = AUTO) -> tupl
         refusal = path.refuses(cell, x)
         if refusal is None:
             if name == Reference.name and cell.core is not None:  # a cell that has a fast path
-                slow.warn("%s runs step by step: %s.", type(cell).__name__, "; ".join(refusals))
+                slow_log.warn("%s runs step by step: %s.", type(cell).__name__, "; ".join(refusals))
             return path, "; ".join(refusals) or "fastest path that runs this cell"
         refusals.append(f"not {path.name}: {refusal}")
     raise AssertionError("the reference loop refused a cell")

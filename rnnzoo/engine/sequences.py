@@ -202,6 +202,6 @@ def _unpack_copy(rows: Tensor, layout: Layout) -> Tensor:
 
 
 @uncompiled("the function has a gradient of its own")
-def _apply(function: Any, operations: Callable[..., Tensor], x: Tensor, layout: Layout) -> Tensor:
+def _apply(function: type[_Pack | _Unpack], operations: Callable[..., Tensor], x: Tensor, layout: Layout) -> Tensor:
     """The function with a gradient of its own; torch's operations where a mode must see each of them."""
     return function.apply(x, layout) if modes.watching(x) is None else operations(x, layout)

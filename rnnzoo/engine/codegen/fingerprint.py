@@ -1,7 +1,7 @@
 """All that a cell's step may read beside its arguments and its tensors, as one key: equal as long as nothing changed.
 
-Attributes of the cell and of the modules in it, public and private, with what they hold; attributes of their classes,
-and the functions of these with what they find in globals, closures and defaults. What has no key is refused by name.
+It is made of the attributes of the cell and of the modules in it, with what they hold; of their classes' attributes;
+and of what these functions read in globals, closures and defaults. What has no key is refused by name.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import sys
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import suppress
 from functools import cached_property, lru_cache, partial
 from threading import Lock, RLock
@@ -24,38 +24,39 @@ from rnnzoo.cells.base import Cell
 
 PLAIN = (int, str, bytes, bool, complex, range, type(None), type(...), torch.dtype, torch.device, torch.Size)
 INERT = (logging.Logger, type(Lock()), type(RLock()), ref)  # that no step computes with
-DEEP, MANY = 12, 1000  # containers within containers, and things in one
+DEEPEST, MOST = 12, 1000  # containers within containers, and things in one
 BASE = frozenset(vars(nn.Module())) - {"training"}  # what every module has
 SETTLED = frozenset({"torch", "numpy", "rnnzoo", *sys.stdlib_module_names}) - {"test"}  # code that does not change
 
 
 class Unclear(Exception):
-    """Which of a cell's attributes cannot be told from another value of it."""
+    """Which of a cell's attributes has no key: it may change without a trace."""
 
 
 def fingerprint(cell: Cell) -> Hashable:
     """The key of a cell as it is now. Raises: Unclear, naming what has no key."""
-    told: list[Hashable] = []
+    parts: list[Hashable] = []
     for module in cell.modules():
-        kind: Any = type(module)
-        told.append(kind)
+        kind: type = type(module)
+        parts.append(kind)
         for name, value in vars(module).items():
             if isinstance(value, Tensor):  # a normalised or pruned weight is another tensor at every pass
-                told.append((name, value.shape, value.dtype))
+                parts.append((name, value.shape, value.dtype))
             elif name not in BASE:
-                told.append((name, _named(value, "attribute", name)))
+                parts.append((name, _named(value, "attribute", name)))
             elif value and name.endswith("_hooks"):
-                told.append((name, _named(list(value.values()), "attribute", name)))
+                parts.append((name, _named(list(value.values()), "attribute", name)))
         for group in (module._parameters, module._buffers):
-            told += [(name, None if t is None else (t.shape, t.dtype)) for name, t in group.items()]
+            parts += [(name, None if t is None else (t.shape, t.dtype)) for name, t in group.items()]
         for owner in _settled(kind):  # as a whole: in these, no attribute holds what may change within itself
-            told.append(tuple(map(id, vars(owner).values())))
+            parts.append(tuple(map(id, vars(owner).values())))
         for owner, name in _class_attributes(kind):
-            told.append((name, _named(vars(owner).get(name), "class attribute", name)))
-    return tuple(told)
+            parts.append((name, _named(vars(owner).get(name), "class attribute", name)))
+    return tuple(parts)
 
 
-def _named(value: Any, what: str, name: str) -> Hashable:
+def _named(value: object, what: str, name: str) -> Hashable:
+    """The key of an attribute. Raises: Unclear, naming it."""
     try:
         return key(value)
     except Unclear as cause:
@@ -71,17 +72,17 @@ def key(value: Any, within: tuple[int, ...] = ()) -> Hashable:
         return kind, value
     if isinstance(value, (type, ModuleType)):
         return value
-    torch_own = isinstance(value, (Tensor, INERT)) or kind.__module__.partition(".")[0] == "torch"
-    if torch_own and not isinstance(value, nn.Module):
-        return kind, id(value)  # of a tensor, the trace lets no code read the numbers
+    of_torch = isinstance(value, (Tensor, *INERT)) or kind.__module__.partition(".")[0] == "torch"
+    if of_torch and not isinstance(value, nn.Module):
+        return kind, id(value)  # the numbers of a tensor are no part of it, as a trace lets no code read them
     if id(value) in within:
         return kind, "within itself"
-    if len(within) > DEEP:
+    if len(within) > DEEPEST:
         raise Unclear("holds too much within itself")
     within = (*within, id(value))
     value = _function_of(value)
-    if isinstance(value, (tuple, list, dict, set, frozenset)) and len(value) > MANY:
-        raise Unclear(f"holds {len(value)} things, more than {MANY}")
+    if isinstance(value, (tuple, list, dict, set, frozenset)) and len(value) > MOST:
+        raise Unclear(f"holds {len(value)} things, more than {MOST}")
     if isinstance(value, (tuple, list)):
         return kind, tuple(key(item, within) for item in value)
     if isinstance(value, dict):
@@ -118,7 +119,7 @@ def _function_of(value: Any) -> Any:
 
 @lru_cache(maxsize=1024)
 def _class_attributes(kind: type) -> tuple[tuple[type, str], ...]:
-    """Where attributes of a class stand that its instances find, in classes that are not rnnzoo's own."""
+    """The attributes that instances of a class find in classes that may change, each with its class."""
     return tuple(
         (owner, name)
         for owner in kind.__mro__
@@ -130,10 +131,12 @@ def _class_attributes(kind: type) -> tuple[tuple[type, str], ...]:
 
 @lru_cache(maxsize=1024)
 def _settled(kind: type) -> tuple[type, ...]:
+    """The classes of rnnzoo among those that a class is made of."""
     return tuple(owner for owner in kind.__mro__ if owner.__module__.partition(".")[0] == "rnnzoo")
 
 
 def _codes(code: CodeType) -> Iterator[CodeType]:
+    """The code of a function and of those within it."""
     yield code
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
@@ -145,28 +148,33 @@ def _outside(function: FunctionType, within: tuple[int, ...]) -> list[Hashable]:
     if function.__module__.partition(".")[0] in SETTLED:
         return []
     reads = _globals(function.__code__)
-    values: list[tuple[Any, Any]] = [(n, function.__globals__[n]) for n in reads if n in function.__globals__]
-    for cell, name in zip(function.__closure__ or (), function.__code__.co_freevars, strict=True):
-        with suppress(ValueError):  # not yet filled
-            values.append((name, cell.cell_contents))
-    values += enumerate(function.__defaults__ or ())
-    values += (function.__kwdefaults__ or {}).items()
-    found: list[Hashable] = []
-    for name, value in values:
+    keys: list[Hashable] = []
+    for name, value in _read_by(function, reads):
         owner = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None) or ""
         if owner.partition(".")[0] in SETTLED:
             continue
-        members = [(name, value)]
+        members: list[tuple[object, object]] = [(name, value)]
         if isinstance(value, ModuleType):
             members = [(n, vars(value)[n]) for n in reads if n in vars(value)]
         for member, one in members:
             try:
-                found.append((member, key(one, within)))
+                keys.append((member, key(one, within)))
             except Unclear as cause:
                 raise Unclear(f"'{member}', which {function.__qualname__} reads, {cause}") from None
-    return found
+    return keys
+
+
+def _read_by(function: FunctionType, names: Sequence[str]) -> Iterator[tuple[object, object]]:
+    """What a function may read: globals with these names, variables around it and defaults, each with its name."""
+    yield from ((name, function.__globals__[name]) for name in names if name in function.__globals__)
+    for variable, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        with suppress(ValueError):  # not yet filled
+            yield variable, cell.cell_contents
+    yield from enumerate(function.__defaults__ or ())
+    yield from (function.__kwdefaults__ or {}).items()
 
 
 @lru_cache(maxsize=4096)
 def _globals(code: CodeType) -> tuple[str, ...]:
+    """The names that code reads which are not its own variables."""
     return tuple(name for part in _codes(code) for name in part.co_names)

@@ -34,21 +34,25 @@ TYPE_QUESTIONS = ("promote_types", "result_type", "can_cast")  # answered the sa
 PLACING = ("dtype", "layout", "device", "pin_memory", "memory_format", "non_blocking")  # seen in the result
 
 
+Arguments = tuple[Any, ...]  # whatever an operator of ATen takes, and by name
+Options = dict[str, Any]
+
+
 class Call(NamedTuple):
-    """An operator of ATen with its arguments, which may be anything that the operator takes.
+    """An operator of ATen with its arguments.
 
     base: its name without the `_` of one that works in place. named: all arguments, by the operator's names for them.
     """
 
     func: OpOverload
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
+    args: Arguments
+    kwargs: Options
     name: str
     base: str
-    named: dict[str, Any]
+    named: Options
 
     @classmethod
-    def of(cls, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+    def of(cls, func: OpOverload, args: Arguments, kwargs: Options) -> Call:
         name = func._schema.name.partition("::")[2]
         base = name[:-1] if name.endswith("_") and not name.endswith("__") else name
         positional = zip((argument.name for argument in func._schema.arguments), args, strict=False)
@@ -87,7 +91,7 @@ class Recorder(TorchDispatchMode):
             yield
 
     def __torch_dispatch__(
-        self, func: OpOverload, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+        self, func: OpOverload, types: Sequence[type], args: Arguments = (), kwargs: Options | None = None
     ) -> Any:
         call = Call.of(func, args, kwargs or {})
         name, base = call.name, call.base
@@ -244,10 +248,10 @@ def _axes(x: Tensor, dim: int | Sequence[int] | None) -> set[int]:
     return {d % x.dim() for d in dim} if x.dim() else set()
 
 
-def _operands(call: Call, rule: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def _operands(call: Call, rule: str) -> tuple[dict[str, Tensor], Options]:
     """The arguments that a rule takes: tensors, and numbers or options. Raises: Untraceable for others."""
     tensors: dict[str, Tensor] = {}
-    numbers: dict[str, Any] = {}
+    numbers: Options = {}
     for argument in call.func._schema.arguments:
         if argument.name not in call.named:
             continue

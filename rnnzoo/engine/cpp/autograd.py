@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
 
@@ -80,22 +80,12 @@ def _side_by_side(calls: Sequence[Callable[[], T]]) -> list[T]:
     """The results of all calls: each on a thread of its own, if torch may use several."""
     if len(calls) == 1 or torch.get_num_threads() == 1:
         return [call() for call in calls]
-    results: dict[int, T] = {}
-    errors: dict[int, BaseException] = {}
+    with ThreadPoolExecutor(len(calls) - 1) as threads:
+        others = [threads.submit(_without_grad, call) for call in calls[1:]]
+        return [calls[0](), *(other.result() for other in others)]
 
-    def work(k: int) -> None:
-        try:
-            with torch.no_grad():
-                results[k] = calls[k]()
-        except BaseException as error:  # of a thread: raised again by the caller below, whatever it is
-            errors[k] = error
 
-    threads = [threading.Thread(target=work, args=(k,)) for k in range(1, len(calls))]
-    for thread in threads:
-        thread.start()
-    work(0)
-    for thread in threads:
-        thread.join()
-    if errors:
-        raise errors[min(errors)]
-    return [results[k] for k in range(len(calls))]
+def _without_grad(call: Callable[[], T]) -> T:
+    """Whether gradients are recorded is a matter of each thread."""
+    with torch.no_grad():
+        return call()

@@ -1,7 +1,7 @@
-"""C++ source to a loaded library: compiled once per user, source, compiler and processor, and kept.
+"""From C++ source to a loaded library: on-disk cache by source, compiler, flags and processor.
 
 The cache folder must belong to the user and be writable by nobody else, since what lies there is loaded into the
-process. A library is built under a temporary name and renamed when complete, with its hash beside it, so that several
+process. A library is built under a temporary name and renamed when it is complete, with its hash beside it. So several
 processes may build the same one at once, and a damaged file is built again.
 """
 
@@ -57,7 +57,7 @@ def fingerprint() -> str:
 
 
 def cache_folder() -> Path:
-    """Where libraries are kept: $RNNZOO_CACHE, or the user's cache folder. Raises: Unbuildable if it is not safe."""
+    """The folder of libraries, in $RNNZOO_CACHE or the user's cache. Raises: Unbuildable if others may write to it."""
     try:
         folder = paths.cache_folder("native")
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -70,7 +70,7 @@ def cache_folder() -> Path:
 
 
 def load(source: str) -> ctypes.CDLL:
-    """The library of a source, built if it is not there. Raises: Unbuildable."""
+    """The library of a source, built if it is not in the cache. Raises: Unbuildable."""
     folder = cache_folder()
     name = hashlib.sha256(f"{fingerprint()}{source}".encode()).hexdigest()[:24]
     path, seal = folder / f"{name}.so", folder / f"{name}.sha256"
@@ -83,6 +83,7 @@ def load(source: str) -> ctypes.CDLL:
 
 
 def _sealed(path: Path, seal: Path) -> bool:
+    """Whether a library is complete and undamaged: its hash is the one beside it."""
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest() == seal.read_text().strip()
     except OSError:
@@ -90,6 +91,7 @@ def _sealed(path: Path, seal: Path) -> bool:
 
 
 def _build(source: str, path: Path, seal: Path) -> None:
+    """Raises: Unbuildable, with the compiler's first error."""
     try:
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=".tmp-") as scratch:
             code, built = Path(scratch) / "cell.cpp", Path(scratch) / "cell.so"

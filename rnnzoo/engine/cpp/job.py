@@ -133,7 +133,7 @@ class Job:
             "scratch": gx.new_empty(self.code.scratch_size(hidden, self.blocks, features)),
             "before": self.layout.lengths.new_empty(rows),
         }
-        self.code.forward(self.values)
+        self.code.run_forward(self.values)
         self.used_up = False
         ends = self.layout.last_rows(self.reverse, rows)
         return [*(b[:rows] for b in buffers), *(b.index_select(0, ends) for b in buffers)]
@@ -159,7 +159,7 @@ class Job:
             None if tensor is None else torch.zeros_like(tensor)
             for tensor in (inputs.weight_ih, inputs.bias_ih, inputs.weight, inputs.bias)
         ]
-        self.code.backward(
+        self.code.run_backward(
             self.values
             | {
                 "dy": [None if g is None else g.contiguous() for g in gradients[: self.states]],

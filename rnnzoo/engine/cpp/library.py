@@ -33,11 +33,11 @@ class Library:
         """How many float32 numbers of working memory a call needs."""
         return self._scratch_size(hidden, blocks, inputs)
 
-    def forward(self, values: Values) -> None:
+    def run_forward(self, values: Values) -> None:
         """Compute the states of all rows, in the memory of `values`."""
         self._run(self._forward, values)
 
-    def backward(self, values: Values) -> None:
+    def run_backward(self, values: Values) -> None:
         """Compute all gradients, in the memory of `values`."""
         self._run(self._backward, values)
 

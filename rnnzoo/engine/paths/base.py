@@ -17,10 +17,12 @@ class Path(ABC):
 
     name: what recipes, reports and error messages call it.
     steps_in_python: whether it calls the cell's `step` once a step; compiling pays after many such steps.
+    in_every_mode: whether it runs where a mode of torch must see every operation (see `modes.watching`).
     """
 
     name: ClassVar[str]
     steps_in_python: ClassVar[bool] = False
+    in_every_mode: ClassVar[bool] = False
 
     @abstractmethod
     def refuses(self, cell: Cell, x: Sequences) -> str | None:

@@ -25,6 +25,7 @@ class Deferred(Reference):
     """Step by step; the gradients of weights in `F.linear` are one product each, after the last step."""
 
     name = "deferred"
+    in_every_mode = False
 
     def refuses(self, cell: Cell, x: Sequences) -> str | None:
         """Why this path cannot run the cell; None if it can."""
@@ -51,7 +52,7 @@ class _Deferring(TorchFunctionMode):
         self,
         function: Callable[..., Any],
         types: Sequence[type],
-        args: tuple[Any, ...] = (),
+        args: tuple[Any, ...] = (),  # whatever the function takes
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}

@@ -15,7 +15,7 @@ class Reference(Path):
     """Step by step over packed rows: a step touches only the sequences that are still alive."""
 
     name = "reference"
-    steps_in_python = True
+    steps_in_python = in_every_mode = True
 
     def refuses(self, cell: Cell, x: Sequences) -> str | None:
         """None: this path runs every cell."""
