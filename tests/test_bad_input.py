@@ -247,7 +247,7 @@ def test_without_network_and_download_imdb_names_what_works_at_once(here):
 @pytest.mark.skipif(not HUB.is_file(), reason="needs the folder ../shared/hub beside the repository")
 def test_without_network_an_earlier_download_is_found_and_no_other_revision_taken_for_it(here):
     code = (
-        "import sys\nfrom rnnzoo.data.sources.hub import Imdb\nfrom rnnzoo.errors import DataError\n"
+        "import sys\nfrom rnnzoo.data.sources.imdb import Imdb\nfrom rnnzoo.errors import DataError\n"
         "try:\n  source = Imdb(*sys.argv[1:])\n  print(len(source.read()['test']['text']), source.identity())\n"
         "except DataError as error: print(error)\n"
     )

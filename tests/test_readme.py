@@ -13,8 +13,8 @@ from test_registry import distribution
 from rnnzoo import create_model, registry, runs
 from rnnzoo import recipe as recipes
 from rnnzoo.data.forms import fits
-from rnnzoo.data.sources.embedded import ToyReviews
-from rnnzoo.data.sources.hub import TextFiles
+from rnnzoo.data.sources.text_files import TextFiles
+from rnnzoo.data.sources.toy_reviews import ToyReviews
 from rnnzoo.experiment import build
 from rnnzoo.experiment.fit import fit
 from rnnzoo.experiment.resolver import resolve

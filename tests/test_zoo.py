@@ -16,7 +16,7 @@ import shlex
 import pytest
 
 from rnnzoo import recipe as recipes
-from rnnzoo.data.sources.embedded import ToyText
+from rnnzoo.data.sources.toy_text import ToyText
 from rnnzoo.errors import RecipeError
 from rnnzoo.experiment.fit import fit
 from rnnzoo.experiment.resolver import resolve

@@ -14,8 +14,8 @@ from rnnzoo import registry, runs
 from rnnzoo.batch import UNK
 from rnnzoo.data.batching import BucketBatches
 from rnnzoo.data.forms import FORMS
-from rnnzoo.data.sources.ett import ENDINGS as SERIES
-from rnnzoo.data.sources.ett import CsvSeries
+from rnnzoo.data.sources.csv_series import ENDINGS as SERIES
+from rnnzoo.data.sources.csv_series import CsvSeries
 from rnnzoo.errors import DataError, RunError, ZooError, unknown
 from rnnzoo.experiment.network import make_network
 from rnnzoo.experiment.restore import origin, restore

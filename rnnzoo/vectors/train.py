@@ -12,7 +12,7 @@ from rnnzoo.data.encoding.text import Encoder
 from rnnzoo.data.forms import FORMS
 from rnnzoo.data.readers.encodings import decoded
 from rnnzoo.data.readers.fetch import fetch
-from rnnzoo.data.sources.language import TextLines
+from rnnzoo.data.sources.text_lines import TextLines
 from rnnzoo.errors import DataError, ZooError
 from rnnzoo.recipe.schema import signature
 

@@ -16,7 +16,7 @@ from rnnzoo import load, runs
 from rnnzoo import recipe as recipes
 from rnnzoo.batch import Batch, DataSpec
 from rnnzoo.cli import main
-from rnnzoo.data.sources.embedded import ToyReviews
+from rnnzoo.data.sources.toy_reviews import ToyReviews
 from rnnzoo.errors import RecipeError, RunError, Terminated
 from rnnzoo.experiment import build, facts
 from rnnzoo.experiment.evaluate import evaluate

@@ -11,8 +11,8 @@ import pytest
 from rnnzoo import registry, testing
 from rnnzoo.architectures.bidirectional import Bidirectional
 from rnnzoo.cli import main
-from rnnzoo.data.sources.embedded import ToyReviews
 from rnnzoo.data.sources.hub import HubSource
+from rnnzoo.data.sources.toy_reviews import ToyReviews
 from rnnzoo.errors import Unavailable, UnknownName, ZooError
 from rnnzoo.tasks.tagging import Tagging
 from rnnzoo.testing.base import ConformanceError

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from rnnzoo.cli import main
-from rnnzoo.data.sources.embedded import ToyText
+from rnnzoo.data.sources.toy_text import ToyText
 from rnnzoo.vectors.files import read_vectors
 from rnnzoo.vectors.train import sentences
 

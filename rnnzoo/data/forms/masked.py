@@ -15,8 +15,6 @@ from rnnzoo.data.base import Columns, check_type
 from rnnzoo.data.batching import BucketBatches
 from rnnzoo.data.encoding.text import Encoder
 from rnnzoo.data.forms.rows import RowExamples, RowForm
-from rnnzoo.data.sources.embedded import ToyText
-from rnnzoo.data.sources.language import Ptb, TextLines
 from rnnzoo.errors import DataError
 from rnnzoo.limits import Count, Probability, VocabSize, checked
 
@@ -137,21 +135,3 @@ class MaskedText(RowForm):
                     f"  Write {GAP} where a word is missing, as in 'the dog {GAP} loudly'."
                 )
         return RowExamples(tokens)
-
-
-class PtbSentences(Ptb):
-    """The sentences of the Penn Treebank, each by itself; see `Ptb`."""
-
-    form = "masked_text"
-
-
-class Sentences(TextLines):
-    """Your own sentences: plain text files, one a line; see `TextLines`."""
-
-    form = "masked_text"
-
-
-class ToyGaps(ToyText):
-    """Lines of a small grammar, whose subjects are told by verbs that follow some words on; see `ToyText`."""
-
-    form = "masked_text"

@@ -8,7 +8,8 @@ from typing import Any, Literal
 import numpy as np
 
 from rnnzoo.data.base import Columns
-from rnnzoo.data.sources.hub import HubSource, held_out, taken
+from rnnzoo.data.sources.hub import HubSource
+from rnnzoo.data.splits import held_out, taken
 from rnnzoo.errors import Unavailable
 from rnnzoo.limits import Fraction, checked
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rnnzoo.data.base import Columns
 from rnnzoo.data.readers.audio import read_wav
-from rnnzoo.data.sources.hub import TextFiles
+from rnnzoo.data.sources.text_files import TextFiles
 from rnnzoo.limits import Fraction, checked
 
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rnnzoo.data.base import Columns
-from rnnzoo.data.sources.hub import HubSource, taken
+from rnnzoo.data.sources.hub import HubSource
+from rnnzoo.data.splits import taken
 
 
 class Sst2(HubSource):

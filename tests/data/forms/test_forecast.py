@@ -12,7 +12,7 @@ from rnnzoo.batch import DataSpec
 from rnnzoo.data.datamodule import ZooData
 from rnnzoo.data.forms import FORMS
 from rnnzoo.data.forms.forecast import WindowedSeries
-from rnnzoo.data.sources.ett import in_time
+from rnnzoo.data.splits import in_time
 from rnnzoo.errors import DataError
 
 RNG = np.random.default_rng(0)

@@ -9,7 +9,8 @@ import pytest
 
 from rnnzoo.data.datamodule import ZooData
 from rnnzoo.data.forms import TaggedText
-from rnnzoo.data.sources.conll import Conll2003, ConllFiles
+from rnnzoo.data.sources.conll2003 import Conll2003
+from rnnzoo.data.sources.conll_files import ConllFiles
 from rnnzoo.errors import DataError
 from rnnzoo.testing import dataset_tests
 
@@ -169,7 +170,8 @@ COUNTS = """
 import json
 from collections import Counter
 from rnnzoo import spans
-from rnnzoo.data.sources.conll import Conll2003, UdEwt
+from rnnzoo.data.sources.conll2003 import Conll2003
+from rnnzoo.data.sources.ud_ewt import UdEwt
 
 def size(columns):
     return len(columns["words"]), sum(map(len, columns["words"]))

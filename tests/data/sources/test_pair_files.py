@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from rnnzoo.data.sources.parallel import Multi30k, PairFiles
+from rnnzoo.data.sources.multi30k import Multi30k
+from rnnzoo.data.sources.pair_files import PairFiles
 from rnnzoo.errors import DataError
 
 HUB = Path(__file__).parents[3].parent / "shared" / "hub"
@@ -104,7 +105,7 @@ def test_a_language_is_not_translated_into_itself():
 def test_the_hub_gives_captions_in_two_languages_in_either_direction():
     code = (
         "import json\n"
-        "from rnnzoo.data.sources.parallel import Multi30k\n"
+        "from rnnzoo.data.sources.multi30k import Multi30k\n"
         "there, back = Multi30k().read(), Multi30k(source='de', target='en').read()\n"
         "sizes = {part: len(columns['target']) for part, columns in there.items()}\n"
         "print(json.dumps([sizes, there['test']['source'] == back['test']['target'], there['train']['target'][0]]))"

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from rnnzoo.data.sources.captions import caption, slant, thickness
+from rnnzoo.data.sources.mnist_captions import caption, slant, thickness
 
 
 def bar(width, shift=0.0, rows=20):

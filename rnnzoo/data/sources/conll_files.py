@@ -1,4 +1,4 @@
-"""Tagged words: CoNLL-2003, the English Web Treebank, and the user's own files in columns."""
+"""The user's own tagged words, in columns."""
 
 from __future__ import annotations
 
@@ -6,68 +6,15 @@ import logging
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal
 
 from rnnzoo.data.base import Columns
 from rnnzoo.data.readers.encodings import decoded
-from rnnzoo.data.sources.hub import FileSource, HubSource
+from rnnzoo.data.sources.own_files import FileSource
 from rnnzoo.errors import DataError
 from rnnzoo.limits import Count, Fraction, checked
 
 log = logging.getLogger("rnnzoo")
 COLUMNS = {".conllu": (2, 4)}  # of words and tags, by ending: CoNLL-U's FORM and UPOS
-
-
-def tagged(rows: Any, column: str) -> Columns:
-    """The words and the tags of a `datasets.Dataset` whose tags are numbers."""
-    names = rows.features[column].feature.names
-    table = rows.data
-    return {
-        "words": table.column("tokens").to_pylist(),
-        "tags": [[names[tag] for tag in tags] for tags in table.column(column).to_pylist()],
-    }
-
-
-class Conll2003(HubSource):
-    """22,137 sentences of Reuters news of 1996, with the names of persons, places, organisations and others.
-
-    Source: Tjong Kim Sang, De Meulder, "Introduction to the CoNLL-2003 shared task", CoNLL 2003, arXiv:cs/0306050;
-    `lhoestq/conll2003` on the Hub, in IOB2.
-
-    tags: names (ner), parts of speech of the Penn Treebank (pos), or syntactic chunks (chunk).
-    """
-
-    form = "tagged_text"
-    hub_id = "lhoestq/conll2003"
-    expected_failures: ClassVar[dict[str, str]] = {"no_overlap": "datelines and lines of scores recur, as published"}
-
-    def __init__(self, revision: str | None = None, tags: Literal["ner", "pos", "chunk"] = "ner") -> None:
-        super().__init__(revision)
-        if tags not in ("ner", "pos", "chunk"):
-            raise ValueError(f"tags must be ner, pos or chunk, got {tags!r}")
-        self.tags = tags
-
-    def parts(self, parts: Any) -> dict[str, Columns]:
-        names = {"train": "train", "dev": "validation", "test": "test"}
-        return {part: tagged(parts[name], f"{self.tags}_tags") for part, name in names.items()}
-
-
-class UdEwt(HubSource):
-    """16,622 sentences of English web text, with universal parts of speech.
-
-    Source: Silveira et al., "A Gold Standard Dependency Corpus for English", LREC 2014; configuration `en_ewt` of
-    `universal-dependencies/universal_dependencies` on the Hub. The words are those of the treebank.
-    """
-
-    form = "tagged_text"
-    hub_id = "universal-dependencies/universal_dependencies"
-    config = "en_ewt"
-    default_revision = "refs/convert/parquet"
-    expected_failures: ClassVar[dict[str, str]] = {"no_overlap": "greetings and other short lines recur, as published"}
-
-    def parts(self, parts: Any) -> dict[str, Columns]:
-        names = {"train": "train", "dev": "validation", "test": "test"}
-        return {part: tagged(parts[name], "upos") for part, name in names.items()}
 
 
 def cut(line: str) -> list[str]:

@@ -1,21 +1,16 @@
 import json
-import os
-import subprocess
-import sys
 from collections import Counter
 from datetime import date, datetime, time
 from decimal import Decimal
-from pathlib import Path
 
 import pyarrow
 import pyarrow.parquet
 import pytest
 
 from rnnzoo.data.forms import LabelledText
-from rnnzoo.data.sources.hub import Imdb, TextFiles, drawn, held_out, load_hub
+from rnnzoo.data.sources.text_files import TextFiles
 from rnnzoo.errors import DataError
 
-HUB = Path(__file__).parents[3].parent / "shared" / "hub"
 ROWS = [("good", "pos"), ("bad", "neg"), ('says "no", twice', "neg"), ("fine\u2028really 😀", "pos")]
 
 
@@ -237,17 +232,6 @@ def test_blanks_at_the_ends_of_a_label_are_cut_and_labels_alike_but_for_case_are
     assert "'None' (1) is a label like any other" in caplog.text
 
 
-def test_held_out_rows_are_the_end_of_each_label_after_a_gap():
-    labels = ["a"] * 10 + ["b"] * 20
-    train, dev = held_out(labels, 0.2, gap=3)
-    assert dev == [8, 9, 26, 27, 28, 29]
-    assert train == [*range(0, 5), *range(10, 23)]
-
-
-def test_a_label_with_one_row_is_trained_on():
-    assert held_out(["a", "b", "b"], 0.5) == ([0, 1], [2])
-
-
 def test_without_a_dev_file_rows_are_held_out_and_without_a_test_file_there_is_no_test(tmp_path):
     path = write(tmp_path / "a.csv", "text,label\n" + "".join(f"t{row},{'xy'[row % 2]}\n" for row in range(20)))
     parts = TextFiles(path, dev_fraction=0.2).read()
@@ -265,87 +249,3 @@ def test_the_identity_of_files_is_their_contents(tmp_path):
     write(tmp_path / "reviews.csv", "text,label\na,x\nb,y\nc,x\n")
     source.read()
     assert len(before) == 64 and source.identity()["revision"] != before
-
-
-def python(code, *launcher, **environment):
-    return subprocess.run(
-        [*launcher, sys.executable, "-c", code],
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def test_without_a_network_the_hub_is_told_with_what_works_instead(tmp_path):
-    code = (
-        "from rnnzoo.data.sources.hub import Imdb\n"
-        "from rnnzoo.errors import DataError\n"
-        "try: Imdb(revision='main').read()\n"
-        "except DataError as error: print(error)"
-    )
-    result = python(code, HF_HUB_OFFLINE="1", HF_HOME=str(tmp_path))
-    assert result.stdout.startswith("cannot read the data set 'stanfordnlp/imdb, revision main' from the Hub")
-    assert "text_files" in result.stdout and "quickstart" in result.stdout
-    assert len(result.stdout.splitlines()) <= 5
-
-
-def reviews(rows):
-    """A part of IMDB: the first half negative."""
-    from datasets import ClassLabel, Dataset, Features, Value
-
-    features = Features({"text": Value("string"), "label": ClassLabel(names=["neg", "pos"])})
-    labels = [int(row >= rows // 2) for row in range(rows)]
-    return Dataset.from_dict({"text": [f"{rows}-{row}" for row in range(rows)], "label": labels}, features)
-
-
-def test_a_drawn_dev_part_has_the_asked_size_and_shares_no_row_with_training():
-    train, dev = drawn(101, 0.2, seed=123)
-    assert len(dev) == 20 and sorted(train + dev) == list(range(101))
-    assert (train, dev) == drawn(101, 0.2, seed=123) != drawn(101, 0.2, seed=124)
-
-
-def test_imdb_may_be_split_at_random_or_validated_on_its_test_part():
-    given = {"train": reviews(200), "test": reviews(50)}
-    films, random, test = (Imdb(dev_split=how, dev_fraction=0.2).parts(given) for how in ("films", "random", "test"))
-    assert [set(parts) for parts in (films, random, test)] == [{"train", "dev", "test"}] * 2 + [{"train", "dev"}]
-    assert len(films["train"]["text"]) == 200 - 40 - 60  # without the gap of 30 of each label
-    assert sorted(random["train"]["text"] + random["dev"]["text"]) == sorted(given["train"]["text"])
-    assert len(random["dev"]["text"]) == 40 and random["dev"]["label"] != films["dev"]["label"]
-    assert test["train"]["text"] == given["train"]["text"] and test["dev"] == films["test"]
-    assert Imdb(dev_split="test").identity()["dev"] == "the test part" and "dev" not in Imdb().identity()
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not HUB.is_dir(), reason="needs the folder ../shared/hub beside the repository")
-def test_imdb_keeps_its_films_together_and_its_halves_balanced():
-    code = (
-        "import json\n"
-        "from collections import Counter\n"
-        "from rnnzoo.data.sources.hub import Imdb\n"
-        "source = Imdb()\n"
-        "parts = source.read()\n"
-        "breaks = sum('<br />' in text for columns in parts.values() for text in columns['text'])\n"
-        "counts = {name: Counter(columns['label']) for name, columns in parts.items()}\n"
-        "print(json.dumps([counts, breaks, source.identity()]))"
-    )
-    result = python(code, sys.executable, str(HUB / "serve_hub.py"), "--")
-    counts, breaks, identity = json.loads(result.stdout.splitlines()[-1])
-    assert counts == {
-        "train": {"neg": 11_220, "pos": 11_220},  # 12,500 less a tenth less the gap
-        "dev": {"neg": 1250, "pos": 1250},
-        "test": {"neg": 12_500, "pos": 12_500},
-    }
-    assert breaks == 0
-    assert identity["id"] == "stanfordnlp/imdb" and len(identity["revision"]) == 40
-
-
-def test_both_sources_give_labelled_text():
-    assert Imdb.form == TextFiles.form == LabelledText.name
-
-
-def test_a_local_folder_never_replaces_a_data_set_of_the_hub(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "stanfordnlp" / "imdb").mkdir(parents=True)
-    with pytest.raises(DataError, match=r"'stanfordnlp/imdb' in .* has the name of a data set of the Hub"):
-        load_hub("stanfordnlp/imdb")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from datasets import Dataset
 
-from rnnzoo.data.sources.spoken import WORDS, DigitStrings, SpokenDigits
+from rnnzoo.data.sources.spoken_digits import SpokenDigits
 from rnnzoo.errors import DataError
 
 HUB = Path(__file__).parents[3].parent / "shared" / "hub"
@@ -69,31 +69,6 @@ def test_a_bad_recording_is_named_with_its_row():
         SpokenDigits().parts(parts | {"train": Dataset.from_list(rows)})
 
 
-def test_a_string_is_of_one_speaker_and_its_own_part_and_says_its_words():
-    parts = hub(takes=8)
-    apart = SpokenDigits(dev_fraction=0.25).recordings(parts)
-    strings = DigitStrings(dev_fraction=0.25, examples=80).parts(parts)
-    assert {part: len(columns["text"]) for part, columns in strings.items()} == {"train": 80, "dev": 10, "test": 20}
-    lengths, pauses = Counter(), []
-    for part, columns in strings.items():
-        rows = zip(apart[part]["sound"], apart[part]["speaker"], apart[part]["label"], strict=True)
-        known = {values(sound)[0]: (speaker, WORDS[int(label)]) for sound, speaker, label in rows}
-        for sound, rate, text in zip(columns["sound"], columns["rate"], columns["text"], strict=True):
-            said = [known[value] for value in values(sound)]
-            assert len({speaker for speaker, _ in said}) == 1 and [word for _, word in said] == text.split()
-            assert rate == 8000
-            lengths[len(said)] += 1
-            pauses.append((len(sound) - 5 * len(said)) / (len(said) - 1) / rate)
-    assert set(lengths) == {3, 4, 5, 6, 7}
-    assert min(pauses) >= 0 and max(pauses) <= 0.2 and np.mean(pauses) == pytest.approx(0.1, abs=0.01)
-
-
-def test_a_seed_gives_its_strings_again_and_another_one_others():
-    parts = hub(takes=4)
-    texts = [DigitStrings(examples=20, seed=seed).parts(parts)["train"]["text"] for seed in (3, 3, 4)]
-    assert texts[0] == texts[1] != texts[2]
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(not HUB.is_dir(), reason="needs the folder ../shared/hub beside the repository")
 def test_the_hub_gives_three_thousand_recordings_by_six_speakers():
@@ -101,7 +76,7 @@ def test_the_hub_gives_three_thousand_recordings_by_six_speakers():
         "import json\n"
         "from collections import Counter\n"
         "from rnnzoo.data.sources.hub import load_hub\n"
-        "from rnnzoo.data.sources.spoken import SpokenDigits\n"
+        "from rnnzoo.data.sources.spoken_digits import SpokenDigits\n"
         "from rnnzoo.testing import check_dataset\n"
         "check_dataset('spoken_digits')\n"
         "source = SpokenDigits()\n"

@@ -4,7 +4,7 @@ import json
 import pytest
 
 from rnnzoo.data.readers.midi import chords
-from rnnzoo.data.sources.chorales import JsbChorales, line
+from rnnzoo.data.sources.jsb_chorales import JsbChorales, line
 from rnnzoo.errors import DataError
 
 PIECES = {"train": [[[60, 64, 67], [], [60]]], "valid": [[[48, 72]]], "test": [[[72, -1, 60, 60], [74, 65, -1, -1]]]}

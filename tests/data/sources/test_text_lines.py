@@ -9,7 +9,7 @@ from rnnzoo import recipe as recipes
 from rnnzoo.batch import EOS, UNK
 from rnnzoo.data.datamodule import ZooData
 from rnnzoo.data.forms import TextStream
-from rnnzoo.data.sources.language import TextLines
+from rnnzoo.data.sources.text_lines import TextLines
 from rnnzoo.errors import DataError
 from rnnzoo.experiment.fit import fit
 from rnnzoo.experiment.resolver import resolve
@@ -73,7 +73,9 @@ def test_the_corpora_have_the_tokens_and_types_that_papers_count():
     code = (
         "import json\n"
         "from rnnzoo.data.forms import TextStream\n"
-        "from rnnzoo.data.sources.language import Ptb, TinyShakespeare, WikiText2\n"
+        "from rnnzoo.data.sources.ptb import Ptb\n"
+        "from rnnzoo.data.sources.tiny_shakespeare import TinyShakespeare\n"
+        "from rnnzoo.data.sources.wikitext2 import WikiText2\n"
         "for source, unit in ((Ptb(), 'space'), (WikiText2(), 'space'), (TinyShakespeare(), 'character')):\n"
         "    form, parts = TextStream(unit=unit), source.read()\n"
         "    spec = form.fit(parts['train'])\n"

@@ -3,7 +3,7 @@
 import pytest
 
 from rnnzoo.data.forms import TextStream
-from rnnzoo.data.sources.typed import TypedText
+from rnnzoo.data.sources.inline_text import TypedText
 
 SENTENCE = "I love recurrent neural network and convolution neural network"
 

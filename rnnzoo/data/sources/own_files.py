@@ -1,0 +1,114 @@
+"""Data sets that are the user's own files, one for each part."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from abc import abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+
+from rnnzoo.data.base import Columns, Source
+from rnnzoo.data.readers import tables
+from rnnzoo.data.readers.encodings import check_encoding
+from rnnzoo.data.splits import held_out, taken
+from rnnzoo.errors import DataError, nearest
+from rnnzoo.limits import Fraction, checked
+from rnnzoo.system import files
+from rnnzoo.system.paths import typed
+
+
+class FileSource(Source):
+    """The user's own files, one for each part. A subclass says how one is read.
+
+    paths: by part, None where there is none. Without "dev", the last `dev_fraction` of the training rows are held out,
+    of those of each label where rows have one.
+    """
+
+    @checked
+    def __init__(self, paths: Mapping[str, str | None], encoding: str, dev_fraction: Fraction) -> None:
+        check_encoding(encoding)
+        self.paths = {part: typed(path) for part, path in paths.items() if path}
+        self.encoding, self.dev_fraction = encoding, dev_fraction
+        self._digest: str | None = None
+        self._rows: dict[str, list[int]] = {}  # of the training file, that each part of it has
+
+    def read(self) -> dict[str, Columns]:
+        named = [(part, file) for part, path in self.paths.items() for file in self.files(path)]
+        wrong = [message for part, file in named if (message := self.unreadable(part, file))]
+        if wrong:
+            raise DataError(*wrong)
+        try:
+            parts = {part: self.columns(path) for part, path in self.paths.items()}
+            contents = b"".join(files.read_bytes(file, files.DATA_LIMIT) for _, file in named)
+        except OSError as cause:
+            raise DataError(f"cannot read {cause.filename}: {cause.strerror or cause}.") from cause
+        self._digest = hashlib.sha256(contents).hexdigest()
+        if "dev" not in parts:
+            train = parts["train"]
+            rows = len(next(iter(train.values())))
+            kept, dev = held_out(train.get("label", [None] * rows), self.dev_fraction)
+            if not dev:
+                alike = " of one label" if "label" in train else ""
+                raise DataError(
+                    f"{self.paths['train']} has no two rows{alike}, so none can be held out.\n"
+                    "  Give more rows, or a dev file."
+                )
+            parts |= {"train": taken(train, kept), "dev": taken(train, dev)}
+            self._rows = {"train": kept, "dev": dev}
+        return parts
+
+    def files(self, path: Path) -> list[Path]:
+        """The files that a part's path stands for."""
+        return [path]
+
+    def unreadable(self, part: str, path: Path) -> str | None:
+        """What keeps a file from being read; None if nothing does."""
+        return missing(part, path)
+
+    @abstractmethod
+    def columns(self, path: Path) -> Columns:
+        """The rows of one file. Raises: DataError, naming the file and the line or row; OSError."""
+
+    def place(self, part: str) -> str:
+        if part in self.paths:
+            return str(self.paths[part])
+        return f"{self.paths['train']}, {part} part" if part in self._rows else super().place(part)
+
+    def row(self, part: str, row: int) -> str:
+        if part in self._rows:
+            part, row = "train", self._rows[part][row]
+        return f"{self.place(part)}, {self.row_name(self.paths[part], row)}"
+
+    def row_name(self, path: Path, row: int) -> str:
+        """What a message calls a row of a file, counted from 0."""
+        return f"row {row + 1}"
+
+    def identity(self) -> dict[str, str | None]:
+        """The file names, and the SHA-256 of their contents."""
+        return {"id": ", ".join(path.name for path in self.paths.values()), "revision": self._digest}
+
+
+def missing(name: str, path: Path) -> str | None:
+    """What a message says of `path`, the value of the option `name`, if no file is there; None if one is."""
+    if path.is_file():
+        return None
+    if path.exists():
+        return f"data.{name}: '{path}' is not a file."
+    if re.match(r"[a-z]+:[/\\]", str(path)) and not path.drive:
+        return f"data.{name}: '{path}' is an address, and files are read from this machine alone.\n  Download it first."
+    if set(path.name) & set("*?["):
+        return f"data.{name}: '{path}' is a pattern, and one file is read.\n  Join the files, or name one of them."
+    near = nearest(path.name, [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else [])
+    hint = f"\n  Did you mean '{path.parent / near}'?" if near else ""
+    return f"data.{name}: there is no file '{path}'.{hint}\n  Looked in {path.parent.resolve()}."
+
+
+def unreadable(name: str, path: Path) -> str | None:
+    """What keeps `path`, the value of the option `name`, from being read; None if nothing does."""
+    if wrong := missing(name, path):
+        return wrong
+    if not tables.is_table(path):
+        known = ", ".join(tables.READERS)
+        return f"data.{name}: cannot tell the format of '{path}' by its ending.\n  Known endings: {known}."
+    return None

@@ -1,0 +1,60 @@
+"""The user's own labelled texts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+from rnnzoo.data.base import Columns
+from rnnzoo.data.readers import tables
+from rnnzoo.data.readers.labels import read_labels
+from rnnzoo.data.sources.own_files import FileSource, unreadable
+from rnnzoo.errors import DataError
+from rnnzoo.limits import Fraction, checked
+
+
+class TextFiles(FileSource):
+    """Your own labelled texts: CSV, TSV, JSON lines or Parquet, as each file's ending says.
+
+    CSV has a header, commas, and double quotes round what holds a comma, a quote or a line feed. TSV has a header,
+    tabs, and no quotes. JSON lines (.jsonl, .json) has one object a line. Lines end at a line feed. Labels may be
+    numbers, truth values and dates; blanks at the ends of a label are cut.
+
+    train, dev, test: paths. Without dev, the last `dev_fraction` of each label's training rows are held out; without
+    test, there is none. encoding: of CSV, TSV and JSON lines; UTF-16 with its byte order mark is told by that.
+    missing_label: the label of rows without one, which are refused if it is not given. delimiter: what separates the
+    values of CSV and TSV; if not given, semicolons, tabs, commas or vertical bars are found in the header.
+    """
+
+    form = "labelled_text"
+    keys: ClassVar[tables.Keys] = ("text_column", "label_column")  # the options that name the columns
+
+    @checked
+    def __init__(
+        self,
+        train: str,
+        dev: str | None = None,
+        test: str | None = None,
+        text_column: str = "text",
+        label_column: str = "label",
+        encoding: str = "utf-8",
+        dev_fraction: Fraction = 0.1,
+        missing_label: str | None = None,
+        delimiter: str | None = None,
+    ) -> None:
+        super().__init__({"train": train, "dev": dev, "test": test}, encoding, dev_fraction)
+        tables.check_delimiter(delimiter)
+        self.delimiter = delimiter
+        self.text_column, self.label_column, self.missing_label = text_column, label_column, missing_label
+
+    def unreadable(self, part: str, path: Path) -> str | None:
+        return unreadable(part, path)
+
+    def columns(self, path: Path) -> Columns:
+        named = (self.text_column, self.label_column)
+        table = tables.read_columns(path, named, self.encoding, self.keys, self.delimiter)
+        texts, labels = table[self.text_column], table[self.label_column]
+        for row, text in enumerate(texts, start=1):
+            if not isinstance(text, str):
+                raise DataError(f"{path}, row {row}: '{self.text_column}' is {text!r:.80}, not text.")
+        return {"text": texts, "label": read_labels(str(path), self.label_column, labels, self.missing_label)}
