@@ -125,7 +125,7 @@ def test_a_column_that_is_not_there_is_told(tmp_path):
     path = write(tmp_path / "a.txt", "a O\nb O\n")
     assert "has no column 4: its lines have 2" in refused(path, tag_column=4)
     assert "has no column 2: its lines have 1" in refused(write(tmp_path / "b.txt", "a\nb\n"))
-    with pytest.raises(ValueError, match="tag_column must be a whole number >= 1, got 0"):
+    with pytest.raises(ValueError, match="tag_column must be a whole number >= 1 or null, got 0"):
         ConllFiles(path, tag_column=0)
 
 
