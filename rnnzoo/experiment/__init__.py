@@ -1,1 +1,1 @@
-"""A run from its recipe to its numbers."""
+"""A run: resolve a recipe, build its data and model, fit, evaluate; a file each."""

@@ -1,4 +1,4 @@
-"""Dynamic evaluation: a language model that goes on learning from the text that it is scored on."""
+"""Dynamic evaluation: a language model that is scored on a text while it learns from it."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from rnnzoo.model import SequenceModel
 from rnnzoo.tasks.base import Task
 
 RATES = (1e-4, 2e-4, 5e-4, 1e-3)
-DEV_TOKENS = 10_000  # of the dev part, that choose the rate
-TRAINING_WINDOWS = 200  # that tell how large gradients are
+DEV_TOKENS = 10_000  # of the dev part, to choose the rate
+TRAINING_WINDOWS = 200  # for the mean square of gradients
 EPSILON = 1e-4
 
 
 class DynamicEvaluation:
-    """A model on one stream, window by window: each is scored first and then learnt from.
+    """A model on one stream: each window is scored first, then the model learns from it.
 
         w <- w - lr * g / (sqrt(mean g^2) + epsilon)
 
     g is the gradient of the window's mean loss; its mean square over windows of the training part is taken once.
     Source: Krause et al., arXiv:1709.07432, the RMS form. Differs: no decay back to the trained weights. Every call
-    begins at the trained weights, and leaves them in the model.
+    starts from the trained weights, and restores them.
     """
 
     def __init__(self, task: Task, model: SequenceModel, data: ZooData) -> None:
         """Raises: RunError for a task that reads no stream."""
         if not task.carries_state:
             raise RunError(
-                f"dynamic evaluation goes on learning from a stream of text, and {type(task).__name__} reads none.\n"
+                f"dynamic evaluation learns from a stream of text, and {type(task).__name__} reads none.\n"
                 "  It is for runs of the task next_word."
             )
         self.task, self.model, self.data = task, model, data
@@ -47,7 +47,7 @@ class DynamicEvaluation:
         squares = [torch.zeros_like(w) for w in self.weights]
         windows = 0
         data.prepare()
-        examples = data.parts["train"]  # all of it, whatever share of it a process would train on
+        examples = data.parts["train"]  # all of them, whatever share of them each process trains on
         for window in islice(data.form.batches(examples, training=True, seed=data.seed), TRAINING_WINDOWS):
             batch = examples[window]
             gradients = self._gradients(task.loss(model, task.forward(model, batch), batch))
@@ -59,11 +59,11 @@ class DynamicEvaluation:
         return torch.autograd.grad(loss, self.parameters)
 
     def best_rate(self) -> float:
-        """Of `RATES`, the one with the lowest perplexity on the beginning of the dev part."""
+        """The one of `RATES` with the lowest perplexity on the beginning of the dev part."""
         return min(RATES, key=lambda lr: self.perplexity("dev", lr, DEV_TOKENS))
 
     def perplexity(self, part: str, lr: float, tokens: float = math.inf) -> float:
-        """Of a part of the data, or of about so many tokens at its beginning."""
+        """The perplexity on a part of the data, or on about so many tokens at its beginning."""
         total, count, state = 0.0, 0, None
         try:
             for batch in self._windows(part):
@@ -82,6 +82,6 @@ class DynamicEvaluation:
 
     def _windows(self, part: str) -> Iterator[Batch]:
         form = copy.copy(self.data.form)
-        form.eval_batch_size = 1  # type: ignore[attr-defined]  # it learns from each window
+        form.eval_batch_size = 1  # type: ignore[attr-defined]  # one stream: the model learns from each window
         examples = self.data.parts[part]
         return (examples[window] for window in form.batches(examples, training=False))

@@ -75,7 +75,7 @@ def fit(recipe: Recipe, run_dir: Path | None = None) -> tuple[Summary, runs.Run]
 
 
 def make_callbacks(recipe: Recipe, module: ZooModule) -> list[Callback]:
-    """The callbacks that a recipe names. Raises: RecipeError for one that this module gives nothing to do."""
+    """The callbacks that a recipe names. Raises: RecipeError for one that cannot work with this module."""
     callbacks = [CALLBACKS[name](*module.monitor, **options) for name, options in recipe["callbacks"].items()]
     for callback in callbacks:
         if hasattr(callback, "check"):
@@ -92,7 +92,7 @@ def _train_and_test(
     callbacks: list[Callback],
     summary: Summary,
 ) -> Summary:
-    """The results of a whole run; with what it is computed goes into `summary` at once."""
+    """The results of a run that goes to its end; `summary` gets at once what it is computed with."""
     throughput = Throughput()
     outcome = Outcome(run.path / "outcome.json", throughput)
     checkpoints = Checkpoints(run.checkpoints, _meta(recipe, data, run), data.spec.to_json(), *module.monitor)
@@ -117,9 +117,9 @@ def _train_and_test(
 
 
 def _meta(recipe: Recipe, data: ZooData, run: runs.Run) -> dict[str, Any]:
-    """What every checkpoint of a run says beside its weights: how the model is built, and on which data it was trained.
+    """What each checkpoint of a run holds beside its weights: how the model is built, and on which data it was trained.
 
-    started_in: the folder that the data's relative paths begin at, as a path from the checkpoint's own folder.
+    started_in: the folder that the data's relative paths start from, as a path from the checkpoint's own folder.
     """
     meta = {"recipe": redact(recipe), "parts": used_parts(recipe), "versions": versions(recipe)}
     meta["data"] = {"fingerprint": data.fingerprint}
@@ -152,7 +152,7 @@ def _test(trainer: pl.Trainer, module: ZooModule, data: ZooData, run: runs.Run) 
 
 
 def _stopped(trainer: pl.Trainer, checkpoints: Checkpoints, run: runs.Run) -> str:
-    """What a training that was stopped leaves, and where."""
+    """The message for a training that was stopped: what was saved, and where."""
     if not run.writer:
         return f"process {trainer.global_rank} of {trainer.world_size} was stopped."
     path, epochs = console.short(run.path), trainer.max_epochs

@@ -1,4 +1,4 @@
-"""A trained model as a folder: tensors in safetensors, the rest in JSON, a manifest last; nothing in it names code.
+"""A trained model as a folder: tensors in safetensors, the rest in JSON; nothing in it names code.
 
     checkpoints/best, checkpoints/last      one line of text each: the name of a folder beside them
     checkpoints/step-000001200/
@@ -6,8 +6,8 @@
         meta.json, spec.json                how the model is built; the data it was trained on
         MANIFEST.json                       written last: size and sha256 of each file
 
-A checkpoint is written into a temporary folder beside its place and renamed when complete, so a crash leaves the one
-before or the new one, never half of one. Importing this module does not import torch.
+A checkpoint is written into a temporary folder and renamed when complete, so a crash leaves the previous one or the new
+one, never a part of one. Importing this module does not import torch.
 """
 
 from __future__ import annotations
@@ -93,40 +93,40 @@ def point(pointer: Path, target: str) -> None:
 
 
 def remove(folder: Path) -> None:
-    """Delete a checkpoint: it is a whole one until it is none."""
+    """Delete a checkpoint; whoever reads it meanwhile sees all of it or nothing."""
     doomed = folder.with_name(f"{TEMPORARY}{folder.name}-{secrets.token_hex(4)}")
-    with contextlib.suppress(OSError):  # a checkpoint too many is no reason to end a training
+    with contextlib.suppress(OSError):  # a checkpoint that cannot be deleted does not end a training
         os.replace(folder, doomed)
     shutil.rmtree(doomed, ignore_errors=True)
 
 
 def sweep(checkpoints: Path) -> None:
-    """Delete what a crash left half written in a checkpoints folder."""
-    for litter in checkpoints.glob(f"{TEMPORARY}*"):
-        if litter.is_dir() and not litter.is_symlink():
-            shutil.rmtree(litter, ignore_errors=True)
+    """Delete what a crash left incomplete in a checkpoints folder."""
+    for path in checkpoints.glob(f"{TEMPORARY}*"):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
         else:
             with contextlib.suppress(OSError):
-                litter.unlink()
+                path.unlink()
 
 
 def _untie(weights: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, str]]:
     """The distinct tensors, contiguous on the CPU, and for each further name the name that holds its tensor."""
     import torch
 
-    first: dict[Any, str] = {}
+    first: dict[tuple[object, ...], str] = {}
     tensors, tied = {}, {}
     for name, tensor in weights.items():
         if not isinstance(tensor, torch.Tensor):
             raise TypeError(f"weights must be tensors, got {type(tensor).__name__} for '{name}'")
-        place = (tensor.device, tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype)
-        holder = first.setdefault(place, name) if tensor.numel() else name
+        storage = (tensor.device, tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype)
+        holder = first.setdefault(storage, name) if tensor.numel() else name
         if holder != name:
             tied[name] = holder
             continue
         tensor = tensor.detach()
-        whole = tensor.is_contiguous() and tensor.untyped_storage().nbytes() == tensor.numel() * tensor.element_size()
-        tensors[name] = tensor.cpu() if whole or tensor.device.type != "cpu" else tensor.clone()
+        owned = tensor.is_contiguous() and tensor.untyped_storage().nbytes() == tensor.numel() * tensor.element_size()
+        tensors[name] = tensor.cpu() if owned or tensor.device.type != "cpu" else tensor.clone()
         tensors[name] = tensors[name].contiguous()
     return tensors, tied
 
@@ -167,10 +167,10 @@ def load(folder: Path) -> Checkpoint:
         if size != entry["size"]:
             how = "truncated" if size < entry["size"] else "corrupt"
             raise _bad(folder, f"{name} is {how}", f"It has {size} bytes, its manifest says {entry['size']}.")
-        found = _sha256(folder, name)
-        if found != entry["sha256"]:
-            told = f"Its sha256 is {found[:12]}..., its manifest says {entry['sha256'][:12]}..."
-            raise _bad(folder, f"{name} is corrupt", told)
+        digest = _sha256(folder, name)
+        if digest != entry["sha256"]:
+            why = f"Its sha256 is {digest[:12]}..., its manifest says {entry['sha256'][:12]}..."
+            raise _bad(folder, f"{name} is corrupt", why)
     meta, spec = _read_json(folder, META), _read_json(folder, SPEC)
     tied = meta.pop("tied", {})
     weights = _load_tensors(folder)
@@ -180,29 +180,27 @@ def load(folder: Path) -> Checkpoint:
 
 
 def apply(model: nn.Module, checkpoint: Checkpoint) -> None:
-    """Load the weights into a model that has exactly these tensors. Raises: RunError telling both sides."""
+    """Load the weights into a model that has exactly these tensors. Raises: RunError with both sides."""
     check_fit(model, checkpoint)
     model.load_state_dict(checkpoint.weights, strict=True)
 
 
 def check_fit(model: nn.Module, checkpoint: Checkpoint) -> None:
     """Compare names and shapes with those of a model, which may be on the meta device. Raises: RunError."""
-    own, given = model.state_dict(), checkpoint.weights
-    shapes = {name: (tuple(given[name].shape), tuple(own[name].shape)) for name in own if name in given}
+    expected, saved = model.state_dict(), checkpoint.weights
+    shapes = {name: (tuple(saved[name].shape), tuple(expected[name].shape)) for name in expected if name in saved}
     wrong = {
-        "Only in the checkpoint": sorted(set(given) - set(own)),
-        "Only in the model": sorted(set(own) - set(given)),
+        "Only in the checkpoint": sorted(set(saved) - set(expected)),
+        "Only in the model": sorted(set(expected) - set(saved)),
         "Other shapes": [
             f"{name} {a} in the checkpoint, {b} in the model" for name, (a, b) in shapes.items() if a != b
         ],
     }
     if any(wrong.values()):
         first = "the checkpoint's weights do not fit this model"
-        for name, (given_shape, own_shape) in shapes.items():
-            if name.endswith("embedding.weight") and given_shape[0] != own_shape[0]:
-                first = (
-                    f"the vocabulary of {own_shape[0]:,} does not match the weights, which are for {given_shape[0]:,}"
-                )
+        for name, (saved_shape, shape) in shapes.items():
+            if name.endswith("embedding.weight") and saved_shape[0] != shape[0]:
+                first = f"the vocabulary of {shape[0]:,} does not match the weights, which are for {saved_shape[0]:,}"
         raise RunError(
             f"{first}.\n"
             + "".join(f"  {what}: {_some(items)}.\n" for what, items in wrong.items() if items)
@@ -242,8 +240,8 @@ def locate(path: Path) -> Path:
 def _beside(pointer: Path, target: str) -> Path:
     """The folder `target` in the pointer's folder, and nowhere else."""
     folder = pointer.parent / target
-    plain = target == Path(target).name and target not in ("", ".", "..") and not set(target) & {"\\", "\0"}
-    if not plain or len(target.encode()) > 255 or folder.is_symlink():
+    is_name = target == Path(target).name and target not in ("", ".", "..") and not set(target) & {"\\", "\0"}
+    if not is_name or len(target.encode()) > 255 or folder.is_symlink():
         raise RunError(f"{pointer} must name a folder beside it, got {target[:80]!r}.\n  A path is not accepted there.")
     if not folder.is_dir():
         raise RunError(f"{pointer} names {target!r}, and no such checkpoint is there.")
@@ -257,22 +255,22 @@ def _manifest(folder: Path) -> dict[str, dict[str, Any]]:
     if not (folder / MANIFEST).exists():
         raise _bad(folder, "it is not an rnnzoo checkpoint", f"It has no {MANIFEST}, which is written last.")
     manifest = _read_json(folder, MANIFEST)
-    version, files = manifest.get("format_version"), manifest.get("files")
+    version, entries = manifest.get("format_version"), manifest.get("files")
     if isinstance(version, int) and version > FORMAT_VERSION:
-        told = f"It has format {version}, this rnnzoo reads up to {FORMAT_VERSION}."
-        raise _bad(folder, "a newer rnnzoo wrote it", told, "Upgrade: pip install --upgrade rnnzoo.")
+        why = f"It has format {version}, this rnnzoo reads up to {FORMAT_VERSION}."
+        raise _bad(folder, "a newer rnnzoo wrote it", why, "Upgrade: pip install --upgrade rnnzoo.")
     well_formed = (
         version == FORMAT_VERSION
-        and isinstance(files, dict)
-        and set(files) == {WEIGHTS, META, SPEC}
+        and isinstance(entries, dict)
+        and set(entries) == {WEIGHTS, META, SPEC}
         and all(
             isinstance(entry, dict) and type(entry.get("size")) is int and isinstance(entry.get("sha256"), str)
-            for entry in files.values()
+            for entry in entries.values()
         )
     )
     if not well_formed:
         raise _bad(folder, "it is not an rnnzoo checkpoint", f"Its {MANIFEST} does not list the files of one.")
-    return dict(files or {})
+    return dict(entries or {})
 
 
 def _regular(folder: Path, name: str) -> os.stat_result:

@@ -33,7 +33,7 @@ def find(run: str | Path, root: Path = ROOT) -> Path:
         f"no run at {run}: {why}.\n"
         + (f"  Did you mean '{match}'?\n" if match else "")
         + (f"  Runs near it: {', '.join(newest)}." if newest else f"  No run is near it, nor in {root}/.")
-        + (f"\n  Trained models that are here: {', '.join(trained)}." if trained else "")
+        + (f"\n  Trained models that come with rnnzoo: {', '.join(trained)}." if trained else "")
     )
 
 

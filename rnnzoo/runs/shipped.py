@@ -1,4 +1,4 @@
-"""Trained models that come with rnnzoo, usable at once and offline. Naming them imports no torch.
+"""Trained models that come with rnnzoo, usable offline. Importing this module imports no torch.
 
 rnnzoo/pretrained/<recipe>/             written by `rnnzoo results RUN --ship`
     README.md                           the card: what it is for, data, licence, scores, recipe
@@ -12,7 +12,7 @@ from pathlib import Path
 from rnnzoo.runs.checkpoint import MANIFEST
 
 FOLDER = Path(__file__).parents[1] / "pretrained"
-ALIASES = {  # a task's or a text's name -> the model that answers for it
+ALIASES = {  # other names -> the model
     "sentiment": "imdb_bilstm",
     "pos": "ud_pos",
     "part_of_speech": "ud_pos",
@@ -22,16 +22,16 @@ ALIASES = {  # a task's or a text's name -> the model that answers for it
 
 
 def shipped() -> dict[str, Path]:
-    """The folders of the models that are here, by name."""
+    """The folders of the models that are installed, by name."""
     return {path.parent.name: path.parent for path in sorted(FOLDER.glob(f"*/{MANIFEST}"))}
 
 
 def find(name: str | Path) -> Path | None:
-    """The folder of the model that a name, or another name for it, means; None if none is shipped under it."""
+    """The folder of a model by its name or alias; None if none is shipped under it."""
     return shipped().get(ALIASES.get(str(name), str(name)))
 
 
 def names() -> list[str]:
     """Every name that `find` knows."""
-    here = shipped()
-    return [*here, *(alias for alias, name in ALIASES.items() if name in here)]
+    models = shipped()
+    return [*models, *(alias for alias, name in ALIASES.items() if name in models)]

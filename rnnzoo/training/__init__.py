@@ -1,1 +1,1 @@
-"""What trains a model: the one LightningModule, optimizers, callbacks."""
+"""Training: the one LightningModule, the Trainer and its options, optimizers, callbacks."""

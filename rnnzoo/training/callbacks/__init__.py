@@ -1,1 +1,1 @@
-"""What watches a run: checkpoints, averaged weights, finite numbers, speed."""
+"""Callbacks of a run: checkpoints, averaged weights, checks for finite numbers, speed, progress."""

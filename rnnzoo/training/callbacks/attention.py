@@ -1,6 +1,6 @@
 """Pictures of what a decoder attends to."""
 
-from typing import Any, cast
+from typing import cast
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
@@ -12,7 +12,7 @@ from rnnzoo.runs.tracking import draw
 
 
 class AttentionPictures(Callback):
-    """At each validation, the attention for a few sentences of the dev part, teacher-forced, as an SVG picture each.
+    """At each validation, draws the attention for a few sentences of the dev part, teacher-forced: an SVG file each.
 
     The sentences are the same each time and of medium length, as batches of the dev part are sorted by length.
     Raises: RecipeError if the architecture has no attention.
@@ -37,7 +37,7 @@ class AttentionPictures(Callback):
         self,
         trainer: Trainer,
         pl_module: LightningModule,
-        outputs: Any,
+        outputs: object,
         batch: Batch,
         batch_idx: int,
         dataloader_idx: int = 0,

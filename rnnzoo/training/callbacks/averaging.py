@@ -1,4 +1,4 @@
-"""Averages of the weights that training goes through: smoother than the last ones, and often better."""
+"""Averages of the weights over training: smoother than the last ones, and often better."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,9 +14,9 @@ class Averaging(Callback):
 
         a <- (1 - s_n) * a + s_n * w        n = 0, 1, ... updates so far; s_n = share(n)
 
-    Validation sees a instead of w, and so do the checkpoints saved then; training goes on with w, bit for bit. After
-    training the model holds a. Averaged are all parameters, and of the buffers those that checkpoints hold and that are
-    floating-point: the statistics of a BatchNorm, say. A subclass writes `share`, calls `begin`, and may say `due`.
+    Validation, and the checkpoints saved then, use a instead of w; training continues with w, bit for bit. After
+    training the model holds a. All parameters are averaged, and the floating-point buffers that checkpoints hold, such
+    as the statistics of a BatchNorm. A subclass writes `share`, calls `begin`, and may override `due`.
     """
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class Averaging(Callback):
         self._seen_step = 0
 
     def share(self, updates: int) -> float:
-        """What the newest weights count for, in [0, 1], after so many updates."""
+        """The newest weights' part of the average, in [0, 1], after so many updates."""
         raise NotImplementedError
 
     def due(self, trainer: Trainer) -> bool:
@@ -34,7 +34,7 @@ class Averaging(Callback):
         return True
 
     def begin(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Average from the present weights on."""
+        """Start the average with the current weights."""
         self.average = [w.clone() for w in _weights(pl_module)]
         self._aside, self._updates, self._seen_step = None, 0, trainer.global_step
 
@@ -62,7 +62,7 @@ class Averaging(Callback):
 
     @contextmanager
     def applied(self, pl_module: LightningModule) -> Iterator[None]:
-        """Inside, the model holds the averages, whether or not it did before."""
+        """Within the block the model holds the averages, whether or not it did before."""
         if self.average is None or self._aside is not None:
             yield
             return
@@ -87,6 +87,6 @@ class Averaging(Callback):
 
 
 def _weights(pl_module: LightningModule) -> list[Tensor]:
-    kept = pl_module.state_dict(keep_vars=True)  # a tied weight is there once for each of its names
-    buffers = [b for name, b in pl_module.named_buffers() if name in kept and b.is_floating_point()]
+    saved = pl_module.state_dict(keep_vars=True)
+    buffers = [b for name, b in pl_module.named_buffers() if name in saved and b.is_floating_point()]
     return [tensor.detach() for tensor in (*pl_module.parameters(), *buffers)]

@@ -1,4 +1,4 @@
-"""Saves the model when it was validated; keeps the last one and the best one."""
+"""Saves the model after each validation; keeps the last and the best."""
 
 import math
 from contextlib import nullcontext
@@ -15,9 +15,9 @@ from rnnzoo.training.callbacks.averaging import Averaging
 class Checkpoints(Callback):
     """Writes `folder/step-000001200` at the end of each validation during training, and the pointers `last` and `best`.
 
-    Saved are exactly the weights that were validated: averaged ones if an `Averaging` callback is there, in any order.
-    At the end of training the weights are saved once more if they have changed since. Folders that neither pointer
-    names are deleted once the pointers are in place. Rank 0 writes; all ranks know `best_path`.
+    It saves exactly the weights that were validated: averaged ones if there is an `Averaging` callback, in any order.
+    At the end of training it saves once more if the weights have changed since. Folders that neither pointer names are
+    deleted once the pointers are written. Rank 0 writes; all ranks know `best_path`.
     """
 
     def __init__(
@@ -28,7 +28,7 @@ class Checkpoints(Callback):
         monitor: str = "val/accuracy",
         mode: Literal["max", "min"] = "max",
     ) -> None:
-        """folder: the run's checkpoints folder. meta, spec: JSON, saved along; the step, epoch and scores are added.
+        """folder: the run's checkpoints folder. meta, spec: JSON values to save too; meta gets the step and scores.
 
         monitor: the metric that decides which is best, as logged. NaN or infinity is never best.
         """
@@ -43,8 +43,8 @@ class Checkpoints(Callback):
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.state.fn != "fit":
             return
-        if self.monitor not in trainer.callback_metrics:  # told during the sanity check, before any training
-            what = "cannot tell the best checkpoint: validation logged no metric named"
+        if self.monitor not in trainer.callback_metrics:  # raised in the sanity check, before any training
+            what = "cannot choose the best checkpoint: validation logged no metric named"
             raise RunError(unknown(what, self.monitor, trainer.callback_metrics))
         if not trainer.sanity_checking:
             self._save(trainer, pl_module, float(trainer.callback_metrics[self.monitor]))

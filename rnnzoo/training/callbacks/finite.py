@@ -1,7 +1,6 @@
-"""Stops a training that has broken before it overwrites good weights."""
+"""Stops a training whose numbers are no longer finite, before it overwrites good weights."""
 
 import math
-from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -13,14 +12,14 @@ from rnnzoo.errors import RunError
 
 
 class Finite(Callback):
-    """NaN or infinity ends the run with one message, before a checkpoint is written; to stand before `Checkpoints`.
+    """NaN or infinity ends the run with one message, before a checkpoint is written. Place it before `Checkpoints`.
 
-    Checked are the loss and the gradient's norm, before clipping, at every optimizer step; the weights where they could
-    be saved, that is before each validation and at the end; and the loss of each validation. One NaN would make all
+    It checks the loss and the gradient's norm, before clipping, at every optimizer step; the weights before each
+    validation and at the end, where they could be saved; and the loss of each validation. One NaN would make all
     clipped gradients NaN. A step costs one norm and one number read back.
 
-    With mixed float16 a gradient that overflows is ordinary: the loss scaler skips the step and halves its scale. One
-    that is not finite at a scale below 1 is none of the scaler's doing.
+    With mixed float16 gradients overflow now and then: the loss scaler skips the step and halves its scale. Below a
+    scale of 1 an overflow is not the scaler's, and ends the run.
     """
 
     def __init__(self) -> None:
@@ -41,8 +40,8 @@ class Finite(Callback):
         self._loss = None
         values = torch.stack((loss, norm))
         self._step = values, optimizer.param_groups[0]["lr"]
-        finite = values.isfinite().tolist()  # one wait for the device
-        scaler: Any = getattr(trainer.precision_plugin, "scaler", None)
+        finite = values.isfinite().tolist()  # waits for the device once
+        scaler: torch.amp.GradScaler | None = getattr(trainer.precision_plugin, "scaler", None)
         skipped = scaler is not None and scaler.get_scale() >= 1
         if not finite[0]:
             raise self._broken(trainer, "the loss", self._first_gradient(pl_module))
@@ -80,7 +79,7 @@ class Finite(Callback):
         return RunError(
             f"training broke at step {trainer.global_step}: {what} is not finite.\n"
             f"  {step}; {where}.\n"
-            "  Nothing was overwritten: any checkpoint saved before is good.\n"
+            "  Nothing was overwritten: checkpoints saved before are good.\n"
             "  Try a lower optimizer.lr or trainer.gradient_clip_val, and look for NaN in the data."
         )
 

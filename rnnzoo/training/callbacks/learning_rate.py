@@ -1,4 +1,4 @@
-"""The learning rate, beside the losses."""
+"""Logs the learning rate."""
 
 from typing import Literal
 
@@ -7,9 +7,9 @@ from torch.optim import Optimizer
 
 
 class LearningRate(Callback):
-    """Logs `lr`: the rate of the optimizer step at which it is written, or that at the start of each epoch.
+    """Logs `lr`: the rate of each optimizer step that is logged, or of the start of each epoch.
 
-    Lightning's own monitor writes once a batch, and so several times a step where gradients are accumulated.
+    Lightning's own monitor logs each batch: several times a step where gradients are accumulated.
     """
 
     def __init__(self, interval: Literal["step", "epoch"] = "step") -> None:

@@ -1,44 +1,47 @@
-"""A message where memory runs out, in place of a traceback."""
+"""A clear message where memory runs out."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
-from lightning.pytorch import Callback
+from lightning.pytorch import Callback, LightningModule, Trainer
 
+from rnnzoo.batch import Batch
 from rnnzoo.errors import RunError
 
-WORDS = ("out of memory", "can't allocate memory", "not enough memory", "bad_alloc")  # torch's, in RuntimeErrors
+MESSAGES = ("out of memory", "can't allocate memory", "not enough memory", "bad_alloc")  # of torch's RuntimeErrors
 
 
 def ran_out(error: BaseException) -> bool:
-    """Whether an error says that there is no more memory, of the machine or of an accelerator."""
+    """Whether an error means that the machine or an accelerator is out of memory."""
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
-    return isinstance(error, RuntimeError) and any(word in str(error).lower() for word in WORDS)
+    return isinstance(error, RuntimeError) and any(message in str(error).lower() for message in MESSAGES)
 
 
 class BatchSize(Callback):
-    """Remembers how large the batch is that is being worked on, for the message."""
+    """Remembers the size of the current batch, for the message."""
 
     def __init__(self) -> None:
         self._work: tuple[str, int, int] | None = None  # what is done, sequences, steps of the longest
 
-    def _remember(self, work: str, batch: Any) -> None:
+    def _remember(self, work: str, batch: Batch) -> None:
         self._work = work, len(batch), int(batch.lengths.max())
 
-    def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, *args: Any) -> None:
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Batch, batch_idx: int) -> None:
         self._remember(f"training, step {trainer.global_step}", batch)
 
-    def on_validation_batch_start(self, trainer: Any, pl_module: Any, batch: Any, *args: Any) -> None:
+    def on_validation_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Batch, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
         self._remember("validation", batch)
 
-    def on_test_batch_start(self, trainer: Any, pl_module: Any, batch: Any, *args: Any) -> None:
+    def on_test_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Batch, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
         self._remember("the test", batch)
 
     def error(self, cause: BaseException) -> RunError:
-        """What a user is told."""
+        """The message for a user: what was too large, and how to make it smaller."""
         line = (str(cause).splitlines() or [""])[0][:200] or type(cause).__name__
         if self._work is None:
             return RunError(f"out of memory before the first batch.\n  {line}\n  Try a smaller model.")

@@ -1,4 +1,4 @@
-"""Averaging that begins when the dev metric stops getting better."""
+"""Averaging of weights that begins when the dev metric stops improving."""
 
 from typing import Literal
 
@@ -11,13 +11,13 @@ from rnnzoo.training.callbacks.averaging import Averaging
 class NTASGD(Averaging):
     """Non-monotonically triggered averaged stochastic gradient descent.
 
-    The mean of the weights of all steps since the trigger. That is the first evaluation which is worse than the best of
-    all before it but the last `interval`; until then nothing is averaged. For plain SGD at a constant rate.
+    The mean of the weights of all steps since the trigger: the first evaluation that is worse than the best of those
+    more than `interval` before it. Until then nothing is averaged. For plain SGD at a constant rate.
     Source: Merity, Keskar, Socher, arXiv:1708.02182, algorithm 1.
     """
 
     def __init__(self, monitor: str, mode: Literal["max", "min"] = "min", interval: int = 5) -> None:
-        """monitor: the dev metric that is looked at, as logged. interval: the paper's n, evaluations."""
+        """monitor: the dev metric, as logged. interval: the paper's n, in evaluations."""
         super().__init__()
         if interval < 1:
             raise ValueError(f"interval must be a whole number >= 1, got {interval}")

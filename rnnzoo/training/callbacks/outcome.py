@@ -18,7 +18,7 @@ from rnnzoo.training.callbacks.throughput import Throughput
 
 
 class Outcome(Callback):
-    """Seconds, steps, epochs, speed and which engine ran, as JSON, whichever process trained.
+    """Seconds, steps, epochs, speed and the engine's paths, whichever process trained.
 
     Under ddp_spawn and ddp_notebook the Trainer starts processes that train copies of the module and the callbacks, and
     end: there the first of them leaves the facts in a file.

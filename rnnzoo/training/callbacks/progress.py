@@ -1,16 +1,17 @@
-"""How far a run is: a line an epoch, and in a terminal a bar below it."""
+"""Progress of a run: a line for each epoch, and in a terminal a bar below it."""
 
 import math
 import os
 import sys
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import SupportsFloat
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from tqdm import tqdm
 
+from rnnzoo.batch import Batch
 from rnnzoo.system import console
 from rnnzoo.system.console import printable
 from rnnzoo.system.quantities import amount, duration, roughly
@@ -22,13 +23,13 @@ ENDLESS = "{desc}{n_fmt} {unit}, {elapsed}{postfix}"
 class Progress(Callback):
     """After each epoch a line: losses, dev scores, time, tokens a second, and about how long the rest takes.
 
-    The bar is drawn in a terminal only. In a file, a notebook or the log of a CI job, where each of its steps would
-    stay, there are the lines alone. The first process prints, on what `sys.stdout` is at that time.
+    The bar is drawn in a terminal only. A file, a notebook or the log of a CI job would keep each of its steps, so it
+    gets the lines alone. The first process prints, on what `sys.stdout` is at that time.
     """
 
     def __init__(self) -> None:
         self._bar: tqdm | None = None
-        self._epoch: int | None = None  # that is under way, from 0
+        self._epoch: int | None = None  # the current one, from 0
         self._began = self._epoch_began = self._training = 0.0  # seconds; _training: of this epoch, in training batches
         self._first_step = self._tokens = 0
         self._validated = False
@@ -46,11 +47,11 @@ class Progress(Callback):
         if self._bar is not None:
             self._bar.set_description_str(f"{_name(trainer, self._epoch)} ", refresh=True)
 
-    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Batch, batch_idx: int) -> None:
         self._batch_began = time.monotonic()
 
     def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+        self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: Batch, batch_idx: int
     ) -> None:
         self._training += time.monotonic() - self._batch_began
         self._tokens += getattr(batch, "tokens", 0)
@@ -69,7 +70,7 @@ class Progress(Callback):
         self._close()
 
     def _close_epoch(self, trainer: Trainer) -> None:
-        """Print the line of the epoch that has ended: its scores are there once the next begins, or training ends."""
+        """Print the line of the last epoch. Its scores are complete once the next epoch begins or training ends."""
         if self._epoch is None:
             return
         speed = _summed(trainer, self._tokens) / self._training if self._training else 0.0
@@ -89,12 +90,12 @@ class Progress(Callback):
         else:
             self._bar.write(console.escape(line), file=sys.stdout)
 
-    # -- a look at a whole part, outside of training --
+    # -- scoring outside of training --
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._open(trainer, sum(map(float, trainer.num_test_batches)), "batches")
 
-    def on_test_batch_end(self, trainer: Trainer, *args: Any, **kwargs: Any) -> None:
+    def on_test_batch_end(self, trainer: Trainer, *args: object, **kwargs: object) -> None:
         if self._bar is not None:
             self._bar.update()
 
@@ -105,7 +106,7 @@ class Progress(Callback):
         if trainer.state.fn == "validate":
             self._open(trainer, sum(map(float, trainer.num_val_batches)), "batches")
 
-    def on_validation_batch_end(self, trainer: Trainer, *args: Any, **kwargs: Any) -> None:
+    def on_validation_batch_end(self, trainer: Trainer, *args: object, **kwargs: object) -> None:
         if self._bar is not None and trainer.state.fn == "validate":
             self._bar.update()
 
@@ -133,7 +134,7 @@ class Progress(Callback):
             )
 
     def _close(self) -> None:
-        """Take the bar away, so that what is printed next has a line of its own."""
+        """Remove the bar, so that the next output has a line of its own."""
         if self._bar is not None:
             self._bar.close()
         self._bar = None
@@ -144,7 +145,7 @@ def in_terminal() -> bool:
     return sys.stdout is not None and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
 
 
-def scores(metrics: Mapping[str, Any], validated: bool) -> list[str]:
+def scores(metrics: Mapping[str, SupportsFloat], validated: bool) -> list[str]:
     """The losses and dev scores of an epoch, as they are printed; the losses first."""
     names = ["train/loss", *(["val/loss"] if validated else [])]
     names += sorted(name for name in metrics if validated and name.startswith("val/") and name != "val/loss")
@@ -157,7 +158,7 @@ def _name(trainer: Trainer, epoch: int) -> str:
 
 
 def _steps(trainer: Trainer) -> float:
-    """The step that training ends at, at the latest."""
+    """The number of the last step, at most."""
     return float(trainer.estimated_stepping_batches)
 
 

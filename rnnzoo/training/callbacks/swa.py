@@ -9,11 +9,11 @@ from rnnzoo.training.callbacks.averaging import Averaging
 
 
 class SWA(Averaging):
-    """The mean of the weights at the end of each epoch from a certain one on, trained at a rate of its own.
+    """The mean of the weights at the end of each of the last epochs, which are trained at a rate of their own.
 
-    With E epochs, the first `start` * E of them (rounded down, one less than E at most) are as without. Then the
-    learning rate goes from where the schedule has brought it to `lr` in half a cosine over `annealing_epochs`, and
-    stays; the schedule, whichever it is, ends there, and with `one_cycle` momentum stays where it is.
+    Of E epochs, the first `start` * E (rounded down, at most E - 1) are trained as without it. Then the schedule ends:
+    the learning rate goes to `lr` in half a cosine over `annealing_epochs`, and stays; after `one_cycle`, momentum
+    stays as it is.
     Source: Izmailov et al., arXiv:1803.05407. Differs: the statistics of BatchNorm are averaged, not computed anew.
     """
 
@@ -26,7 +26,7 @@ class SWA(Averaging):
         epochs = trainer.max_epochs
         if epochs is None or epochs < 1:
             raise RecipeError(
-                "callbacks.swa averages over the last epochs, and their number is not known.\n"
+                "callbacks.swa averages over the last epochs, and the number of epochs is not known.\n"
                 "  Give trainer.max_epochs beside max_steps, or take callbacks.ema, which counts steps."
             )
         return min(int(self.start * epochs), epochs - 1)

@@ -1,11 +1,11 @@
 """How fast a run trains: examples and tokens per second of wall time and of processor time."""
 
 import time
-from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from rnnzoo.batch import Batch
 from rnnzoo.runs.summary import Speed
 
 
@@ -30,7 +30,7 @@ class Throughput(Callback):
         self._wall = self._cpu = 0.0  # seconds
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        # Last, so that the work of other callbacks falls on the right side. A new list: the old one is being walked.
+        # Last, so that other callbacks' work is not measured. A new list: Lightning iterates over the old one.
         others = [c for c in trainer.callbacks if c is not self]  # type: ignore[attr-defined]
         trainer.callbacks = [*others, self]  # type: ignore[attr-defined]
 
@@ -44,7 +44,7 @@ class Throughput(Callback):
         self._start()
 
     def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+        self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: Batch, batch_idx: int
     ) -> None:
         self._batches += 1
         if pl_module.device.type == "cuda" and (self._batches == self.WARM_UP or trainer.is_last_batch):

@@ -97,5 +97,5 @@ def test_statistics_of_batch_norm_are_averaged_with_the_weights_and_training_kee
 
 
 def test_without_a_number_of_epochs_it_is_refused():
-    with pytest.raises(RecipeError, match=r"number is not known"):
+    with pytest.raises(RecipeError, match=r"number of epochs is not known"):
         fit(Tiny([1]), [SWA(lr=0.1)], max_epochs=-1, max_steps=2)
