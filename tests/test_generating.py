@@ -76,7 +76,7 @@ def test_a_setting_that_makes_no_sense_is_refused_before_anything_is_loaded(argu
 
 def test_a_model_of_labels_goes_on_with_no_text(trained, capsys):
     _, err, code = said(capsys, trained)
-    assert code == 2 and err.startswith("a model of the task sentiment goes on with no text.")
+    assert code == 2 and err.startswith("the task sentiment does not generate text.")
 
 
 def test_words_are_not_written_as_midi(language_model, tmp_path, capsys):

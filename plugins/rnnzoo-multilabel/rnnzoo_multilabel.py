@@ -96,3 +96,7 @@ class Multilabel(Task):
         rows = self.forward(model, batch).logits.float().sigmoid().tolist()
         told = [dict(zip(self.labels, row, strict=True)) for row in rows]
         return [{"labels": [k for k, p in row.items() if p > self.threshold], "probabilities": row} for row in told]
+
+    def describe(self, answer: dict[str, Any]) -> list[str]:
+        labels = (f"{label} {100 * answer['probabilities'][label]:.1f} %" for label in answer["labels"])
+        return ["  ".join(labels) or "no label"]

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rnnzoo.cli.parser import Namespace, Parser
 from rnnzoo.errors import DataError
 from rnnzoo.inference import texts
 from rnnzoo.system import console
 from rnnzoo.system.paths import typed
+
+if TYPE_CHECKING:
+    from rnnzoo.inference.predictor import Predictor
 
 EXAMPLE = 'rnnzoo predict runs/quickstart/ID --text "not bad at all"'
 
@@ -37,64 +40,34 @@ def run(arguments: Namespace) -> int:
     if path is not None and (questions := model.questions(path)) is not None:
         names = [name for name, _ in questions]
         for name, answer in zip(names, model.predict([question for _, question in questions]), strict=True):
-            console.print(
-                _line(name, answer, arguments.json)
-                if arguments.json or len(names) == 1
-                else f"{console.inline(name)}  {_line(name, answer, False)}"
-            )
+            label = "" if arguments.json or len(names) == 1 else f"{console.inline(name)}  "
+            console.print(label + _printed(model, name, answer, arguments.json))
         return 0
     with contextlib.nullcontext(arguments.text) if arguments.file is None else _opened(model, arguments) as asked:
         if arguments.interactive:
             return _interact(model, arguments.json)
         count = strange = 0
         for text, answer in model.stream(asked):
-            console.print(_line(text, answer, arguments.json))
-            count, strange = count + 1, strange + (answer.get("unknown_share") == 1)
+            console.print(_printed(model, text, answer, arguments.json))
+            count, strange = count + 1, strange + model.knows_no_word(answer)
     if strange:
         console.print_error(f"{strange} of {count} texts have no word that the model knows.")
     return 0
 
 
-def _opened(model: Any, arguments: Namespace) -> contextlib.AbstractContextManager[Any]:
+def _opened(model: Predictor, arguments: Namespace) -> contextlib.AbstractContextManager[Any]:
     """The texts of a file, by the column that the model was trained on unless another is named."""
     return texts.opened(arguments.file, texts.Column.of(model.recipe["data"], arguments.text_column))
 
 
-def _line(text: str, answer: dict[str, Any], as_json: bool) -> str:
-    """A prediction in one line; as text, a forecast has one for each step."""
-    if not as_json:
-        forecast = answer.get("values") and isinstance(answer["values"][0], list)
-        return "\n".join(map(console.inline, _steps(answer) if forecast else [_answer(answer)]))
-    return console.json_text({"input": text, **answer})
+def _printed(model: Predictor, text: str, answer: dict[str, Any], as_json: bool) -> str:
+    """A prediction as one line of JSON, or as the lines in which its task describes it."""
+    if as_json:
+        return console.json_text({"input": text, **answer})
+    return "\n".join(map(console.inline, model.describe(answer)))
 
 
-def _answer(answer: dict[str, Any]) -> str:
-    if "label" in answer:
-        return f"{answer['label']}  {100 * answer['confidence']:.1f} %"
-    if "tags" in answer:
-        return " ".join(map("/".join, zip(answer["words"], answer["tags"], strict=False)))  # words beyond a limit: none
-    if "values" in answer:
-        return "  ".join(f"{value:.6g}" for value in answer["values"])
-    if "gaps" in answer:
-        return "  |  ".join(_shares(words) for words in answer["gaps"])
-    if "next" in answer:
-        return _shares(answer["next"])
-    return str(answer.get("text", answer))
-
-
-def _steps(answer: dict[str, Any]) -> list[str]:
-    """Numbers for each step of some variables, a line for a step."""
-    names = answer.get("variables") or [str(number) for number in range(1, len(answer["values"][0]) + 1)]
-    rows = [zip(names, row, strict=True) for row in answer["values"]]
-    told = ("  ".join(f"{name} {value:.6g}" for name, value in row) for row in rows)
-    return [f"step {step}  {line}" for step, line in enumerate(told, start=1)]
-
-
-def _shares(words: dict[str, float]) -> str:
-    return "  ".join(f"{word} {100 * p:.1f} %" for word, p in words.items())
-
-
-def _interact(model: Any, as_json: bool) -> int:
+def _interact(model: Predictor, as_json: bool) -> int:
     """Ask for texts and answer them until 'stop', the end of the input, or Ctrl-C."""
     if sys.stdin is None:
         raise DataError("cannot ask for a text: standard input is closed.")
@@ -113,8 +86,8 @@ def _interact(model: Any, as_json: bool) -> int:
             except DataError as error:
                 console.print(error)
                 continue
-            strange = "" if as_json or answer.get("unknown_share", 0) < 1 else "  (the model knows no word of it)"
-            console.print(_line(text, answer, as_json) + strange)
+            strange = "  (the model knows no word of it)" if model.knows_no_word(answer) and not as_json else ""
+            console.print(_printed(model, text, answer, as_json) + strange)
     except (EOFError, KeyboardInterrupt):
         console.print()
     return 0

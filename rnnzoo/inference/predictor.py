@@ -21,10 +21,11 @@ from rnnzoo.experiment.network import make_network
 from rnnzoo.experiment.restore import origin, restore
 from rnnzoo.recipe.schema import signature
 from rnnzoo.runs import checkpoint, shipped
-from rnnzoo.tasks.decoding.continuation import Continuation, continued
-from rnnzoo.tasks.next_word import NextWord
+from rnnzoo.tasks.base import Answer
+from rnnzoo.tasks.decoding.continuation import Continuation
 
 log = logging.getLogger("rnnzoo")
+UNKNOWN_SHARE = "unknown_share"  # of an answer: of the text's tokens, those that the model does not know, 0 to 1
 BATCH_TOKENS = 2**16  # tokens a batch, padding counted: one long text does not make room for 63 more
 AHEAD = 256  # texts of a stream that are read before the first of them is answered
 AHEAD_CHARACTERS = 2**20  # or so many characters
@@ -52,7 +53,7 @@ class Predictor:
         self.model, self.task, self.device = network.model.eval().to(device), network.task, device
 
     @torch.inference_mode()
-    def predict(self, texts: Sequence[Any], batch_size: int = 64) -> list[dict[str, Any]]:
+    def predict(self, texts: Sequence[Any], batch_size: int = 64) -> list[Answer]:
         """One JSON object for each text, in order; what it holds is the task's (label and confidence, tags, ...).
 
         A model of numbers is asked with series: lists or arrays (time, features), or the same as JSON text.
@@ -65,30 +66,40 @@ class Predictor:
         examples = self.form.ask(texts, self.spec)
         if examples.truncated:
             log.warning("%d of %d texts are longer than max_length and were cut.", examples.truncated, len(texts))
-        answers: list[dict[str, Any]] = [{}] * len(texts)
+        answers: list[Answer] = [{}] * len(texts)
         lengths = examples.lengths
         for rows in BucketBatches(lengths, batch_size=batch_size, batch_tokens=BATCH_TOKENS, training=False):
             batch = examples.collate(rows)
             assert batch.index is not None
-            found = self.task.predictions(self.model, batch.to(self.device))
+            predictions = self.task.predictions(self.model, batch.to(self.device))
             if "tokens" in batch.inputs:
                 shares = (batch.inputs["tokens"] == UNK).sum(1) / batch.lengths.clamp(min=1)
-                found = [{**told, "unknown_share": share} for told, share in zip(found, shares.tolist(), strict=True)]
-            for row, answer in zip(batch.index.tolist(), found, strict=True):
+                pairs = zip(predictions, shares.tolist(), strict=True)
+                predictions = [{**prediction, UNKNOWN_SHARE: share} for prediction, share in pairs]
+            for row, answer in zip(batch.index.tolist(), predictions, strict=True):
                 answers[row] = answer | examples.told(row)
         return answers
 
-    def generate(self, prompt: str = "", length: int = 100, **how: Any) -> Continuation:
-        """The prompt and `length` tokens more, by a language model; see `rnnzoo.tasks.decoding.continuation.continued`.
+    def describe(self, answer: Answer) -> list[str]:
+        """A prediction as lines for a person, in the words of its task."""
+        return self.task.describe({key: value for key, value in answer.items() if key != UNKNOWN_SHARE})
 
-        Raises: RunError if the model is of another task; ValueError for a number out of range.
+    @staticmethod
+    def knows_no_word(answer: Answer) -> bool:
+        """Whether the model knows no word of the text that a prediction is for."""
+        return answer.get(UNKNOWN_SHARE) == 1
+
+    def generate(self, prompt: str = "", length: int = 100, **sampling: Any) -> Continuation:
+        """The prompt and `length` tokens more; see `rnnzoo.tasks.decoding.continuation.continue_text`.
+
+        Raises: RunError if the model's task generates no text; ValueError for a number out of range.
         """
-        if not isinstance(self.task, NextWord):
+        if not self.task.generates_text:
             raise RunError(
-                f"a model of the task {self.recipe['task']['name']} goes on with no text.\n"
-                "  `rnnzoo generate` asks a model of next_word; `rnnzoo predict` asks any."
+                f"the task {self.recipe['task']['name']} does not generate text.\n"
+                "  `rnnzoo generate` takes a language model, as of next_word; `rnnzoo predict` takes any model."
             )
-        return continued(self.model, self.spec, prompt, length, **how)
+        return self.task.continue_text(self.model, prompt, length, **sampling)
 
     def questions(self, file: Path) -> list[tuple[str, Any]] | None:
         """What a file of the form that the model was trained on asks, each with a name; None for a file of texts.
@@ -111,7 +122,7 @@ class Predictor:
             return [(str(file), np.stack([series[name] for name in names], -1))]
         return None
 
-    def stream(self, texts: Iterable[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    def stream(self, texts: Iterable[str]) -> Iterator[tuple[str, Answer]]:
         """Each text with its answer, in order, reading a bounded part of `texts` ahead."""
         for some in _bounded(texts):
             try:

@@ -11,9 +11,12 @@ from rnnzoo.architectures.base import Architecture
 from rnnzoo.batch import Batch, DataSpec, Field
 from rnnzoo.cells.base import State
 from rnnzoo.model import SequenceModel
+from rnnzoo.tasks.decoding.continuation import Continuation
 
 if TYPE_CHECKING:  # a task imports it in `metrics`, so that predictions do not wait for it
     from torchmetrics import MetricCollection
+
+Answer = dict[str, Any]  # one prediction: JSON
 
 
 class Output:
@@ -58,6 +61,7 @@ class Task:
 
     form: the form of data that it takes. needs: the shape of answer (see `Architecture.answers`); an architecture that
     cannot give it is refused at once, with `needs_reason`. monitor: the dev metric that chooses the checkpoint.
+    carries_state: a batch continues the one before it. generates_text: it can write on from a prompt (`continue_text`).
     """
 
     form: ClassVar[str]
@@ -65,6 +69,7 @@ class Task:
     needs_reason: ClassVar[str] = ""
     monitor: tuple[str, Literal["max", "min"]] = ("loss", "min")
     carries_state: ClassVar[bool] = False
+    generates_text: ClassVar[bool] = False
 
     def __init__(self, spec: DataSpec) -> None:
         self.spec = spec
@@ -124,6 +129,29 @@ class Task:
         """Count one batch."""
         metrics.update(output.logits, batch.target)
 
-    def predictions(self, model: SequenceModel, batch: Batch) -> list[dict[str, Any]]:
+    def predictions(self, model: SequenceModel, batch: Batch) -> list[Answer]:
         """One JSON object for each sequence, in the batch's order; runs the model, without a target."""
         raise NotImplementedError
+
+    def describe(self, answer: Answer) -> list[str]:
+        """A prediction as the lines that `rnnzoo predict` prints; if a task does not say, each value by its name."""
+        return ["  ".join(f"{name} {_plain(value)}" for name, value in answer.items())]
+
+    def continue_text(self, model: SequenceModel, prompt: str, length: int, **sampling: Any) -> Continuation:
+        """Write `length` tokens after a prompt, where the task is one that `generates_text`."""
+        raise NotImplementedError
+
+
+def percentages(probabilities: Mapping[str, float]) -> str:
+    """Probabilities by name, as a person reads them: "dog 75.0 %  cat 20.0 %"."""
+    return "  ".join(f"{name} {100 * p:.1f} %" for name, p in probabilities.items())
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{name}: {_plain(item)}" for name, item in value.items()) + "}"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_plain, value)) or "none"
+    return str(value)

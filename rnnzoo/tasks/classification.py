@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -12,7 +12,7 @@ from rnnzoo.batch import Batch, DataSpec
 from rnnzoo.cells.base import State
 from rnnzoo.limits import Probability, checked
 from rnnzoo.model import SequenceModel
-from rnnzoo.tasks.base import Output, Task
+from rnnzoo.tasks.base import Answer, Output, Task
 
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection
@@ -66,7 +66,7 @@ class Classification(Task):
     ) -> None:
         metrics.update(output.logits.float().softmax(-1), batch.target)
 
-    def predictions(self, model: SequenceModel, batch: Batch) -> list[dict[str, Any]]:
+    def predictions(self, model: SequenceModel, batch: Batch) -> list[Answer]:
         """label, confidence in [0, 1], and the probability of each label."""
         rows = self.forward(model, batch).logits.float().softmax(-1).tolist()
         labels = self.spec.labels
@@ -78,3 +78,6 @@ class Classification(Task):
             }
             for row in rows
         ]
+
+    def describe(self, answer: Answer) -> list[str]:
+        return [f"{answer['label']}  {100 * answer['confidence']:.1f} %"]

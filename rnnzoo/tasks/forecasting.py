@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 import torch.nn.functional as F
@@ -14,7 +14,7 @@ from rnnzoo.architectures.segment import Segment, SegmentHead
 from rnnzoo.batch import Batch, DataSpec, Field
 from rnnzoo.cells.base import State
 from rnnzoo.model import SequenceModel
-from rnnzoo.tasks.base import Output, Task
+from rnnzoo.tasks.base import Answer, Output, Task
 
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection
@@ -104,9 +104,16 @@ class Forecasting(Task):
     ) -> None:
         metrics.update(output.logits.float().flatten(), batch.target.flatten())
 
-    def predictions(self, model: SequenceModel, batch: Batch) -> list[dict[str, Any]]:
+    def predictions(self, model: SequenceModel, batch: Batch) -> list[Answer]:
         """values: (horizon, variables) in the data's own units; variables: their names."""
         field = self.spec.inputs["values"]
         told = self.forward(model, batch).logits.cpu().double()
         mean, std = (told.new_tensor(field.options[name]) for name in ("mean", "std"))
         return [{"variables": list(field.names), "values": row} for row in (told * std + mean).tolist()]
+
+    def describe(self, answer: Answer) -> list[str]:
+        """A line for each step."""
+        names = answer["variables"] or range(1, len(answer["values"][0]) + 1)
+        rows = (zip(names, row, strict=True) for row in answer["values"])
+        steps = ("  ".join(f"{name} {value:.6g}" for name, value in row) for row in rows)
+        return [f"step {number}  {step}" for number, step in enumerate(steps, start=1)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -13,7 +13,7 @@ from rnnzoo.batch import IGNORE, SPECIALS, Batch
 from rnnzoo.cells.base import State
 from rnnzoo.data.forms.masked import GAP
 from rnnzoo.model import SequenceModel
-from rnnzoo.tasks.base import Output, Task
+from rnnzoo.tasks.base import Answer, Output, Task, percentages
 
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection
@@ -66,7 +66,7 @@ class MaskedWord(Task):
         right = output.logits.argmax(-1) == batch.target[batch.target != IGNORE]
         metrics["accuracy"].update(right.float())
 
-    def predictions(self, model: SequenceModel, batch: Batch) -> list[dict[str, Any]]:
+    def predictions(self, model: SequenceModel, batch: Batch) -> list[Answer]:
         """gaps: for each gap of a text, in order, the likeliest words with their probabilities."""
         names = self.spec.target.names
         tokens = batch.inputs["tokens"]
@@ -80,3 +80,6 @@ class MaskedWord(Task):
         ]
         rows = iter(told)
         return [{"gaps": [next(rows) for _ in range(count)]} for count in gaps.sum(1).tolist()]
+
+    def describe(self, answer: Answer) -> list[str]:
+        return ["  |  ".join(map(percentages, answer["gaps"]))]

@@ -14,7 +14,8 @@ from rnnzoo.cells.base import State
 from rnnzoo.layers.heads import AdaptiveSoftmax, Softmax
 from rnnzoo.limits import NonNegative
 from rnnzoo.model import SequenceModel
-from rnnzoo.tasks.base import Output, Task
+from rnnzoo.tasks.base import Answer, Output, Task, percentages
+from rnnzoo.tasks.decoding.continuation import Continuation, continue_text
 
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection
@@ -39,6 +40,7 @@ class NextWord(Task):
     needs_reason = "next_word predicts each word from those before it; a backward direction would see the answer"
     monitor = ("perplexity", "min")
     carries_state = True
+    generates_text = True
 
     def __init__(
         self, spec: DataSpec, alpha: NonNegative = 0.0, beta: NonNegative = 0.0, cutoffs: list[int] | None = None
@@ -91,7 +93,7 @@ class NextWord(Task):
     ) -> None:
         metrics.update(loss, weight=self.count(batch))
 
-    def predictions(self, model: SequenceModel, batch: Batch) -> list[dict[str, Any]]:
+    def predictions(self, model: SequenceModel, batch: Batch) -> list[Answer]:
         """next: the five likeliest tokens after the text, each with its probability; perplexity of the text itself.
 
         A long text is read window by window, the state carried on, so that its logits never exist all at once.
@@ -123,3 +125,9 @@ class NextWord(Task):
                 best.values.tolist(), best.indices.tolist(), told.tolist(), lengths.tolist(), strict=True
             )
         ]
+
+    def describe(self, answer: Answer) -> list[str]:
+        return [percentages(answer["next"])]
+
+    def continue_text(self, model: SequenceModel, prompt: str, length: int, **sampling: Any) -> Continuation:
+        return continue_text(model, self.spec, prompt, length, **sampling)

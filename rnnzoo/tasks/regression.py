@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -11,7 +11,7 @@ from rnnzoo.architectures.base import ONE
 from rnnzoo.batch import Batch
 from rnnzoo.cells.base import State
 from rnnzoo.model import SequenceModel
-from rnnzoo.tasks.base import Output, Task
+from rnnzoo.tasks.base import Answer, Output, Task
 
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection
@@ -46,6 +46,9 @@ class Regression(Task):
     ) -> None:
         metrics.update(output.logits.float(), batch.target)
 
-    def predictions(self, model: SequenceModel, batch: Batch) -> list[dict[str, Any]]:
+    def predictions(self, model: SequenceModel, batch: Batch) -> list[Answer]:
         """values: the numbers, in the order of the target."""
         return [{"values": row} for row in self.forward(model, batch).logits.float().tolist()]
+
+    def describe(self, answer: Answer) -> list[str]:
+        return ["  ".join(f"{value:.6g}" for value in answer["values"])]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,7 @@ from rnnzoo.cells.base import State
 from rnnzoo.data.encoding.spans import OUTSIDE, breaks, read
 from rnnzoo.layers.crf import CRF, Independent
 from rnnzoo.model import SequenceModel
-from rnnzoo.tasks.base import Output, Task
+from rnnzoo.tasks.base import Answer, Output, Task
 
 if TYPE_CHECKING:
     from torchmetrics import Metric, MetricCollection
@@ -98,10 +98,17 @@ class Tagging(Task):
     ) -> None:
         metrics.update(self._tag_head(model).decode(output.logits, batch.lengths), batch.target)
 
-    def predictions(self, model: SequenceModel, batch: Batch) -> list[dict[str, Any]]:
+    def predictions(self, model: SequenceModel, batch: Batch) -> list[Answer]:
         """tags: one for each word. spans, where the tags are such: type, first word and the one after the last."""
         output = self.forward(model, batch)
         rows = self._tag_head(model).decode(output.logits, batch.lengths).tolist()
         labels = self.spec.labels
         tags = [[labels[tag] for tag in row[:length]] for row, length in zip(rows, batch.lengths.tolist(), strict=True)]
         return [{"tags": row, **({"spans": [list(span) for span in read(row)]} if self.scheme else {})} for row in tags]
+
+    def describe(self, answer: Answer) -> list[str]:
+        """Each word with its tag; the words are what the data add to an answer."""
+        if "words" not in answer:
+            return [" ".join(answer["tags"])]
+        pairs = zip(answer["words"], answer["tags"], strict=False)  # words beyond the data's max_length have no tag
+        return [" ".join(f"{word}/{tag}" for word, tag in pairs)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
@@ -12,7 +12,7 @@ from rnnzoo.cells.base import State
 from rnnzoo.data.encoding.text import Encoder
 from rnnzoo.limits import Count, checked
 from rnnzoo.model import SequenceModel
-from rnnzoo.tasks.base import Output, Task
+from rnnzoo.tasks.base import Answer, Output, Task
 from rnnzoo.tasks.decoding.ctc import best_path, ctc_loss, prefix_search
 
 if TYPE_CHECKING:
@@ -71,7 +71,10 @@ class Transcription(Task):
             prefix_search(row[:length], self.beam)[0] for row, length in zip(log_probs, lengths.tolist(), strict=True)
         ]
 
-    def predictions(self, model: SequenceModel, batch: Batch) -> list[dict[str, Any]]:
+    def predictions(self, model: SequenceModel, batch: Batch) -> list[Answer]:
         """text: what the series says."""
         logits = self.forward(model, batch).logits
         return [{"text": self.encoder.decode(row)} for row in self.decode(logits, batch.lengths)]
+
+    def describe(self, answer: Answer) -> list[str]:
+        return [str(answer["text"])]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 import torch.nn.functional as F
@@ -15,7 +15,7 @@ from rnnzoo.cells.base import State
 from rnnzoo.data.encoding.text import Encoder
 from rnnzoo.limits import Count, NonNegative, Probability, Share, checked
 from rnnzoo.model import SequenceModel
-from rnnzoo.tasks.base import Output, Task
+from rnnzoo.tasks.base import Answer, Output, Task
 from rnnzoo.tasks.decoding import search as generate
 
 if TYPE_CHECKING:
@@ -159,6 +159,9 @@ class Translation(Task):
         ends = [row.index(EOS) + 1 if EOS in row else longest for row in written]
         return [row[: min(end, limit)] for row, end, limit in zip(written, ends, limits.tolist(), strict=True)]
 
-    def predictions(self, model: SequenceModel, batch: Batch) -> list[dict[str, Any]]:
+    def predictions(self, model: SequenceModel, batch: Batch) -> list[Answer]:
         """text: what is written."""
         return [{"text": self.encoder.decode(row)} for row in self.generate(model, batch)]
+
+    def describe(self, answer: Answer) -> list[str]:
+        return [str(answer["text"])]

@@ -3,7 +3,6 @@ import torch
 import torch.nn.functional as F
 
 from rnnzoo.batch import IGNORE, Batch, DataSpec, Field
-from rnnzoo.cli.predict import _answer
 from rnnzoo.model import build_model
 from rnnzoo.tasks.masked_word import MaskedWord
 
@@ -60,5 +59,6 @@ def test_what_stands_after_a_gap_counts_for_a_bidirectional_model_and_not_for_a_
         assert (one["gaps"] != other["gaps"]) == differs
 
 
-def test_the_command_line_tells_the_words_of_each_gap_in_one_line():
-    assert _answer({"gaps": [{"dog": 0.75, "cat": 0.2}, {"the": 0.5}]}) == "dog 75.0 %  cat 20.0 %  |  the 50.0 %"
+def test_the_words_of_all_gaps_are_described_in_one_line():
+    answer = {"gaps": [{"dog": 0.75, "cat": 0.2}, {"the": 0.5}]}
+    assert built()[0].describe(answer) == ["dog 75.0 %  cat 20.0 %  |  the 50.0 %"]

@@ -85,3 +85,9 @@ def test_a_clause_complains_if_it_says_bad_or_not_good():
                 if (said[0] != "not") == (said[said[0] == "not"] in BAD):
                     found.add(aspects[thing])
             assert label == "|".join(sorted(found))
+
+
+def test_an_answer_is_described_by_the_labels_that_the_text_has():
+    probabilities = {"a": 0.75, "b": 0.25, "c": 0.625}
+    assert Multilabel(SETS).describe({"labels": ["a", "c"], "probabilities": probabilities}) == ["a 75.0 %  c 62.5 %"]
+    assert Multilabel(SETS).describe({"labels": [], "probabilities": probabilities}) == ["no label"]

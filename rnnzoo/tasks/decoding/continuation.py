@@ -1,4 +1,4 @@
-"""A text that a language model goes on with."""
+"""Continue a text with a language model."""
 
 from __future__ import annotations
 
@@ -14,42 +14,42 @@ from rnnzoo.cells.base import State
 from rnnzoo.data.encoding.text import Encoder
 from rnnzoo.engine.recurrence import select
 from rnnzoo.model import SequenceModel
-from rnnzoo.tasks.decoding import search as generate
+from rnnzoo.tasks.decoding import search
 
 WINDOW = 1024  # steps of a prompt that are read at once
-NEVER = (PAD, UNK, BOS)  # what is never written
-CLOSING, OPENING = re.compile(r" ([.,;:!?%)\]}])"), re.compile(r"([(\[{]) ")  # stand at the word before, or after
+NEVER = (PAD, UNK, BOS)  # tokens that are not written
+# punctuation without a blank before it, and brackets without one after
+CLOSING, OPENING = re.compile(r" ([.,;:!?%)\]}])"), re.compile(r"([(\[{]) ")
 
 
 class Continuation(NamedTuple):
-    """text: the prompt and what follows. tokens: what follows. unknown: words of the prompt that the model lacks."""
+    """text: the prompt and what follows. tokens: what follows. unknown: words of the prompt not in the vocabulary."""
 
     text: str
     tokens: tuple[str, ...]
     unknown: tuple[str, ...]
 
 
-def continued(
+def continue_text(
     model: SequenceModel, spec: DataSpec, prompt: str = "", length: int = 100, beam: int | None = None, **sampling: Any
 ) -> Continuation:
-    """Go on with `prompt` for `length` tokens; <eos> is a line end there as here, and <unk> is never written.
+    """Continue `prompt` by `length` tokens. <eos> is a line end, in the prompt and after it; <unk> is never written.
 
     prompt: of any length; an empty one begins a line; words that the model does not know are read as <unk>. beam: the
-    likeliest continuation that a search so wide finds; if None, one is drawn, see `generate.sample` for temperature,
-    top_k, top_p and seed. Raises: ValueError for a number out of range, or if `beam` is given with what it has no use
-    for.
+    width of a beam search for the likeliest continuation; if None, one is drawn: see `search.sample` for temperature,
+    top_k, top_p and seed. Raises: ValueError for a number out of range, or for `beam` together with these.
     """
     if beam is not None and sampling:
         raise ValueError(f"beam takes the likeliest tokens and draws none: it has no use for {next(iter(sampling))}")
     encoder = Encoder.from_field(spec.inputs["tokens"])
     newline = encoder.ids.get("\n", EOS)
-    read: list[int] = []
+    ids: list[int] = []
     unknown: list[str] = []
     for number, line in enumerate([prompt] if newline != EOS else prompt.split("\n")):
         (words,) = encoder.tokens([line])
-        read += [EOS] * (number > 0) + [encoder.ids.get(word, UNK) for word in words]
+        ids += [EOS] * (number > 0) + [encoder.ids.get(word, UNK) for word in words]
         unknown += [word for word in words if word not in encoder.ids]
-    start = torch.tensor(read or [newline], device=next(model.parameters()).device)
+    start = torch.tensor(ids or [newline], device=next(model.parameters()).device)
     step = stepper(model)
     with torch.inference_mode():
         state = None
@@ -57,17 +57,17 @@ def continued(
             batch = Batch({"tokens": window.unsqueeze(0)}, torch.tensor([len(window)]))
             state = model.encode(batch, state, need_state=True).state
         if beam is None:
-            (ids,) = generate.sample(step, state, start[-1:], length, forbid=NEVER, **sampling).tolist()
+            (ids,) = search.sample(step, state, start[-1:], length, forbid=NEVER, **sampling).tolist()
         else:
-            (best,) = generate.beam(
+            (best,) = search.beam(
                 step, select, state, start[-1:], size=beam, max_steps=length, length_penalty=0, forbid=NEVER, end=None
             )
             ids = best.tokens
-    text = prompt + following(encoder, ids, first=not prompt or prompt.endswith("\n"))
+    text = prompt + text_of(encoder, ids, first=not prompt or prompt.endswith("\n"))
     return Continuation(text, tuple(encoder.names[i] for i in ids), tuple(dict.fromkeys(unknown)))
 
 
-def stepper(model: SequenceModel) -> generate.Step:
+def stepper(model: SequenceModel) -> search.Step:
     """What the model's `step_logits` answers to one more token of each row: (rows,) to logits (rows, vocabulary)."""
 
     def step(tokens: Tensor, state: list[State] | None) -> tuple[Tensor, list[State]]:
@@ -78,8 +78,8 @@ def stepper(model: SequenceModel) -> generate.Step:
     return step
 
 
-def following(encoder: Encoder, ids: Sequence[int], first: bool = False) -> str:
-    """Written tokens as text that follows a prompt, or a line end if they are the `first`; <eos> is a line end."""
+def text_of(encoder: Encoder, ids: Sequence[int], first: bool = False) -> str:
+    """Tokens as the text that follows a prompt, or a line end if they are the `first`; <eos> is a line end."""
     lines: list[list[int]] = [[]]
     for number in ids:
         if number == EOS:

@@ -32,6 +32,10 @@ def check_predictions(subject: TaskSubject) -> str:
     for how, parts in splits(batch).items():
         alone = [row for part in (parts[::-1] if "backwards" in how else parts) for row in predictions(part)]
         subject.require(_alike(alone, found), f"predictions: expected the same {how}")
+    for answer in found:
+        lines = task.describe(answer)
+        described = isinstance(lines, list) and bool(lines) and all(isinstance(line, str) for line in lines)
+        subject.require(described, f"describe: expected a list of lines of text, found {lines!r:.100}")
     return ", ".join(found[0])
 
 

@@ -7,7 +7,7 @@ from rnnzoo import registry
 from rnnzoo.batch import EOS, Batch, DataSpec, Field
 from rnnzoo.data.encoding.text import Encoder
 from rnnzoo.model import build_model
-from rnnzoo.tasks.decoding.continuation import continued, following, stepper
+from rnnzoo.tasks.decoding.continuation import continue_text, stepper, text_of
 from rnnzoo.tasks.next_word import NextWord
 
 NAMES = ("<pad>", "<unk>", "<bos>", "<eos>", "the", "dog", "barks", ",", ".", "(", ")")
@@ -59,8 +59,8 @@ def test_a_prompt_is_gone_on_with_from_its_state_and_no_prompt_from_a_new_line(p
     model, spec = language_model(**STACKED)
     read = {"": [EOS], "the dog": [4, 5], "the\nbarks": [4, EOS, 6]}[prompt]
     wanted = likeliest(model, read, 12)[len(read) :]
-    assert continued(model, spec, prompt, 12, temperature=0).tokens == tuple(NAMES[i] for i in wanted)
-    assert continued(model, spec, prompt, 12, beam=1).tokens == tuple(NAMES[i] for i in wanted)
+    assert continue_text(model, spec, prompt, 12, temperature=0).tokens == tuple(NAMES[i] for i in wanted)
+    assert continue_text(model, spec, prompt, 12, beam=1).tokens == tuple(NAMES[i] for i in wanted)
 
 
 @pytest.mark.parametrize(("prompt", "read"), [("", [EOS]), ("the dog", [4, 5]), ("the\nbarks", [4, EOS, 6])])
@@ -68,7 +68,7 @@ def test_nothing_is_read_before_a_prompt(prompt, read, monkeypatch):
     model, spec = language_model()
     seen, embed = [], model.embed
     monkeypatch.setattr(model, "embed", lambda batch: seen.extend(batch.inputs["tokens"][0].tolist()) or embed(batch))
-    continued(model, spec, prompt, 1, temperature=0)
+    continue_text(model, spec, prompt, 1, temperature=0)
     assert seen == read
 
 
@@ -76,42 +76,42 @@ def test_a_long_prompt_is_read_in_windows_as_if_at_once():
     model, spec = language_model()
     words = [NAMES[i] for i in torch.randint(4, len(NAMES), (2500,)).tolist()]
     wanted = likeliest(model, [*map(NAMES.index, words)], 3)[-3:]
-    assert continued(model, spec, " ".join(words), 3, temperature=0).tokens == tuple(NAMES[i] for i in wanted)
+    assert continue_text(model, spec, " ".join(words), 3, temperature=0).tokens == tuple(NAMES[i] for i in wanted)
 
 
 def test_the_text_is_the_prompt_as_typed_and_what_follows():
     model, spec = language_model()
-    found = continued(model, spec, "the  zebra barks at the gnu", 20, seed=3)
+    found = continue_text(model, spec, "the  zebra barks at the gnu", 20, seed=3)
     assert found.text.startswith("the  zebra barks at the gnu")
     assert found.unknown == ("zebra", "at", "gnu") and len(found.tokens) == 20
     assert not {"<unk>", "<pad>", "<bos>"} & set(found.tokens)
     assert found.text.count("\n") == found.tokens.count("<eos>")
-    assert found == continued(model, spec, "the  zebra barks at the gnu", 20, seed=3)
-    assert found != continued(model, spec, "the  zebra barks at the gnu", 20, seed=4)
+    assert found == continue_text(model, spec, "the  zebra barks at the gnu", 20, seed=3)
+    assert found != continue_text(model, spec, "the  zebra barks at the gnu", 20, seed=4)
 
 
 def test_a_prompt_that_ends_a_line_is_gone_on_with_at_the_next_ones_beginning():
     model, spec = language_model()
-    text = continued(model, spec, "the dog\n", 3, seed=3).text
+    text = continue_text(model, spec, "the dog\n", 3, seed=3).text
     assert text.startswith("the dog\n") and not text.removeprefix("the dog\n").startswith(" ")
 
 
 def test_tokens_become_text_as_their_unit_has_it():
     ids = [4, 5, 7, 6, 9, 5, 10, 8, EOS, 4, 5]
-    assert following(Encoder(NAMES, "space"), ids) == " the dog , barks ( dog ) .\nthe dog"
-    assert following(Encoder(NAMES, "word"), ids) == " the dog, barks (dog).\nthe dog"
-    assert following(Encoder(NAMES, "word"), ids, first=True) == "the dog, barks (dog).\nthe dog"
-    assert following(Encoder(NAMES, "word"), [7, 4]) == ", the"
-    assert following(Encoder(NAMES, "space"), [EOS, 4]) == "\nthe"
+    assert text_of(Encoder(NAMES, "space"), ids) == " the dog , barks ( dog ) .\nthe dog"
+    assert text_of(Encoder(NAMES, "word"), ids) == " the dog, barks (dog).\nthe dog"
+    assert text_of(Encoder(NAMES, "word"), ids, first=True) == "the dog, barks (dog).\nthe dog"
+    assert text_of(Encoder(NAMES, "word"), [7, 4]) == ", the"
+    assert text_of(Encoder(NAMES, "space"), [EOS, 4]) == "\nthe"
     letters = Encoder((*NAMES[:4], *"ab c"), "character")
-    assert following(letters, [4, 5, 6, 7, EOS, 4]) == "ab c\na"
+    assert text_of(letters, [4, 5, 6, 7, EOS, 4]) == "ab c\na"
 
 
 def test_a_model_of_characters_that_knows_line_feeds_begins_after_one():
     letters = field(*NAMES[:4], "\n", "a", "b", unit="character")
     model, spec = language_model(tokens=letters)
     wanted = likeliest(model, [4, 5, 4, 6], 8)[4:]
-    found = continued(model, spec, "a\nb", 8, temperature=0)
+    found = continue_text(model, spec, "a\nb", 8, temperature=0)
     assert found.tokens == tuple(letters.names[i] for i in wanted)
     assert found.text == "a\nb" + "".join(found.tokens).replace("<eos>", "\n")
 
@@ -125,11 +125,11 @@ def test_a_wide_beam_writes_what_is_likelier_than_greedy():
             logits, _ = model.step_logits(Batch({"tokens": torch.tensor([ids[:-1]])}, torch.tensor([len(ids) - 1])))
         return -torch.nn.functional.cross_entropy(logits[0], torch.tensor(ids[1:]), reduction="sum").item()
 
-    greedy, wide = (continued(model, spec, "", 6, **how) for how in ({"temperature": 0}, {"beam": 200}))
+    greedy, wide = (continue_text(model, spec, "", 6, **how) for how in ({"temperature": 0}, {"beam": 200}))
     assert likelihood(wide.tokens) >= likelihood(greedy.tokens) - 1e-5
 
 
 def test_a_beam_has_no_use_for_settings_of_drawing():
     model, spec = language_model()
     with pytest.raises(ValueError, match="beam takes the likeliest tokens and draws none: it has no use for top_k"):
-        continued(model, spec, "the", 3, beam=2, top_k=3)
+        continue_text(model, spec, "the", 3, beam=2, top_k=3)
