@@ -1,4 +1,7 @@
-"""rnnzoo: the model zoo of recurrent networks for PyTorch Lightning. Importing it loads nothing heavy."""
+"""rnnzoo: the model zoo of recurrent networks for PyTorch Lightning. Importing it loads nothing heavy.
+
+All that a script or a plugin needs is imported from here, and conformance tests from `rnnzoo.testing`.
+"""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -6,55 +9,169 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from rnnzoo.architectures.base import Architecture
-    from rnnzoo.cells.base import Cell, LinearCell, NoiseSpec, PointwiseCell, StateSpec
+    from rnnzoo.architectures.base import CAUSAL, EACH, ONE, SEQUENCE, Architecture, LayerStack
+    from rnnzoo.architectures.encoded import Encoded
+    from rnnzoo.batch import Batch, DataSpec, Field
+    from rnnzoo.cells.base import (
+        Cell,
+        CellLike,
+        LinearCell,
+        Named,
+        NoiseSpec,
+        PointwiseCell,
+        State,
+        StateSpec,
+        make_cell,
+    )
     from rnnzoo.cells.wrappers import Wrapper
-    from rnnzoo.data.base import Source
-    from rnnzoo.errors import ZooError
+    from rnnzoo.data.base import Columns, Source
+    from rnnzoo.data.sources.embedded import Embedded
+    from rnnzoo.engine.layout import Layout
+    from rnnzoo.engine.recurrence import Recurrence
+    from rnnzoo.engine.sequences import Sequences
+    from rnnzoo.errors import CellError, DataError, PluginError, RecipeError, RunError, UnknownName, ZooError
     from rnnzoo.experiment.build import from_recipe
     from rnnzoo.inference.predictor import create_model, load
+    from rnnzoo.limits import (
+        Count,
+        Fraction,
+        Layers,
+        Limit,
+        NonNegative,
+        Positive,
+        Probability,
+        Seed,
+        Share,
+        Size,
+        TopP,
+        VocabSize,
+        checked,
+    )
+    from rnnzoo.model import SequenceModel
     from rnnzoo.registry import register
-    from rnnzoo.tasks.base import Task
+    from rnnzoo.tasks.base import Output, Task
 
 _PUBLIC = {
-    "Architecture": "rnnzoo.architectures.base",
-    "Cell": "rnnzoo.cells.base",
-    "LinearCell": "rnnzoo.cells.base",
-    "NoiseSpec": "rnnzoo.cells.base",
-    "PointwiseCell": "rnnzoo.cells.base",
-    "StateSpec": "rnnzoo.cells.base",
-    "Source": "rnnzoo.data.base",
-    "Task": "rnnzoo.tasks.base",
-    "Wrapper": "rnnzoo.cells.wrappers",
-    "ZooError": "rnnzoo.errors",
+    # models and runs
     "create_model": "rnnzoo.inference.predictor",
     "from_recipe": "rnnzoo.experiment.build",
     "load": "rnnzoo.inference.predictor",
+    # parts to subclass, and naming one without a package
+    "Architecture": "rnnzoo.architectures.base",
+    "Cell": "rnnzoo.cells.base",
+    "Embedded": "rnnzoo.data.sources.embedded",
+    "LayerStack": "rnnzoo.architectures.base",
+    "LinearCell": "rnnzoo.cells.base",
+    "PointwiseCell": "rnnzoo.cells.base",
+    "Source": "rnnzoo.data.base",
+    "Task": "rnnzoo.tasks.base",
+    "Wrapper": "rnnzoo.cells.wrappers",
     "register": "rnnzoo.registry",
+    # what parts are made of
+    "Batch": "rnnzoo.batch",
+    "CAUSAL": "rnnzoo.architectures.base",
+    "CellLike": "rnnzoo.cells.base",
+    "Columns": "rnnzoo.data.base",
+    "Count": "rnnzoo.limits",
+    "DataSpec": "rnnzoo.batch",
+    "EACH": "rnnzoo.architectures.base",
+    "Encoded": "rnnzoo.architectures.encoded",
+    "Field": "rnnzoo.batch",
+    "Fraction": "rnnzoo.limits",
+    "Layers": "rnnzoo.limits",
+    "Layout": "rnnzoo.engine.layout",
+    "Limit": "rnnzoo.limits",
+    "Named": "rnnzoo.cells.base",
+    "NoiseSpec": "rnnzoo.cells.base",
+    "NonNegative": "rnnzoo.limits",
+    "ONE": "rnnzoo.architectures.base",
+    "Output": "rnnzoo.tasks.base",
+    "Positive": "rnnzoo.limits",
+    "Probability": "rnnzoo.limits",
+    "Recurrence": "rnnzoo.engine.recurrence",
+    "SEQUENCE": "rnnzoo.architectures.base",
+    "Seed": "rnnzoo.limits",
+    "SequenceModel": "rnnzoo.model",
+    "Sequences": "rnnzoo.engine.sequences",
+    "Share": "rnnzoo.limits",
+    "Size": "rnnzoo.limits",
+    "State": "rnnzoo.cells.base",
+    "StateSpec": "rnnzoo.cells.base",
+    "TopP": "rnnzoo.limits",
+    "VocabSize": "rnnzoo.limits",
+    "checked": "rnnzoo.limits",
+    "make_cell": "rnnzoo.cells.base",
+    # what goes wrong
+    "CellError": "rnnzoo.errors",
+    "DataError": "rnnzoo.errors",
+    "PluginError": "rnnzoo.errors",
+    "RecipeError": "rnnzoo.errors",
+    "RunError": "rnnzoo.errors",
+    "UnknownName": "rnnzoo.errors",
+    "ZooError": "rnnzoo.errors",
 }
 __all__ = [
+    "CAUSAL",
+    "EACH",
+    "ONE",
+    "SEQUENCE",
     "Architecture",
+    "Batch",
     "Cell",
+    "CellError",
+    "CellLike",
+    "Columns",
+    "Count",
+    "DataError",
+    "DataSpec",
+    "Embedded",
+    "Encoded",
+    "Field",
+    "Fraction",
+    "LayerStack",
+    "Layers",
+    "Layout",
+    "Limit",
     "LinearCell",
+    "Named",
     "NoiseSpec",
+    "NonNegative",
+    "Output",
+    "PluginError",
     "PointwiseCell",
+    "Positive",
+    "Probability",
+    "RecipeError",
+    "Recurrence",
+    "RunError",
+    "Seed",
+    "SequenceModel",
+    "Sequences",
+    "Share",
+    "Size",
     "Source",
+    "State",
     "StateSpec",
     "Task",
+    "TopP",
+    "UnknownName",
+    "VocabSize",
     "Wrapper",
     "ZooError",
     "__version__",
+    "checked",
     "create_model",
     "from_recipe",
     "load",
+    "make_cell",
     "register",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name in _PUBLIC:
-        return getattr(import_module(_PUBLIC[name]), name)
-    raise AttributeError(f"module 'rnnzoo' has no attribute '{name}'")
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'rnnzoo' has no attribute '{name}'")
+    return getattr(import_module(_PUBLIC[name]), name)
 
 
 def __dir__() -> list[str]:

@@ -6,10 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rnnzoo import Cell, StateSpec
-from rnnzoo.cells.base import State
-from rnnzoo.engine.layout import Layout
-from rnnzoo.limits import Count, Size, checked
+from rnnzoo import Cell, Count, Layout, Named, Size, State, StateSpec, checked
 
 WIDTH = 4  # steps under the short convolution, the present one among them
 CHUNK = 16  # steps that `scan` takes at once
@@ -70,13 +67,13 @@ class GatedDeltaNetCell(Cell):
         q, k, v = F.silu(y).unflatten(-1, (3, self.num_heads, -1)).unbind(-3)
         return _unit(q), _unit(k), v
 
-    def step(self, gx: tuple[Tensor, ...], state: State) -> State:
+    def step(self, gx: tuple[Tensor, ...], state: Named) -> State:
         """gx: as `project` returns it, for one step; state: h, S and y. Returns (h', S', y')."""
         y, g, beta, log_alpha = gx
-        y = torch.cat([state[2], y.unsqueeze(1)], 1)
+        y = torch.cat([state.y, y.unsqueeze(1)], 1)
         q, k, v = (part.squeeze(1) for part in self.convolve(y))
         q, k = q.unsqueeze(-2), k.unsqueeze(-2)
-        S = torch.exp(log_alpha)[..., None, None] * _wide(state[1])
+        S = torch.exp(log_alpha)[..., None, None] * _wide(state.S)
         u = beta.unsqueeze(-1) * (v - (S * k).sum(-1))  # products of tensors: autocast leaves them in float32
         S = S + u.unsqueeze(-1) * k
         return self.output((S * q).sum(-1), g), S, y[:, 1:]
@@ -86,7 +83,7 @@ class GatedDeltaNetCell(Cell):
         rms = read * torch.rsqrt(read.square().mean(-1, keepdim=True) + EPS)
         return (rms * self.scale).flatten(-2).to(g.dtype) * g
 
-    def scan(self, gx: tuple[Tensor, ...], layout: Layout, state: State) -> tuple[Tensor, State]:
+    def scan(self, gx: tuple[Tensor, ...], layout: Layout, state: Named) -> tuple[Tensor, State]:
         """All steps, CHUNK at a time, in the paper's WY form.
 
         With u_t = beta_t (v_t - alpha_t S_t-1 k_t) a step is S_t = alpha_t S_t-1 + u_t k_t^T. Within a chunk, with
@@ -101,8 +98,8 @@ class GatedDeltaNetCell(Cell):
         if not layout.longest:
             return g, state
         with torch.autocast(log_alpha.device.type, enabled=False):
-            S = _wide(state[1])
-            y = torch.cat([state[2], layout.to_grid(y)], 1)
+            S = _wide(state.S)
+            y = torch.cat([state.y, layout.to_grid(y)], 1)
             ends = layout.sorted_lengths[:, None] + torch.arange(WIDTH - 1, device=y.device)
             last_y = y.take_along_dim(ends.unsqueeze(-1), 1)
             parts = *self.convolve(y), layout.to_grid(beta.unsqueeze(-1)), layout.to_grid(log_alpha)
@@ -126,7 +123,7 @@ class GatedDeltaNetCell(Cell):
                 S = whole * S + u.mT @ end
             rows = layout.from_grid(torch.cat(read, 2)[:, :, : layout.longest].transpose(1, 2))
         h = self.output(rows, g)
-        last = torch.cat([h, state[0].to(h.dtype)])[layout.last_rows(False, len(h))]
+        last = torch.cat([h, state.h.to(h.dtype)])[layout.last_rows(False, len(h))]
         return h, (last, S, last_y)
 
 

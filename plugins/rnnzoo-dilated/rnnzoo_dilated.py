@@ -8,13 +8,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rnnzoo import Architecture
-from rnnzoo.architectures.base import CAUSAL, EACH, ONE, Encoded
-from rnnzoo.cells.base import CellLike, State, make_cell
-from rnnzoo.engine.layout import Layout
-from rnnzoo.engine.recurrence import Recurrence
-from rnnzoo.engine.sequences import Sequences
-from rnnzoo.limits import Layers, Size, checked
+from rnnzoo import (
+    CAUSAL,
+    EACH,
+    ONE,
+    Architecture,
+    CellLike,
+    Encoded,
+    Layers,
+    Layout,
+    Recurrence,
+    Sequences,
+    Size,
+    State,
+    checked,
+    make_cell,
+)
 
 
 class Dilated(Architecture):

@@ -5,9 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import Annotated
 
-from rnnzoo.data.base import Columns
-from rnnzoo.data.sources.embedded import Embedded
-from rnnzoo.limits import Count, Limit, Seed, checked
+from rnnzoo import Columns, Count, Embedded, Limit, Seed, checked
 
 PAIRS = ("()", "[]", "{}", "<>")
 

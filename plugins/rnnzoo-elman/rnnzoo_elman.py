@@ -6,8 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rnnzoo.cells.base import Cell, State
-from rnnzoo.limits import Size
+from rnnzoo import Cell, Named, Size, State
 
 
 class ElmanCell(Cell):
@@ -35,10 +34,8 @@ class ElmanCell(Cell):
     def project(self, x: Tensor) -> Tensor:
         return F.linear(x, self.W_xh, self.b_h)
 
-    def step(self, gx: Tensor, state: State) -> State:
-        (h,) = state
-        return (torch.tanh(gx + F.linear(h, self.W_hh)),)
+    def step(self, gx: Tensor, state: Named) -> State:
+        return (torch.tanh(gx + F.linear(state.h, self.W_hh)),)
 
-    def readout(self, gx: Tensor, state: State) -> Tensor:
-        (h,) = state
-        return F.linear(h, self.W_hy, self.b_y)
+    def readout(self, gx: Tensor, state: Named) -> Tensor:
+        return F.linear(state.h, self.W_hy, self.b_y)

@@ -1,10 +1,8 @@
 """Long short-term memories with other gates: peepholes, and an input gate coupled to the forget gate."""
 
 import torch
-from torch import Tensor
 
-from rnnzoo import PointwiseCell
-from rnnzoo.cells.base import State
+from rnnzoo import Named, PointwiseCell, State
 
 
 class PeepholeLSTMCell(PointwiseCell):
@@ -27,14 +25,13 @@ class PeepholeLSTMCell(PointwiseCell):
     params = ("p_i", "p_f", "p_o")
     forget_gate, input_gate = "f", "i"
 
-    def update(self, gx: tuple[Tensor, ...], gh: tuple[Tensor, ...], state: State) -> State:
+    def update(self, gx: Named, gh: Named, state: Named) -> State:
         """gx, gh: one (..., hidden_size) tensor per gate; state: (h, c). Returns (h', c')."""
-        _, c = state
-        i = torch.sigmoid(gx[0] + gh[0] + self.p_i * c)
-        f = torch.sigmoid(gx[1] + gh[1] + self.p_f * c)
-        g = torch.tanh(gx[2] + gh[2])
-        c = f * c + i * g
-        o = torch.sigmoid(gx[3] + gh[3] + self.p_o * c)
+        i = torch.sigmoid(gx.i + gh.i + self.p_i * state.c)
+        f = torch.sigmoid(gx.f + gh.f + self.p_f * state.c)
+        g = torch.tanh(gx.g + gh.g)
+        c = f * state.c + i * g
+        o = torch.sigmoid(gx.o + gh.o + self.p_o * c)
         return o * torch.tanh(c), c
 
 
@@ -56,11 +53,10 @@ class CoupledLSTMCell(PointwiseCell):
     states = ("h", "c")
     forget_gate = "f"
 
-    def update(self, gx: tuple[Tensor, ...], gh: tuple[Tensor, ...], state: State) -> State:
+    def update(self, gx: Named, gh: Named, state: Named) -> State:
         """gx, gh: one (..., hidden_size) tensor per gate; state: (h, c). Returns (h', c')."""
-        _, c = state
-        f = torch.sigmoid(gx[0] + gh[0])
-        g = torch.tanh(gx[1] + gh[1])
-        o = torch.sigmoid(gx[2] + gh[2])
-        c = f * c + (1 - f) * g
+        f = torch.sigmoid(gx.f + gh.f)
+        g = torch.tanh(gx.g + gh.g)
+        o = torch.sigmoid(gx.o + gh.o)
+        c = f * state.c + (1 - f) * g
         return o * torch.tanh(c), c

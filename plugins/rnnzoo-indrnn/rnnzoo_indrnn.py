@@ -3,9 +3,7 @@
 import torch
 from torch import Tensor
 
-from rnnzoo import PointwiseCell
-from rnnzoo.cells.base import State
-from rnnzoo.limits import Count, Size, checked
+from rnnzoo import Count, Named, PointwiseCell, Size, State, checked
 
 
 class IndRNNCell(PointwiseCell):
@@ -40,6 +38,6 @@ class IndRNNCell(PointwiseCell):
                 u.clamp_(-self.bound, self.bound)
         return {}
 
-    def update(self, gx: tuple[Tensor, ...], gh: tuple[Tensor, ...], state: State) -> State:
+    def update(self, gx: Named, gh: Named, state: Named) -> State:
         """gx, gh: one (..., hidden_size) tensor each; state: (h,). Returns (h',)."""
-        return (torch.relu(gx[0] + gh[0]),)
+        return (torch.relu(gx.h + gh.h),)

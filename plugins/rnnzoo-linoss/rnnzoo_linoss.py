@@ -7,9 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rnnzoo import PointwiseCell
-from rnnzoo.cells.base import State
-from rnnzoo.limits import Size
+from rnnzoo import Named, PointwiseCell, Size, State
 
 
 class LinOSSCell(PointwiseCell):
@@ -55,15 +53,14 @@ class LinOSSCell(PointwiseCell):
     def gates_of(self, gx: Any) -> Tensor:
         return gx[0]
 
-    def update(self, gx: tuple[Tensor, ...], gh: tuple[Tensor, ...], state: State) -> State:
+    def update(self, gx: Named, gh: Named, state: Named) -> State:
         """gx: B u + b (..., hidden_size); gh: (); state: (y, z). Returns (y', z')."""
-        y, z = state
         A, dt = torch.relu(self.A_hat), torch.sigmoid(self.dt_hat)
-        z = (z + dt * (gx[0] - A * y)) / (1 + dt * dt * A)
-        return y + dt * z, z
+        z = (state.z + dt * (gx.u - A * state.y)) / (1 + dt * dt * A)
+        return state.y + dt * z, z
 
-    def readout(self, gx: Any, state: State) -> Tensor:
-        return F.linear(state[0], self.C) + F.linear(gx[1], self.D)
+    def readout(self, gx: Any, state: Named) -> Tensor:
+        return F.linear(state.y, self.C) + F.linear(gx[1], self.D)
 
 
 class LinOSSIMEXCell(LinOSSCell):
@@ -77,9 +74,8 @@ class LinOSSIMEXCell(LinOSSCell):
     y and z. Source: Rusch, Rus, Oscillatory State-Space Models, arXiv:2410.03943.
     """
 
-    def update(self, gx: tuple[Tensor, ...], gh: tuple[Tensor, ...], state: State) -> State:
+    def update(self, gx: Named, gh: Named, state: Named) -> State:
         """gx: B u + b (..., hidden_size); gh: (); state: (y, z). Returns (y', z')."""
-        y, z = state
         A, dt = torch.relu(self.A_hat), torch.sigmoid(self.dt_hat)
-        z = z + dt * (gx[0] - A * y)
-        return y + dt * z, z
+        z = state.z + dt * (gx.u - A * state.y)
+        return state.y + dt * z, z

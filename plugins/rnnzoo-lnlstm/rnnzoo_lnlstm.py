@@ -4,8 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rnnzoo import Cell
-from rnnzoo.cells.base import State
+from rnnzoo import Cell, Named, State
 
 
 class LayerNormLSTMCell(Cell):
@@ -39,9 +38,8 @@ class LayerNormLSTMCell(Cell):
         """x: (..., input_size). Returns LN(W x) + b, (..., 4 * hidden_size)."""
         return self.norm_x(F.linear(x, self.weight_ih)) + self.bias_ih
 
-    def step(self, gx: Tensor, state: State) -> State:
+    def step(self, gx: Tensor, state: Named) -> State:
         """gx: (batch, 4 * hidden_size); state: h and c, (batch, hidden_size) each. Returns (h', c')."""
-        h, c = state
-        i, f, g, o = (gx + self.norm_h(F.linear(h, self.weight_hh))).chunk(4, -1)
-        c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+        i, f, g, o = (gx + self.norm_h(F.linear(state.h, self.weight_hh))).chunk(4, -1)
+        c = torch.sigmoid(f) * state.c + torch.sigmoid(i) * torch.tanh(g)
         return torch.sigmoid(o) * torch.tanh(self.norm_c(c)), c

@@ -7,9 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rnnzoo import LinearCell, StateSpec
-from rnnzoo.cells.base import State
-from rnnzoo.limits import Limit, Share, Size, checked
+from rnnzoo import Limit, LinearCell, Named, Share, Size, StateSpec, checked
 
 
 class LRUCell(LinearCell):
@@ -68,8 +66,8 @@ class LRUCell(LinearCell):
         decay, phase, gain = (torch.exp(_wide(p)) for p in (self.nu, self.theta, self.gamma))
         return torch.exp(torch.complex(-decay, phase)).expand_as(gx[0]), gain * gx[0]
 
-    def readout(self, gx: Any, state: State) -> Tensor:
-        parts = torch.cat([state[0].real, -state[0].imag], -1)
+    def readout(self, gx: Any, state: Named) -> Tensor:
+        parts = torch.cat([state.h.real, -state.h.imag], -1)
         return F.linear(parts.to(self.C.dtype), self.C) + F.linear(gx[1], self.D)
 
 

@@ -6,8 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from rnnzoo import LinearCell
-from rnnzoo.limits import Limit, Size, checked
+from rnnzoo import Limit, LinearCell, Named, Size, checked
 
 
 class Minimal(LinearCell):
@@ -50,10 +49,10 @@ class MinGRUCell(Minimal):
     gates = ("z", "h")
     keeps: ClassVar = {"z": -1}
 
-    def coefficients(self, gx: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    def coefficients(self, gx: Named) -> tuple[Tensor, Tensor]:
         """gx: two (..., hidden_size) tensors. Returns 1 - z and z * h~."""
-        z = torch.sigmoid(gx[0])
-        return 1 - z, z * gx[1]
+        z = torch.sigmoid(gx.z)
+        return 1 - z, z * gx.h
 
 
 class MinLSTMCell(Minimal):
@@ -72,7 +71,7 @@ class MinLSTMCell(Minimal):
     gates = ("f", "i", "h")
     keeps: ClassVar = {"f": 1, "i": -1}
 
-    def coefficients(self, gx: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    def coefficients(self, gx: Named) -> tuple[Tensor, Tensor]:
         """gx: three (..., hidden_size) tensors. Returns f / (f + i) and i / (f + i) * h~."""
-        difference = F.logsigmoid(gx[0]) - F.logsigmoid(gx[1])
-        return torch.sigmoid(difference), torch.sigmoid(-difference) * gx[2]
+        difference = F.logsigmoid(gx.f) - F.logsigmoid(gx.i)
+        return torch.sigmoid(difference), torch.sigmoid(-difference) * gx.h

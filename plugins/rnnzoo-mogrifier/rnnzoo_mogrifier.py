@@ -6,9 +6,7 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
-from rnnzoo import StateSpec, Wrapper
-from rnnzoo.cells.base import CellLike, State
-from rnnzoo.limits import Count, Limit, Size, checked
+from rnnzoo import CellLike, Count, Limit, Named, Size, State, StateSpec, Wrapper, checked
 
 
 class Mogrifier(Wrapper):
@@ -41,7 +39,7 @@ class Mogrifier(Wrapper):
         )
         self.keeps_output = bool(self.cell.overrides("readout"))  # it may need the modulated x, which only a step has
         if self.keeps_output:
-            self.states = (StateSpec("y", (self.output_size,), free=False), *self.states)
+            self.states = (StateSpec(f"mogrified_{first.name}", (self.output_size,), free=False), *self.states)
 
     @property
     def core(self) -> None:
@@ -55,13 +53,13 @@ class Mogrifier(Wrapper):
     def project(self, x: Tensor) -> Tensor:
         return x
 
-    def step(self, gx: Tensor, state: State, *noise: Tensor) -> State:
+    def step(self, gx: Tensor, state: Named, *noise: Tensor) -> State:
         """gx: x, (batch, input_size); state: the wrapped cell's, behind its output y if it has a readout of its own."""
         h, *others = state[1:] if self.keeps_output else state
         x, h = self.mogrify(gx, h)
         gx = self.cell.project(x)
-        new = self.cell.step(gx, (h, *others), *noise)
-        return (self.cell.readout(gx, new), *new) if self.keeps_output else new
+        new = self.cell.step(gx, self.cell.as_state((h, *others)), *noise)
+        return (self.cell.readout(gx, self.cell.as_state(new)), *new) if self.keeps_output else new
 
     def mogrify(self, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
         """x: (batch, input_size); h: (batch, *shape). Returns both after all rounds."""
@@ -73,7 +71,7 @@ class Mogrifier(Wrapper):
                 x = 2 * torch.sigmoid(matrix(numbers.flatten(1))) * x
         return x, h
 
-    def readout(self, gx: Tensor, state: State) -> Tensor:
+    def readout(self, gx: Tensor, state: Named) -> Tensor:
         return state[0]
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from rnnzoo.data.base import Columns
-from rnnzoo.data.sources.embedded import Embedded, words
+from rnnzoo import Columns, Embedded
 
 THINGS = {
-    "food": words("soup fish bread salad"),
-    "price": words("bill price cover tip"),
-    "room": words("table light music view"),
-    "service": words("waiter host staff barman"),
+    "food": ("soup", "fish", "bread", "salad"),
+    "price": ("bill", "price", "cover", "tip"),
+    "room": ("table", "light", "music", "view"),
+    "service": ("waiter", "host", "staff", "barman"),
 }
-GOOD, BAD = words("good fine nice lovely great"), words("bad awful poor dreadful dire")
+GOOD, BAD = ("good", "fine", "nice", "lovely", "great"), ("bad", "awful", "poor", "dreadful", "dire")
 JOINTS = (" and ", " , but ", " . ", " ; ")
 
 

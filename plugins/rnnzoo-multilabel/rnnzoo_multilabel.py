@@ -10,13 +10,7 @@ from torch import Tensor, nn
 from torchmetrics import MetricCollection
 from torchmetrics.classification import MultilabelExactMatch, MultilabelF1Score
 
-from rnnzoo import Task
-from rnnzoo.architectures.base import ONE
-from rnnzoo.batch import Batch, DataSpec
-from rnnzoo.cells.base import State
-from rnnzoo.limits import Fraction
-from rnnzoo.model import SequenceModel
-from rnnzoo.tasks.base import Output
+from rnnzoo import ONE, Batch, DataSpec, Fraction, Output, SequenceModel, State, Task
 
 
 class F1(MultilabelF1Score):

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from rnnzoo import LinearCell
+from rnnzoo import LinearCell, Named
 
 C = 8.0  # the paper's constant c
 
@@ -32,7 +32,7 @@ class RGLRUCell(LinearCell):
         super().reset_parameters()
         self.Lambda.uniform_(0.9, 0.999).pow_(1 / C).logit_()
 
-    def coefficients(self, gx: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+    def coefficients(self, gx: Named) -> tuple[Tensor, Tensor]:
         """gx: three (..., hidden_size) tensors. Returns a and sqrt(1 - a^2) * i * u, in float32 at least."""
         r, i, u = (g.to(torch.promote_types(g.dtype, torch.float32)) for g in gx)  # a near 1 has no room in bfloat16
         log_a = -C * torch.sigmoid(r) * F.softplus(-self.Lambda)

@@ -6,8 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rnnzoo import PointwiseCell, StateSpec
-from rnnzoo.cells.base import State
+from rnnzoo import Named, PointwiseCell, State, StateSpec
 
 ALPHA = math.sqrt(3)  # keeps the variance of x through the highway while r is about one half: sqrt(1 + 2 exp(b_r))
 
@@ -53,13 +52,11 @@ class SRUCell(PointwiseCell):
     def gates_of(self, gx: Any) -> Tensor:
         return gx[0]
 
-    def update(self, gx: tuple[Tensor, ...], gh: tuple[Tensor, ...], state: State) -> State:
+    def update(self, gx: Named, gh: Named, state: Named) -> State:
         """gx: three (..., hidden_size) tensors; gh: (); state: (c, r). Returns (c', r')."""
-        c, _ = state
-        f = torch.sigmoid(gx[1] + self.v_f * c)
-        r = torch.sigmoid(gx[2] + self.v_r * c)
-        return f * c + (1 - f) * gx[0], r
+        f = torch.sigmoid(gx.f + self.v_f * state.c)
+        r = torch.sigmoid(gx.r + self.v_r * state.c)
+        return f * state.c + (1 - f) * gx.c, r
 
-    def readout(self, gx: Any, state: State) -> Tensor:
-        c, r = state
-        return r * c + (1 - r) * gx[1]
+    def readout(self, gx: Any, state: Named) -> Tensor:
+        return state.r * state.c + (1 - state.r) * gx[1]

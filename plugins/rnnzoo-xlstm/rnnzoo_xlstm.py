@@ -7,10 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rnnzoo import Cell, PointwiseCell, StateSpec
-from rnnzoo.cells.base import State
-from rnnzoo.engine.layout import Layout
-from rnnzoo.limits import Count, Size, checked
+from rnnzoo import Cell, Count, Layout, Named, PointwiseCell, Size, State, StateSpec, checked
 
 NONE_YET = -1e30  # the stabiliser of an empty memory: exp of it is 0
 WIDTH = 4  # steps under mLSTM's convolution, the present one among them
@@ -66,7 +63,7 @@ class SLSTMCell(PointwiseCell):
         )
         super().__init__(input_size, hidden_size, **options)
 
-    def update(self, gx: tuple[Tensor, ...], gh: tuple[Tensor, ...], state: State) -> State:
+    def update(self, gx: Named, gh: Named, state: Named) -> State:
         """gx, gh: one (..., hidden_size) tensor per gate; state: (h, c, n, m). Returns (h', c', n', m')."""
         c, n, m = map(wide, state[1:])
         i, f, z, o = (wide(a + b) for a, b in zip(gx, gh, strict=True))
@@ -77,7 +74,7 @@ class SLSTMCell(PointwiseCell):
         c = f * c + i * torch.tanh(z)
         n = f * n + i
         h = torch.sigmoid(o) * c / n
-        return h.to(gx[0].dtype), c, n, new_m
+        return h.to(gx.i.dtype), c, n, new_m
 
 
 class MLSTMCell(Cell):
@@ -133,10 +130,10 @@ class MLSTMCell(Cell):
         q, k = wide(self.query_key(s)).unflatten(-1, (2, self.num_heads, -1)).unbind(-3)
         return q, k / math.sqrt(k.shape[-1])
 
-    def step(self, gx: tuple[Tensor, ...], state: State) -> State:
+    def step(self, gx: tuple[Tensor, ...], state: Named) -> State:
         """gx: as `project` returns it, for one step. Returns (h', C', n', m', x')."""
         x, v, o, log_i, log_f = gx
-        x = torch.cat([state[4], x.unsqueeze(1)], 1)
+        x = torch.cat([state.x, x.unsqueeze(1)], 1)
         q, k = (part.squeeze(1) for part in self.convolve(x))
         C, n, m = map(wide, state[1:4])
         new_m = torch.maximum(log_f + m, log_i).clamp(min=0)
@@ -152,7 +149,7 @@ class MLSTMCell(Cell):
         """read: (..., heads, d), what the memory gives; o: (..., hidden_size). Returns h, (..., hidden_size)."""
         return o * (F.rms_norm(read, read.shape[-1:], eps=EPS) * self.scale).flatten(-2).to(o.dtype)
 
-    def scan(self, gx: tuple[Tensor, ...], layout: Layout, state: State) -> tuple[Tensor, State]:
+    def scan(self, gx: tuple[Tensor, ...], layout: Layout, state: Named) -> tuple[Tensor, State]:
         """All steps, CHUNK at a time: within a chunk every step attends to those before it, as the paper's A.3 does.
 
         With b_t the sum of log f up to t, a step s <= t weighs exp(b_t - b_s + log i_s) in C_t, the first C exp(b_t).
@@ -160,7 +157,7 @@ class MLSTMCell(Cell):
         x, v, o, log_i, log_f = gx
         if not layout.longest:
             return o, state
-        x = torch.cat([state[4], layout.to_grid(x)], 1)
+        x = torch.cat([state.x, layout.to_grid(x)], 1)
         ends = layout.sorted_lengths[:, None] + torch.arange(WIDTH - 1, device=x.device)
         last_x = x.take_along_dim(ends.unsqueeze(-1), 1)
         parts = *self.convolve(x), layout.to_grid(v)
@@ -179,7 +176,7 @@ class MLSTMCell(Cell):
                 read.append(h)
             rows = layout.from_grid(torch.cat(read, 2).transpose(1, 2))
         h = self.output(rows, o)
-        last = torch.cat([h, state[0].to(h.dtype)])[layout.last_rows(False, len(h))]
+        last = torch.cat([h, state.h.to(h.dtype)])[layout.last_rows(False, len(h))]
         return h, (last, C, n, m, last_x)
 
 

@@ -12,7 +12,7 @@ is a `Wrapper` (`rnnzoo/cells/wrappers.py`).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -21,12 +21,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rnnzoo import registry
+from rnnzoo.cells.named import Named as Named
+from rnnzoo.cells.named import check_names, named_type
 from rnnzoo.errors import CellError, ZooError
 from rnnzoo.limits import Limit, Size, checked
 
 State = tuple[Tensor, ...]  # one tensor (batch, *shape) per spec, h first
 CellLike = Annotated[Any, registry.Part("cells")]  # "lstm", {"name": "lstm", ...}, or a Cell class
 Init = Literal["uniform", "orthogonal"]
+NONE = named_type(())()  # gh of a cell without a recurrent product
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,11 @@ class Cell(nn.Module):
     per-channel parameters of hidden_size, as peepholes are, read from self. noise: the masks that `step` takes after
     the state.
 
-    Raises: ValueError for sizes that are not whole numbers >= 1.
+    Whoever calls `step`, `update`, `readout` or `scan` passes the state by name (`as_state`), and `update` its gates
+    (`as_gates`): the equations read `gx.r` and `state.c`. What they return may be a plain tuple.
+
+    Raises: ValueError for sizes that are not whole numbers >= 1; CellError where a class is defined with a gate or a
+    state whose name Python cannot read after a dot, is a tuple's own method, or is there twice.
     """
 
     house: ClassVar[bool] = True  # this very class is rnnzoo's: what it defines, the engine may do in another way
@@ -90,6 +97,18 @@ class Cell(nn.Module):
     (rows, output_size) and the last state, longest first. It must equal a loop of `step` and `readout`; always written
     forwards: the engine reverses. `layout.to_grid` and `layout.from_grid` turn rows into rectangles and back.
     """
+
+    _gates_type: ClassVar[type[Named]] = named_type(())
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        for what in ("gate", "state"):
+            names = vars(cls).get(f"{what}s", ())
+            if isinstance(names, (tuple, list)):
+                names = tuple(spec.name if isinstance(spec, StateSpec) else spec for spec in names)
+            if isinstance(names, (tuple, str)):
+                check_names(names, cls.__name__, what)
+        cls._gates_type = named_type(tuple(cls.gates) if isinstance(cls.gates, (tuple, list)) else ())
 
     @checked
     def __init__(self, input_size: Size, hidden_size: Size) -> None:
@@ -126,6 +145,20 @@ class Cell(nn.Module):
         """`states` with every name made a spec."""
         return tuple(s if isinstance(s, StateSpec) else StateSpec(s, (self.hidden_size,)) for s in self.states)
 
+    @property
+    def state_type(self) -> type[Named]:
+        """The named tuple of this cell's states. Raises: CellError for a name that it cannot have."""
+        specs = self.states if type(self).state_specs is Cell.state_specs else self.state_specs()
+        return named_type(tuple([spec if isinstance(spec, str) else spec.name for spec in specs]))
+
+    def as_state(self, values: Iterable[Tensor]) -> Named:
+        """One tensor per state, by name: `state.c`."""
+        return self.state_type._make(values)
+
+    def as_gates(self, values: Iterable[Tensor]) -> Named:
+        """One tensor per gate, by name: `gx.r`."""
+        return self._gates_type._make(values)
+
     def initial_state(self, batch: int, like: Tensor) -> State:
         """The state before the first step, on the device (and, unless a spec has its own, of the dtype) of `like`."""
         return tuple(
@@ -144,7 +177,7 @@ class Cell(nn.Module):
         """
         raise TypeError(f"{type(self).__name__} must define step(gx, state)")
 
-    def readout(self, gx: Any, state: State) -> Tensor:
+    def readout(self, gx: Any, state: Named) -> Tensor:
         """The output (..., output_size) after a step; by default the first state.
 
         It is run over all live steps at once, with all their states in memory: a cell with a large state computes its
@@ -187,10 +220,11 @@ class Cell(nn.Module):
                 f"got {x.shape[-1]} in {tuple(x.shape)}"
             )
         gx = self.project(x)
-        state = self.initial_state(len(x), x) if state is None else state
+        by_name = self.state_type
+        before = by_name._make(self.initial_state(len(x), x) if state is None else state)
         masks = [x.new_full((len(x), *spec.shape), 1 - spec.rate) for spec in self.noise]
-        state = self.step(gx, state, *masks)
-        return self.readout(gx, state), state
+        after = by_name._make(self.step(gx, before, *masks))
+        return self.readout(gx, after), after
 
     def extra_repr(self) -> str:
         return f"{self.input_size}, {self.hidden_size}"
@@ -280,27 +314,30 @@ class PointwiseCell(Cell):
         if self.recurrent is not None:
             self.bias_hh.chunk(len(self.gates))[place].zero_()
 
-    def recur(self, h: Tensor) -> tuple[Tensor, ...]:
-        """h: (batch, hidden_size). Returns gh, one (batch, hidden_size) tensor per gate."""
+    def recur(self, h: Tensor) -> Named:
+        """h: (batch, hidden_size). Returns gh, one (batch, hidden_size) tensor per gate; none without a product."""
         gates = len(self.gates)
         if self.recurrent is None:
-            return ()
+            return NONE
         if self.recurrent == "dense":
-            return F.linear(h, self.weight_hh, self.bias_hh).chunk(gates, -1)
+            return self._gates_type._make(F.linear(h, self.weight_hh, self.bias_hh).chunk(gates, -1))
         biases = self.bias_hh.chunk(gates)
         if self.recurrent == "diagonal":
-            return tuple(h * u + c for u, c in zip(self.weight_hh, biases, strict=True))
+            return self.as_gates(h * u + c for u, c in zip(self.weight_hh, biases, strict=True))
         blocks = h.unflatten(-1, (self.blocks, -1))
         products = torch.einsum("bki,gkoi->gbko", blocks, self.weight_hh).flatten(-2)
-        return tuple(product + c for product, c in zip(products, biases, strict=True))
+        return self.as_gates(product + c for product, c in zip(products, biases, strict=True))
 
-    def step(self, gx: Any, state: State, *noise: Tensor) -> State:  # the engine may run it in other ways
-        return self.update(self.gates_of(gx).chunk(len(self.gates), -1), self.recur(state[0]), state, *noise)
+    def step(self, gx: Any, state: Named, *noise: Tensor) -> State:  # the engine may run it in other ways
+        """gx: (batch, gates * hidden_size); state: (batch, hidden_size) each, by name. Returns the new state."""
+        by_gate = self._gates_type._make(self.gates_of(gx).chunk(len(self.gates), -1))
+        return self.update(by_gate, self.recur(state[0]), state, *noise)
 
     def update(self, *args: Any, **kwargs: Any) -> State:
         """`update(gx, gh, state, *noise)`, elementwise, and without the masks for a cell that declares no noise.
 
-        gx, gh: one (..., hidden_size) tensor per gate; state: (..., hidden_size) each. Returns the new state.
+        gx, gh: one (..., hidden_size) tensor per gate, by name; state: (..., hidden_size) each, by name. Returns the
+        new state.
         """
         raise TypeError(f"{type(self).__name__} must define update(gx, gh, state)")
 
@@ -316,21 +353,27 @@ class LinearCell(Cell):
     def core(self) -> LinearCell | None:
         return self if self.gates else None
 
-    def step(self, gx: Tensor, state: State, *noise: Tensor) -> State:
+    def step(self, gx: Any, state: Named, *noise: Tensor) -> State:
+        """gx: as `project` returns it, (batch, ...); state: (h,), (batch, *shape). Returns (h',)."""
         a, b = self.parts(gx)
         return (a * state[0] + b,)
 
-    def update(self, gx: tuple[Tensor, ...], gh: tuple[Tensor, ...], state: State) -> State:
-        """The step as that of a `PointwiseCell` without a recurrent product."""
+    def update(self, gx: Named, gh: Named, state: Named) -> State:
+        """The step as that of a `PointwiseCell` without a recurrent product.
+
+        gx: one (..., hidden_size) tensor per gate, by name; gh: (); state: (h,), (..., hidden_size). Returns (h',).
+        """
         a, b = self.coefficients(gx)
         return (a * state[0] + b,)
 
     def parts(self, gx: Any) -> tuple[Tensor, Tensor]:
         """a and b of the steps in gx."""
-        return self.coefficients(self.gates_of(gx).chunk(len(self.gates), -1) if self.gates else gx)
+        if not self.gates:
+            return self.coefficients(gx)
+        return self.coefficients(self.as_gates(self.gates_of(gx).chunk(len(self.gates), -1)))
 
     def coefficients(self, gx: Any) -> tuple[Tensor, Tensor]:
-        """gx: one (..., hidden_size) tensor per gate. Returns a and b, of the state's shape."""
+        """gx: one (..., hidden_size) tensor per gate, by name. Returns a and b, of the state's shape."""
         raise TypeError(f"{type(self).__name__} must define coefficients(gx)")
 
 
@@ -366,6 +409,7 @@ def make_cell(cell: CellLike, input_size: int, hidden_size: int) -> Cell:
 def _check_built(name: str, cell: Cell) -> None:
     if "_parameters" not in vars(cell) or not hasattr(cell, "hidden_size"):
         raise CellError(f"{name} was built without super().__init__(input_size, hidden_size).")
+    check_names([spec.name for spec in cell.state_specs()], name, "state")
     for place, parameter in cell.named_parameters():
         lazy = isinstance(parameter, nn.parameter.UninitializedParameter)
         real = type(parameter) is nn.Parameter and parameter.device.type != "meta"  # not a fake one, without numbers

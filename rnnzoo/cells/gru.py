@@ -1,9 +1,8 @@
 """Gated recurrent unit."""
 
 import torch
-from torch import Tensor
 
-from rnnzoo.cells.base import PointwiseCell, State
+from rnnzoo.cells.base import Named, PointwiseCell, State
 
 
 class GRUCell(PointwiseCell):
@@ -22,10 +21,9 @@ class GRUCell(PointwiseCell):
     states = ("h",)
     forget_gate = "z"
 
-    def update(self, gx: tuple[Tensor, ...], gh: tuple[Tensor, ...], state: State) -> State:
+    def update(self, gx: Named, gh: Named, state: Named) -> State:
         """gx, gh: one (..., hidden_size) tensor per gate; state: (h,). Returns (h',)."""
-        (h,) = state
-        r = torch.sigmoid(gx[0] + gh[0])
-        z = torch.sigmoid(gx[1] + gh[1])
-        n = torch.tanh(gx[2] + r * gh[2])
-        return ((1 - z) * n + z * h,)
+        r = torch.sigmoid(gx.r + gh.r)
+        z = torch.sigmoid(gx.z + gh.z)
+        n = torch.tanh(gx.n + r * gh.n)
+        return ((1 - z) * n + z * state.h,)

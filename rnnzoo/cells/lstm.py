@@ -1,9 +1,8 @@
 """Long short-term memory."""
 
 import torch
-from torch import Tensor
 
-from rnnzoo.cells.base import PointwiseCell, State
+from rnnzoo.cells.base import Named, PointwiseCell, State
 
 
 class LSTMCell(PointwiseCell):
@@ -24,12 +23,11 @@ class LSTMCell(PointwiseCell):
     states = ("h", "c")
     forget_gate, input_gate = "f", "i"
 
-    def update(self, gx: tuple[Tensor, ...], gh: tuple[Tensor, ...], state: State) -> State:
+    def update(self, gx: Named, gh: Named, state: Named) -> State:
         """gx, gh: one (..., hidden_size) tensor per gate; state: (h, c). Returns (h', c')."""
-        _, c = state
-        i = torch.sigmoid(gx[0] + gh[0])
-        f = torch.sigmoid(gx[1] + gh[1])
-        g = torch.tanh(gx[2] + gh[2])
-        o = torch.sigmoid(gx[3] + gh[3])
-        c = f * c + i * g
+        i = torch.sigmoid(gx.i + gh.i)
+        f = torch.sigmoid(gx.f + gh.f)
+        g = torch.tanh(gx.g + gh.g)
+        o = torch.sigmoid(gx.o + gh.o)
+        c = f * state.c + i * g
         return o * torch.tanh(c), c

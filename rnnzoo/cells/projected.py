@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rnnzoo.cells.base import Cell, State, StateSpec
+from rnnzoo.cells.base import Cell, Named, State, StateSpec
 from rnnzoo.limits import Size, checked
 
 
@@ -38,9 +38,8 @@ class ProjectedLSTMCell(Cell):
     def output_size(self) -> int:
         return self.proj_size
 
-    def step(self, gx: Tensor, state: State) -> State:
+    def step(self, gx: Tensor, state: Named) -> State:
         """gx: (batch, 4 * hidden_size); state: h (batch, proj_size) and c (batch, hidden_size)."""
-        h, c = state
-        i, f, g, o = (gx + F.linear(h, self.weight_hh, self.bias_hh)).chunk(4, -1)
-        c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+        i, f, g, o = (gx + F.linear(state.h, self.weight_hh, self.bias_hh)).chunk(4, -1)
+        c = torch.sigmoid(f) * state.c + torch.sigmoid(i) * torch.tanh(g)
         return F.linear(torch.sigmoid(o) * torch.tanh(c), self.weight_hr), c

@@ -1,9 +1,8 @@
 """Vanilla (Elman) recurrent unit, with tanh or with a rectifier."""
 
 import torch
-from torch import Tensor
 
-from rnnzoo.cells.base import PointwiseCell, State
+from rnnzoo.cells.base import Named, PointwiseCell, State
 
 
 class VanillaCell(PointwiseCell):
@@ -18,9 +17,9 @@ class VanillaCell(PointwiseCell):
     gates = ("h",)
     states = ("h",)
 
-    def update(self, gx: tuple[Tensor, ...], gh: tuple[Tensor, ...], state: State) -> State:
+    def update(self, gx: Named, gh: Named, state: Named) -> State:
         """gx, gh: one (..., hidden_size) tensor; state: (h,). Returns (h',)."""
-        return (torch.tanh(gx[0] + gh[0]),)
+        return (torch.tanh(gx.h + gh.h),)
 
 
 class VanillaReluCell(PointwiseCell):
@@ -35,6 +34,6 @@ class VanillaReluCell(PointwiseCell):
     gates = ("h",)
     states = ("h",)
 
-    def update(self, gx: tuple[Tensor, ...], gh: tuple[Tensor, ...], state: State) -> State:
+    def update(self, gx: Named, gh: Named, state: Named) -> State:
         """gx, gh: one (..., hidden_size) tensor; state: (h,). Returns (h',)."""
-        return (torch.relu(gx[0] + gh[0]),)
+        return (torch.relu(gx.h + gh.h),)

@@ -8,13 +8,14 @@ Around a `PointwiseCell` most of them are pointwise again, and run on the same f
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rnnzoo.cells.base import Cell, CellLike, LinearCell, NoiseSpec, PointwiseCell, State, make_cell
+from rnnzoo.cells.base import Cell, CellLike, LinearCell, Named, NoiseSpec, PointwiseCell, State, make_cell
 from rnnzoo.limits import Probability, Size, checked
 
 
@@ -59,24 +60,37 @@ class Wrapper(Cell):
     def gates_of(self, gx: Any) -> Tensor:
         return self.cell.gates_of(self.inner(gx))
 
+    def as_gates(self, values: Iterable[Tensor]) -> Named:
+        return self.cell.as_gates(values)
+
     def overrides(self, *names: str) -> list[str]:
         return super().overrides(*names) + self.cell.overrides(*names)
 
-    def step(self, gx: Any, state: State, *noise: Tensor) -> State:
+    def step(self, gx: Any, state: Named, *noise: Tensor) -> State:
+        """The wrapped cell's step, then `after`. gx: as `project` returns it; state: (batch, *shape) each, by name."""
         cut = len(self.cell.noise)
-        return self.after(self.cell.step(self.inner(gx), state, *noise[:cut]), state, *noise[cut:])
+        new = self.cell.step(self.inner(gx), state, *noise[:cut])
+        return self.after(type(state)._make(new), state, *noise[cut:])
 
-    def update(self, gx: tuple[Tensor, ...], gh: tuple[Tensor, ...], state: State, *noise: Tensor) -> State:
-        """The step without its products, where the wrapped cell is pointwise."""
+    def update(self, gx: Named, gh: Named, state: Named, *noise: Tensor) -> State:
+        """The step without its products, where the wrapped cell is pointwise.
+
+        gx, gh: one (..., hidden_size) tensor per gate, by name; state: (..., hidden_size) each, by name. Returns the
+        new state.
+        """
         assert isinstance(self.cell, (PointwiseCell, LinearCell, Wrapper))
         cut = len(self.cell.noise)
-        return self.after(self.cell.update(gx, gh, state, *noise[:cut]), state, *noise[cut:])
+        new = self.cell.update(gx, gh, state, *noise[:cut])
+        return self.after(type(state)._make(new), state, *noise[cut:])
 
-    def after(self, new: State, old: State, *noise: Tensor) -> State:
-        """The state after a step, from what the wrapped cell made of it and from the one before; elementwise."""
+    def after(self, new: Named, old: Named, *noise: Tensor) -> State:
+        """The state after a step, from the wrapped cell's new state and the one before it; elementwise.
+
+        new, old: (..., *shape) each, by name. Returns the new state, of the same shapes.
+        """
         return new
 
-    def readout(self, gx: Any, state: State) -> Tensor:
+    def readout(self, gx: Any, state: Named) -> Tensor:
         return self.cell.readout(self.inner(gx), state)
 
 
@@ -102,7 +116,7 @@ class Zoneout(Wrapper):
         rates = [rate, *[rate if memory_rate is None else memory_rate] * (len(specs) - 1)]
         self.noise += tuple(NoiseSpec(s.shape, r) for s, r in zip(specs, rates, strict=True))
 
-    def after(self, new: State, old: State, *noise: Tensor) -> State:
+    def after(self, new: Named, old: Named, *noise: Tensor) -> State:
         return tuple(d * n + (1 - d) * o for n, o, d in zip(new, old, noise, strict=True))
 
 
@@ -120,7 +134,7 @@ class LockedDropout(Wrapper):
         self.noise += (NoiseSpec(self.state_specs()[0].shape, rate, per="sequence"),)
         self.rate = rate
 
-    def after(self, new: State, old: State, *noise: Tensor) -> State:
+    def after(self, new: Named, old: Named, *noise: Tensor) -> State:
         return (new[0] * noise[0] / (1 - self.rate), *new[1:])
 
 
@@ -157,7 +171,7 @@ class OutputNorm(Wrapper):
         super().__init__(input_size, hidden_size, cell)
         self.norm = {"layer": nn.LayerNorm, "rms": nn.RMSNorm}[kind](self.output_size)
 
-    def readout(self, gx: Any, state: State) -> Tensor:
+    def readout(self, gx: Any, state: Named) -> Tensor:
         return self.norm(super().readout(gx, state))
 
 
@@ -178,7 +192,7 @@ class Residual(Wrapper):
     def inner(self, gx: Any) -> Any:
         return gx[0]
 
-    def readout(self, gx: Any, state: State) -> Tensor:
+    def readout(self, gx: Any, state: Named) -> Tensor:
         return super().readout(gx, state) + gx[1]
 
 
@@ -196,6 +210,6 @@ class Highway(Residual):
     def project(self, x: Tensor) -> Any:
         return *super().project(x), torch.sigmoid(self.transform(x))
 
-    def readout(self, gx: Any, state: State) -> Tensor:
+    def readout(self, gx: Any, state: Named) -> Tensor:
         t = gx[2]
         return t * Wrapper.readout(self, gx, state) + (1 - t) * gx[1]

@@ -91,9 +91,9 @@ def _check_step(cell: Cell, name: str, x: Tensor) -> None:
     first = _call(cell, name, "initial_state", len(x), x)
     check_state(cell, name, "begins with", first, x)
     masks = [x.new_full((len(x), *spec.shape), 1 - spec.rate) for spec in cell.noise]
-    after = _call(cell, name, "step", gx, first, *masks)
+    after = _call(cell, name, "step", gx, cell.as_state(first), *masks)
     check_state(cell, name, "returned", after, x)
-    outputs = _call(cell, name, "readout", gx, after)
+    outputs = _call(cell, name, "readout", gx, cell.as_state(after))
     check_outputs(cell, name, tuple(outputs.shape), (len(x), cell.output_size))
     moderate = bool((x.abs() <= LARGE).all()) and all(bool(p.isfinite().all()) for p in cell.parameters())
     for what, tensor in (

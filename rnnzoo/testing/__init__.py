@@ -8,8 +8,10 @@ cell_tests, architecture_tests, task_tests, dataset_tests: the same as a pytest 
 bind, check_part, tests_of: the same for checks of your own, written as `rnnzoo.testing.base` says.
 Check, Result, Report: a check, its result, and all results of a part. NotApplicable: raised by a check that has nothing
 to say about a part. ConformanceError: raised where a part does not keep its contract.
+update_once: one update of a cell on plain numbers, to compare with arithmetic.
 """
 
+from rnnzoo.testing.arithmetic import update_once
 from rnnzoo.testing.base import Check, ConformanceError, NotApplicable, Report, Result, bind, check_part, tests_of
 from rnnzoo.testing.suites import (
     architecture_tests,
@@ -39,4 +41,5 @@ __all__ = [
     "dataset_tests",
     "task_tests",
     "tests_of",
+    "update_once",
 ]

@@ -10,41 +10,38 @@ from rnnzoo.cells.base import Cell, LinearCell, NoiseSpec, PointwiseCell, StateS
 from rnnzoo.cells.gru import GRUCell
 from rnnzoo.cells.lstm import LSTMCell
 from rnnzoo.cells.vanilla import VanillaCell, VanillaReluCell
+from rnnzoo.testing import update_once
 
 
 def sigmoid(v):
     return 1 / (1 + math.exp(-v))
 
 
-def scalars(values):
-    return tuple(torch.tensor([v], dtype=torch.float64) for v in values)
-
-
 def test_a_vanilla_step_is_the_tanh_of_both_products():
-    (h,) = VanillaCell(1, 1).update(scalars([0.3]), scalars([-0.8]), scalars([0.5]))
+    (h,) = update_once(VanillaCell(1, 1), [0.3], [-0.8], [0.5])
     assert h.item() == pytest.approx(math.tanh(0.3 - 0.8))
 
 
 def test_a_rectified_step_is_zero_below_zero():
     cell = VanillaReluCell(1, 1)
-    assert cell.update(scalars([0.3]), scalars([-0.8]), scalars([0.5]))[0].item() == 0
-    assert cell.update(scalars([0.9]), scalars([-0.8]), scalars([0.5]))[0].item() == pytest.approx(0.1)
+    assert update_once(cell, [0.3], [-0.8], [0.5]).h.item() == 0
+    assert update_once(cell, [0.9], [-0.8], [0.5]).h.item() == pytest.approx(0.1)
 
 
 def test_an_lstm_step_follows_the_published_equations():
     gx, gh, h, c = (0.3, -0.7, 0.2, 1.1), (0.1, 0.5, -0.4, -0.6), 0.25, -0.5
     i, f, o = sigmoid(0.3 + 0.1), sigmoid(-0.7 + 0.5), sigmoid(1.1 - 0.6)
     new_c = f * c + i * math.tanh(0.2 - 0.4)
-    found_h, found_c = LSTMCell(1, 1).update(scalars(gx), scalars(gh), scalars((h, c)))
-    assert found_c.item() == pytest.approx(new_c)
-    assert found_h.item() == pytest.approx(o * math.tanh(new_c))
+    new = update_once(LSTMCell(1, 1), gx, gh, (h, c))
+    assert new.c.item() == pytest.approx(new_c)
+    assert new.h.item() == pytest.approx(o * math.tanh(new_c))
 
 
 def test_a_gru_step_follows_the_published_equations():
     gx, gh, h = (0.3, -0.7, 0.2), (0.1, 0.5, -0.4), -0.5
     r, z = sigmoid(gx[0] + gh[0]), sigmoid(gx[1] + gh[1])
     n = math.tanh(gx[2] + r * gh[2])
-    (new_h,) = GRUCell(1, 1).update(scalars(gx), scalars(gh), scalars((h,)))
+    (new_h,) = update_once(GRUCell(1, 1), gx, gh, (h,))
     assert new_h.item() == pytest.approx((1 - z) * n + z * h)
 
 
@@ -122,8 +119,8 @@ def test_a_linear_cell_is_its_coefficients():
         gates = ("z", "v")
 
         def coefficients(self, gx):
-            z = torch.sigmoid(gx[0])
-            return 1 - z, z * gx[1]
+            z = torch.sigmoid(gx.z)
+            return 1 - z, z * gx.v
 
     cell, x, h = Decay(2, 3), torch.randn(4, 2), torch.randn(4, 3)
     z, v = cell.project(x).chunk(2, -1)

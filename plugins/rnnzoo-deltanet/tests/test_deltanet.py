@@ -45,11 +45,11 @@ def test_a_value_written_with_full_strength_replaces_its_keys_last_and_leaves_ot
     cell = GatedDeltaNetCell(2, 3, num_heads=1)
     cell.conv.data = torch.tensor([0.0, 0, 0, 1])[:, None].expand(4, 9).clone()  # the present step alone
     ones, keys, values = torch.ones(1, 1), 50 * torch.eye(3), torch.randn(4, 3)
-    state = cell.initial_state(1, ones)
+    state = cell.as_state(cell.initial_state(1, ones))
     for key, value in zip(keys[[0, 1, 2, 1]], values, strict=True):
         y = torch.cat([key, key, value])[None]
-        state = cell.step((y, torch.ones(1, 3), ones, 0 * ones), state)  # beta = alpha = 1
-    torch.testing.assert_close(state[1][0, 0].T, torch.nn.functional.silu(values[[0, 3, 2]]))
+        state = cell.as_state(cell.step((y, torch.ones(1, 3), ones, 0 * ones), state))  # beta = alpha = 1
+    torch.testing.assert_close(state.S[0, 0].T, torch.nn.functional.silu(values[[0, 3, 2]]))
 
 
 @pytest.mark.parametrize(("hidden_size", "heads"), [(8, 4), (6, 2), (7, 1), (1, 1)])

@@ -63,7 +63,7 @@ def test_a_minlstm_with_both_gates_shut_stays_finite():
 @pytest.mark.parametrize("cell", [MinGRUCell, MinLSTMCell])
 def test_with_chrono_steps_channels_begin_to_forget_after_one_to_t_steps(cell):
     layer = cell(2, 2000, chrono_steps=50)
-    a, _ = layer.coefficients(tuple(layer.bias_ih.detach().chunk(len(layer.gates))))
+    a, _ = layer.coefficients(layer.as_gates(layer.bias_ih.detach().chunk(len(layer.gates))))
     steps = 1 / (1 - a)  # of memory: one more than U(1, T - 1)
     assert steps.min() >= 2 - 1e-3 and steps.max() <= 50 + 1e-1
     assert steps.mean().item() == pytest.approx(1 + 50 / 2, rel=0.05)

@@ -8,8 +8,7 @@ from rnnzoo_complaints import BAD, THINGS, ToyComplaints
 from rnnzoo_multilabel import Multilabel
 from sklearn.metrics import f1_score
 
-from rnnzoo.batch import Batch, DataSpec, Field
-from rnnzoo.tasks.base import Output
+from rnnzoo import Batch, DataSpec, Field, Output
 from rnnzoo.testing import dataset_tests, task_tests
 
 test_multilabel_keeps_the_contract = task_tests("multilabel")

@@ -131,7 +131,7 @@ def product_of(cell: Cell) -> Product | None:
     products = Products(None, None)
     x = torch.zeros(EXAMPLE_ROWS, cell.input_size, dtype=torch.float32)
     with torch.no_grad():
-        gx, state = copy.project(x), copy.initial_state(EXAMPLE_ROWS, x)
+        gx, state = copy.project(x), copy.as_state(copy.initial_state(EXAMPLE_ROWS, x))
         if not isinstance(gx, Tensor):
             raise Untraceable("what it projects is not one tensor")
         products.h = state[0]
@@ -180,11 +180,13 @@ def stepper(cell: Cell, shape: Shape) -> Callable[..., list[Tensor]]:
     core = cell.core
 
     def step(*values: Tensor) -> list[Tensor]:
-        gx, gh, state, noise = _split(values, shape)
+        gx, gh, others, noise = _split(values, shape)
+        state = cell.as_state(others)
         if core is not None:
             gh = core.recur(state[0]) if core.recurrent == "diagonal" else gh
             with Products(None, gx[0]):
-                found = cell.update(gx, gh, state, *noise)  # type: ignore[operator]  # what has a core has an update
+                by_gate = cell.as_gates(gx), cell.as_gates(gh) if gh else gh
+                found = cell.update(*by_gate, state, *noise)  # type: ignore[operator]  # what has a core has an update
         else:
             with Products(state[0], torch.cat(gh, -1) if gh else gx[0]):
                 found = cell.step(torch.cat(gx, -1), state, *noise)

@@ -93,7 +93,8 @@ class Native(Path):
             for job in jobs[k * len(shards) : (k + 1) * len(shards)]:
                 over_time = tuple(itertools.islice(tensors, job.states))
                 last.append(tuple(itertools.islice(tensors, job.states)))
-                outputs.append(cell.readout(job.projected, over_time) if cell.overrides("readout") else over_time[0])
+                own = cell.overrides("readout")
+                outputs.append(cell.readout(job.projected, cell.as_state(over_time)) if own else over_time[0])
             rows = outputs[0] if len(shards) == 1 else torch.cat(outputs).index_select(0, layout.rows_from_shards)
             end = tuple(layout.unsort(_interleaved(parts)) for parts in zip(*last, strict=True)) if need_state else None
             results.append((Sequences(layout, rows=rows), end))

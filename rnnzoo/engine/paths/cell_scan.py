@@ -24,6 +24,6 @@ class CellScan(Path):
         layout = x.layout
         rows = x.rows.index_select(0, layout.row_reversal) if reverse else x.rows
         first = cell.initial_state(layout.batch, rows) if state is None else state
-        outputs, last = cell.scan(cell.project(rows), layout, tuple(layout.sort(s) for s in first))
+        outputs, last = cell.scan(cell.project(rows), layout, cell.as_state(layout.sort(s) for s in first))
         outputs = outputs.index_select(0, layout.row_reversal) if reverse else outputs
         return Sequences(layout, rows=outputs), tuple(layout.unsort(s) for s in last) if need_state else None

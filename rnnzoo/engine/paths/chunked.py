@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
-from rnnzoo.cells.base import Cell, State
+from rnnzoo.cells.base import Cell, Named, State
 from rnnzoo.engine import tree
 from rnnzoo.engine.cpp.build import Unbuildable, compiler
 from rnnzoo.engine.layout import Layout
@@ -27,7 +27,7 @@ from rnnzoo.engine.tree import Tree
 CHUNK = 10  # steps
 VARIANTS = 64  # of compiled code: cells, sizes, training or not
 log = logging.getLogger("rnnzoo")
-ChunkFunction = Callable[[Cell, Tree, State, list[Tensor], Tensor | None], tuple[State, State]]
+ChunkFunction = Callable[[Cell, Tree, Named, list[Tensor], Tensor | None], tuple[State, State]]
 
 
 class Chunked(Path):
@@ -85,7 +85,7 @@ class Chunked(Path):
         ended: list[State] = []  # shortest first
         for k, (live, real) in enumerate(chunks.parts):
             ended.append(tuple(s[live:] for s in now))
-            now = tuple(s[:live] for s in now)
+            now = cell.as_state(s[:live] for s in now)
             gx_k, masks_k = _as_steps(gx_of[k]), [mask[k] for mask in masks_of]
             real_k = None if layout.no_padding and bool(real.all()) else real
             if not layout.no_padding and live > 1:
@@ -94,7 +94,8 @@ class Chunked(Path):
             steps, now = self.chunk(cell, gx_k, now, masks_k, real_k)
             over_time.append(steps)
         states = tuple(torch.cat([s.flatten(0, 1) for s in some]) for some in zip(*over_time, strict=True))
-        outputs = cell.readout(gx, tuple(s.index_select(0, chunks.places) for s in states))
+        states = tuple(s.index_select(0, chunks.places) for s in states)
+        outputs = cell.readout(gx, cell.as_state(states)) if cell.overrides("readout") else states[0]
         outputs = outputs.index_select(0, layout.row_reversal) if reverse else outputs
         last = None
         if need_state:
@@ -103,17 +104,18 @@ class Chunked(Path):
         return Sequences(layout, rows=outputs), last
 
 
-def run_chunk(cell: Cell, gx: Tree, state: State, masks: list[Tensor], real: Tensor | None) -> tuple[State, State]:
+def run_chunk(cell: Cell, gx: Tree, named: Named, masks: list[Tensor], real: Tensor | None) -> tuple[State, State]:
     """CHUNK steps of `live` sequences.
 
-    gx, masks: (CHUNK, live, ...). state: (live, *shape) each. real: (CHUNK, live) bool, False past a sequence's end;
-    None if all are real. Returns the states of all steps, (CHUNK, live, *shape) each, and the last one.
+    gx, masks: (CHUNK, live, ...). named: the state, (live, *shape) each. real: (CHUNK, live) bool, False past a
+    sequence's end; None if all are real. Returns the states of all steps, (CHUNK, live, *shape) each, and the last one.
     """
     all_states = bool(cell.overrides("readout"))  # else the output is the first state, and no other is needed
+    by_name, state = type(named), tuple(named)
     over_time = []
     gx_of = tree.cut(gx, Tensor.unbind, CHUNK)
     for t, (gx_t, *masks_t) in enumerate(zip(gx_of, *(mask.unbind() for mask in masks), strict=True)):
-        new = cell.step(gx_t, state, *masks_t)
+        new = cell.step(gx_t, by_name._make(state), *masks_t)
         over_time.append(new if all_states else new[:1])
         if real is None:
             state = new

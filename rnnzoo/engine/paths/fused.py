@@ -89,7 +89,8 @@ def _equal_on_random_numbers(cell: Cell, layer: Layer) -> bool:
     parts = numbers[: layer.gates], numbers[layer.gates : 2 * layer.gates], numbers[2 * layer.gates :]
     try:
         with torch.no_grad(), torch.autocast("cpu", enabled=False):
-            new = cell.update(*parts)  # type: ignore[operator]  # what has a core has an update
+            by_name = *map(cell.as_gates, parts[:2]), cell.as_state(parts[2])
+            new = cell.update(*by_name)  # type: ignore[operator]  # what has a core has an update
             expected = layer.formula(*parts)
         return len(new) == layer.states and all(
             torch.allclose(a, b, rtol=0, atol=1e-12) for a, b in zip(new, expected, strict=True)

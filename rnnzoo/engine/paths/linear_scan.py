@@ -37,7 +37,8 @@ class LinearScan(Path):
         a, b = torch.broadcast_tensors(a, b)
         dtype = torch.promote_types(torch.promote_types(a.dtype, b.dtype), first.dtype)
         h, last = Scan.apply(a.to(dtype), b.to(dtype), layout.sort(first).to(dtype), layout, reverse)
-        return Sequences(layout, rows=cell.readout(gx, (h,))), (layout.unsort(last),) if need_state else None
+        outputs = Sequences(layout, rows=cell.readout(gx, cell.as_state((h,))))
+        return outputs, (layout.unsort(last),) if need_state else None
 
 
 def innermost(cell: Cell) -> Cell:

@@ -32,6 +32,7 @@ class Reference(Path):
         gx_of = tree.split(gx, sizes)
         masks_of = [mask.steps(sizes) for mask in masks]
 
+        by_name = cell.state_type._make
         all_states = bool(cell.overrides("readout"))  # else the output is the first state, and no other is needed
         waiting = now  # reversed sequences begin one after the other, each with its own first state
         done: list[State] = []  # forward sequences that have ended, shortest first
@@ -45,7 +46,7 @@ class Reference(Path):
                 done.append(tuple(s[sizes[t] :] for s in now))
                 now = tuple(s[: sizes[t]] for s in now)
             live = sizes[t]
-            now = cell.step(gx_of[t], now, *(mask[t] for mask in masks_of))
+            now = cell.step(gx_of[t], by_name(now), *(mask[t] for mask in masks_of))
             steps.append(now if all_states else now[:1])
         if reverse:
             steps.reverse()
@@ -55,4 +56,5 @@ class Reference(Path):
             for n, *ended in zip(now, *reversed(done), strict=True)
         )
         over_time = tuple(torch.cat(s) for s in zip(*steps, strict=True)) if steps else tuple(s[:0] for s in first)
-        return Sequences(layout, rows=cell.readout(gx, over_time)), last
+        rows = cell.readout(gx, by_name(over_time)) if all_states else over_time[0]
+        return Sequences(layout, rows=rows), last

@@ -71,7 +71,7 @@ class Triton(Path):
         learning = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)
         states = Scan.apply(Job(code, layout, noise, reverse, learning), *tensors)
         over_time, last = states[: code.trace.states], states[code.trace.states :]
-        outputs = cell.readout(projected, over_time)
+        outputs = cell.readout(projected, cell.as_state(over_time))
         return Sequences(layout, rows=outputs), tuple(map(layout.unsort, last)) if need_state else None
 
 

@@ -31,7 +31,7 @@ def check_noise_is_the_engines(subject: CellSubject) -> str:
     generator, results = torch.get_rng_state(), []
     for _ in range(2):
         gx = cell.project(x)
-        after = cell.step(gx, state, *masks)
+        after = cell.as_state(cell.step(gx, state, *masks))
         results.append((cell.readout(gx, after), *after))
     drawn = not torch.equal(generator, torch.get_rng_state())
     message = "expected a step in training to draw no random number (declare `noise`), found it drew some"

@@ -36,7 +36,7 @@ def run_scan(cell: Cell, x: Tensor, lengths: Tensor | None = None, state: State 
     sequences = Sequences.of(x, lengths)
     layout = sequences.layout
     first = cell.initial_state(layout.batch, x) if state is None else state
-    rows, last = cell.scan(cell.project(sequences.rows), layout, tuple(layout.sort(s) for s in first))
+    rows, last = cell.scan(cell.project(sequences.rows), layout, cell.as_state(layout.sort(s) for s in first))
     return Sequences(layout, rows=rows).padded, tuple(layout.unsort(s) for s in last)
 
 

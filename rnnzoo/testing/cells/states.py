@@ -20,7 +20,7 @@ def check_inputs_unchanged(subject: CellSubject) -> None:
         with unchanged(subject, "project", x):
             gx = cell.project(x)
         with unchanged(subject, "step", gx, first, masks):
-            after = cell.step(gx, first, *masks)
+            after = cell.as_state(cell.step(gx, first, *masks))
         with unchanged(subject, "readout", gx, after):
             cell.readout(gx, after)
 

@@ -90,7 +90,7 @@ def some_state(cell: Cell, batch: int) -> State:
         for _ in range(3):
             _, state = cell(torch.randn(batch, cell.input_size, dtype=dtype_of(cell)), state)
         assert state is not None
-        return tuple(
+        return cell.as_state(
             s + 0.3 * torch.randn_like(s) if spec.free and differentiable(s) else s.clone()
             for s, spec in zip(state, cell.state_specs(), strict=True)
         )
