@@ -276,7 +276,8 @@ def test_cells_with_the_same_arithmetic_share_one_library():
 
         def update(self, gx, gh, state):
             a, b = torch.sigmoid(gx.a + gh.a), torch.sigmoid(gx.b + gh.b)
-            return ((1 - b) * torch.tanh(gx.c + a * gh.c) + b * state.s,)
+            c = torch.tanh(gx.c + a * gh.c)
+            return ((1 - b) * c + b * state.s,)
 
     library = PATHS["native"].library
     assert library(GRUCell(2, 3)) is library(Renamed(4, 3))
