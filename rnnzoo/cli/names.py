@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from rnnzoo import __version__, registry
 from rnnzoo.errors import UnknownName, nearest
-from rnnzoo.system import console
+from rnnzoo.system import console, shipped
 
-LISTS = (*registry.KINDS, "recipes", "models")  # models: those that are trained and shipped
+SHIPPED = {"recipes": shipped.recipes, "models": shipped.models}
+LISTS = (*registry.KINDS, *SHIPPED)
 
 
 def kind_of(word: str) -> str:
@@ -21,11 +22,7 @@ def kind_of(word: str) -> str:
 
 def listed(kind: str) -> list[dict[str, str]]:
     """The names of one kind, each with its kind, the distribution that brings it, its version and its path."""
-    if kind in ("recipes", "models"):
-        from rnnzoo import recipe
-        from rnnzoo.runs import shipped as pretrained
-
-        paths = recipe.shipped() if kind == "recipes" else pretrained.shipped()
-        house = {"kind": kind.removesuffix("s"), "distribution": registry.HOUSE, "version": __version__}
-        return [{**house, "name": name, "value": str(console.short(path))} for name, path in paths.items()]
+    if kind in SHIPPED:
+        facts = {"kind": kind.removesuffix("s"), "distribution": registry.HOUSE, "version": __version__}
+        return [facts | {"name": name, "value": str(console.short(path))} for name, path in SHIPPED[kind]().items()]
     return [entry._asdict() | {"kind": registry.SINGULAR[kind]} for entry in registry.entries(kind)]

@@ -22,6 +22,7 @@ import yaml
 from rnnzoo.errors import RecipeError, nearest, unknown
 from rnnzoo.recipe.schema import quoted
 from rnnzoo.system import files
+from rnnzoo.system.shipped import recipes as shipped
 
 MAX_BYTES = 256 * 1024
 MAX_NODES = 10_000
@@ -81,19 +82,6 @@ class Raw:
 
 
 # Phase 1: read
-
-
-def folder() -> Path:
-    """Where the recipes that come with rnnzoo are: in the package or, of an editable install, in the repository."""
-    package = Path(__file__).parents[1]
-    if not (package / "recipes").is_dir() and (package.parent / "pyproject.toml").is_file():
-        return package.parent / "recipes"
-    return package / "recipes"
-
-
-def shipped() -> dict[str, Path]:
-    """The recipes that come with rnnzoo, by name: the path below their folder, without its suffix."""
-    return {path.relative_to(folder()).with_suffix("").as_posix(): path for path in sorted(folder().rglob("*.yaml"))}
 
 
 def read(recipe: str | Path, overrides: Sequence[str] = ()) -> Raw:

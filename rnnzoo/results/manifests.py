@@ -12,6 +12,7 @@ from rnnzoo.errors import RunError
 from rnnzoo.recipe import Recipe, migrations
 from rnnzoo.runs.summary import RunFacts, is_number, mistake
 from rnnzoo.system import files
+from rnnzoo.system.shipped import recipe_folder
 
 KEPT = tuple(RunFacts.__annotations__)  # of a run's summary
 CHECKED = (  # what tables are made of
@@ -46,7 +47,7 @@ class Manifest(RunFacts, total=False):
 
 def folder() -> Path:
     """Where manifests are kept."""
-    return recipes.folder() / "manifests"
+    return recipe_folder() / "manifests"
 
 
 def digest(recipe: str) -> str:

@@ -14,9 +14,10 @@ from rnnzoo.errors import RunError
 from rnnzoo.results.manifests import Manifest, metric
 from rnnzoo.results.tables import score
 from rnnzoo.runs import checkpoint
-from rnnzoo.runs.shipped import ALIASES, FOLDER, shipped
+from rnnzoo.runs.shipped import ALIASES, FOLDER
 from rnnzoo.system import files
 from rnnzoo.system.plain import plain
+from rnnzoo.system.shipped import models
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -96,7 +97,7 @@ def export(run: str | Path) -> Path:
     with tempfile.TemporaryDirectory(prefix=files.TEMPORARY, dir=FOLDER) as temporary:
         made = Path(temporary) / name
         checkpoint.save(made, halved(kept.weights), meta | {"recipe": recipe}, kept.spec)
-        if (size := _weights([made, *shipped().values()])) > LIMIT:
+        if (size := _weights([made, *models().values()])) > LIMIT:
             raise RunError(
                 f"with '{name}' the shipped weights would take {size / 1e6:.1f} MB, above {LIMIT / 1e6:.0f} MB.\n"
                 "  Give the recipe fewer parameters, or remove other weights."

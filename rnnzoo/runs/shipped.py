@@ -9,9 +9,9 @@ rnnzoo/pretrained/<recipe>/             written by `rnnzoo results RUN --ship`
 
 from pathlib import Path
 
-from rnnzoo.runs.checkpoint import MANIFEST
+from rnnzoo.system.shipped import PACKAGE, models
 
-FOLDER = Path(__file__).parents[1] / "pretrained"
+FOLDER = PACKAGE / "pretrained"
 ALIASES = {  # other names -> the model
     "sentiment": "imdb_bilstm",
     "pos": "ud_pos",
@@ -21,17 +21,12 @@ ALIASES = {  # other names -> the model
 }
 
 
-def shipped() -> dict[str, Path]:
-    """The folders of the models that are installed, by name."""
-    return {path.parent.name: path.parent for path in sorted(FOLDER.glob(f"*/{MANIFEST}"))}
-
-
 def find(name: str | Path) -> Path | None:
     """The folder of a model by its name or alias; None if none is shipped under it."""
-    return shipped().get(ALIASES.get(str(name), str(name)))
+    return models().get(ALIASES.get(str(name), str(name)))
 
 
 def names() -> list[str]:
     """Every name that `find` knows."""
-    models = shipped()
-    return [*models, *(alias for alias, name in ALIASES.items() if name in models)]
+    here = models()
+    return [*here, *(alias for alias, name in ALIASES.items() if name in here)]

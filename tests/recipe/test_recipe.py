@@ -24,6 +24,7 @@ from rnnzoo.recipe import schema
 from rnnzoo.recipe.schema import signature
 from rnnzoo.recipe.sections import RunOptions
 from rnnzoo.registry import Part
+from rnnzoo.system import shipped
 from rnnzoo.training.callbacks.choices import CALLBACKS
 
 CellLike = Annotated[Any, Part("cells")]
@@ -173,7 +174,7 @@ def model(cell: str) -> str:
 
 def test_shipped_recipes_lie_inside_an_installed_package_or_beside_an_editable_one(folder, monkeypatch):
     package = folder / "site" / "rnnzoo"
-    monkeypatch.setattr(recipe, "__file__", str(package / "recipe" / "__init__.py"))
+    monkeypatch.setattr(shipped, "PACKAGE", package)
     written(HEAD, "site/recipes/other_project.yaml")
     assert recipe.shipped() == {}  # a folder beside an installed package is somebody else's
     written("", "site/pyproject.toml")

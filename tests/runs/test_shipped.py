@@ -92,7 +92,7 @@ def test_other_names_stand_for_models_that_may_be_shipped():
 
 
 def test_naming_the_models_needs_no_torch():
-    assert not loaded_by("from rnnzoo.runs import shipped\nshipped.shipped()") & {"torch", "lightning", "numpy"}
+    assert not loaded_by("from rnnzoo.runs import shipped\nshipped.names()") & {"torch", "lightning", "numpy"}
 
 
 # -- what they answer -----------------------------------------------------------------------------------------------

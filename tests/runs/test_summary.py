@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnzoo.runs import shipped
 from rnnzoo.runs.summary import Summary, mistake, well_formed
+from rnnzoo.system.shipped import models
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -17,7 +17,7 @@ JSON = st.recursive(
 
 
 def test_the_facts_of_the_shipped_models_are_well_formed_as_they_are():
-    for folder in shipped.shipped().values():
+    for folder in models().values():
         facts = json.loads((folder / "summary.json").read_text())
         known = {key: value for key, value in facts.items() if key in Summary.__annotations__}
         assert well_formed(facts) == known
