@@ -19,7 +19,7 @@ from rnnzoo.errors import PluginError, RecipeError, ZooError, nearest, unknown
 from rnnzoo.inputs.base import TARGET
 from rnnzoo.limits import described, is_union
 from rnnzoo.model import HeadOptions, build_model
-from rnnzoo.recipe import COMMAND_LINE, Node, Raw, Where, as_node, as_part, folder, migrations
+from rnnzoo.recipe import COMMAND_LINE, Node, Raw, Where, as_node, as_part, migrations
 from rnnzoo.recipe.schema import (
     Parameter,
     accepts,
@@ -30,6 +30,7 @@ from rnnzoo.recipe.schema import (
     takes_list,
 )
 from rnnzoo.recipe.sections import RunOptions, TrackingOptions, TrainerOptions
+from rnnzoo.system.shipped import recipe_folder
 from rnnzoo.training import optim
 from rnnzoo.training.callbacks import choices
 
@@ -133,7 +134,7 @@ class Resolver:
 
     def tell_replaced(self, old: Node, new: Node, key: str, kept: Mapping[str, Any]) -> None:
         """Say which of a base's settings went with the part that they were for."""
-        if Path(new.value["name"].where.file).absolute().is_relative_to(folder()):
+        if Path(new.value["name"].where.file).absolute().is_relative_to(recipe_folder()):
             return  # a recipe of ours knows what it replaces
         gone = [name for name in old.value if name != "name" and name not in kept and name not in new.value]
         if gone:
