@@ -8,7 +8,7 @@ import torch
 
 from rnnzoo.batch import Batch, DataSpec, Field
 from rnnzoo.cli import main
-from rnnzoo.experiment.gradients import reach
+from rnnzoo.experiment.gradients import through_time
 from rnnzoo.inference.predictor import load
 from rnnzoo.model import build_model
 from rnnzoo.tasks.base import Output
@@ -63,9 +63,9 @@ def test_how_far_a_window_reaches_does_not_depend_on_its_level(architecture, ind
     task = Forecasting(SPEC, channel_independent=independent)
     model, x = model_of(task, architecture), torch.randn(3, LOOKBACK, 2)
     torch.manual_seed(0)
-    sums, counts = reach(model, task.preprocess(batch_of(x)))
+    sums, counts = through_time(model, task.preprocess(batch_of(x)))
     torch.manual_seed(0)
-    torch.testing.assert_close(reach(model, task.preprocess(batch_of(x + torch.tensor([5.0, -3.0]))))[0], sums)
+    torch.testing.assert_close(through_time(model, task.preprocess(batch_of(x + torch.tensor([5.0, -3.0]))))[0], sums)
     assert counts.tolist() == [6 if independent else 3] * LOOKBACK  # each variable is a series of its own
 
 
