@@ -38,12 +38,14 @@ class Source(ABC):
         labelled_text   text: list[str]           label: list[str]
         tagged_text     words: list[list[str]]    tags: list[list[str]], one tag a word
         text_stream     text: list[str], the lines in order
+        masked_text     text: list[str], a line a row
         text_pairs      source: list[str]         target: list[str]
         labelled_series values: one array (time, features) a row    label: list[str]
         labelled_sound  sound: one array (samples,) a row    rate: list[int], in Hz    label: list[str]
         windowed_series values: one array (variables,) a step, or a structured one with their names
                         own: bool a step, False for steps of the part before, which windows may read
         measured_series values: one array (time, features) a row    target: one number, or an array (targets,), a row
+        described_series values: one array (time, features) a row    text: list[str]
         transcribed_series values: one array (time, features) a row    text: list[str]
         transcribed_sound sound: one array (samples,) a row    rate: list[int], in Hz    text: list[str]
     """

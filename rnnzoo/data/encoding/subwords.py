@@ -47,15 +47,24 @@ class Subwords:
     def __init__(self, names: Sequence[str], merges: Sequence[str]) -> None:
         """Raises: ValueError for a merge of pieces that the vocabulary lacks."""
         vocabulary = {name: number for number, name in enumerate(names)}
-        pairs = [tuple(merge.split(" ")) for merge in merges]
-        try:
-            self._tokenizer = _tokenizer(models.BPE(vocabulary, pairs, unk_token=SPECIALS[UNK]))  # type: ignore[arg-type]
-        except Exception as error:  # the library raises Exception itself
-            raise ValueError(f"the merges do not fit the vocabulary: {error}") from error
+        pairs = [_pair(merge) for merge in merges]
+        for pair in pairs:
+            unknown = next((piece for piece in (*pair, "".join(pair)) if piece not in vocabulary), None)
+            if unknown is not None:
+                raise ValueError(f"the merges do not fit the vocabulary: no piece is {unknown!r}")
+        self._tokenizer = _tokenizer(models.BPE(vocabulary, pairs, unk_token=SPECIALS[UNK]))
 
     def pieces(self, text: str) -> list[str]:
         """The pieces of a text; <unk> for a character that the training text did not have."""
         return self._tokenizer.encode(text).tokens
+
+
+def _pair(merge: str) -> tuple[str, str]:
+    """The two pieces of a merge. Raises: ValueError."""
+    first, blank, second = merge.partition(" ")
+    if not blank or not first or not second or " " in second:
+        raise ValueError(f"a merge is two pieces with a blank between, got {merge!r}")
+    return first, second
 
 
 def joined(pieces: Iterable[str]) -> str:

@@ -32,5 +32,5 @@ FORMS: dict[str, type[Form]] = {
 
 
 def fits(form: str, wanted: str) -> bool:
-    """Whether a form is the wanted one or a kind of it, as a labelled sound is a labelled series."""
+    """Whether a form is the wanted one or a subclass of it, as a labelled sound is a labelled series."""
     return form == wanted or (form in FORMS and wanted in FORMS and issubclass(FORMS[form], FORMS[wanted]))

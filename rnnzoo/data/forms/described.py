@@ -37,7 +37,7 @@ class DescribedSeries(Series):
     `references` holds the texts as they were given.
 
     vocab_size: tokens kept of the texts, the most frequent first, four special ones counted. unit: what a token is: a
-    word or punctuation mark, whatever blanks separate, a character, or a piece of a word. Batches: see `Series`.
+    word or punctuation mark, whatever blanks separate, a character, or a piece of a word. Batches: see `RowForm`.
     """
 
     name = "described_series"

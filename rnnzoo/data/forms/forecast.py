@@ -71,14 +71,13 @@ class WindowedSeries(RowForm):
 
     name = "windowed_series"
     columns = ("values", "own")
-    batch_tokens = None
 
     @checked
     def __init__(
         self, lookback: Count = 96, horizon: Count = 96, batch_size: Count = 64, eval_batch_size: Count | None = None
     ) -> None:
         self.lookback, self.horizon = lookback, horizon
-        self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
+        super().__init__(batch_size=batch_size, eval_batch_size=eval_batch_size)
 
     @classmethod
     def fields(cls, settings: Mapping[str, Any]) -> dict[str, str]:

@@ -17,8 +17,7 @@ class LabelledText(RowForm):
     vocab_size: tokens kept, the most frequent first, four special ones counted. min_freq: how often a kept token occurs
     at least. max_length: tokens kept of a text, from its head, its tail, or half from each. unit: what a token is: a
     word or punctuation mark, whatever blanks separate, or a character. quotes: whether a curly apostrophe is read as '
-    where words are cut, or kept as a mark of its own. batch_size: texts a batch. batch_tokens: at most so many tokens a
-    batch, padding counted. eval_batch_size: texts a batch in evaluation; as in training if not given.
+    where words are cut, or kept as a mark of its own. Batches of texts: see `RowForm`.
     """
 
     name = "labelled_text"
@@ -35,14 +34,12 @@ class LabelledText(RowForm):
         unit: Literal["word", "space", "character"] = "word",
         lowercase: bool = True,
         quotes: Quotes = "straight",
-        batch_size: Count = 64,
-        batch_tokens: Count | None = None,
-        eval_batch_size: Count | None = None,
+        **batching: Any,
     ) -> None:
+        super().__init__(**batching)
         self.vocab_size, self.min_freq = vocab_size, min_freq
         self.settings: dict[str, Any] = {"unit": unit, "lowercase": lowercase, "quotes": quotes}
         self.settings |= {"max_length": max_length, "truncate": truncate}
-        self.batch_size, self.batch_tokens, self.eval_batch_size = batch_size, batch_tokens, eval_batch_size
 
     def fit(self, train: Columns) -> DataSpec:
         self.rows(train, need_target=True)

@@ -74,14 +74,13 @@ class MaskedText(RowForm):
 
     rate: the share of a line's words that become gaps; one at least. vocab_size: tokens kept, the most frequent first,
     four special ones counted and the gap not. min_freq: how often a kept token occurs at least. max_length: tokens
-    kept of a line, from its head. unit: what a token is. batch_size, eval_batch_size: lines a batch. batch_tokens: at
-    most so many tokens a batch, padding counted.
+    kept of a line, from its head. unit: what a token is. Batches of lines: see `RowForm`.
     """
 
     name = "masked_text"
     columns = ("text",)
     free = RowForm.free | {"rate"}
-    batching = MaskedBatches
+    batches_class = MaskedBatches
 
     @checked
     def __init__(
@@ -92,13 +91,11 @@ class MaskedText(RowForm):
         max_length: Count | None = 100,
         unit: Literal["word", "space"] = "space",
         lowercase: bool = True,
-        batch_size: Count = 64,
-        batch_tokens: Count | None = None,
-        eval_batch_size: Count | None = None,
+        **batching: Any,
     ) -> None:
+        super().__init__(**batching)
         self.rate, self.vocab_size, self.min_freq = rate, vocab_size, min_freq
         self.settings: dict[str, Any] = {"unit": unit, "lowercase": lowercase, "max_length": max_length}
-        self.batch_size, self.batch_tokens, self.eval_batch_size = batch_size, batch_tokens, eval_batch_size
 
     @classmethod
     def from_spec(cls, spec: DataSpec) -> MaskedText:

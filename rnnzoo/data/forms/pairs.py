@@ -25,9 +25,8 @@ class TextPairs(RowForm):
     vocab_size: tokens kept of each vocabulary, the most frequent first, four special ones counted. joint_vocabulary:
     both sides have the same. min_freq: how often a kept token occurs at least. max_length: tokens kept of a text, from
     its head. unit: what a token is: a word or punctuation mark, whatever blanks separate, a character, or a piece of a
-    word (see `rnnzoo.data.encoding.subwords`). batch_size: pairs a batch. batch_tokens: at most so many tokens a
-    batch, padding counted, on the longer side. eval_batch_size: pairs a batch in evaluation; as in training if not
-    given.
+    word (see `rnnzoo.data.encoding.subwords`). Batches of pairs, whose tokens are those of the longer side: see
+    `RowForm`.
     """
 
     name = "text_pairs"
@@ -43,13 +42,11 @@ class TextPairs(RowForm):
         unit: Unit = "word",
         lowercase: bool = True,
         joint_vocabulary: bool = False,
-        batch_size: Count = 64,
-        batch_tokens: Count | None = None,
-        eval_batch_size: Count | None = None,
+        **batching: Any,
     ) -> None:
+        super().__init__(**batching)
         self.vocab_size, self.min_freq, self.joint_vocabulary = vocab_size, min_freq, joint_vocabulary
         self.settings: dict[str, Any] = {"unit": unit, "lowercase": lowercase, "max_length": max_length}
-        self.batch_size, self.batch_tokens, self.eval_batch_size = batch_size, batch_tokens, eval_batch_size
 
     @classmethod
     def from_spec(cls, spec: DataSpec) -> TextPairs:

@@ -13,6 +13,7 @@ from rnnzoo.batch import IGNORE, UNK, Batch, DataSpec
 from rnnzoo.data.base import Examples, Form
 from rnnzoo.data.batching import BucketBatches
 from rnnzoo.data.encoding.text import Ragged
+from rnnzoo.limits import Count, checked
 
 
 def longest_first(lengths: np.ndarray, rows: Sequence[int]) -> np.ndarray:
@@ -81,18 +82,24 @@ class RowExamples(Examples):
 class RowForm(Form):
     """A form whose batches are rows of similar length. Its first column is the input.
 
-    batching: what deals the rows out.
+    batches_class: decides which rows make a batch.
+
+    batch_size: rows a batch. batch_tokens: at most so many steps, or tokens, a batch, padding counted. eval_batch_size:
+    rows a batch in evaluation; as in training if not given.
     """
 
-    batching: ClassVar[type[BucketBatches]] = BucketBatches
-    batch_size: int
-    batch_tokens: int | None
-    eval_batch_size: int | None
+    batches_class: ClassVar[type[BucketBatches]] = BucketBatches
+
+    @checked
+    def __init__(
+        self, batch_size: Count = 64, batch_tokens: Count | None = None, eval_batch_size: Count | None = None
+    ) -> None:
+        self.batch_size, self.batch_tokens, self.eval_batch_size = batch_size, batch_tokens, eval_batch_size
 
     def batches(
         self, examples: Examples, *, training: bool, seed: int = 0, rank: int = 0, world_size: int = 1
     ) -> BucketBatches:
-        return self.batching(
+        return self.batches_class(
             examples.widths,
             batch_size=self.batch_size if training else self.eval_batch_size or self.batch_size,
             batch_tokens=self.batch_tokens,

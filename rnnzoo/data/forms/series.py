@@ -16,7 +16,6 @@ from rnnzoo.batch import Batch, DataSpec, Field
 from rnnzoo.data.base import Columns, Examples, RowError, check_type, label_ids, named_labels
 from rnnzoo.data.forms.rows import RowForm, longest_first
 from rnnzoo.errors import DataError
-from rnnzoo.limits import Count, checked
 from rnnzoo.system import files
 
 
@@ -65,17 +64,10 @@ class SeriesExamples(Examples):
 
 
 class Series(RowForm):
-    """A form whose input is a series of numbers. A one-dimensional row has one feature a step.
+    """A form whose input is a series of numbers; a one-dimensional row has one feature a step.
 
-    batch_size: series a batch. batch_tokens: at most so many steps a batch, padding counted. eval_batch_size: series a
-    batch in evaluation; as in training if not given.
+    Batches: see `RowForm`.
     """
-
-    @checked
-    def __init__(
-        self, batch_size: Count = 64, batch_tokens: Count | None = None, eval_batch_size: Count | None = None
-    ) -> None:
-        self.batch_size, self.batch_tokens, self.eval_batch_size = batch_size, batch_tokens, eval_batch_size
 
     @classmethod
     def fields(cls, settings: Mapping[str, Any]) -> dict[str, str]:

@@ -22,7 +22,7 @@ class Sounds(Series):
     sound: (samples,) float in [-1, 1]; rate: samples a second, the same in every row, unless `sample_rate` is given:
     then sounds of other rates are resampled to it, in prediction too.
 
-    n_mels, window_ms, hop_ms, stack: see `LogMel`. The others: see `Series`.
+    n_mels, window_ms, hop_ms, stack: see `LogMel`. Batches: see `RowForm`.
     """
 
     @checked
@@ -33,9 +33,9 @@ class Sounds(Series):
         hop_ms: Annotated[float, Limit(0, 10_000, open_low=True)] = 10.0,
         stack: Annotated[int, Limit(1, 1000)] = 1,
         sample_rate: Annotated[int, Limit(1, MAX_RATE)] | None = None,
-        **others: Any,
+        **batching: Any,
     ) -> None:
-        super().__init__(**others)
+        super().__init__(**batching)
         self.sample_rate = sample_rate
         self.features = {"n_mels": n_mels, "window_ms": window_ms, "hop_ms": hop_ms, "stack": stack}
 

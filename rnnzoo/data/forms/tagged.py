@@ -12,7 +12,7 @@ import torch
 
 from rnnzoo.batch import IGNORE, Batch, DataSpec, Field
 from rnnzoo.data.base import Columns, RowError, label_ids, named_labels
-from rnnzoo.data.encoding import looks, spans
+from rnnzoo.data.encoding import spans, word_features
 from rnnzoo.data.encoding.text import Encoder, Ragged, numbered
 from rnnzoo.data.forms.rows import RowExamples, RowForm
 from rnnzoo.errors import DataError
@@ -24,25 +24,25 @@ LONGEST = 64  # letters of a piece of typed text that is looked at for punctuati
 
 @dataclass
 class TaggedExamples(RowExamples):
-    """Rows of words, with what each word looks like.
+    """Rows of words, with the features of each word: its letters and its shape.
 
-    words: the number of each distinct word. looks: by input, a row for each distinct word: (words, letters) or
+    words: the number of each distinct word. features: by input, a row for each distinct word: (words, letters) or
     (words,) int64; the last one is for padding. asked: the words themselves, where they were cut from a typed text.
-    nothing: what is told of a text without words.
+    without_words: what a prediction for a text without words says.
     """
 
     words: Ragged = field(kw_only=True)
-    looks: dict[str, np.ndarray] = field(kw_only=True)
+    features: dict[str, np.ndarray] = field(kw_only=True)
     asked: list[list[str]] | None = None
-    nothing: dict[str, Any] = field(default_factory=dict)
+    without_words: dict[str, Any] = field(default_factory=dict)
 
     def arrays(self) -> list[np.ndarray]:
-        return [*super().arrays(), *((self.words.flat, *self.looks.values()) if self.looks else ())]
+        return [*super().arrays(), *((self.words.flat, *self.features.values()) if self.features else ())]
 
     def collate(self, window: Sequence[int]) -> Batch:
         batch = super().collate(window)
         assert batch.index is not None
-        for name, table in self.looks.items():
+        for name, table in self.features.items():
             found = table[self.words.padded(batch.index.tolist(), len(table) - 1)]
             if found.ndim == 3:
                 found = found[:, :, : max(1, int((found != 0).sum(-1).max(initial=0)))]
@@ -52,22 +52,21 @@ class TaggedExamples(RowExamples):
     def told(self, row: int) -> dict[str, Any]:
         if self.asked is None:
             return {}
-        return {"words": self.asked[row], **({} if self.asked[row] else self.nothing)}
+        return {"words": self.asked[row], **({} if self.asked[row] else self.without_words)}
 
 
 class TaggedText(RowForm):
     """Words and the one tag that each has. The words are given, and stay whole.
 
-    Tags that are spans, in IOB1, IOB2, BIOES or BILOU, are found to be by their looks, also in small letters, with the
-    letter last, with an underscore or without a type (`rnnzoo.data.encoding.spans.NOTATIONS`). Every part is brought
-    to one scheme, whatever its own: to `scheme`, or if not given, to that of the training part. Tags that break the
-    rules, a mixture of schemes too, are read as conlleval reads them (`spans.joins`), counted, and warned of.
+    Tags of spans, in IOB1, IOB2, BIOES or BILOU, are recognised by how they are written: also in small letters, with
+    the letter last, with an underscore or without a type (`rnnzoo.data.encoding.spans.NOTATIONS`). All parts are
+    converted to one scheme: to `scheme`, or if not given, to that of the training part. Tags that break the rules of
+    their scheme are read as conlleval reads them (`spans.joins`), counted, and reported in a warning.
 
     vocab_size: words kept, the most frequent first, four special ones counted. min_freq: how often a kept word occurs
     at least. max_length: words kept of a text, from its head; all if not given. characters, case: the letters of each
-    word, and its shape, are inputs of their own, both before it is lower-cased. batch_size: texts a batch.
-    batch_tokens: at most so many words a batch, padding counted. eval_batch_size: texts a batch in evaluation; as in
-    training if not given.
+    word, and its shape, are inputs of their own, both before it is lower-cased. Batches of texts: see
+    `RowForm`.
     """
 
     name = "tagged_text"
@@ -85,14 +84,13 @@ class TaggedText(RowForm):
         case: bool = False,
         scheme: spans.Scheme | Literal["bilou"] | None = None,
         batch_size: Count = 32,
-        batch_tokens: Count | None = None,
-        eval_batch_size: Count | None = None,
+        **batching: Any,
     ) -> None:
+        super().__init__(batch_size=batch_size, **batching)
         self.vocab_size, self.min_freq = vocab_size, min_freq
         self.settings: dict[str, Any] = {"unit": "space", "lowercase": lowercase, "max_length": max_length}
         self.characters, self.case = characters, case
         self.scheme: spans.Scheme | None = "bioes" if scheme == "bilou" else scheme
-        self.batch_size, self.batch_tokens, self.eval_batch_size = batch_size, batch_tokens, eval_batch_size
 
     @classmethod
     def fields(cls, settings: Mapping[str, Any]) -> dict[str, str]:
@@ -107,8 +105,8 @@ class TaggedText(RowForm):
         """Typed texts: a word is what blanks separate, without the punctuation around it if that makes it known."""
         encoder = Encoder.from_field(spec.inputs["tokens"])
         rows = [[word for piece in text.split() for word in bare(piece, encoder)] for text in texts]
-        nothing: dict[str, Any] = {"tags": [], **({"spans": []} if spec.target.options.get("scheme") else {})}
-        return replace(self.encode({"words": rows}, spec), asked=rows, nothing=nothing)
+        without_words: dict[str, Any] = {"tags": [], **({"spans": []} if spec.target.options.get("scheme") else {})}
+        return replace(self.encode({"words": rows}, spec), asked=rows, without_words=without_words)
 
     def fit(self, train: Columns) -> DataSpec:
         self.rows(train, need_target=True)
@@ -118,9 +116,9 @@ class TaggedText(RowForm):
         inputs = {"tokens": replace(encoder.field(), counts=tuple(counts.tolist()))}
         words = sorted({word for row in train["words"] for word in row})
         if self.characters:
-            inputs["characters"] = looks.letters_field(words)
+            inputs["characters"] = word_features.letters_field(words)
         if self.case:
-            inputs["case"] = looks.shapes_field(words)
+            inputs["case"] = word_features.shapes_field(words)
         return DataSpec(self.name, inputs, self._tags(train["tags"]))
 
     def _tags(self, rows: Sequence[Sequence[str]]) -> Field:
@@ -172,9 +170,9 @@ class TaggedText(RowForm):
         tokens, cut = encoder.encode(columns["words"])
         words, distinct = numbered(columns["words"])
         words = words.truncated(encoder.max_length).filled(len(distinct))
-        made = {"characters": looks.letters, "case": looks.shapes}
+        made = {"characters": word_features.letters, "case": word_features.shapes}
         tables = {name: made[name]([*distinct, ""], of) for name, of in spec.inputs.items() if name != "tokens"}
-        examples = TaggedExamples(tokens, None, cut, words=words, looks=tables)
+        examples = TaggedExamples(tokens, None, cut, words=words, features=tables)
         if "tags" not in columns:
             return examples
         rows = _canonical(columns["tags"], spec.target.options.get("notation"))

@@ -43,7 +43,7 @@ class TranscribedSeries(Series):
 
     unit: what a token of the text is: a word or punctuation mark, whatever blanks separate, or a character. The
     vocabulary is every token of the training texts. A row must have as many steps as its text has tokens, and one more
-    for each two equal neighbours, or no alignment exists. Batches: see `Series`.
+    for each two equal neighbours, or no alignment exists. Batches: see `RowForm`.
     """
 
     name = "transcribed_series"

@@ -27,6 +27,7 @@ TIMEOUT = 30.0  # seconds without a byte
 PATIENCE = 60.0  # seconds for an answer to begin, and that a download may be slow for
 LEAST_RATE = 2**15  # bytes a second, from then on
 
+SERVER_ERRORS = (OSError, ValueError, http.client.HTTPException)  # of a request that fails
 Clock = Callable[[], float]
 Open = Callable[..., Any]  # as urllib.request.urlopen
 
@@ -124,7 +125,7 @@ def _blocks(url: str, opened: Open, max_bytes: int, clock: Clock) -> Iterator[by
             raise DataError(f"'{shown}' ended after {read} of {told} bytes.\n  Try again.")
     except urllib.error.HTTPError as cause:
         raise Unavailable(f"cannot download '{shown}': the server answers {cause.code} {cause.reason}.") from cause
-    except (OSError, ValueError, http.client.HTTPException) as cause:
+    except SERVER_ERRORS as cause:
         why = without_secrets(str(getattr(cause, "reason", None) or cause))
         raise Unavailable(
             f"cannot download '{shown}': {why}.\n  Without a network, give the path of a copy instead of the address."
@@ -132,23 +133,24 @@ def _blocks(url: str, opened: Open, max_bytes: int, clock: Clock) -> Iterator[by
 
 
 def _answer(url: str, opened: Open) -> Any:
-    """The server's answer, once its headers are there: they may drip as well. Raises: OSError."""
-    found: list[Any] = []
+    """The server's answer, once its headers are there, which may come slowly as well. Raises: SERVER_ERRORS."""
+    answers: list[Any] = []
+    errors: list[Exception] = []
 
     def ask() -> None:
         try:
-            found.append(opened(url, timeout=TIMEOUT))
-        except BaseException as error:
-            found.append(error)
+            answers.append(opened(url, timeout=TIMEOUT))
+        except SERVER_ERRORS as error:
+            errors.append(error)
 
     asking = threading.Thread(target=ask, daemon=True)
     asking.start()
     asking.join(PATIENCE)
-    if not found:
+    if errors:
+        raise errors[0]
+    if not answers:
         raise TimeoutError(f"no answer within {PATIENCE:g} seconds")
-    if isinstance(found[0], BaseException):
-        raise found[0]
-    return found[0]
+    return answers[0]
 
 
 class _StayWithHttps(urllib.request.HTTPRedirectHandler):

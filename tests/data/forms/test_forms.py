@@ -1,5 +1,9 @@
+import importlib
+import inspect
 import json
 import math
+import pkgutil
+import re
 from itertools import pairwise
 
 import numpy as np
@@ -9,6 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnnzoo.batch import EOS, IGNORE, PAD, UNK, DataSpec
+from rnnzoo.data import forms
+from rnnzoo.data.base import Form, Source
 from rnnzoo.data.forms import FORMS, LabelledText, TaggedText, TextPairs, TextStream
 from rnnzoo.errors import DataError
 
@@ -240,3 +246,23 @@ def test_training_and_evaluation_have_batch_sizes_of_their_own():
     form = LabelledText(batch_size=1, eval_batch_size=3)
     _, examples = fitted(form, REVIEWS)
     assert [len(form.batches(examples, training=training)) for training in (True, False)] == [4, math.ceil(4 / 3)]
+
+
+def test_a_source_documents_the_columns_of_every_form():
+    table = inspect.getdoc(Source).partition("fixes the columns:\n\n")[2]
+    documented = {}
+    for line in table.splitlines():
+        name = re.match(r"    ([a-z_]+) +", line)
+        if name:
+            documented[name[1]] = []
+            line = line[name.end() :]
+        documented[list(documented)[-1]] += re.findall(r"\b([a-z]+): ", line)
+    assert documented == {name: list(form.columns) for name, form in FORMS.items()}
+
+
+def test_every_form_with_a_name_is_in_the_table_of_forms():
+    modules = [
+        importlib.import_module(f"{forms.__name__}.{found.name}") for found in pkgutil.iter_modules(forms.__path__)
+    ]
+    classes = {value for module in modules for value in vars(module).values() if isinstance(value, type)}
+    assert {cls for cls in classes if issubclass(cls, Form) and "name" in vars(cls)} == {*FORMS.values()}

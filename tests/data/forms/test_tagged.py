@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from rnnzoo.batch import IGNORE, PAD, SPECIALS, UNK, DataSpec
-from rnnzoo.data.encoding import looks, spans
+from rnnzoo.data.encoding import spans, word_features
 from rnnzoo.data.forms.tagged import TaggedText
 from rnnzoo.errors import DataError
 
@@ -36,7 +36,7 @@ def both(**options):
     ],
 )
 def test_a_shape_is_the_kinds_of_letters_in_order(word, shape):
-    assert looks.shape(word) == shape
+    assert word_features.shape(word) == shape
 
 
 def test_letters_and_shapes_are_those_before_lower_casing():
@@ -51,7 +51,7 @@ def test_letters_and_shapes_are_those_before_lower_casing():
         for place, word in enumerate(words):
             found = "".join(written[k] if k != UNK else "?" for k in letters[row, place].tolist() if k != PAD)
             assert len(found) == len(word) and all(a == b or a == "?" for a, b in zip(found, word, strict=True))
-            assert spec.inputs["case"].names[case[row, place]] == looks.shape(word)
+            assert spec.inputs["case"].names[case[row, place]] == word_features.shape(word)
     assert not letters[1:, 2:].any() and not case[1:, 2:].any()
 
 
@@ -60,7 +60,7 @@ def test_a_batch_has_as_many_letters_as_its_longest_word():
     examples = form.encode(ROWS, spec)
     assert examples.collate([1]).inputs["characters"].shape == (1, 2, 4)
     long = form.encode({"words": [["x" * 500]]}, spec).collate([0]).inputs["characters"]
-    assert long.shape == (1, 1, looks.MAX_LETTERS)
+    assert long.shape == (1, 1, word_features.MAX_LETTERS)
 
 
 def test_inputs_that_are_not_asked_for_are_not_there():

@@ -1,4 +1,4 @@
-"""What a word looks like: its letters, and its shape."""
+"""Features of a word as it is written: its letters, and its shape."""
 
 from __future__ import annotations
 
