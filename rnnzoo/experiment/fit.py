@@ -24,6 +24,7 @@ from rnnzoo.system import console
 from rnnzoo.system.memory import keep_memory
 from rnnzoo.system.quantities import amount
 from rnnzoo.system.redaction import redact
+from rnnzoo.training.callbacks.base import ChecksModule
 from rnnzoo.training.callbacks.checkpoints import Checkpoints
 from rnnzoo.training.callbacks.choices import CALLBACKS
 from rnnzoo.training.callbacks.finite import Finite
@@ -78,7 +79,7 @@ def make_callbacks(recipe: Recipe, module: ZooModule) -> list[Callback]:
     """The callbacks that a recipe names. Raises: RecipeError for one that cannot work with this module."""
     callbacks = [CALLBACKS[name](*module.monitor, **options) for name, options in recipe["callbacks"].items()]
     for callback in callbacks:
-        if hasattr(callback, "check"):
+        if isinstance(callback, ChecksModule):
             callback.check(module)
     return callbacks
 

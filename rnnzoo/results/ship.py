@@ -37,34 +37,34 @@ class Terms(TypedDict):
 
 SHIPPABLE: dict[str, Terms] = {  # what may be shipped
     "quickstart": {
-        "purpose": "Shows how a trained model is asked. It tells for from against in made-up reviews, and knows "
-        "their few words only.",
+        "purpose": "Shows how to ask a trained model. It separates positive from negative made-up reviews, and knows "
+        "only their few words.",
         "data": "toy_reviews, made by rnnzoo itself.",
         "licence": "Apache 2.0, as rnnzoo.",
         "limits": "Of no use for real reviews.",
     },
     "imdb_bilstm": {
-        "purpose": "Tells positive from negative English film reviews.",
+        "purpose": "Classifies English film reviews as positive or negative.",
         "data": "Large Movie Review Dataset: Maas, Daly, Pham, Huang, Ng, Potts, Learning Word Vectors for Sentiment "
         "Analysis, ACL 2011.",
         "licence": "The data are given for research, with the citation above; so are these weights.",
-        "limits": "Long film reviews in English. Of a short or neutral text, or one on something else, the "
-        "probabilities mean little; irony is missed. It has the leanings of the reviews' authors.",
+        "limits": "Long film reviews in English. Its probabilities mean little for short or neutral texts, or on other "
+        "subjects; it misses irony. It shares the bias of the reviews' authors.",
     },
     "ud_pos": {
         "purpose": "Tags the words of an English sentence with their universal parts of speech.",
         "data": "Universal Dependencies, English Web Treebank (Silveira and others, LREC 2014).",
         "licence": "CC BY-SA 4.0, as the treebank.",
-        "limits": "Text cut into words as the treebank is (do n't), from the web; other kinds are tagged worse.",
+        "limits": "Trained on web text that is split into words as in the treebank (do n't); it tags other text worse.",
     },
     "wikitext2_lstm": {
-        "purpose": "Tells the next word of an English text, and goes on writing it.",
+        "purpose": "Predicts the next word of an English text, and continues it.",
         "data": "WikiText-2 (Merity, Xiong, Bradbury, Socher, arXiv:1609.07843), from articles of Wikipedia.",
         "licence": "CC BY-SA 3.0 and GFDL, as the articles.",
         "limits": "What it writes sounds like an encyclopedia and is not true.",
     },
     "shakespeare_lstm": {
-        "purpose": "Goes on writing in the manner of Shakespeare, character by character.",
+        "purpose": "Continues a text in the manner of Shakespeare, character by character.",
         "data": "Tiny Shakespeare (Karpathy), a million characters of the plays.",
         "licence": "The plays are in the public domain.",
         "limits": "Spelling and metre, no sense.",
@@ -73,9 +73,9 @@ SHIPPABLE: dict[str, Terms] = {  # what may be shipped
 
 
 def export(run: str | Path) -> Path:
-    """Ship a run that counts (see `rnnzoo.results`): its best weights in half precision, its facts, and a card.
+    """Ship a run that counts (see `rnnzoo.results.judge`): its best weights in half precision, its facts, and a card.
 
-    What half precision changes is measured on the dev part, which takes the run's data.
+    The effect of half precision is measured on the dev part, so the run's data must be there.
     Raises: RunError if the run does not count or may not be shipped, or its weights are too large, all or one of them.
     """
     from rnnzoo.experiment.evaluate import evaluate
@@ -86,27 +86,27 @@ def export(run: str | Path) -> Path:
     name = facts["recipe"]
     if name not in SHIPPABLE:
         raise RunError(f"weights of '{name}' are not shipped.\n  What may be, and its licence, stands in {__name__}.")
-    kept = checkpoint.load(checkpoint.locate(runs.find(run)))
-    meta = {key: value for key, value in kept.meta.items() if key in ("parts", "versions", "metrics", "epoch")}
-    config, _ = origin(kept)
+    saved = checkpoint.load(checkpoint.locate(runs.find(run)))
+    meta = {key: value for key, value in saved.meta.items() if key in ("parts", "versions", "metrics", "epoch")}
+    config, _ = origin(saved)
     tracking = dict.fromkeys(config["tracking"])
     recipe = config | {"tracking": tracking | {"mode": "disabled", "project": "rnnzoo", "tags": []}}
     folder = FOLDER / name
     if folder.exists():
-        raise RunError(f"{folder} is there already.\n  Remove it to ship other weights.")
+        raise RunError(f"{folder} exists already.\n  Remove it to ship other weights.")
     with tempfile.TemporaryDirectory(prefix=files.TEMPORARY, dir=FOLDER) as temporary:
-        made = Path(temporary) / name
-        checkpoint.save(made, halved(kept.weights), meta | {"recipe": recipe}, kept.spec)
-        if (size := _weights([made, *models().values()])) > LIMIT:
+        new = Path(temporary) / name
+        checkpoint.save(new, halved(saved.weights), meta | {"recipe": recipe}, saved.spec)
+        if (size := _weights([new, *models().values()])) > LIMIT:
             raise RunError(
                 f"with '{name}' the shipped weights would take {size / 1e6:.1f} MB, above {LIMIT / 1e6:.0f} MB.\n"
                 "  Give the recipe fewer parameters, or remove other weights."
             )
-        _write_facts(made, facts)
-        facts["half"] = evaluate(made, "dev", {"trainer": {"enable_progress_bar": False}})
-        _write_facts(made, facts)
-        files.write_text(made / CARD, card(facts))
-        made.rename(folder)
+        _write_facts(new, facts)
+        facts["half"] = evaluate(new, "dev", {"trainer": {"enable_progress_bar": False}})
+        _write_facts(new, facts)
+        files.write_text(new / CARD, card(facts))
+        new.rename(folder)
     return folder
 
 

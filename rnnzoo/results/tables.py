@@ -33,15 +33,15 @@ SHOWN: dict[str, Callable[[Row], str]] = {  # the columns of a page
 BRIEF = ("Recipe", "Metric", "Test", "Seeds", "Training", "Memory", "Published")
 PAGE = """# Results
 
-Test scores of the shipped recipes: the mean over seeds and its standard deviation (n - 1), of the checkpoint that was
-best on dev; the test part is read once a run. "val" marks a recipe that has no test part, and its score is of dev. Time
-and memory are means. Each row's command makes it again. This page is written by `rnnzoo results --markdown` from
-`manifests/`, the facts of every run that counts; `RESULTS.csv` has more columns. A digest is of the recipe; a "+" after
-a commit says that the working tree had changes. Published figures are of work on the same data, and what is not alike
-is said: a † stands before a figure made under other conditions that matter, and the conditions after it. "Made here"
-says that no published figure is known to us. The rows of `jsb_lstm`, `ptb_lstm` and `shakespeare_lstm` were scored in
-columns side by side, each of which began without context; scored as one stream, as it is done now, a perplexity is a
-little lower (4.826 for the shipped `shakespeare_lstm`).
+Test scores of the shipped recipes: the mean over seeds and the standard deviation (n - 1), for the checkpoint that
+was best on dev; each run reads the test part once. "val" marks a recipe without a test part; its score is of dev.
+Time and memory are means. Each row's command makes it again. `rnnzoo results --markdown` writes this page from
+`manifests/`, the facts of every run that counts; `RESULTS.csv` has more columns. A digest identifies the recipe; a
+"+" after a commit means that the working tree had changes. Published figures are of work on the same data. A † marks
+a figure made under other conditions that matter, which are given after it. "Made here" means that no published figure
+is known to us. The rows of `jsb_lstm`, `ptb_lstm` and `shakespeare_lstm` were scored in columns side by side, each of
+which began without context; scored as one stream, as it is done now, a perplexity is a little lower (4.826 for the
+shipped `shakespeare_lstm`).
 
 """
 
