@@ -307,6 +307,7 @@ def build(kind: str, component: Mapping[str, Any], *given: object, **offered: ob
 
     Raises: UnknownName, PluginError; whatever the part raises.
     """
+    kind = kind_of(kind)
     part = load(kind, component["name"])
     named = inspect.signature(part).parameters
     return part(*given, **{key: value for key, value in offered.items() if key in named}, **settings(component))

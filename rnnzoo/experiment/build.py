@@ -13,7 +13,7 @@ from rnnzoo.data.datamodule import ZooData
 from rnnzoo.data.forms import FORMS
 from rnnzoo.engine.recurrence import set_path
 from rnnzoo.errors import RecipeError
-from rnnzoo.experiment.network import make_network, parameters
+from rnnzoo.experiment.network import make_network
 from rnnzoo.experiment.resolver import resolve
 from rnnzoo.recipe import Recipe
 from rnnzoo.recipe.schema import signature
@@ -40,7 +40,7 @@ def make_data(recipe: Recipe, spec: DataSpec | None = None) -> ZooData:
     """
     source_class = registry.load("datasets", recipe["data"]["name"])
     form_class = FORMS[source_class.form]
-    of_source, settings = signature(source_class).keys(), parameters(recipe["data"])
+    of_source, settings = signature(source_class).keys(), registry.settings(recipe["data"])
     try:
         source = source_class(**{key: value for key, value in settings.items() if key in of_source})
         form = form_class(**{key: value for key, value in settings.items() if key not in of_source})

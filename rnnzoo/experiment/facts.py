@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Iterator
 from typing import Any, cast
 
 import lightning.pytorch as pl
@@ -28,22 +29,33 @@ def run_name(recipe: Recipe) -> str:
 
 def used_parts(recipe: Recipe) -> list[dict[str, str]]:
     """Every registered part that a recipe names: kind, name, distribution and version."""
-    parts = {("datasets", recipe["data"]["name"]), ("tasks", recipe["task"]["name"])}
+    parts: set[tuple[str, str]] = set()
 
     def walk(component: Any, kind: str) -> None:
         name = component if isinstance(component, str) else component["name"]
         parts.add((kind, name))
-        cls = registry.load(kind, name)
-        for key, parameter in signature(cls, registry.KINDS[kind].reserved).items():
+        for key, parameter in signature(registry.load(kind, name), registry.KINDS[kind].reserved).items():
             inner = part_kind(parameter.annotated)
             value = parameter.default if isinstance(component, str) else component.get(key)
             if inner and value is not None:
-                walk(value, inner)
+                for part in value if isinstance(value, list) else [value]:
+                    walk(part, inner)
 
-    walk(recipe["model"]["architecture"], "architectures")
-    for component in recipe["model"]["inputs"].values():
-        walk(component, "inputs")
+    for component, kind in _components(recipe):
+        walk(component, kind)
     return [registry.find(kind, name)._asdict() | {"name": name} for kind, name in sorted(parts)]
+
+
+def _components(recipe: Recipe) -> Iterator[tuple[Any, str]]:
+    """The parts that a resolved recipe names, but for those inside of others, and their kinds."""
+    sections = {"data": "datasets", "task": "tasks", "optimizer": "optimizers", "schedule": "schedules"}
+    for section, kind in sections.items():
+        yield recipe[section], kind
+    yield recipe["model"]["architecture"], "architectures"
+    for component in recipe["model"]["inputs"].values():
+        yield component, "inputs"
+    for name, settings in recipe["callbacks"].items():
+        yield {"name": name, **settings}, "callbacks"
 
 
 def versions(recipe: Recipe) -> dict[str, str]:

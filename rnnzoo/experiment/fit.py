@@ -12,8 +12,9 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers.logger import Logger
 
 from rnnzoo import recipe as recipes
-from rnnzoo import runs
+from rnnzoo import registry, runs
 from rnnzoo.data.datamodule import ZooData
+from rnnzoo.errors import RecipeError
 from rnnzoo.experiment import build
 from rnnzoo.experiment.facts import computed_with, run_facts, run_name, used_parts, versions
 from rnnzoo.experiment.interruptible import interruptible
@@ -26,7 +27,6 @@ from rnnzoo.system.quantities import amount
 from rnnzoo.system.redaction import redact
 from rnnzoo.training.callbacks.base import ChecksModule
 from rnnzoo.training.callbacks.checkpoints import Checkpoints
-from rnnzoo.training.callbacks.choices import CALLBACKS
 from rnnzoo.training.callbacks.finite import Finite
 from rnnzoo.training.callbacks.memory import BatchSize
 from rnnzoo.training.callbacks.outcome import Outcome
@@ -77,7 +77,14 @@ def fit(recipe: Recipe, run_dir: Path | None = None) -> tuple[Summary, runs.Run]
 
 def make_callbacks(recipe: Recipe, module: ZooModule) -> list[Callback]:
     """The callbacks that a recipe names. Raises: RecipeError for one that cannot work with this module."""
-    callbacks = [CALLBACKS[name](*module.monitor, **options) for name, options in recipe["callbacks"].items()]
+    monitor, mode = module.monitor
+    try:
+        callbacks = [
+            registry.build("callbacks", {"name": name, **settings}, monitor=monitor, mode=mode)
+            for name, settings in recipe["callbacks"].items()
+        ]
+    except (ValueError, TypeError) as error:
+        raise RecipeError(f"{recipe['name']}: callbacks: {error}") from error
     for callback in callbacks:
         if isinstance(callback, ChecksModule):
             callback.check(module)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from rnnzoo import registry
 from rnnzoo.batch import DataSpec
@@ -26,13 +25,8 @@ def make_network(recipe: Recipe, spec: DataSpec) -> Network:
     Raises: RecipeError if the parts do not fit each other.
     """
     try:
-        task = registry.load("tasks", recipe["task"]["name"])(spec, **parameters(recipe["task"]))
+        task = registry.load("tasks", recipe["task"]["name"])(spec, **registry.settings(recipe["task"]))
         return Network(build_model(spec, task, **recipe["model"]), task)
     except (ValueError, TypeError, RuntimeError, MemoryError) as error:  # torch raises RuntimeError for lack of memory
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise RecipeError(f"{recipe['name']}: the model cannot be built: {first}") from error
-
-
-def parameters(component: Mapping[str, Any]) -> dict[str, Any]:
-    """A component's parameters, without its name."""
-    return {key: value for key, value in component.items() if key != "name"}

@@ -31,14 +31,12 @@ from rnnzoo.recipe.schema import (
 )
 from rnnzoo.recipe.sections import RunOptions, TrackingOptions, TrainerOptions
 from rnnzoo.system.shipped import recipe_folder
-from rnnzoo.training import optim
-from rnnzoo.training.callbacks import choices
 
 log = logging.getLogger("rnnzoo")
 MODEL_GIVEN = frozenset({"spec", "task", "architecture", "inputs", "head"})  # of `build_model`: not settings, or parts
 INHERITED = ("cell", "hidden_size")  # an inner architecture's, from the outer one, where it does not name its own
 SECTIONS = ("data", "task", "model", "optimizer", "schedule", "trainer", "callbacks", "tracking")
-DEFAULT_OPTIMIZER, DEFAULT_SCHEDULE = "adamw", "constant"
+DEFAULTS = {"optimizers": "adamw", "schedules": "constant"}  # what a section without a name is for
 
 
 def _trap(node: Node) -> str:
@@ -93,14 +91,12 @@ class Resolver:
         found["data"] = self.section(sections, "data", "datasets")
         found["task"] = self.section(sections, "task", "tasks")
         found["model"] = self.model(sections.get("model"), found["data"])
-        for key, table, default in (
-            ("optimizer", optim.OPTIMIZERS, DEFAULT_OPTIMIZER),
-            ("schedule", optim.SCHEDULES, DEFAULT_SCHEDULE),
-        ):
-            node = sections.get(key) or Node(default, root.where)
-            found[key] = self.choice(node, key, table, optim.RUNTIME, default)
+        for key, kind in (("optimizer", "optimizers"), ("schedule", "schedules")):
+            node = sections.get(key) or Node(DEFAULTS[kind], root.where)
+            found[key] = self.component(with_name(node, DEFAULTS[kind]), key, kind)
         found["trainer"] = self.options(TrainerOptions, sections.get("trainer"), "trainer")
-        found["callbacks"] = self.callbacks(sections.get("callbacks"))
+        found["callbacks"] = self.parts_by_name(sections.get("callbacks"), "callbacks", "callbacks")
+        self.check_exclusive(sections.get("callbacks"), found["callbacks"])
         found["tracking"] = self.options(TrackingOptions, sections.get("tracking"), "tracking")
         self.check_form(sections)
         self.check_answer(sections, found["model"].get("architecture"))
@@ -186,9 +182,7 @@ class Resolver:
             self.unknown_keys(strange, f"{key}.", tuple(fields), "the data have no such field")
         found = {}
         for name, kind in (dict.fromkeys(named, "") if fields is None else fields).items():
-            part = named.get(name, Node({}, at.where))
-            if isinstance(part.value, dict) and "name" not in part.value:
-                part = part._replace(value={"name": Node(kind or name, part.where), **part.value})
+            part = with_name(named.get(name, Node({}, at.where)), kind or name)
             found[name] = self.component(part, f"{key}.{name}", "inputs")
             self.check_reads(part, f"{key}.{name}", kind)
         return found
@@ -216,36 +210,31 @@ class Resolver:
     ) -> dict[str, Any]:
         return self.parameters(signature(target, given), self.mapping(node, key), key, node or self.raw.root)
 
-    def callbacks(self, node: Node | None) -> dict[str, Any]:
-        found = {}
-        for name, item in self.mapping(node, "callbacks").items():
-            key = f"callbacks.{name}"
-            if name not in choices.CALLBACKS:
-                self.wrong(item, key, unknown("no callback is named", name, choices.CALLBACKS))
-            elif item.value is not False:  # false takes back what a base asked for
-                item = item._replace(value=None) if item.value is True else item
-                found[name] = self.options(choices.CALLBACKS[name], item, key, choices.RUNTIME)
-        averages = " and ".join(name for name in found if name in choices.AVERAGES)
-        if " and " in averages and node is not None:
-            told = f"{averages} each take the model's weights for their own averages.\n  Keep one of them."
-            self.wrong(node, "callbacks", told)
-        return found
+    def parts_by_name(self, node: Node | None, section: str, kind: str) -> dict[str, Any]:
+        """A section whose keys are the names of parts of one kind, and whose values their settings.
 
-    def choice(
-        self, node: Node, key: str, table: Mapping[str, Any], given: frozenset[str], default: str
-    ) -> dict[str, Any]:
-        """A part of a closed table; `default` is its name if only parameters are there."""
-        if isinstance(node.value, dict) and "name" not in node.value:
-            node = node._replace(value={"name": Node(default, node.where), **node.value})
-        named = self.named(node, key, lambda: table)
-        if named is None:
-            return {}
-        name, params = named
-        if name.value not in table:
-            self.wrong(name, key, unknown(f"no {key} is named", name.value, table) + self.not_a_path(name.value))
-            return {}
-        allowed = signature(table[name.value], given)
-        return {"name": name.value, **self.parameters(allowed, params, key, node, also=("name",))}
+        `true` stands for no settings; `false` takes back what a base asked for.
+        """
+        parts = {}
+        for name, item in self.mapping(node, section).items():
+            if item.value is not False:
+                at = Node(name, item.where)
+                settings = {} if item.value is True else self.mapping(item, f"{section}.{name}")
+                self.unknown_keys({key: settings[key] for key in settings if key == "name"}, f"{section}.{name}.", ())
+                part = self.component(Node({**settings, "name": at}, item.where), f"{section}.{name}", kind)
+                parts[name] = registry.settings(part)
+        return parts
+
+    def check_exclusive(self, node: Node | None, callbacks: Iterable[str]) -> None:
+        """Callbacks that say they take the same thing for themselves exclude each other."""
+        takers: dict[str, list[str]] = {}
+        for name in callbacks:
+            if taken := getattr(self.classes.get(f"callbacks.{name}"), "exclusive", None):
+                takers.setdefault(taken, []).append(name)
+        for taken, names in takers.items():
+            if len(names) > 1 and node is not None:
+                message = f"{' and '.join(names)} each take {taken}.\n  Keep one of them."
+                self.wrong(node, "callbacks", message)
 
     # Components
 
@@ -517,6 +506,13 @@ def _paths(found: Any, name: str, above: str = "") -> Iterator[str]:
             yield f"{above}{key}"
         if isinstance(value, dict):
             yield from _paths(value, name, f"{above}{key}.")
+
+
+def with_name(node: Node, default: str) -> Node:
+    """A part that gives settings and no name is the one of the default name."""
+    if not isinstance(node.value, dict) or "name" in node.value:
+        return node
+    return node._replace(value={"name": Node(default, node.where), **node.value})
 
 
 def _name(node: Node) -> Any:

@@ -157,8 +157,8 @@ def load(run: str | Path, device: str | torch.device = "cpu") -> Predictor:
 
 
 def _of_model(kept: checkpoint.Checkpoint) -> list[dict[str, str]]:
-    """The registered parts of a checkpoint's model; its data set need not be installed."""
-    return [part for part in kept.meta["parts"] if part["kind"] != "datasets"]
+    """The registered parts of a checkpoint's model; its data set, optimizer and callbacks need not be installed."""
+    return [part for part in kept.meta["parts"] if registry.KINDS[registry.kind_of(part["kind"])].in_model]
 
 
 def create_model(

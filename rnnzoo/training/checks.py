@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from rnnzoo import registry
 from rnnzoo.data.datamodule import ZooData
 from rnnzoo.errors import RecipeError
 from rnnzoo.recipe import Recipe
 from rnnzoo.system import launcher
-
-NEED_VALIDATION = ("early_stopping", "nt_asgd")  # callbacks that wait for a score of dev
+from rnnzoo.training.schedules import interval
 
 
 def check_options(recipe: Recipe) -> None:
@@ -39,8 +39,10 @@ def _mistakes(recipe: Recipe) -> Iterator[str]:
         yield "trainer.limit_val_batches: is 0, and overfit_batches validates, too.\n  Leave one of them out."
     never = (trainer["check_val_every_n_epoch"] or 1) > trainer["max_epochs"] and trainer["val_check_interval"] is None
     if trainer["limit_val_batches"] == 0 or never:
-        waiting = [f"callbacks.{name}" for name in NEED_VALIDATION if name in recipe["callbacks"]]
-        waiting += ["schedule"] if recipe["schedule"]["name"] == "plateau" else []
+        callbacks = {name: registry.load("callbacks", name) for name in recipe["callbacks"]}
+        waiting = [f"callbacks.{name}" for name, cls in callbacks.items() if getattr(cls, "needs_validation", False)]
+        schedule = registry.load("schedules", recipe["schedule"]["name"])
+        waiting += ["schedule"] if interval(schedule) == "plateau" else []
         for key in waiting:
             why = "waits for a score of the dev part, and "
             why += "no epoch that is trained ends with one" if never else "trainer.limit_val_batches is 0"

@@ -11,6 +11,7 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
 
+from rnnzoo import registry
 from rnnzoo.batch import Batch
 from rnnzoo.cells.base import State
 from rnnzoo.engine.recurrence import detach
@@ -19,7 +20,7 @@ from rnnzoo.model import SequenceModel
 from rnnzoo.system import seeds
 from rnnzoo.tasks.base import Output, Task
 from rnnzoo.tasks.metrics.sums import Mean
-from rnnzoo.training.optim import OPTIMIZERS, SCHEDULES
+from rnnzoo.training.schedules import interval
 
 STAGES = ("train", "val", "test")
 
@@ -32,7 +33,7 @@ class ZooModule(pl.LightningModule):
     accumulated ones and over processes. What training draws at random depends on the module's seed, the process, the
     epoch and the batch alone: not on what validation, logging or a callback drew in between.
 
-    optimizer, schedule: {"name": ..., parameters}, see `rnnzoo.training.optim`. The seed comes from torch's generator.
+    optimizer, schedule: {"name": ..., parameters}, registered parts. The seed comes from torch's generator.
     """
 
     def __init__(
@@ -166,17 +167,26 @@ class ZooModule(pl.LightningModule):
     def configure_optimizers(self) -> Any:
         monitor, mode = self.monitor
         parameters = [p for p in self.model.parameters() if p.requires_grad]
-        optimizer = OPTIMIZERS[self.optimizer["name"]](parameters, **_own(self.optimizer))
+        optimizer = self._built("optimizer", self.optimizer, parameters)
         steps = self.trainer.estimated_stepping_batches
         if math.isinf(steps):
             raise RecipeError("a schedule needs to know the last step.\n  Give the Trainer max_epochs or max_steps.")
-        scheduler, interval = SCHEDULES[self.schedule["name"]](optimizer, int(steps), mode, **_own(self.schedule))
+        scheduler = self._built("schedule", self.schedule, optimizer, total_steps=int(steps), mode=mode)
+        when = interval(scheduler)
         every = self.trainer.check_val_every_n_epoch or 1  # epochs from one score to the next
-        config = {"scheduler": scheduler, "interval": "step" if interval == "step" else "epoch"}
+        config = {"scheduler": scheduler, "interval": "step" if when == "step" else "epoch"}
         return {
             "optimizer": optimizer,
-            "lr_scheduler": config | ({"monitor": monitor, "frequency": every} if interval == "plateau" else {}),
+            "lr_scheduler": config | ({"monitor": monitor, "frequency": every} if when == "plateau" else {}),
         }
+
+    @staticmethod
+    def _built(kind: str, component: Mapping[str, Any], *given: object, **offered: object) -> Any:
+        """An optimizer or a schedule. Raises: RecipeError for settings that it refuses."""
+        try:
+            return registry.build(kind, component, *given, **offered)
+        except (ValueError, TypeError) as error:
+            raise RecipeError(f"{kind}: '{component['name']}' refuses its settings: {error}") from error
 
 
 @dataclass
@@ -186,8 +196,3 @@ class _Step:
     number: int
     total: Tensor
     count: int = 0
-
-
-def _own(component: Mapping[str, Any]) -> dict[str, Any]:
-    """A component's parameters, without its name."""
-    return {key: value for key, value in component.items() if key != "name"}

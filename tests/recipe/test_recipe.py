@@ -25,7 +25,6 @@ from rnnzoo.recipe.schema import signature
 from rnnzoo.recipe.sections import RunOptions
 from rnnzoo.registry import Part
 from rnnzoo.system import shipped
-from rnnzoo.training.callbacks.choices import CALLBACKS
 
 CellLike = Annotated[Any, Part("cells")]
 
@@ -603,11 +602,14 @@ def test_callbacks_take_defaults_parameters_or_no_for_an_answer():
 
 def test_callbacks_are_built_from_their_settings_and_the_tasks_metric():
     found = resolved(HEAD + "callbacks: {early_stopping: {patience: 2}, ema: {decay: 0.5}, lr_monitor:}\n")
-    stop, ema, rates = (CALLBACKS[name]("val/f1", "max", **given) for name, given in found["callbacks"].items())
+    stop, ema, rates = (
+        registry.build("callbacks", {"name": name, **settings}, monitor="val/f1", mode="max")
+        for name, settings in found["callbacks"].items()
+    )
     assert (stop.monitor, stop.mode, stop.patience, ema.decay) == ("val/f1", "max", 2, 0.5)
     assert rates.interval == "step"
     swa = resolved(HEAD + "callbacks: {swa: {lr: 0.1}}\n")["callbacks"]["swa"]
-    assert type(CALLBACKS["swa"]("val/f1", "max", **swa)).__name__ == "SWA"
+    assert type(registry.build("callbacks", {"name": "swa", **swa})).__name__ == "SWA"
 
 
 @pytest.mark.parametrize(("one", "other"), [("ema", "nt_asgd"), ("ema", "swa"), ("nt_asgd", "swa")])

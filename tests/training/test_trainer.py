@@ -5,12 +5,12 @@ import dataclasses
 import pytest
 
 from rnnzoo import recipe as recipes
+from rnnzoo import registry
 from rnnzoo.errors import RecipeError
 from rnnzoo.experiment import build
 from rnnzoo.experiment.fit import fit
 from rnnzoo.experiment.resolver import resolve
 from rnnzoo.recipe.sections import TrainerOptions
-from rnnzoo.training.callbacks.choices import CALLBACKS
 
 RECIPES = ("quickstart", "toy_text")  # rows of their own, and one stream
 WORKS: dict[str, list[object]] = {
@@ -81,7 +81,7 @@ def resolved(name, **sections):
 
 def test_the_table_has_every_option_and_every_callback():
     assert WORKS.keys() == {field.name for field in dataclasses.fields(TrainerOptions)}
-    assert {*WORKING_CALLBACKS, "attention"} == CALLBACKS.keys()
+    assert {*WORKING_CALLBACKS, "attention"} == {entry.name for entry in registry.entries("callbacks")}
 
 
 @pytest.mark.parametrize("name", RECIPES)

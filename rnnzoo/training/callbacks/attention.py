@@ -6,6 +6,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from rnnzoo.batch import Batch, DataSpec
 from rnnzoo.errors import RecipeError
+from rnnzoo.limits import Count, checked
 from rnnzoo.model import SequenceModel
 from rnnzoo.pictures import svg
 from rnnzoo.runs.tracking import draw
@@ -18,7 +19,8 @@ class AttentionPictures(Callback):
     Raises: RecipeError if the architecture has no attention.
     """
 
-    def __init__(self, sentences: int = 2) -> None:
+    @checked
+    def __init__(self, sentences: Count = 2) -> None:
         self.sentences = sentences
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import ClassVar
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -18,6 +19,8 @@ class Averaging(Callback):
     training the model holds a. All parameters are averaged, and the floating-point buffers that checkpoints hold, such
     as the statistics of a BatchNorm. A subclass writes `share`, calls `begin`, and may override `due`.
     """
+
+    exclusive: ClassVar[str] = "the model's weights for their own averages"
 
     def __init__(self) -> None:
         self.average: list[Tensor] | None = None

@@ -2,6 +2,7 @@
 
 from lightning.pytorch import LightningModule, Trainer
 
+from rnnzoo.limits import Probability, checked
 from rnnzoo.training.callbacks.averaging import Averaging
 
 
@@ -14,11 +15,10 @@ class EMA(Averaging):
     Source: Polyak and Juditsky, 1992, for averaging; the warm-up is that of TensorFlow's ExponentialMovingAverage.
     """
 
-    def __init__(self, decay: float = 0.999) -> None:
+    @checked
+    def __init__(self, decay: Probability = 0.999) -> None:
         """decay: in [0, 1); 0.999 remembers about the last thousand steps."""
         super().__init__()
-        if not 0 <= decay < 1:
-            raise ValueError(f"decay must be in [0, 1), got {decay}")
         self.decay = decay
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

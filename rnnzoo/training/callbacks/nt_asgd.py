@@ -5,6 +5,7 @@ from typing import Literal
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 
+from rnnzoo.limits import Count, checked
 from rnnzoo.training.callbacks.averaging import Averaging
 
 
@@ -16,11 +17,12 @@ class NTASGD(Averaging):
     Source: Merity, Keskar, Socher, arXiv:1708.02182, algorithm 1.
     """
 
-    def __init__(self, monitor: str, mode: Literal["max", "min"] = "min", interval: int = 5) -> None:
+    needs_validation = True
+
+    @checked
+    def __init__(self, monitor: str, mode: Literal["max", "min"] = "min", interval: Count = 5) -> None:
         """monitor: the dev metric, as logged. interval: the paper's n, in evaluations."""
         super().__init__()
-        if interval < 1:
-            raise ValueError(f"interval must be a whole number >= 1, got {interval}")
         self.monitor, self.sign, self.interval = monitor, 1 if mode == "min" else -1, interval
         self.costs: list[float] = []  # of each evaluation, less is better
 

@@ -5,6 +5,7 @@ from lightning.pytorch.utilities.types import LRSchedulerConfig
 from torch.optim.swa_utils import SWALR
 
 from rnnzoo.errors import RecipeError
+from rnnzoo.limits import Count, Positive, Share, checked
 from rnnzoo.training.callbacks.averaging import Averaging
 
 
@@ -17,7 +18,8 @@ class SWA(Averaging):
     Source: Izmailov et al., arXiv:1803.05407. Differs: the statistics of BatchNorm are averaged, not computed anew.
     """
 
-    def __init__(self, lr: float, start: float = 0.8, annealing_epochs: int = 10) -> None:
+    @checked
+    def __init__(self, lr: Positive, start: Share = 0.8, annealing_epochs: Count = 10) -> None:
         super().__init__()
         self.lr, self.start, self.annealing_epochs = lr, start, annealing_epochs
 

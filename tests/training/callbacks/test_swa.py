@@ -5,11 +5,12 @@ import torch
 from lightning.pytorch import Callback
 from test_checkpoints import Tiny, fit, same
 
+from rnnzoo import registry
 from rnnzoo.errors import RecipeError
 from rnnzoo.runs import checkpoint
 from rnnzoo.training.callbacks.checkpoints import Checkpoints
 from rnnzoo.training.callbacks.swa import SWA
-from rnnzoo.training.optim import SCHEDULES
+from rnnzoo.training.schedules import interval
 
 
 class Scheduled(Tiny):
@@ -21,9 +22,10 @@ class Scheduled(Tiny):
 
     def configure_optimizers(self):
         optimizer = super().configure_optimizers()
-        scheduler, interval = SCHEDULES[self.schedule](optimizer, 12, "max")
-        config = {"scheduler": scheduler, "interval": "step" if interval == "step" else "epoch"}
-        if interval == "plateau":
+        scheduler = registry.build("schedules", {"name": self.schedule}, optimizer, total_steps=12, mode="max")
+        when = interval(scheduler)
+        config = {"scheduler": scheduler, "interval": "step" if when == "step" else "epoch"}
+        if when == "plateau":
             config["monitor"] = "val/accuracy"
         return {"optimizer": optimizer, "lr_scheduler": config}
 
@@ -44,7 +46,7 @@ def mean(weights):
 
 
 @pytest.mark.filterwarnings("error::UserWarning:torch")
-@pytest.mark.parametrize("schedule", sorted(SCHEDULES))
+@pytest.mark.parametrize("schedule", [entry.name for entry in registry.entries("schedules")])
 @pytest.mark.parametrize("first", ["swa", "checkpoints"])
 def test_from_its_first_epoch_on_the_mean_over_epochs_is_validated_and_saved(schedule, first, tmp_path):
     module, saver, rates = Scheduled(schedule, [1, 2, 3, 4, 5, 6]), Checkpoints(tmp_path, {}, {}), Rates()

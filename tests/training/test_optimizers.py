@@ -7,7 +7,15 @@ import torch
 from lightning.pytorch.plugins.precision import MixedPrecision
 from torch import nn
 
-from rnnzoo.training.optim import OPTIMIZERS, SCHEDULES
+from rnnzoo import registry
+from rnnzoo.training.schedules import interval
+
+OPTIMIZERS = {
+    entry.name: registry.load("optimizers", entry.name)
+    for entry in registry.entries("optimizers")
+    if entry.distribution == registry.HOUSE
+}
+SCHEDULES = [entry.name for entry in registry.entries("schedules") if entry.distribution == registry.HOUSE]
 
 TORCH = {
     "adam": torch.optim.Adam,
@@ -32,16 +40,20 @@ def descend(optimizer: torch.optim.Optimizer, w: nn.Parameter, steps: int = 7) -
     return w.detach()
 
 
+def made(name: str, optimizer: torch.optim.Optimizer, total_steps: int, mode: str, **settings):
+    return registry.build("schedules", {"name": name, **settings}, optimizer, total_steps=total_steps, mode=mode)
+
+
 def rates(name: str, total: int, lr: float = 2.0, optimizer: str = "sgd", **settings) -> list[float]:
     """The rate of each of the `total` steps."""
     built = OPTIMIZERS[optimizer]([parameter()], lr=lr)
-    schedule = SCHEDULES[name](built, total, "max", **settings)
-    assert schedule.interval == "step"
+    schedule = made(name, built, total, "max", **settings)
+    assert interval(schedule) == "step"
     found = []
     for _ in range(total):
         found.append(built.param_groups[0]["lr"])
         built.step()
-        schedule.scheduler.step()
+        schedule.step()
     return found
 
 
@@ -121,20 +133,20 @@ def test_one_cycle_goes_from_its_start_over_lr_to_its_final_share():
     assert found[99] == pytest.approx(0.02)
 
 
-@pytest.mark.parametrize("name", sorted(SCHEDULES.keys() - {"step", "plateau"}))
+@pytest.mark.parametrize("name", sorted(set(SCHEDULES) - {"step", "plateau"}))
 @pytest.mark.parametrize("warmup", [0.0, 0.1, 0.25, 0.5, 0.999])
 @pytest.mark.parametrize("total", [1, 2, 3, 4, 10])
 def test_short_runs_have_rates_between_zero_and_lr(name, warmup, total):
     assert all(0 <= rate <= 2.0 + 1e-9 for rate in rates(name, total, warmup=warmup))
 
 
-@pytest.mark.parametrize("name", sorted(SCHEDULES.keys() - {"step", "plateau"}))
+@pytest.mark.parametrize("name", sorted(set(SCHEDULES) - {"step", "plateau"}))
 def test_a_run_longer_than_announced_keeps_a_low_rate(name):
     built = OPTIMIZERS["adamw"]([parameter()], lr=2.0)
-    schedule = SCHEDULES[name](built, 5, "max")
+    schedule = made(name, built, 5, "max")
     for _ in range(12):
         built.step()
-        schedule.scheduler.step()
+        schedule.step()
     assert 0 <= built.param_groups[0]["lr"] <= 2.0 and math.isfinite(built.param_groups[0]["lr"])
 
 
@@ -146,7 +158,7 @@ def test_one_cycle_serves_every_optimizer_with_momentum_or_without(optimizer):
 def test_a_schedule_goes_on_where_its_state_was_saved():
     def make():
         built = OPTIMIZERS["adamw"]([parameter()], lr=1.0)
-        return built, SCHEDULES["one_cycle"](built, 20, "max").scheduler
+        return built, made("one_cycle", built, 20, "max")
 
     first, scheduler = make()
     for _ in range(7):
@@ -163,24 +175,24 @@ def test_a_schedule_goes_on_where_its_state_was_saved():
 
 def test_step_multiplies_after_every_so_many_epochs():
     built = OPTIMIZERS["sgd"]([parameter()], lr=1.0)
-    schedule = SCHEDULES["step"](built, 100, "max", every_epochs=2, factor=0.5)
-    assert schedule.interval == "epoch"
+    schedule = made("step", built, 100, "max", every_epochs=2, factor=0.5)
+    assert interval(schedule) == "epoch"
     found = []
     for _ in range(5):
         found.append(built.param_groups[0]["lr"])
         built.step()
-        schedule.scheduler.step()
+        schedule.step()
     assert found == [1.0, 1.0, 0.5, 0.5, 0.25]
 
 
 @pytest.mark.parametrize(("mode", "better"), [("max", 1.0), ("min", -1.0)])
 def test_plateau_waits_for_its_patience_and_knows_what_is_better(mode, better):
     built = OPTIMIZERS["sgd"]([parameter()], lr=1.0)
-    schedule = SCHEDULES["plateau"](built, 100, mode, factor=0.25, patience=1)
-    assert schedule.interval == "plateau"
+    schedule = made("plateau", built, 100, mode, factor=0.25, patience=1)
+    assert interval(schedule) == "plateau"
     found = []
     for score in (1.0, 2.0, 2.0, 2.0, 3.0):
         built.step()
-        schedule.scheduler.step(better * score)
+        schedule.step(better * score)
         found.append(built.param_groups[0]["lr"])
     assert found == [1.0, 1.0, 1.0, 0.25, 0.25]
