@@ -1,6 +1,7 @@
 """What a user can get wrong, told in a few lines: what was asked, what exists, how to fix it."""
 
-import difflib
+from __future__ import annotations
+
 from collections.abc import Iterable
 
 
@@ -45,6 +46,8 @@ class RunError(ZooError):
 
 def nearest(word: str, options: Iterable[str]) -> str | None:
     """The option closest in spelling to `word`, if one is close."""
+    import difflib
+
     matches = difflib.get_close_matches(word, list(options), n=1, cutoff=0.6)
     return matches[0] if matches else None
 

@@ -9,19 +9,16 @@ nothing is imported until `load`. Where two distributions claim one name, `distr
 
 import contextlib
 import importlib
-import inspect
-import logging
 import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
-from importlib import metadata
 from typing import Any, NamedTuple, TypeVar
 
 from rnnzoo.errors import PluginError, UnknownName, nearest
-
-log = logging.getLogger("rnnzoo")
+from rnnzoo.system import distributions
+from rnnzoo.system.distributions import normal
 
 
 class Kind(NamedTuple):
@@ -94,11 +91,6 @@ _warned: set[str] = set()
 _owners: ContextVar[Mapping[tuple[str, str], str] | None] = ContextVar("owners", default=None)
 
 
-def normal(distribution: str) -> str:
-    """A distribution's name in the one spelling that package indexes compare."""
-    return re.sub(r"[-_.]+", "-", distribution).lower()
-
-
 def kind_of(word: str) -> str:
     """The kind that `word` names, in the singular or the plural. Raises: UnknownName."""
     for kind, singular in SINGULAR.items():
@@ -114,44 +106,32 @@ def _seen(distribution: str) -> bool:
     return distribution in {normal(part.strip()) for part in wanted.split(",")}
 
 
-def _points(distribution: metadata.Distribution, group: str) -> list[metadata.EntryPoint]:
-    return [point for point in distribution.entry_points if point.group == group]
+def _installed() -> Iterator[Entry]:
+    """The parts of all kinds that installed distributions bring. One that cannot be read is left out with a warning."""
+    points, problems = distributions.entry_points("rnnzoo.")
+    for folder, problem in problems.items():
+        if folder not in _warned:
+            _warned.add(folder)
+            _warn("%s is left out: its metadata is unusable (%s). Reinstall or remove it.", folder, problem)
+    kinds = {kind.group: kind.plural for kind in KINDS.values()}
+    for point in points:
+        if point.group in kinds and _seen(point.distribution):
+            yield Entry(kinds[point.group], point.name, point.distribution, point.version, point.value)
 
 
-def _installed(group: str) -> Iterator[tuple[str, str, metadata.EntryPoint]]:
-    """The name and version of a distribution, and each of its entry points in the group.
+def _warn(message: str, *values: object) -> None:
+    import logging  # takes as long as listing all parts, and is rarely needed
 
-    One with broken metadata is left out with a warning: `metadata.entry_points` fails for all if one cannot be read.
-    """
-    names = set()
-    for distribution in metadata.distributions():
-        try:
-            if not _points(distribution, group):
-                continue
-            name, version = distribution.metadata["Name"], distribution.metadata["Version"]
-            problem = None if name and version else "no name or no version"
-        except Exception as error:  # not UTF-8, not an INI file
-            problem = f"{type(error).__name__}: {error}"
-        if problem is None:
-            names.add(normal(name))
-        elif (place := str(getattr(distribution, "_path", distribution.locate_file("")))) not in _warned:
-            _warned.add(place)
-            log.warning("%s is left out: its metadata is unusable (%s). Reinstall or remove it.", place, problem)
-    for name in sorted(names):
-        first = metadata.distribution(name)  # as Python imports it, where an older one stands behind it
-        yield from ((name, first.version, point) for point in _points(first, group))
+    logging.getLogger("rnnzoo").warning(message, *values)
 
 
-def entries(kind: str) -> list[Entry]:
-    """All registered names of one kind, sorted, as the environment stands now. Imports nothing."""
-    kind = kind_of(kind)
-    known = set()
-    for distribution, version, point in _installed(KINDS[kind].group):
-        if _seen(distribution):
-            known.add(Entry(kind, point.name, distribution, version, point.value))
-    for (own_kind, name), cls in _in_process.items():
-        if own_kind == kind:
-            known.add(Entry(kind, name, IN_PROCESS, "", f"{cls.__module__}:{cls.__qualname__}"))
+def entries(kind: str | None = None) -> list[Entry]:
+    """All registered names of one kind, or of all kinds, sorted, as the environment stands now. Imports nothing."""
+    wanted = KINDS if kind is None else (kind_of(kind),)
+    known = {entry for entry in _installed() if entry.kind in wanted}
+    for (own_kind, name), part in _in_process.items():
+        if own_kind in wanted:
+            known.add(Entry(own_kind, name, IN_PROCESS, "", f"{part.__module__}:{part.__qualname__}"))
     return sorted(known)
 
 
@@ -175,6 +155,8 @@ def register(kind: str, name: str, part: PartType) -> PartType:
 
 def _not_a_part(kind: str, part: object) -> str | None:
     """What a part of this kind must be; None if it is that."""
+    import inspect
+
     if isinstance(part, type) or (KINDS[kind].function and inspect.isroutine(part)):
         return None
     return "a class or a function" if KINDS[kind].function else "a class"
@@ -254,7 +236,7 @@ def _require(parts: Iterable[Mapping[str, str]]) -> None:
         if here:
             if normal(owner) not in here | {IN_PROCESS}:
                 told = (SINGULAR[kind_of(kind)], name, owner, version, ", ".join(sorted(here)))
-                log.warning("the run was trained with %s '%s' of %s %s, which is not here; that of %s is used.", *told)
+                _warn("the run was trained with %s '%s' of %s %s, which is not here; that of %s is used.", *told)
             continue
         whose, remedy = f"of {owner} {version}", "the package that has it"
         if DISTRIBUTION.fullmatch(owner) and VERSION.fullmatch(version):  # nothing else goes onto a command line
@@ -307,6 +289,8 @@ def build(kind: str, component: Mapping[str, Any], *given: object, **offered: ob
 
     Raises: UnknownName, PluginError; whatever the part raises.
     """
+    import inspect
+
     kind = kind_of(kind)
     part = load(kind, component["name"])
     named = inspect.signature(part).parameters

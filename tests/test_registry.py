@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -200,8 +199,7 @@ def test_a_distribution_that_is_found_twice_is_listed_once(install, monkeypatch)
     for folder in ("first", "second"):
         install("rnnzoo-leaky", "rnnzoo.cells", "leaky = stranger_leaky:LeakyCell", LEAKY, folder=folder)
     assert [entry.name for entry in registry.entries("cells")].count("leaky") == 1
-    found = list(metadata.distributions())
-    monkeypatch.setattr(metadata, "distributions", lambda: found * 2)  # as some editable installs have it
+    monkeypatch.setattr(sys, "path", sys.path * 2)  # as some editable installs have it
     assert [entry.name for entry in registry.entries("cells")].count("leaky") == 1
 
 

@@ -20,8 +20,7 @@ def run(arguments: Namespace) -> int:
     if arguments.kind == "combinations":
         rows, header = combinations(), COMBINATION
     else:
-        kinds = [names.kind_of(arguments.kind)] if arguments.kind else names.LISTS
-        rows, header = [row for kind in kinds for row in names.listed(kind)], HEADER
+        rows, header = names.listed([names.kind_of(arguments.kind)] if arguments.kind else names.LISTS), HEADER
     if arguments.json:
         console.print_json(rows, indent=2)
     else:

@@ -57,8 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):  # what the terminal's encoding lacks is printed as an escape
             stream.reconfigure(errors="backslashreplace")
     try:
-        with console.guarded():
-            return _report_mistakes([*(sys.argv[1:] if arguments is None else arguments)])
+        return _report_mistakes([*(sys.argv[1:] if arguments is None else arguments)])
     except BrokenPipeError:  # `| head` has seen enough
         _drop_output()
         return PIPE_EXIT
@@ -105,7 +104,7 @@ def _run(words: list[str]) -> int:
         match = nearest(name, VERBS)
         hint = f"\n  Did you mean '{match}'?" if match else ""
         raise ZooError(f"no command is named '{name}'.{hint}\n  Commands: {', '.join(VERBS)}.")
-    module, parser = verb(name), parser_of(name)
+    parser = parser_of(name)
     try:
         arguments, rest = parser.parse_known_args(words[1:])
     except SystemExit:  # --help has printed; mistakes are raised
@@ -114,7 +113,8 @@ def _run(words: list[str]) -> int:
         raise ZooError(f"{parser.prog}: unexpected argument '{rest[0]}'.\n  See `{parser.prog} --help`.")
     if warning := forget_leftovers():
         console.print_error(warning)
-    return module.run(arguments)
+    with console.guarded():
+        return verb(name).run(arguments)
 
 
 def _help() -> str:

@@ -52,9 +52,9 @@ def show_run(run: str, as_json: bool, picture: Path | None) -> None:
         facts = runs.read(run)
     except ZooError as error:
         kinds = [kind for kind in names.LISTS if run in (kind, kind.removesuffix("s"))]
-        named = [kind for kind in names.LISTS if any(row["name"] == run for row in names.listed(kind))]
+        named = [row["kind"] for row in names.listed() if row["name"] == run]
         if kinds or named:
-            hint = f"{run} NAME" if kinds else f"{named[0].removesuffix('s')} {run}"
+            hint = f"{run} NAME" if kinds else f"{named[0]} {run}"
             raise ZooError(f"{error}\n  To show a part or a recipe: rnnzoo show {hint}") from None
         raise
     if picture is not None:

@@ -8,16 +8,18 @@ secrets in their addresses. Importing this module imports the standard library o
 from __future__ import annotations
 
 import contextlib
-import json
-import logging
+import os
 import re
 import sys
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from rnnzoo.system.redaction import without_secrets
+
+if TYPE_CHECKING:
+    import logging
+    from pathlib import Path
 
 # Control characters of both sets but newline and tab; marks of direction; separators of lines; halves of characters;
 # invisible characters that no script needs (joiners, which Persian, Indic scripts and emoji need, are not among them).
@@ -61,6 +63,8 @@ def print_json(value: Any, indent: int | None = None) -> None:
 
 def json_text(value: Any, indent: int | None = None) -> str:
     """A value as JSON that a terminal shows as it is."""
+    import json
+
     plain = json.dumps(value, ensure_ascii=False, indent=indent)
     encoding = getattr(sys.stdout, "encoding", None) or ""
     if not encoding.lower().startswith("utf"):
@@ -93,7 +97,8 @@ def printable(value: Any) -> str:
 
 def short(path: Path) -> Path:
     """The path from the current directory, where it is below that."""
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+    here = os.getcwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def flush() -> None:
@@ -112,6 +117,8 @@ def _write(stream: TextIO | None, text: str) -> None:
 @contextlib.contextmanager
 def guarded() -> Iterator[None]:
     """Escape what any library prints through `logging` and `warnings`, too. For the command line."""
+    import logging
+
     made, formatted = logging.getLogRecordFactory(), warnings.formatwarning
 
     def record(*arguments: Any, **keywords: Any) -> logging.LogRecord:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import unquote
 
 HIDDEN = "[redacted]"
 SECRET_WORDS = {  # as the last word of a key
@@ -104,5 +103,7 @@ def _secret(key: str, value: Any) -> bool:
 
 
 def _signs(name: str) -> bool:
+    from urllib.parse import unquote  # of no use to most texts, and slow to import
+
     words = _words(unquote(name))
     return bool(words) and (words[-1] in QUERY_WORDS or ("key" in words and words[-1] == "id"))
