@@ -1,0 +1,51 @@
+"""What a training needs to go on, as a folder of the run. It holds everything, where a checkpoint holds the model.
+
+resume/step-000001200/
+    state.safetensors       every tensor: weights, optimizer, averages, carried states, random states
+    state.json              everything else, see `rnnzoo.runs.state`
+    MANIFEST.json           written last
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rnnzoo.errors import RunError
+from rnnzoo.runs import sealed, state
+
+FORMAT = sealed.Format(
+    "training state", 1, "state.safetensors", ("state.json",), "Use another one of the run, or start it again."
+)
+KEPT = 2  # the newest, and one to fall back on
+NAME = re.compile(r"step-\d{9,}(-\d+)?")
+
+
+def write(folder: Path, value: Mapping[str, Any]) -> None:
+    """Write a training state, in the place of one that is there, and delete those before the newest `KEPT`.
+
+    Raises: OSError; what was there before stays.
+    """
+    packed, tensors = state.pack(dict(value))
+    apart = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
+    sealed.write(folder, FORMAT, apart, {"state.json": {"state": packed}})
+    for old in complete(folder.parent)[KEPT:]:
+        sealed.remove(old)
+    sealed.sweep(folder.parent)
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """A training state. Raises: RunError naming the path and what is wrong with it."""
+    tensors, texts = sealed.read(folder, FORMAT)
+    value = state.unpack(texts["state.json"].get("state"), tensors)
+    if not isinstance(value, dict):
+        raise RunError(f"cannot load the training state {folder}: it does not hold a mapping.")
+    return value
+
+
+def complete(folder: Path) -> list[Path]:
+    """The training states in a run's `resume` folder, the newest first; those that a crash cut short are left out."""
+    found = [path for path in folder.glob("step-*") if NAME.fullmatch(path.name) and sealed.is_complete(path)]
+    return sorted(found, key=lambda path: path.name, reverse=True)

@@ -1,0 +1,42 @@
+"""Requests to stop, which a work in steps answers between two of them."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType
+from typing import Any
+
+NAMES = ("SIGTERM", "SIGINT", "SIGUSR1", "SIGHUP")  # schedulers, Ctrl-C, SLURM's warning, a terminal that closes
+SIGNALS = tuple(getattr(signal, name) for name in NAMES if hasattr(signal, name))
+
+
+class Listener:
+    """Hears requests to stop between `start` and `stop`: `number` is the signal's, 0 so far.
+
+    The first signal sets the number and nothing else; a second one ends the process at once. In a thread nothing is
+    ever heard, as only a process's main thread may set handlers.
+    """
+
+    def __init__(self) -> None:
+        self.number = 0
+        self._before: dict[int, Any] = {}
+
+    def start(self) -> None:
+        """Take the handlers of the signals that are not ignored, as they are under nohup."""
+        if threading.current_thread() is not threading.main_thread() or self._before:
+            return
+        for number in SIGNALS:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._note)
+
+    def stop(self) -> None:
+        """Put back the handlers that were there before. A second call does nothing."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+        self._before = {}
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.number = number
+        for each in self._before:
+            signal.signal(each, signal.SIG_DFL)
