@@ -60,5 +60,12 @@ def unknown(what: str, word: str, options: Iterable[str]) -> str:
     return f"{what} '{word}'.{hint}\n  Known: {', '.join(options) or 'none'}."
 
 
-class Terminated(KeyboardInterrupt):
-    """SIGTERM has asked the process to end. The command line exits with 143, as the shell counts it."""
+SIGINT = 2  # Ctrl-C, on every system
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal has asked the process to end. The command line exits with 128 + its number, as shells do."""
+
+    def __init__(self, message: str = "", number: int = SIGINT) -> None:
+        super().__init__(message)
+        self.number = number

@@ -4,19 +4,33 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rnnzoo.cli.parser import Namespace, Parser
+from rnnzoo.errors import ZooError
 from rnnzoo.system import console
+from rnnzoo.system.launcher import rank
 from rnnzoo.system.paths import typed
 
+if TYPE_CHECKING:
+    from rnnzoo.experiment.resume import Resumption
+    from rnnzoo.recipe import Recipe
+
+AUTO = "auto"  # --resume of whatever is in --run_dir
 EXAMPLE = "rnnzoo fit imdb_bilstm --model.architecture.cell gru --seed 2 --trainer.max_epochs 3"
 
 
 def add_arguments(parser: Parser) -> None:
-    parser.usage = "rnnzoo fit RECIPE [--run_dir DIR] [--seed N] [--print_config] [--KEY.KEY VALUE ...]"
+    parser.usage = "rnnzoo fit RECIPE|--resume RUN [--run_dir DIR] [--seed N] [--print_config] [--KEY.KEY VALUE ...]"
     parser.takes_keys = True
-    parser.add_argument("recipe", metavar="RECIPE", help="a YAML file, or a name from `rnnzoo list recipes`")
+    parser.add_argument("recipe", metavar="RECIPE", nargs="?", help="a YAML file, or a name from `rnnzoo list recipes`")
     parser.add_argument("--run_dir", type=typed, metavar="DIR", help="folder of the run (default: runs/RECIPE/ID)")
+    parser.add_argument(
+        "--resume",
+        metavar="RUN",
+        help=f"go on with a run where it stood; {AUTO}: with that in --run_dir, if any",
+    )
     parser.add_argument("--print_config", action="store_true", help="print the complete recipe and do nothing else")
     parser.add_argument("--KEY.KEY", metavar="VALUE", help="a key of the recipe, such as --model.head.dropout 0.3")
 
@@ -25,6 +39,11 @@ def run(arguments: Namespace) -> int:
     from rnnzoo import recipe as recipes
     from rnnzoo import runs
 
+    is_there = arguments.run_dir is not None and runs.is_run(arguments.run_dir)
+    if arguments.resume not in (None, AUTO) or (arguments.resume == AUTO and is_there):
+        return _resume(arguments)
+    if arguments.recipe is None:
+        raise ZooError("no recipe was given.\n  Give a file, or a name from `rnnzoo list recipes`.")
     runs.refuse_used(arguments.run_dir)
     raw = recipes.read(arguments.recipe, arguments.overrides)  # before torch is imported: a missing file is quick
     from rnnzoo.experiment.resolver import resolve
@@ -35,11 +54,26 @@ def run(arguments: Namespace) -> int:
 
         console.print(recipes.dump(redact(resolved)), end="")
         return 0
+    return _fit(resolved, arguments.run_dir)
+
+
+def _resume(arguments: Namespace) -> int:
+    from rnnzoo.experiment.resume import prepare
+
+    auto = arguments.resume == AUTO
+    run = arguments.run_dir if auto else arguments.resume
+    resumption = prepare(run, arguments.overrides, fall_back=auto)
+    if rank() == 0:
+        console.print_error(f"{resumption}.")
+    return _fit(resumption.recipe, resumption=resumption)
+
+
+def _fit(recipe: Recipe, run_dir: Path | None = None, resumption: Resumption | None = None) -> int:
     from rnnzoo.experiment.fit import fit
     from rnnzoo.runs import report
 
     with contextlib.redirect_stdout(sys.stderr):  # progress; standard output has the result alone
-        summary, finished = fit(resolved, arguments.run_dir)
+        summary, finished = fit(recipe, run_dir, resumption)
     if finished.writer:
         report.show_result(summary, finished.path)
     return 0

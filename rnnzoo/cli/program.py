@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
 from rnnzoo import __version__
-from rnnzoo.errors import Terminated, ZooError, nearest
+from rnnzoo.errors import Stopped, ZooError, nearest
 from rnnzoo.system import console
 from rnnzoo.system.launcher import forget_leftovers
 
@@ -46,7 +46,7 @@ commands:
 {commands}
 
 example: rnnzoo fit quickstart"""
-MISTAKE_EXIT, SIGINT_EXIT, PIPE_EXIT, SIGTERM_EXIT = 2, 130, 141, 143
+MISTAKE_EXIT, SIGINT_EXIT, PIPE_EXIT, SIGNAL_EXIT = 2, 130, 141, 128  # SIGNAL_EXIT: plus the signal's number
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -83,7 +83,7 @@ def _report_mistakes(words: list[str]) -> int:
         if sys.stderr.isatty():
             console.print_error()  # the terminal has written ^C
         console.print_error(str(stop) or "stopped.")
-        return SIGTERM_EXIT if isinstance(stop, Terminated) else SIGINT_EXIT
+        return SIGNAL_EXIT + stop.number if isinstance(stop, Stopped) else SIGINT_EXIT
 
 
 def _drop_output() -> None:

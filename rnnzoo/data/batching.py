@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from itertools import islice
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
 from rnnzoo.errors import DataError
+
+T = TypeVar("T", covariant=True)
+
+
+class Batches(Protocol[T]):
+    """Batches of an epoch, in an order that may depend on the epoch."""
+
+    def set_epoch(self, epoch: int) -> None: ...
+
+    def __iter__(self) -> Iterator[T]: ...
+
+    def __len__(self) -> int: ...
 
 
 class BucketBatches:
@@ -166,3 +179,21 @@ class StreamBatches:
 
     def __len__(self) -> int:
         return self.windows
+
+
+class Remaining(Generic[T]):
+    """Batches without the first `done` ones the first time that they are walked, and all of them after."""
+
+    def __init__(self, batches: Batches[T] | list[T], done: int) -> None:
+        self.batches, self.done = batches, done
+
+    def set_epoch(self, epoch: int) -> None:
+        if not isinstance(self.batches, list):
+            self.batches.set_epoch(epoch)
+
+    def __iter__(self) -> Iterator[T]:
+        done, self.done = self.done, 0  # at the first batch: the Trainer asks for an iterator before it says the epoch
+        yield from islice(self.batches, done, None)
+
+    def __len__(self) -> int:
+        return len(self.batches)

@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 
 from rnnzoo.batch import DataSpec
 from rnnzoo.data.base import PARTS, Examples, Form, RowError, Source
+from rnnzoo.data.batching import Remaining
 from rnnzoo.errors import DataError
 
 log = logging.getLogger("rnnzoo")
@@ -31,6 +32,7 @@ class ZooData(LightningDataModule):
             raise DataError(f"{type(source).__name__} gives {source.form}, not {form.name}.")
         self.source, self.form, self.seed, self._spec = source, form, seed, spec
         self.repeat = False  # whether every epoch has the first one's batches in its order, to overfit some of them
+        self.batches_done = 0  # of the training part's first epoch, which goes on after them
         self.parts: dict[str, Examples] = {}
 
     def prepare(self) -> None:
@@ -145,7 +147,9 @@ class ZooData(LightningDataModule):
                 f"the {part} part has {len(examples)} examples, too few to give each of {world_size} ranks some.\n"
                 "  Use fewer devices."
             )
-        batches = list(batches_of(rank)) if self.repeat and part == "train" else batches_of(rank)
+        batches = batches_of(rank)
+        if part == "train":
+            batches = Remaining(list(batches) if self.repeat else batches, self.batches_done)
         # As the sampler of a loader that does no batching of its own, they are told of each epoch by the Trainer.
         return DataLoader(examples, batch_size=None, sampler=batches)  # type: ignore[arg-type]
 

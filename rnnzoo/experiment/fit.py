@@ -14,12 +14,13 @@ from lightning.pytorch.loggers.logger import Logger
 from rnnzoo import recipe as recipes
 from rnnzoo import registry, runs
 from rnnzoo.data.datamodule import ZooData
-from rnnzoo.errors import RecipeError
+from rnnzoo.errors import RecipeError, Stopped
 from rnnzoo.experiment import build
 from rnnzoo.experiment.facts import computed_with, run_facts, run_name, used_parts, versions
 from rnnzoo.experiment.interruptible import interruptible
+from rnnzoo.experiment.resume import Resumption
 from rnnzoo.recipe import Recipe
-from rnnzoo.runs import checkpoint, report, tracking
+from rnnzoo.runs import checkpoint, report, snapshot, tracking
 from rnnzoo.runs.summary import Best, Summary
 from rnnzoo.system import console
 from rnnzoo.system.memory import keep_memory
@@ -31,20 +32,23 @@ from rnnzoo.training.callbacks.finite import Finite
 from rnnzoo.training.callbacks.memory import BatchSize
 from rnnzoo.training.callbacks.outcome import Outcome
 from rnnzoo.training.callbacks.progress import Progress
+from rnnzoo.training.callbacks.snapshots import SnapshotIO, Snapshots
 from rnnzoo.training.callbacks.termination import Termination
 from rnnzoo.training.callbacks.throughput import Throughput
 from rnnzoo.training.checks import check_batches, check_options
 from rnnzoo.training.module import ZooModule
-from rnnzoo.training.trainer import make_trainer, quiet
+from rnnzoo.training.trainer import make_trainer, minutes, quiet
 
 
-def fit(recipe: Recipe, run_dir: Path | None = None) -> tuple[Summary, runs.Run]:
+def fit(recipe: Recipe, run_dir: Path | None = None, resumption: Resumption | None = None) -> tuple[Summary, runs.Run]:
     """Train, test the checkpoint that was best on dev once, and leave everything in the run's folder.
 
+    resumption: of a run that goes on, with its recipe and in its folder, see `rnnzoo.experiment.resume.prepare`.
     Returns the run's summary and the run. Nothing is written before the recipe is known to be sound and its data to be
     there. Raises: RecipeError, DataError, RunError; KeyboardInterrupt, which leaves what was saved so far.
     """
-    runs.refuse_used(run_dir)
+    if resumption is None:
+        runs.refuse_used(run_dir)
     with quiet():
         make_trainer(recipe)  # raises what Lightning refuses, before anything is written
     check_options(recipe)
@@ -53,8 +57,14 @@ def fit(recipe: Recipe, run_dir: Path | None = None) -> tuple[Summary, runs.Run]
     data.prepare()
     check_batches(recipe, data)
     module, vectors = build.start(recipe, data)
+    if resumption is not None:
+        resumption.check(data)
+        module.steps_before_schedule = resumption.step if resumption.extends else 0
     callbacks = make_callbacks(recipe, module)
-    run = runs.create(recipe["name"], run_dir, recipe["seed"])
+    if resumption is None:
+        run = runs.create(recipe["name"], run_dir, recipe["seed"])
+    else:
+        run = runs.reopen(resumption.folder, recipe["name"], recipe["seed"])
     run.write_config(recipes.dump(redact(recipe)))
     summary = run_facts(recipe, module, data)
     if vectors is not None:
@@ -63,7 +73,7 @@ def fit(recipe: Recipe, run_dir: Path | None = None) -> tuple[Summary, runs.Run]
     summary["status"] = "failed"
     try:
         with quiet():
-            summary.update(_train_and_test(recipe, run, module, data, loggers, callbacks, summary))
+            summary.update(_train_and_test(recipe, run, module, data, loggers, callbacks, summary, resumption))
         summary["status"] = "finished"
     except KeyboardInterrupt:
         summary["status"] = "interrupted"
@@ -72,6 +82,7 @@ def fit(recipe: Recipe, run_dir: Path | None = None) -> tuple[Summary, runs.Run]
         summary["wandb"] = tracking.where(loggers)
         tracking.finish(loggers, ok=summary["status"] == "finished")
         run.write_summary(summary)
+        run.release()
     return summary, run
 
 
@@ -99,22 +110,35 @@ def _train_and_test(
     loggers: list[Logger],
     callbacks: list[Callback],
     summary: Summary,
+    resumption: Resumption | None,
 ) -> Summary:
     """The results of a run that goes to its end; `summary` gets at once what it is computed with."""
     throughput = Throughput()
     outcome = Outcome(run.path / "outcome.json", throughput)
-    checkpoints = Checkpoints(run.checkpoints, _meta(recipe, data, run), data.spec.to_json(), *module.monitor)
+    meta = _meta(recipe, data, run)
+    checkpoints = Checkpoints(run.checkpoints, meta, data.spec.to_json(), *module.monitor)
+    snapshots = Snapshots(
+        run.resume,
+        meta,
+        **recipe["checkpoint"],
+        max_minutes=minutes(recipe["trainer"]["max_time"]),
+        metrics=run.metrics,
+        extends=resumption is not None and resumption.extends,
+    )
     bar = [Progress()] if recipe["trainer"]["enable_progress_bar"] else []
-    callbacks = [Finite(), checkpoints, throughput, outcome, BatchSize(), Termination(), *callbacks, *bar]
-    trainer = make_trainer(recipe, callbacks=callbacks, logger=loggers, default_root_dir=run.path)
+    callbacks = [snapshots, Finite(), checkpoints, throughput, outcome, BatchSize(), Termination(), *callbacks, *bar]
+    trainer = make_trainer(
+        recipe, callbacks=callbacks, logger=loggers, default_root_dir=run.path, plugins=[SnapshotIO()]
+    )
     summary.update(computed_with(trainer, recipe))
     if run.writer:
         report.show_header(summary, recipe, run.path)
     keep_memory()
+    state = None if resumption is None else resumption.path
     try:
-        interruptible(trainer, lambda: trainer.fit(module, data))
+        interruptible(trainer, lambda: trainer.fit(module, data, ckpt_path=state))
     except KeyboardInterrupt as stop:
-        raise type(stop)(_stopped(trainer, checkpoints, run)) from None
+        raise _with_message(stop, _stopped(trainer, checkpoints, run)) from None
     results = outcome.facts()
     metrics, results["best"] = _restore_best(run, module)
     if "test" in data.sizes:
@@ -155,8 +179,12 @@ def _test(trainer: pl.Trainer, module: ZooModule, data: ZooData, run: runs.Run) 
     except KeyboardInterrupt as stop:
         path = console.short(run.path)
         message = f"stopped after training; the test part was not scored.\n  `rnnzoo test {path}` scores it."
-        raise type(stop)(message) from None
+        raise _with_message(stop, message) from None
     return {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("test/")}
+
+
+def _with_message(stop: KeyboardInterrupt, message: str) -> KeyboardInterrupt:
+    return Stopped(message, stop.number) if isinstance(stop, Stopped) else KeyboardInterrupt(message)
 
 
 def _stopped(trainer: pl.Trainer, checkpoints: Checkpoints, run: runs.Run) -> str:
@@ -166,13 +194,12 @@ def _stopped(trainer: pl.Trainer, checkpoints: Checkpoints, run: runs.Run) -> st
     path, epochs = console.short(run.path), trainer.max_epochs
     of = f" of {epochs}" if epochs and epochs > 0 else ""
     when = f"stopped in epoch {trainer.current_epoch + 1}{of}, after {amount(trainer.global_step, 'step')}"
-    if checkpoints.last_path is None:
-        return f"{when}: nothing was validated yet, so no checkpoint was kept.\n  Its recipe and losses: {path}"
-    if checkpoints.best_path is None:
-        return f"{when}.\n  Kept: the last checkpoint, {console.short(checkpoints.last_path)}"
-    score = f"{checkpoints.monitor} {console.printable(checkpoints.best_score)}"
-    return (
-        f"{when}.\n"
-        f"  Kept: the best checkpoint so far, {score}, {console.short(checkpoints.best_path)}\n"
-        f"  `rnnzoo test {path}` scores it; what was trained after the last validation is lost."
-    )
+    lines = [f"{when}."]
+    if snapshot.complete(run.resume):
+        lines.append(f"Go on from here: rnnzoo fit --resume {path}")
+    if checkpoints.best_path is not None:
+        score = f"{checkpoints.monitor} {console.printable(checkpoints.best_score)}"
+        lines.append(f"Kept: the best checkpoint so far, {score}, {console.short(checkpoints.best_path)}")
+    elif checkpoints.last_path is not None:
+        lines.append(f"Kept: the last checkpoint, {console.short(checkpoints.last_path)}")
+    return "\n  ".join(lines)

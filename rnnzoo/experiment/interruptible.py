@@ -9,14 +9,14 @@ import lightning.pytorch as pl
 import torch
 from torch.multiprocessing import ProcessRaisedException
 
-from rnnzoo.errors import RunError, Terminated
+from rnnzoo.errors import RunError, Stopped
 from rnnzoo.training.callbacks.memory import BatchSize, ran_out
 
 
 def interruptible(trainer: pl.Trainer, work: Callable[[], object]) -> None:
     """Call `work`, which runs the trainer.
 
-    Raises: KeyboardInterrupt at Ctrl-C, which Lightning turns into an exit and then ignores; Terminated at SIGTERM;
+    Raises: KeyboardInterrupt at Ctrl-C, which Lightning turns into an exit and then ignores; Stopped at another signal;
     RunError if another process of the run is gone, or memory ran out.
     """
     handler = signal.getsignal(signal.SIGINT)
@@ -25,7 +25,7 @@ def interruptible(trainer: pl.Trainer, work: Callable[[], object]) -> None:
     except SystemExit as end:
         if trainer.interrupted:
             signal.signal(signal.SIGINT, handler)
-            raise (Terminated if isinstance(end.__context__, Terminated) else KeyboardInterrupt) from None
+            raise (end.__context__ if isinstance(end.__context__, Stopped) else KeyboardInterrupt()) from None
         raise
     except ProcessRaisedException as error:  # from a process that the Trainer started; the text is its traceback
         _, marker, message = str(error).rpartition("rnnzoo.errors.")

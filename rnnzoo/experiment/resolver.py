@@ -29,13 +29,13 @@ from rnnzoo.recipe.schema import (
     signature,
     takes_list,
 )
-from rnnzoo.recipe.sections import RunOptions, TrackingOptions, TrainerOptions
+from rnnzoo.recipe.sections import CheckpointOptions, RunOptions, TrackingOptions, TrainerOptions
 from rnnzoo.system.shipped import recipe_folder
 
 log = logging.getLogger("rnnzoo")
 MODEL_GIVEN = frozenset({"spec", "task", "architecture", "inputs", "head"})  # of `build_model`: not settings, or parts
 INHERITED = ("cell", "hidden_size")  # an inner architecture's, from the outer one, where it does not name its own
-SECTIONS = ("data", "task", "model", "optimizer", "schedule", "trainer", "callbacks", "tracking")
+SECTIONS = ("data", "task", "model", "optimizer", "schedule", "trainer", "callbacks", "checkpoint", "tracking")
 DEFAULTS = {"optimizers": "adamw", "schedules": "constant"}  # what a section without a name is for
 
 
@@ -97,6 +97,7 @@ class Resolver:
         found["trainer"] = self.options(TrainerOptions, sections.get("trainer"), "trainer")
         found["callbacks"] = self.parts_by_name(sections.get("callbacks"), "callbacks", "callbacks")
         self.check_exclusive(sections.get("callbacks"), found["callbacks"])
+        found["checkpoint"] = self.options(CheckpointOptions, sections.get("checkpoint"), "checkpoint")
         found["tracking"] = self.options(TrackingOptions, sections.get("tracking"), "tracking")
         self.check_form(sections)
         self.check_answer(sections, found["model"].get("architecture"))

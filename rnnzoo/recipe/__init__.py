@@ -13,7 +13,7 @@ import math
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -97,6 +97,15 @@ def read(recipe: str | Path, overrides: Sequence[str] = ()) -> Raw:
     if mistakes or root is None:
         raise RecipeError(*mistakes)
     return Raw(path.stem, _shown(path), _merged(root, changes, top=True))
+
+
+def changed(raw: Raw, overrides: Sequence[str]) -> Raw:
+    """A recipe with overrides such as `--model.dropout`, `0.3`. Raises: RecipeError with all mistakes of form."""
+    mistakes: list[str] = []
+    changes = _overrides(overrides, mistakes)
+    if mistakes:
+        raise RecipeError(*mistakes)
+    return replace(raw, root=_merged(raw.root, changes, top=True))
 
 
 def overrides(words: Sequence[str]) -> dict[str, Any]:
@@ -385,8 +394,8 @@ def dump(resolved: Mapping[str, Any]) -> str:
 
 
 def digest(resolved: Mapping[str, Any]) -> str:
-    """The sha256 of what a resolved recipe computes: all of it but its format, its name and its tracking."""
-    what = {key: value for key, value in resolved.items() if key not in ("format", "name", "tracking")}
+    """The sha256 of what a resolved recipe computes: without format, name, tracking and how often it is saved."""
+    what = {key: value for key, value in resolved.items() if key not in ("format", "name", "tracking", "checkpoint")}
     return hashlib.sha256(json.dumps(what, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()).hexdigest()
 
 

@@ -70,3 +70,15 @@ class TrackingOptions:
     run_name: str | None = None
     tags: list[str] = field(default_factory=list)
     entity: str | None = None
+
+
+@dataclass(frozen=True)
+class CheckpointOptions:
+    """How often the state of a training is saved, from which `rnnzoo fit --resume` goes on.
+
+    every_n_steps: optimizer steps; null for time alone. every_minutes: minutes. A state is saved, too, at the end, when
+    the process is asked to stop, and between epochs where that costs little.
+    """
+
+    every_n_steps: Count | None = None
+    every_minutes: Annotated[float, Limit(0)] = 5.0

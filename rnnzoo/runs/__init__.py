@@ -6,11 +6,26 @@ runs/<recipe>/<id>/
     pictures/         SVG, where a callback draws some
     summary.json      status, scores, speed, memory, see rnnzoo.runs.summary; written at the start, replaced at the end
     checkpoints/      see rnnzoo.runs.checkpoint
+    resume/           what training needs to go on, see rnnzoo.runs.snapshot
 """
 
-from rnnzoo.runs.folder import SHARED, Run, create, refuse_used, slug
+from rnnzoo.runs.folder import SHARED, Run, create, refuse_used, reopen, slug
 from rnnzoo.runs.record import Record, read
-from rnnzoo.runs.search import ROOT, find
+from rnnzoo.runs.search import ROOT, find, is_run
 from rnnzoo.runs.summary import Summary, scores
 
-__all__ = ["ROOT", "SHARED", "Record", "Run", "Summary", "create", "find", "read", "refuse_used", "scores", "slug"]
+__all__ = [
+    "ROOT",
+    "SHARED",
+    "Record",
+    "Run",
+    "Summary",
+    "create",
+    "find",
+    "is_run",
+    "read",
+    "refuse_used",
+    "reopen",
+    "scores",
+    "slug",
+]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
 import os
@@ -19,6 +20,7 @@ from rnnzoo.runs.search import ROOT, is_run
 from rnnzoo.runs.summary import STATUSES, Summary
 from rnnzoo.system import files
 from rnnzoo.system.launcher import rank
+from rnnzoo.system.lock import Lock
 from rnnzoo.system.memory import peak_memory
 from rnnzoo.system.plain import plain
 from rnnzoo.system.redaction import redact
@@ -36,6 +38,8 @@ class Run:
     seed: int
     writer: bool = True
     started: float = field(default_factory=time.time)  # seconds since 1970
+    lock: Lock | None = None
+    wandb_id: str | None = None  # of a run that is resumed
     _summary: Summary = field(default_factory=Summary)
 
     @property
@@ -55,8 +59,17 @@ class Run:
         return self.path / "summary.json"
 
     @property
+    def resume(self) -> Path:
+        return self.path / "resume"
+
+    @property
     def checkpoints(self) -> Path:
         return self.path / "checkpoints"
+
+    def release(self) -> None:
+        """Let other processes have the folder."""
+        if self.lock is not None:
+            self.lock.release()
 
     def write_config(self, text: str) -> None:
         """Write the resolved recipe, secrets taken out before (`redact`)."""
@@ -106,11 +119,34 @@ def create(recipe_name: str, run_dir: Path | None = None, seed: int = 1, root: P
     try:
         refuse_used(run_dir)
         run.checkpoints.mkdir(parents=True)
+        run.lock = Lock(run.path)
         run.summary.open("x").close()  # whoever makes this file owns the folder
     except FileExistsError:
         raise RunError(f"cannot start a run in {run_dir}: another one just has.\n  {OTHER_FOLDER}") from None
     except OSError as error:
         raise RunError(f"cannot make the run's folder {run_dir}: {error.strerror}.\n  {OTHER_FOLDER}") from error
+    os.environ[SHARED] = str(run.path)
+    run.write_summary({"status": "running"})
+    return run
+
+
+def reopen(folder: Path, recipe_name: str, seed: int) -> Run:
+    """The folder of a run that is resumed. In processes above the first it is not written.
+
+    Raises: RunError if another process is at work in it, or it cannot be written.
+    """
+    if rank() > 0:
+        return Run(Path(os.environ.get(SHARED) or folder), recipe_name, seed, writer=False)
+    summary = read_summary(folder)
+    run = Run(folder.absolute(), recipe_name, seed)
+    try:
+        run.lock = Lock(run.path)
+    except OSError as error:
+        raise files.unwritable(folder, error) from error
+    with contextlib.suppress(KeyError, TypeError, ValueError):
+        run.started = datetime.datetime.fromisoformat(summary["started"]).timestamp()
+    tracker = summary.get("wandb")
+    run.wandb_id = tracker.get("id") if isinstance(tracker, dict) else None
     os.environ[SHARED] = str(run.path)
     run.write_summary({"status": "running"})
     return run

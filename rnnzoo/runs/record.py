@@ -38,7 +38,7 @@ def read(run: str | Path, root: Path = ROOT, tail: int = 10) -> Record:
         "path": str(folder),
         "config": _config(folder),
         "summary": read_summary(folder),
-        "metrics": _tail(folder / "metrics.jsonl", tail),
+        "metrics": last_records(folder / "metrics.jsonl", tail),
         "checkpoints": {name: target for name in POINTERS if (target := _pointed(folder / "checkpoints" / name))},
     }
 
@@ -96,7 +96,7 @@ def _process_exists(pid: int) -> bool:
     return True
 
 
-def _tail(path: Path, lines: int, limit: int = 2**18) -> list[dict[str, Any]]:
+def last_records(path: Path, lines: int, limit: int = 2**18) -> list[dict[str, Any]]:
     """The last records of a JSON-lines file, from its last `limit` bytes; a line cut short by a crash is left out."""
     try:
         with files.opened(path) as file:

@@ -246,6 +246,12 @@ def unwritable(path: str | Path, error: OSError) -> RunError:
     )
 
 
+def truncate(path: str | Path, size: int) -> None:
+    """Cut a file to so many bytes, where it has more. Raises: OSError."""
+    if os.stat(path, follow_symlinks=False).st_size > size:
+        os.truncate(path, size)
+
+
 def sync(path: str | Path) -> None:
     """Have a file's content on the disk. Raises: OSError."""
     with open(path, "rb+") as file:

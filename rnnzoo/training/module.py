@@ -47,6 +47,7 @@ class ZooModule(pl.LightningModule):
         self._carried: dict[str, list[State]] = {}
         self._answers = 0.0  # answers behind the gradients accumulated so far, of all processes
         self.seed = int(torch.randint(2**62, ()))
+        self.steps_before_schedule = 0  # of a training that is extended: made under another schedule
         self._step = _Step(-1, torch.zeros(()))
 
     @property
@@ -164,11 +165,28 @@ class ZooModule(pl.LightningModule):
     def on_test_epoch_end(self) -> None:
         self._report("test")
 
+    def training_state(self) -> dict[str, Any]:
+        """What the next batch of training depends on besides weights, optimizer and schedule: this process's own."""
+        return {
+            "seed": self.seed,
+            "carried": self._carried.get("train"),
+            "answers": self._answers,
+            "step": (self._step.number, self._step.total, self._step.count),
+        }
+
+    def load_training_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `training_state` gave."""
+        self.seed, self._answers = state["seed"], state["answers"]
+        if state["carried"] is not None:
+            self._carried["train"] = [tuple(s.to(self.device) for s in layer) for layer in state["carried"]]
+        number, total, count = state["step"]
+        self._step = _Step(number, total.to(self.device), count)
+
     def configure_optimizers(self) -> Any:
         monitor, mode = self.monitor
         parameters = [p for p in self.model.parameters() if p.requires_grad]
         optimizer = self._built("optimizer", self.optimizer, parameters)
-        steps = self.trainer.estimated_stepping_batches
+        steps = self.trainer.estimated_stepping_batches - self.steps_before_schedule
         if math.isinf(steps):
             raise RecipeError("a schedule needs to know the last step.\n  Give the Trainer max_epochs or max_steps.")
         scheduler = self._built("schedule", self.schedule, optimizer, total_steps=int(steps), mode=mode)

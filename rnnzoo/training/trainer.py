@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,12 +29,14 @@ IGNORED_WARNINGS = (  # of Lightning; they are about choices that rnnzoo makes o
     "The number of training batches .* is smaller than the logging interval",
     ".*sync_dist=True.*",
     ".*LeafSpec.*",
+    "You're resuming from a checkpoint that ended before the epoch ended",  # our samplers go on where they stood
 )
 
 
 def make_trainer(recipe: Recipe, **arguments: Any) -> pl.Trainer:
     """A Trainer with the recipe's options, overridden by `arguments`. Raises: RecipeError if Lightning refuses."""
     options: dict[str, Any] = OURS | recipe["trainer"] | {"enable_progress_bar": False} | arguments  # see `Progress`
+    options["max_time"] = None  # is the business of `Snapshots`, which save before they stop
     if options["precision"] == "auto":
         options["precision"] = "bf16-mixed" if capability.bfloat16(device(options["accelerator"])) else "32-true"
     if repeated := options.pop("overfit_batches", 0):  # Lightning's own option replaces the sampler
@@ -60,6 +63,20 @@ def quiet() -> Iterator[None]:
             yield
         finally:
             logger.setLevel(level)
+
+
+def minutes(max_time: str | None) -> float | None:
+    """A time such as "00:12:00:00", days, hours, minutes and seconds, in minutes. Raises: RecipeError."""
+    if max_time is None:
+        return None
+    parts = re.fullmatch(r"(\d{1,4}):(\d{1,4}):(\d{1,4}):(\d{1,6})", max_time)
+    if parts is None:
+        raise RecipeError(
+            f"trainer.max_time: must be days, hours, minutes and seconds, got {max_time!r}.\n"
+            '  Twelve hours are "00:12:00:00".'
+        )
+    days, hours, whole, seconds = map(int, parts.groups())
+    return 60 * (24 * days + hours) + whole + seconds / 60
 
 
 def device(accelerator: str) -> str:

@@ -414,7 +414,9 @@ def test_ctrl_c_during_a_fit_leaves_a_run_that_loads(here):
         told, progress = fit.communicate(timeout=60)
     assert fit.returncode == 130
     assert told == "" and "Traceback" not in progress
-    assert re.search(r"\nstopped in epoch \d+ of 100000, after \d+ steps.\n  Kept: the best checkpoint", progress)
+    assert re.search(
+        r"\nstopped in epoch \d+ of 100000, after \d+ steps.\n  Go on .*\n  Kept: the best checkpoint", progress
+    )
     assert json.loads(Path("run/summary.json").read_text())["status"] == "interrupted"
     for pointer in checkpoint.POINTERS:
         checkpoint.load(checkpoint.locate(Path("run/checkpoints", pointer)))
@@ -444,7 +446,9 @@ def test_in_a_terminal_a_bar_is_drawn_and_ctrl_c_says_what_was_kept(here, monkey
     assert fit.returncode == 130 and rows(header)["run"] == "run"
     assert re.search(r"\repoch 1/100000 +0 %\| +\| \d+ of \d+ steps, \S+ left", rest)
     assert re.search(r"\repoch 1/100000  train/loss \d.*, about .* left\n", rest)
-    stop = re.search(r"\nstopped in epoch (\d+) of .*\n  Kept: the best checkpoint so far, .* (run\S+)\n", rest)
+    stop = re.search(
+        r"\nstopped in epoch (\d+) of .*\n  Go on .*\n  Kept: the best checkpoint so far, .* (run\S+)\n", rest
+    )
     assert int(stop[1]) >= 3 and (here / stop[2]).is_dir()
 
 

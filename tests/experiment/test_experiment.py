@@ -17,7 +17,7 @@ from rnnzoo import recipe as recipes
 from rnnzoo.batch import Batch, DataSpec
 from rnnzoo.cli import main
 from rnnzoo.data.sources.toy_reviews import ToyReviews
-from rnnzoo.errors import RecipeError, RunError, Terminated
+from rnnzoo.errors import RecipeError, RunError, Stopped
 from rnnzoo.experiment import build, facts
 from rnnzoo.experiment.evaluate import evaluate
 from rnnzoo.experiment.fit import fit as fit_recipe
@@ -274,17 +274,19 @@ def test_a_training_that_breaks_is_failed_and_keeps_its_numbers():
     assert "metrics" not in summary
 
 
-@pytest.mark.parametrize(("number", "raised"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)])
-def test_ctrl_c_and_sigterm_leave_an_interrupted_run_and_work_again_afterwards(number, raised, monkeypatch):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP])
+def test_ctrl_c_and_sigterm_leave_an_interrupted_run_and_work_again_afterwards(number, monkeypatch):
     def press(self, trainer, pl_module, outputs, batch, batch_idx):
         if trainer.current_epoch == 1:
             os.kill(os.getpid(), number)
 
     monkeypatch.setattr(Throughput, "on_train_batch_end", press)
     before = signal.getsignal(number)
-    with pytest.raises(raised, match=r"stopped in epoch 2 of 2, after 7 steps.\n  Kept: the best checkpoint") as stop:
+    with pytest.raises(
+        Stopped, match=r"stopped in epoch 2 of 2, after 7 steps.\n  Go on from here: .*\n  Kept: the best checkpoint"
+    ) as stop:
         fit_recipe(resolved())
-    assert type(stop.value) is raised and signal.getsignal(number) == before
+    assert stop.value.number == number and signal.getsignal(number) == before
     (path,) = (runs.ROOT / "quickstart").iterdir()
     assert runs.read(path)["summary"]["status"] == "interrupted"
     assert checkpoint.load(checkpoint.locate(path)).meta["epoch"] == 0  # what was saved before still answers

@@ -416,6 +416,7 @@ def test_every_default_is_filled_in():
         "schedule",
         "trainer",
         "callbacks",
+        "checkpoint",
         "tracking",
     ]
     assert found["name"] == "r" and found["seed"] == 1 and found["engine"] == "auto" and found["callbacks"] == {}

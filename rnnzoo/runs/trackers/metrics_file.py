@@ -13,6 +13,7 @@ from typing import SupportsFloat
 
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
+from rnnzoo.runs.record import last_records
 from rnnzoo.runs.trackers.base import Tracker
 from rnnzoo.system.plain import plain
 
@@ -20,7 +21,7 @@ log = logging.getLogger("rnnzoo")
 
 
 class MetricsFile(Tracker):
-    """Appends a JSON line per call: step, epoch, time (seconds since the start) and the metrics; rank 0 only.
+    """Appends a JSON line per call: step, epoch, time (seconds of work so far) and the metrics; rank 0 only.
 
     NaN and infinity are null, and named in the line's "not_finite". The file is open only while a line is written, so
     what was logged is there whatever happens next. A disk that is full is one warning.
@@ -29,7 +30,7 @@ class MetricsFile(Tracker):
     def __init__(self, path: Path) -> None:
         super().__init__()
         self.path = path
-        self._start = time.monotonic()
+        self._start = time.monotonic() - _seconds(path)
         self._warned = False
 
     @property
@@ -72,3 +73,9 @@ class MetricsFile(Tracker):
             if not self._warned:
                 log.warning("metrics are not written to %s: %s. The run goes on.", path, error.strerror)
             self._warned = True
+
+
+def _seconds(path: Path) -> float:
+    """Of work on a run so far, as its last line says; 0 for a new one."""
+    seconds = [record.get("time") for record in last_records(path, 1)]
+    return float(seconds[-1]) if seconds and isinstance(seconds[-1], (int, float)) else 0.0

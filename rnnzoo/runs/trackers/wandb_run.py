@@ -90,6 +90,8 @@ def _open(
         entity=options.entity,
         dir=None if os.environ.get("WANDB_DIR") else run.path,
         config=redact(config),
+        id=run.wandb_id,
+        resume="allow" if run.wandb_id else None,
         mode=mode,
         reinit="create_new",  # never the run that someone else in this process, or a broken one, has left open
         settings=wandb.Settings(**{k: v for k, v in settings.items() if k in wandb.Settings.model_fields}),

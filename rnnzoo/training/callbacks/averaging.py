@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -40,6 +40,21 @@ class Averaging(Callback):
         """Start the average with the current weights."""
         self.average = [w.clone() for w in _weights(pl_module)]
         self._aside, self._updates, self._seen_step = None, 0, trainer.global_step
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"average": self.average, "updates": self._updates, "seen_step": self._seen_step}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.average, self._updates = state_dict["average"], state_dict["updates"]
+        self._seen_step = state_dict["seen_step"]
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        if stage == "fit":  # before a state is loaded
+            self.average = self._aside = None
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self.average is not None:  # of a training that is resumed
+            self.average = [a.to(w.device) for a, w in zip(self.average, _weights(pl_module), strict=True)]
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: object) -> None:
         if self.average is None or trainer.global_step == self._seen_step or not self.due(trainer):

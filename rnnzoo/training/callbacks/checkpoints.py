@@ -8,7 +8,7 @@ from typing import Any, Literal
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from rnnzoo.errors import RunError, unknown
-from rnnzoo.runs import checkpoint
+from rnnzoo.runs import checkpoint, sealed
 from rnnzoo.training.callbacks.averaging import Averaging
 
 
@@ -39,6 +39,17 @@ class Checkpoints(Callback):
         self.best_path: Path | None = None
         self.last_path: Path | None = None
         self._saved_step = -1
+        self._resumed = False  # from a step that may lie before the last checkpoint
+
+    def state_dict(self) -> dict[str, Any]:
+        best, last = (None if path is None else path.name for path in (self.best_path, self.last_path))
+        return {"best_score": self.best_score, "best": best, "last": last, "saved_step": self._saved_step}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        paths = (state_dict[name] and self.folder / state_dict[name] for name in ("best", "last"))
+        self.best_path, self.last_path = paths
+        self._resumed = True
+        self.best_score, self._saved_step = state_dict["best_score"], state_dict["saved_step"]
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.state.fn != "fit":
@@ -62,7 +73,7 @@ class Checkpoints(Callback):
             averaging = next((c for c in trainer.callbacks if isinstance(c, Averaging)), None)  # type: ignore[attr-defined]
             with averaging.applied(pl_module) if averaging else nullcontext():
                 meta = self.meta | self._progress(trainer, score)
-                checkpoint.save(path, pl_module.model.state_dict(), meta, self.spec)  # type: ignore[operator, union-attr]
+                checkpoint.save(path, pl_module.model.state_dict(), meta, self.spec, self._resumed)  # type: ignore[operator, union-attr]
             checkpoint.point(self.folder / "last", path.name)
             if best:
                 checkpoint.point(self.folder / "best", path.name)
@@ -91,5 +102,5 @@ class Checkpoints(Callback):
         """Delete checkpoints that are neither the last nor the best, and what crashes left."""
         for folder in self.folder.glob("step-*"):
             if folder not in (self.last_path, self.best_path):
-                checkpoint.remove(folder)
-        checkpoint.sweep(self.folder)
+                sealed.remove(folder)
+        sealed.sweep(self.folder)

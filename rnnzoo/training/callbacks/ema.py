@@ -22,7 +22,9 @@ class EMA(Averaging):
         self.decay = decay
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.begin(trainer, pl_module)
+        super().on_train_start(trainer, pl_module)
+        if self.average is None:
+            self.begin(trainer, pl_module)
 
     def share(self, updates: int) -> float:
         return 1 - min(self.decay, (1 + updates) / (10 + updates))

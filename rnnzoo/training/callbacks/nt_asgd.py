@@ -1,6 +1,6 @@
 """Averaging of weights that begins when the dev metric stops improving."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
@@ -26,8 +26,17 @@ class NTASGD(Averaging):
         self.monitor, self.sign, self.interval = monitor, 1 if mode == "min" else -1, interval
         self.costs: list[float] = []  # of each evaluation, less is better
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.average, self.costs = None, []
+    def state_dict(self) -> dict[str, Any]:
+        return super().state_dict() | {"costs": self.costs}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        super().load_state_dict(state_dict)
+        self.costs = state_dict["costs"]
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        super().setup(trainer, pl_module, stage)
+        if stage == "fit":
+            self.costs = []
 
     def share(self, updates: int) -> float:
         return 1 / (updates + 1)

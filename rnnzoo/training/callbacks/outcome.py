@@ -28,19 +28,30 @@ class Outcome(Callback):
         self.file, self.throughput = file, throughput
         self._facts: Summary | None = None
         self._began = self._cpu_began = self._cpu_seconds = 0.0
+        self._wall_before = self._cpu_before = 0.0
+
+    def state_dict(self) -> dict[str, float]:
+        """Seconds before a training was stopped, which are those of all its parts together once it is resumed."""
+        return {
+            "wall": self._wall_before + time.perf_counter() - self._began,
+            "cpu": self._cpu_before + time.process_time() - self._cpu_began,
+        }
+
+    def load_state_dict(self, state_dict: dict[str, float]) -> None:
+        self._wall_before, self._cpu_before = state_dict["wall"], state_dict["cpu"]
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._began, self._cpu_began = time.perf_counter(), time.process_time()
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._cpu_seconds = time.process_time() - self._cpu_began
+        self._cpu_seconds = self._cpu_before + time.process_time() - self._cpu_began
         if trainer.world_size > 1:
             seconds = torch.tensor(self._cpu_seconds, device=pl_module.device)
             self._cpu_seconds = float(trainer.strategy.reduce(seconds, reduce_op="sum"))
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._facts = {
-            "train_seconds": round(time.perf_counter() - self._began, 3),
+            "train_seconds": round(self._wall_before + time.perf_counter() - self._began, 3),
             "cpu_seconds": round(self._cpu_seconds, 3),
             "steps": trainer.global_step,
             "epochs": trainer.fit_loop.epoch_progress.current.completed,

@@ -1,27 +1,29 @@
-"""Ends a run at SIGTERM as at Ctrl-C: `kill`, the end of a scheduler's time limit, a container that stops."""
+"""Ends an evaluation at SIGTERM as at Ctrl-C: `kill`, the end of a scheduler's time limit, a container that stops."""
 
 import signal
 import threading
 
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.trainer.states import TrainerFn
 
-from rnnzoo.errors import Terminated
+from rnnzoo.errors import Stopped
 
 
 class Termination(Callback):
-    """Raise `Terminated` at SIGTERM, in each process that gets it.
+    """Raise `Stopped` where SIGTERM comes while a part is scored; training listens for signals itself (`Snapshots`).
 
-    Lightning's own handler lets the processes exchange a message from within the signal: if not all of them get it at
-    once, the message meets another one's gradients, and the run hangs or aborts. Here the process ends, and the others
-    find it gone. The Trainer restores the previous handler.
+    Lightning's own handler lets the processes exchange a message from within the signal: if not all of them are asked
+    at once, the message meets another one's, and the run hangs or aborts. Here the process ends, and the
+    others find it gone. The Trainer restores the previous handler.
     """
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if threading.current_thread() is threading.main_thread():  # others cannot set handlers
-            signal.signal(signal.SIGTERM, _terminate)
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        main = threading.current_thread() is threading.main_thread()  # no other may set handlers
+        if main and trainer.state.fn != TrainerFn.FITTING:
+            signal.signal(signal.SIGTERM, _stop)
 
-    on_validation_start = on_test_start = on_train_start
+    on_test_start = on_validation_start
 
 
-def _terminate(*_: object) -> None:
-    raise Terminated
+def _stop(number: int, frame: object) -> None:
+    raise Stopped(number=number)

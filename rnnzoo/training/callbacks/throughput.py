@@ -33,9 +33,15 @@ class Throughput(Callback):
         # Last, so that other callbacks' work is not measured. A new list: Lightning iterates over the old one.
         others = [c for c in trainer.callbacks if c is not self]  # type: ignore[attr-defined]
         trainer.callbacks = [*others, self]  # type: ignore[attr-defined]
+        if stage == "fit":
+            self._reset()
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._reset()
+    def state_dict(self) -> dict[str, float]:
+        return {"examples": self._examples, "tokens": self._tokens, "wall": self._wall, "cpu": self._cpu}
+
+    def load_state_dict(self, state_dict: dict[str, float]) -> None:
+        self._examples, self._tokens = int(state_dict["examples"]), int(state_dict["tokens"])
+        self._wall, self._cpu = state_dict["wall"], state_dict["cpu"]
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._start()

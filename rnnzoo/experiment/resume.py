@@ -1,0 +1,162 @@
+"""Going on with a run that was stopped, or with more epochs than it had."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from rnnzoo import recipe as recipes
+from rnnzoo import registry, runs
+from rnnzoo.data.datamodule import ZooData
+from rnnzoo.errors import RecipeError, RunError
+from rnnzoo.experiment.resolver import resolve
+from rnnzoo.runs import snapshot
+from rnnzoo.system.redaction import marked, redact
+from rnnzoo.training.schedules import interval
+
+log = logging.getLogger("rnnzoo")
+FREE = {  # what may change; None for all of a section
+    "trainer": {
+        "max_epochs",
+        "max_steps",
+        "max_time",
+        "log_every_n_steps",
+        "limit_test_batches",
+        "enable_progress_bar",
+        "detect_anomaly",
+    },
+    "tracking": None,
+    "checkpoint": None,
+    "name": None,
+}
+LENGTH = ("max_epochs", "max_steps")
+COMPARED_STEPS = 1000  # of two schedules
+
+
+class Resumption(NamedTuple):
+    """A run that goes on: its folder, its resolved recipe from here on, and the training state that it starts from.
+
+    extends: a new schedule begins here, as the run is to be longer than the one before was planned for.
+    """
+
+    folder: Path
+    recipe: dict[str, Any]
+    path: Path
+    state: dict[str, Any]
+    extends: bool
+
+    @property
+    def step(self) -> int:
+        return int(self.state["global_step"])
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        return self.state["rnnzoo"]["identity"]
+
+    def check(self, data: ZooData) -> None:
+        """Refuse data that are not those of the run so far. Raises: RunError."""
+        known = self.identity["data"]["fingerprint"]
+        if known != data.fingerprint:
+            raise RunError(
+                f"the run {self.folder} cannot go on: its data have changed since it was stopped.\n"
+                f"  {data.identity['id']} has the digest {data.fingerprint[:12]}..., the run knows {known[:12]}...\n"
+                "  Put the data back, or start a new run."
+            )
+
+    def __str__(self) -> str:
+        what = "extended: a new schedule begins" if self.extends else "continued: the same schedule goes on"
+        return f"{what} after {self.step:,} steps, in epoch {int(self.state['epoch']) + 1}"
+
+
+def prepare(run: str | Path, overrides: Sequence[str] = (), fall_back: bool = False) -> Resumption:
+    """What `fit` needs to go on with a run, with the recipe that it has and what is changed of it.
+
+    overrides: as on the command line. fall_back: whether an older training state is taken, with a warning, where the
+    newest is damaged. Raises: RunError if there is no state to go on from; RecipeError for a change that would not be
+    the same training any more.
+    """
+    folder = runs.find(run)
+    path, state = _state(folder, fall_back)
+    before = state["rnnzoo"]["identity"]["recipe"]
+    with registry.of_run(state["rnnzoo"]["identity"]["parts"]):
+        after = resolve(recipes.changed(recipes.of(before, before["name"]), overrides))
+    if fixed := list(_fixed(before, after)):
+        raise RecipeError(
+            f"command line: {fixed[0]}: it is part of what was trained so far, and cannot change when a run goes on.\n"
+            f"  Free to change: {', '.join(_free())}.\n"
+            f"  A new run can start from these weights: rnnzoo fit RECIPE --init_from {run}"
+        )
+    if hidden := [f"data.{key}" for key in marked(after["data"])]:
+        raise RecipeError(
+            f"{after['name']}: {hidden[0]}: a secret was taken out of it when the run was kept.\n"
+            f"  A run that needs it cannot go on; start a new one."
+        )
+    changed = any(before["trainer"][key] != after["trainer"][key] for key in LENGTH)
+    epochs, limit = int(state["epoch"]), after["trainer"]["max_epochs"]
+    steps, most = int(state["global_step"]), after["trainer"]["max_steps"]
+    trained = epochs >= limit >= 0 or steps >= most >= 0
+    if trained and (changed or runs.read(folder)["summary"].get("status") == "finished"):
+        raise RunError(
+            f"the run {folder} is trained to its end: {epochs:,} epochs, {steps:,} steps.\n"
+            f"  To go on with it, give it more: rnnzoo fit --resume {run} --trainer.max_epochs {epochs + 3}"
+        )
+    return Resumption(folder, after, path, state, changed and _depends_on_length(before, state))
+
+
+def _state(folder: Path, fall_back: bool) -> tuple[Path, dict[str, Any]]:
+    paths = snapshot.complete(folder / "resume")
+    if not paths:
+        raise RunError(
+            f"the run {folder} cannot go on: it has no training state.\n"
+            "  One is saved every few minutes, when the run is stopped, and at its end (checkpoint.every_minutes)."
+        )
+    for path in paths:
+        try:
+            return path, snapshot.read(path)
+        except RunError as error:
+            if not fall_back or path == paths[-1]:
+                raise
+            log.warning("%s\n  The one before is taken.", str(error).splitlines()[0])
+    raise AssertionError("the last path returns or raises")
+
+
+def _fixed(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+    """Keys that differ and that a run cannot change."""
+    for section in after:
+        free = FREE.get(section, set())
+        old, new = before.get(section), redact(after[section])
+        if free is None or old == new:
+            continue
+        if not (isinstance(old, Mapping) and isinstance(new, Mapping)):
+            yield section
+            continue
+        for key in new:
+            if old.get(key) != new[key] and key not in free and (section, key) != ("callbacks", "early_stopping"):
+                yield f"{section}.{key}"
+
+
+def _free() -> list[str]:
+    keys = [f"{section}.{key}" for section, free in FREE.items() for key in sorted(free or ())]
+    return [*keys, "callbacks.early_stopping", *(f"{section}.*" for section, free in FREE.items() if free is None)]
+
+
+def _depends_on_length(recipe: Mapping[str, Any], state: Mapping[str, Any]) -> bool:
+    """Whether the learning rates so far would have been others, had the run been planned to be longer."""
+    steps = min(int(state["global_step"]), COMPARED_STEPS)
+    total = max(1, int(state["rnnzoo"]["total_steps"]))
+    return _rates(recipe, steps, total) != _rates(recipe, steps, 2 * total)
+
+
+def _rates(recipe: Mapping[str, Any], steps: int, total: int) -> list[float]:
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    scheduler = registry.build("schedule", recipe["schedule"], optimizer, total_steps=total, mode="max")
+    rates = [optimizer.param_groups[0]["lr"]]
+    for _ in range(steps if interval(scheduler) == "step" else 0):
+        optimizer.step()
+        scheduler.step()
+        rates.append(optimizer.param_groups[0]["lr"])
+    return rates

@@ -1,0 +1,226 @@
+"""Saves a training so that it can go on as if it had never stopped, and puts it back."""
+
+from __future__ import annotations
+
+import logging
+import math
+import random
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.fabric.plugins import CheckpointIO
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
+from torchmetrics import Metric
+
+from rnnzoo.errors import RunError, Stopped
+from rnnzoo.runs import snapshot
+from rnnzoo.system import files
+from rnnzoo.system.signals import Listener
+
+COST = 0.02  # the share of a training's time that saving at the ends of epochs may take
+log = logging.getLogger("rnnzoo")
+
+
+class SnapshotIO(CheckpointIO):
+    """Lightning's training state without pickle: a plugin of the Trainer. Paths are folders."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        snapshot.write(Path(path), checkpoint)
+
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
+        return snapshot.read(Path(path))
+
+    def remove_checkpoint(self, path: Any) -> None:
+        raise NotImplementedError("old training states go when a new one is written")
+
+
+class Snapshots(Callback):
+    """Saves the training state between two batches: every so often, at the end, and when the process is asked to stop.
+
+    A resumed training (`trainer.fit(..., ckpt_path=folder)`) equals one that was never stopped, bit for bit on the CPU:
+    in the middle of an epoch, of an accumulation, of a stream. What Lightning does not save is saved here, for each
+    process its own: carried states, gradients so far, sums of metrics, random states, the place in the epoch. To stand
+    before all other callbacks, and `SnapshotIO` among the Trainer's plugins.
+
+    folder: the run's `resume` folder. identity: JSON that is saved along. every_n_steps: optimizer steps; None for time
+    alone. every_minutes: minutes. max_minutes: after which training ends, None for never. Between epochs a state is
+    saved, too, where that takes less than `COST` of the time. metrics: the run's metrics file, which a resumed training
+    cuts back to what it held when the state was saved. extends: a resumed training begins a new schedule, made for the
+    steps that are left.
+
+    Raises: Stopped when a process of the run was sent a signal to stop, once the state is saved.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        identity: dict[str, Any],
+        *,
+        every_n_steps: int | None = None,
+        every_minutes: float = 5.0,
+        max_minutes: float | None = None,
+        metrics: Path | None = None,
+        extends: bool = False,
+    ) -> None:
+        self.folder, self.identity, self.metrics = folder, identity, metrics
+        self.every_n_steps, self.every_seconds = every_n_steps, 60 * every_minutes
+        self.max_seconds = math.inf if max_minutes is None else 60 * max_minutes
+        self.extends = extends
+        self.listener = Listener()
+        self.out_of_time = False
+        self._resumed: dict[str, Any] | None = None
+        self._started = self._saved_at = self._cost = 0.0  # seconds
+        self._saved_step = 0
+        self._warned = False
+
+    # saving
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        if self._resumed is not None:  # Lightning counts one too many where a state was saved between batches
+            trainer.fit_loop.epoch_loop._batches_that_stepped = self._resumed["batches_that_stepped"]
+            self._resumed = None
+            return
+        stop, self.out_of_time = self._agree(trainer, pl_module)
+        if stop or self.out_of_time or self._due(trainer, batch_idx):
+            self._save(trainer)
+        if stop:
+            raise Stopped(number=stop)
+        if self.out_of_time:
+            trainer.should_stop = True
+            raise StopIteration  # ends the epoch, for Lightning
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.listener.stop()
+        if not self.out_of_time:
+            self._save(trainer)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        self.listener.stop()
+
+    def _agree(self, trainer: Trainer, pl_module: LightningModule) -> tuple[int, bool]:
+        """The signal that a process of the run was sent, 0 for none; whether the time of one is over."""
+        asked = (self.listener.number, time.monotonic() - self._started >= self.max_seconds)
+        if trainer.world_size == 1:
+            return asked
+        both = torch.tensor([float(part) for part in asked], device=pl_module.device)
+        number, over = trainer.strategy.reduce(both, reduce_op="max").tolist()  # type: ignore[arg-type, union-attr]
+        return int(number), bool(over)
+
+    def _due(self, trainer: Trainer, batch_idx: int) -> bool:
+        elapsed = time.monotonic() - self._saved_at
+        between_epochs = batch_idx == 0 and trainer.current_epoch > 0 and elapsed * COST >= self._cost
+        steps = trainer.global_step - self._saved_step
+        due = between_epochs or elapsed >= self.every_seconds or steps >= (self.every_n_steps or steps + 1)
+        if trainer.world_size > 1:  # all processes save together, and their clocks differ
+            due = bool(trainer.strategy.broadcast(due))
+        return due
+
+    def _save(self, trainer: Trainer) -> None:
+        start = time.monotonic()
+        folder = self.folder / f"step-{trainer.global_step:09d}-{trainer.fit_loop.epoch_loop.total_batch_idx + 1}"
+        try:
+            trainer.save_checkpoint(folder)
+        except OSError as error:
+            if not self._warned:
+                log.warning("the training state cannot be saved in %s: %s. The run goes on.", folder.parent, error)
+            self._warned = True
+        self._saved_step, self._saved_at = trainer.global_step, time.monotonic()
+        self._cost = self._saved_at - start
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        progress = trainer.fit_loop.epoch_loop.batch_progress.current.completed
+        here = _process_state(pl_module)
+        states: list[Any] = [here]
+        if trainer.world_size > 1:
+            states = [None] * trainer.world_size
+            torch.distributed.all_gather_object(states, here)
+        checkpoint["rnnzoo"] = {
+            "identity": self.identity,
+            "batches_done": progress % int(trainer.num_training_batches),  # of the epoch; all of them: of the next one
+            "total_steps": int(trainer.estimated_stepping_batches),  # that the schedule was made for
+            "batches_that_stepped": trainer.fit_loop.epoch_loop._batches_that_stepped,
+            "metrics_bytes": self.metrics.stat().st_size if self.metrics is not None and self.metrics.exists() else 0,
+            "processes": states,
+        }
+
+    # restoring
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        resumed = checkpoint["rnnzoo"]
+        if len(resumed["processes"]) != trainer.world_size:
+            raise RunError(
+                f"the training was stopped with {len(resumed['processes'])} processes, and goes on with no other "
+                f"number; here there are {trainer.world_size}.\n"
+                "  Start as many, or start a new run from its weights."
+            )
+        self._resumed = resumed
+        if self.extends:
+            checkpoint["lr_schedulers"] = []
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        data.batches_done = resumed["batches_done"]
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.listener.start()  # here: Lightning has just set handlers of its own, and puts back those before them
+        self._started = self._saved_at = time.monotonic()
+        self._saved_step = trainer.global_step
+        if self._resumed is None:
+            return
+        if self.extends:
+            for config in trainer.lr_scheduler_configs:
+                for group, rate in zip(
+                    config.scheduler.optimizer.param_groups, config.scheduler.get_last_lr(), strict=True
+                ):
+                    group["lr"] = rate
+        _restore_process(pl_module, self._resumed["processes"][trainer.global_rank])
+        if trainer.is_global_zero and self.metrics is not None and self.metrics.exists():
+            files.truncate(self.metrics, self._resumed["metrics_bytes"])
+
+
+def _process_state(module: Any) -> dict[str, Any]:
+    """What the next batch depends on besides weights, optimizer and schedule, in this process."""
+    return {
+        "module": module.training_state(),
+        "gradients": {name: p.grad for name, p in module.named_parameters() if p.grad is not None},
+        "metrics": [
+            {"count": metric._update_count, "values": {name: getattr(metric, name) for name in metric._defaults}}
+            for metric in _metrics(module)
+        ],
+        "random": {
+            "python": random.getstate(),
+            "numpy": np.random.get_state(),
+            "torch": torch.get_rng_state(),
+            "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        },
+    }
+
+
+def _restore_process(module: Any, state: dict[str, Any]) -> None:
+    module.load_training_state(state["module"])
+    for name, parameter in module.named_parameters():
+        gradient = state["gradients"].get(name)
+        parameter.grad = None if gradient is None else gradient.to(parameter.device)
+    for metric, saved in zip(_metrics(module), state["metrics"], strict=True):
+        for name, value in saved["values"].items():
+            setattr(metric, name, _on(value, module.device))
+        metric._update_count, metric._computed = saved["count"], None
+    generators = state["random"]
+    random.setstate(generators["python"])
+    np.random.set_state(generators["numpy"])
+    torch.set_rng_state(generators["torch"])
+    if generators["cuda"] and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(generators["cuda"])
+
+
+def _metrics(module: torch.nn.Module) -> Iterator[Metric]:
+    return (part for part in module.modules() if isinstance(part, Metric))
+
+
+def _on(value: Any, device: torch.device) -> Any:
+    if isinstance(value, Tensor):
+        return value.to(device)
+    return [_on(item, device) for item in value] if isinstance(value, list) else value
