@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor
@@ -80,12 +80,33 @@ def _side_by_side(calls: Sequence[Callable[[], T]]) -> list[T]:
     """The results of all calls: each on a thread of its own, if torch may use several."""
     if len(calls) == 1 or torch.get_num_threads() == 1:
         return [call() for call in calls]
-    with ThreadPoolExecutor(len(calls) - 1) as threads:
-        others = [threads.submit(_without_grad, call) for call in calls[1:]]
-        return [calls[0](), *(other.result() for other in others)]
+    threads = [_Thread(call) for call in calls[1:]]  # a pool would take longer to start than they do
+    for thread in threads:
+        thread.start()
+    try:
+        first = calls[0]()
+    finally:
+        for thread in threads:
+            thread.join()
+    return [first, *(thread.result() for thread in threads)]
 
 
-def _without_grad(call: Callable[[], T]) -> T:
-    """Whether gradients are recorded is a matter of each thread."""
-    with torch.no_grad():
-        return call()
+class _Thread(threading.Thread, Generic[T]):
+    """A call on a thread of its own, whose error is raised where its result is asked for."""
+
+    def __init__(self, call: Callable[[], T]) -> None:
+        super().__init__()
+        self.call = call
+        self.error: Exception | None = None
+
+    def run(self) -> None:
+        try:
+            with torch.no_grad():  # which holds in the thread that said so alone
+                self.value = self.call()
+        except (RuntimeError, MemoryError, AssertionError) as error:  # of torch, of memory, of tensors that do not fit
+            self.error = error
+
+    def result(self) -> T:
+        if self.error is not None:
+            raise self.error
+        return self.value

@@ -17,7 +17,8 @@ from rnnzoo.cells.vanilla import VanillaCell, VanillaReluCell
 from rnnzoo.engine.choose import PATHS
 from rnnzoo.engine.codegen.ir import Untraceable, run
 from rnnzoo.engine.codegen.tracer import trace
-from rnnzoo.engine.recurrence import Recurrence, using_path
+from rnnzoo.engine.cpp.job import Job
+from rnnzoo.engine.recurrence import Recurrence, run_together, using_path
 from rnnzoo.engine.sequences import Sequences
 from rnnzoo.errors import ZooError
 
@@ -366,3 +367,19 @@ def test_a_cell_whose_numbers_never_rest_is_left_to_the_plain_loop():
         layer(x)
     assert set(layer.ran) == {"native", "reference"}
     assert "its numbers change from call to call" in layer.why
+
+
+@needs_compiler
+def test_an_error_on_another_thread_is_raised_where_the_layers_were_called(monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    layers = [Recurrence(GRUCell(2, 3), path="native"), Recurrence(GRUCell(2, 3), reverse=True, path="native")]
+    job_forward = Job.forward
+
+    def forward(job, tensors):
+        if job.reverse:
+            raise MemoryError("no room")
+        return job_forward(job, tensors)
+
+    monkeypatch.setattr(Job, "forward", forward)
+    with pytest.raises(MemoryError, match="no room"):
+        run_together(layers, Sequences.of(torch.zeros(1, 2, 2)), [None, None])
