@@ -93,7 +93,12 @@ class Task:
     def forward(
         self, model: SequenceModel, batch: Batch, state: list[State] | None = None, step: int | None = None
     ) -> Output:
-        """The model's answer. state: carried from the batch before; step: training steps so far, for schedules."""
+        """Run the model on a batch. Returns logits of the task's own shape, see `Output`: as a rule (batch, classes) or
+        (batch, time, classes).
+
+        state: of the batch before, one tuple of (batch, ...) tensors for each layer and direction; None at a beginning.
+        step: optimizer steps so far, for schedules.
+        """
         raise NotImplementedError
 
     def loss(self, model: SequenceModel, output: Output, batch: Batch) -> Tensor:
@@ -120,13 +125,15 @@ class Task:
         return MetricCollection({})
 
     def metric_signatures(self) -> dict[str, str]:
-        """How metrics are counted where the field has several ways, by metric: told in the run's summary."""
+        """How metrics are counted where the field has several ways, by metric; written into the run's summary."""
         return {}
 
     def update(
         self, metrics: MetricCollection, output: Output, batch: Batch, loss: Tensor, model: SequenceModel
     ) -> None:
-        """Count one batch."""
+        """Count one batch in the metrics. loss: a scalar, that of the batch. By default the metrics read the logits
+        and the target as they are: (batch, classes) and (batch,).
+        """
         metrics.update(output.logits, batch.target)
 
     def predictions(self, model: SequenceModel, batch: Batch) -> list[Answer]:

@@ -34,7 +34,8 @@ class Classification(Task):
     def forward(
         self, model: SequenceModel, batch: Batch, state: list[State] | None = None, step: int | None = None
     ) -> Output:
-        return Output(model.sequence_logits(batch))  # (batch, labels)
+        """Logits (batch, labels)."""
+        return Output(model.sequence_logits(batch))
 
     def loss(self, model: SequenceModel, output: Output, batch: Batch) -> Tensor:
         smoothing = self.label_smoothing if model.training else 0.0  # reported losses are plain
@@ -64,6 +65,7 @@ class Classification(Task):
     def update(
         self, metrics: MetricCollection, output: Output, batch: Batch, loss: Tensor, model: SequenceModel
     ) -> None:
+        """The metrics read probabilities (batch, labels) and labels (batch,) int64."""
         metrics.update(output.logits.float().softmax(-1), batch.target)
 
     def predictions(self, model: SequenceModel, batch: Batch) -> list[Answer]:

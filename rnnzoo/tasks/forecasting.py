@@ -23,10 +23,10 @@ ERRORS = {"l1": F.l1_loss, "mse": F.mse_loss}
 
 
 class Forecasting(Task):
-    """Tell the steps that follow a window. Losses and metrics are of standardised values, as in the papers.
+    """Forecast the steps that follow a window. Losses and metrics are of standardised values, as in the papers.
 
     loss: the mean absolute ("l1") or squared ("mse") error over all windows, steps and variables. normalisation: "last"
-    subtracts each window's last values from it, and adds them to what is told, so that the level is not learned.
+    subtracts each window's last values from it, and adds them to the forecast, so that the level is not learned.
     channel_independent: each variable is a series of its own, read by the same weights.
 
     To say that all stays as it is has an MSE of 1.294 on ETTh1, 96 steps ahead.
@@ -76,10 +76,11 @@ class Forecasting(Task):
     def forward(
         self, model: SequenceModel, batch: Batch, state: list[State] | None = None, step: int | None = None
     ) -> Output:
+        """The steps to come, standardised: (batch, horizon, variables)."""
         x = batch.inputs["values"]
-        told = self._ahead(model, self.preprocess(batch))
-        told = told.unflatten(1, (self.horizon, self.width)).unflatten(0, (len(x), self.groups))
-        return Output(told.transpose(1, 2).flatten(2) + self._level(x))  # (batch, horizon, variables)
+        steps = self._ahead(model, self.preprocess(batch))
+        steps = steps.unflatten(1, (self.horizon, self.width)).unflatten(0, (len(x), self.groups))
+        return Output(steps.transpose(1, 2).flatten(2) + self._level(x))
 
     @staticmethod
     def _ahead(model: SequenceModel, batch: Batch) -> Tensor:
@@ -102,14 +103,15 @@ class Forecasting(Task):
     def update(
         self, metrics: MetricCollection, output: Output, batch: Batch, loss: Tensor, model: SequenceModel
     ) -> None:
+        """The metrics read all numbers of (batch, horizon, variables) alike."""
         metrics.update(output.logits.float().flatten(), batch.target.flatten())
 
     def predictions(self, model: SequenceModel, batch: Batch) -> list[Answer]:
         """values: (horizon, variables) in the data's own units; variables: their names."""
         field = self.spec.inputs["values"]
-        told = self.forward(model, batch).logits.cpu().double()
-        mean, std = (told.new_tensor(field.options[name]) for name in ("mean", "std"))
-        return [{"variables": list(field.names), "values": row} for row in (told * std + mean).tolist()]
+        forecast = self.forward(model, batch).logits.cpu().double()
+        mean, std = (forecast.new_tensor(field.options[name]) for name in ("mean", "std"))
+        return [{"variables": list(field.names), "values": row} for row in (forecast * std + mean).tolist()]
 
     def describe(self, answer: Answer) -> list[str]:
         """A line for each step."""

@@ -18,7 +18,7 @@ from rnnzoo.tasks.base import Answer, Output, Task, percentages
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection
 
-BEST = 5  # words told for a gap
+BEST = 5  # words predicted for a gap
 
 
 class MaskedWord(Task):
@@ -37,6 +37,7 @@ class MaskedWord(Task):
     def forward(
         self, model: SequenceModel, batch: Batch, state: list[State] | None = None, step: int | None = None
     ) -> Output:
+        """Logits (gaps, vocabulary) of all gaps, row after row."""
         return Output(self._filled(model, batch, batch.target != IGNORE))
 
     @staticmethod
@@ -62,6 +63,7 @@ class MaskedWord(Task):
     def update(
         self, metrics: MetricCollection, output: Output, batch: Batch, loss: Tensor, model: SequenceModel
     ) -> None:
+        """Perplexity from the loss, a scalar; accuracy from the logits (gaps, vocabulary)."""
         metrics["perplexity"].update(loss, weight=self.count(batch))
         right = output.logits.argmax(-1) == batch.target[batch.target != IGNORE]
         metrics["accuracy"].update(right.float())
@@ -74,11 +76,11 @@ class MaskedWord(Task):
         logits = self._filled(model, batch, gaps).float()
         never = torch.tensor([*range(len(SPECIALS)), names.index(GAP)], device=logits.device)
         best = logits.index_fill(-1, never, -torch.inf).softmax(-1).topk(min(BEST, len(names) - len(never)))
-        told = [
+        words = [
             {names[i]: p for p, i in zip(*pair, strict=True)}
             for pair in zip(best.values.tolist(), best.indices.tolist(), strict=True)
         ]
-        rows = iter(told)
+        rows = iter(words)
         return [{"gaps": [next(rows) for _ in range(count)]} for count in gaps.sum(1).tolist()]
 
     def describe(self, answer: Answer) -> list[str]:

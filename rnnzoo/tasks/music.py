@@ -38,6 +38,7 @@ class Music(NextWord):
     def update(
         self, metrics: MetricCollection, output: Output, batch: Batch, loss: Tensor, model: SequenceModel
     ) -> None:
+        """Both metrics come from the loss, a scalar: per note, and per step."""
         count = self.count(batch)
         metrics["perplexity"].update(loss, weight=count)
         metrics["step_nll"].update(loss * count, int((batch.target == self.step_end).sum()))

@@ -57,6 +57,10 @@ class NextWord(Task):
     def forward(
         self, model: SequenceModel, batch: Batch, state: list[State] | None = None, step: int | None = None
     ) -> Output:
+        """Features (batch, time, features) for the head, whose logits of all words would be many times as large.
+
+        state: as the batch before left it. Returns the state after the batch as well.
+        """
         features, encoded = model.step_features(batch, state, need_state=True)
         penalised = model.training and (self.alpha or self.beta)
         extras = {"penalty": self.penalty(features, encoded.outputs, batch.lengths)} if penalised else {}
@@ -91,6 +95,7 @@ class NextWord(Task):
     def update(
         self, metrics: MetricCollection, output: Output, batch: Batch, loss: Tensor, model: SequenceModel
     ) -> None:
+        """Perplexity comes from the loss, a scalar in nats."""
         metrics.update(loss, weight=self.count(batch))
 
     def predictions(self, model: SequenceModel, batch: Batch) -> list[Answer]:
@@ -100,8 +105,10 @@ class NextWord(Task):
         """
         tokens, lengths = batch.inputs["tokens"], batch.lengths
         vocabulary = self.spec.target.names
-        told = torch.zeros(len(batch), device=tokens.device)  # (batch,) log-likelihood of each text so far, nats
-        ends = told.new_zeros(len(batch), len(vocabulary))  # the answer to each text's last token
+        log_likelihood = torch.zeros(
+            len(batch), device=tokens.device
+        )  # (batch,) log-likelihood of each text so far, nats
+        ends = log_likelihood.new_zeros(len(batch), len(vocabulary))  # the answer to each text's last token
         state = None
         width = max(1, WINDOW // len(batch))
         for start in range(0, tokens.shape[1], width):
@@ -112,17 +119,17 @@ class NextWord(Task):
             following = tokens[:, start + 1 : start + width + 1]
             known = torch.arange(start + 1, start + 1 + following.shape[1]) < lengths[:, None]
             likely = logits[:, : following.shape[1]].gather(2, following.unsqueeze(-1)).squeeze(-1)
-            told += likely.masked_fill(~known.to(likely.device), 0).sum(1)
+            log_likelihood += likely.masked_fill(~known.to(likely.device), 0).sum(1)
             rows = ((lengths > start) & (lengths <= start + width)).nonzero().squeeze(1)
             ends[rows] = logits[rows, lengths[rows] - 1 - start]
         best = ends.exp().topk(min(5, len(vocabulary)))
         return [
             {
                 "next": {vocabulary[i]: p for p, i in zip(*both, strict=True)},
-                "perplexity": math.exp(-log / (length - 1)) if length > 1 else None,
+                "perplexity": math.exp(-total / (length - 1)) if length > 1 else None,
             }
-            for *both, log, length in zip(
-                best.values.tolist(), best.indices.tolist(), told.tolist(), lengths.tolist(), strict=True
+            for *both, total, length in zip(
+                best.values.tolist(), best.indices.tolist(), log_likelihood.tolist(), lengths.tolist(), strict=True
             )
         ]
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Regression(Task):
-    """Tell numbers from what the architecture knows at a series' end, or from all of its outputs pooled.
+    """Predict numbers from what the architecture knows at a series' end, or from all of its outputs pooled.
 
     The loss is the mean squared error. It and the metrics are means over all numbers of all series.
     """
@@ -31,7 +31,8 @@ class Regression(Task):
     def forward(
         self, model: SequenceModel, batch: Batch, state: list[State] | None = None, step: int | None = None
     ) -> Output:
-        return Output(model.sequence_logits(batch))  # (batch, targets)
+        """The numbers themselves, (batch, targets)."""
+        return Output(model.sequence_logits(batch))
 
     def loss(self, model: SequenceModel, output: Output, batch: Batch) -> Tensor:
         return F.mse_loss(output.logits.float(), batch.target)
@@ -44,6 +45,7 @@ class Regression(Task):
     def update(
         self, metrics: MetricCollection, output: Output, batch: Batch, loss: Tensor, model: SequenceModel
     ) -> None:
+        """The metrics read (batch, targets), numbers and target alike."""
         metrics.update(output.logits.float(), batch.target)
 
     def predictions(self, model: SequenceModel, batch: Batch) -> list[Answer]:

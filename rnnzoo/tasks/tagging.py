@@ -68,7 +68,8 @@ class Tagging(Task):
     def forward(
         self, model: SequenceModel, batch: Batch, state: list[State] | None = None, step: int | None = None
     ) -> Output:
-        return Output(model.step_logits(batch)[0])  # (batch, time, tags)
+        """Logits (batch, time, tags)."""
+        return Output(model.step_logits(batch)[0])
 
     def loss(self, model: SequenceModel, output: Output, batch: Batch) -> Tensor:
         total = self._tag_head(model).nll(output.logits, batch.target, batch.lengths)
@@ -96,6 +97,7 @@ class Tagging(Task):
     def update(
         self, metrics: MetricCollection, output: Output, batch: Batch, loss: Tensor, model: SequenceModel
     ) -> None:
+        """The metrics read decoded tags and true ones, (batch, time) int64."""
         metrics.update(self._tag_head(model).decode(output.logits, batch.lengths), batch.target)
 
     def predictions(self, model: SequenceModel, batch: Batch) -> list[Answer]:

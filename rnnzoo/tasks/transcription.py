@@ -40,7 +40,8 @@ class Transcription(Task):
     def forward(
         self, model: SequenceModel, batch: Batch, state: list[State] | None = None, step: int | None = None
     ) -> Output:
-        return Output(model.step_logits(batch)[0])  # (batch, time, tokens)
+        """Logits (batch, time, tokens); token 0 is the blank."""
+        return Output(model.step_logits(batch)[0])
 
     def loss(self, model: SequenceModel, output: Output, batch: Batch) -> Tensor:
         total = ctc_loss(output.logits, batch.target, batch.lengths, batch.target_lengths)
@@ -59,6 +60,7 @@ class Transcription(Task):
     def update(
         self, metrics: MetricCollection, output: Output, batch: Batch, loss: Tensor, model: SequenceModel
     ) -> None:
+        """Decodes the logits (batch, time, tokens) and compares tokens."""
         rows = zip(batch.target.tolist(), batch.target_lengths.tolist(), strict=True)
         metrics.update(self.decode(output.logits, batch.lengths), [row[:length] for row, length in rows])
 

@@ -16,7 +16,7 @@ from rnnzoo.data.encoding.text import Encoder
 from rnnzoo.limits import Count, NonNegative, Probability, Share, checked
 from rnnzoo.model import SequenceModel
 from rnnzoo.tasks.base import Answer, Output, Task
-from rnnzoo.tasks.decoding import search as generate
+from rnnzoo.tasks.decoding import search
 
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection
@@ -87,8 +87,8 @@ class Translation(Task):
             fed = true
             if features and forced < 1:
                 with torch.no_grad():
-                    own = model.head(features[-1]).argmax(-1)
-                fed = torch.where(torch.rand(true.shape, device=true.device) < forced, true, own)
+                    likeliest = model.head(features[-1]).argmax(-1)
+                fed = torch.where(torch.rand(true.shape, device=true.device) < forced, true, likeliest)
             left = (batch.target_lengths - sum(part.shape[1] for part in features)).clamp(0, fed.shape[1])
             decoded = model.decoder_features(fed, decoding, left)
             decoding = decoded.state
@@ -125,6 +125,7 @@ class Translation(Task):
     def update(
         self, metrics: MetricCollection, output: Output, batch: Batch, loss: Tensor, model: SequenceModel
     ) -> None:
+        """Decodes the batch for BLEU and exact_match; perplexity comes from the teacher-forced loss, a scalar."""
         written = self.generate(model, batch)
         true = [row[:length] for row, length in zip(batch.target.tolist(), batch.target_lengths.tolist(), strict=True)]
         metrics["bleu"].update([self.encoder.decode(row) for row in written], batch.references)
@@ -143,7 +144,7 @@ class Translation(Task):
         first = torch.full((len(batch),), BOS, device=next(iter(batch.inputs.values())).device)
         limits = self.limits(batch) if self.max_steps is None else torch.full_like(batch.lengths, self.max_steps)
         if self.beam > 1:
-            found = generate.beam(
+            hypotheses = search.beam(
                 step,
                 lambda state, rows: state.select(rows),
                 state,
@@ -153,9 +154,9 @@ class Translation(Task):
                 length_penalty=self.length_penalty,
                 forbid=NEVER,
             )
-            return [hypothesis.tokens for hypothesis in found]
+            return [hypothesis.tokens for hypothesis in hypotheses]
         longest = int(limits.max())
-        written = generate.sample(step, state, first, longest, temperature=0, forbid=NEVER, end=EOS).tolist()
+        written = search.sample(step, state, first, longest, temperature=0, forbid=NEVER, end=EOS).tolist()
         ends = [row.index(EOS) + 1 if EOS in row else longest for row in written]
         return [row[: min(end, limit)] for row, end, limit in zip(written, ends, limits.tolist(), strict=True)]
 

@@ -57,6 +57,7 @@ class ZooModule(pl.LightningModule):
         return f"val/{name}", mode
 
     def forward(self, batch: Batch, state: list[State] | None = None) -> Output:
+        """The task's `forward` on a batch: logits (batch, classes) or (batch, time, classes), see `Output`."""
         return self.task.forward(self.model, batch, state, self.global_step)
 
     def _answer(self, stage: str, batch: Batch) -> Output:
@@ -97,8 +98,8 @@ class ZooModule(pl.LightningModule):
 
     def _metrics(self, stage: str) -> tuple[Any, Any]:
         """The mean loss and the task's metrics of one stage."""
-        place = STAGES.index(stage)
-        return self.losses[place], self.measures[place]
+        index = STAGES.index(stage)
+        return self.losses[index], self.measures[index]
 
     def _weight(self, count: int, batch_idx: int) -> float:
         """The factor of this batch's mean loss in the mean over all answers of the step, where each batch has its own
@@ -144,17 +145,17 @@ class ZooModule(pl.LightningModule):
         logit is largest.
         """
         mean_loss, measures = self._metrics(stage)
-        shown = self.task.monitor[0] if stage == "val" else None
+        monitored = self.task.monitor[0] if stage == "val" else None
         loss: Tensor = mean_loss.compute()
         values = {name: torch.as_tensor(value) for name, value in measures.compute().items()}
         if loss.isfinite():
-            values = {name: value for name, value in values.items() if name == shown or not value.isnan()}
+            values = {name: value for name, value in values.items() if name == monitored or not value.isnan()}
         else:
             values = {name: torch.full_like(value, math.nan, dtype=torch.float) for name, value in values.items()}
         mean_loss.reset()
         measures.reset()
         for name, value in {"loss": loss, **values}.items():
-            self.log(f"{stage}/{name}", value, prog_bar=name == shown, rank_zero_only=False)
+            self.log(f"{stage}/{name}", value, prog_bar=name == monitored, rank_zero_only=False)
 
     def on_train_epoch_end(self) -> None:
         self._report("train")

@@ -1,4 +1,4 @@
-"""Connectionist temporal classification: what a sequence of steps says, without a word on where.
+"""Connectionist temporal classification: the tokens of a sequence of steps, whose positions nobody has marked.
 
 At each step the network names a token or the blank, id 0. A row of such names, an alignment, says the tokens that are
 left when runs of one name are taken as one and blanks are dropped:
@@ -47,28 +47,28 @@ def collapsed(alignment: Sequence[int]) -> list[int]:
 def prefix_search(log_probs: Tensor, beam: int) -> tuple[list[int], float]:
     """The most probable tokens of one sequence, and ln p of what the beam saw of them, in nats.
 
-    After each step the `beam` most probable prefixes are kept, each with the probability of its alignments that
-    end in a blank and of those that do not. With every prefix kept, the answer is the true argmax of p(l | x).
+    After each step the `beam` most probable prefixes survive, each with the probability of its alignments that
+    end in a blank and of those that do not. If all survive, the answer is the true argmax of p(l | x).
     log_probs: (time, classes). Source: Graves, "Supervised Sequence Labelling with Recurrent Neural Networks", 2012,
     section 7.5, as a beam search: Hannun et al., arXiv:1408.2873.
     """
-    kept: dict[tuple[int, ...], tuple[float, float]] = {(): (0.0, -inf)}  # prefix -> ln p ending in blank, in a token
+    beams: dict[tuple[int, ...], tuple[float, float]] = {(): (0.0, -inf)}  # prefix -> ln p ending in blank, in a token
     for step in log_probs.tolist():
         grown: dict[tuple[int, ...], list[float]] = defaultdict(lambda: [-inf, -inf])
-        for prefix, (blank, token) in kept.items():
+        for prefix, (blank, token) in beams.items():
             either = _add(blank, token)
-            own = grown[prefix]
-            own[0] = _add(own[0], either + step[BLANK])
+            same = grown[prefix]
+            same[0] = _add(same[0], either + step[BLANK])
             if prefix:
-                own[1] = _add(own[1], token + step[prefix[-1]])
+                same[1] = _add(same[1], token + step[prefix[-1]])
             for name, score in enumerate(step):
                 if name != BLANK:
                     before = blank if prefix and name == prefix[-1] else either
                     longer = (*prefix, name)
                     grown[longer][1] = _add(grown[longer][1], before + score)
         best = sorted(grown.items(), key=lambda item: (-_add(*item[1]), item[0]))[:beam]
-        kept = {prefix: (scores[0], scores[1]) for prefix, scores in best}
-    prefix, scores = next(iter(kept.items()))
+        beams = {prefix: (scores[0], scores[1]) for prefix, scores in best}
+    prefix, scores = next(iter(beams.items()))
     return list(prefix), _add(*scores)
 
 

@@ -129,7 +129,7 @@ def beam(
 ) -> list[Hypothesis]:
     """The best sequence found for each row by beam search, the same for a row alone and in a batch.
 
-    Each step extends the `size` best unfinished hypotheses of a row. One that ends is kept apart if it is among the
+    Each step extends the `size` best unfinished hypotheses of a row. One that ends is set aside if it is among the
     `size` best extensions, and scored by its log-probability over `penalty(tokens written, length_penalty)`, the end
     token counted. A row is done when no unfinished hypothesis can come to score better, were all its further tokens
     certain, or after max_steps; it then leaves the batch. Where nothing ended by then, the best unfinished hypothesis
@@ -142,7 +142,7 @@ def beam(
     """
     device, count = tokens.device, len(tokens)
     limits = torch.as_tensor(max_steps, device=device).expand(count)
-    found = [Hypothesis([], -torch.inf)] * count
+    best_finished = [Hypothesis([], -torch.inf)] * count
     row = torch.arange(count, device=device)  # (live,) the rows that are not done
     best = torch.full((count,), -torch.inf, device=device)  # (live,) score of each one's best finished hypothesis
     scores = torch.zeros(count, 1, device=device)  # (live, hypotheses) log-probabilities of the unfinished, best first
@@ -153,9 +153,9 @@ def beam(
     while len(row):
         length += 1
         logits, state = step(tokens, state)
-        told = logits.float().log_softmax(-1)  # (live * hypotheses, vocabulary)
-        ended = torch.full_like(scores, -torch.inf) if end is None else scores + told[:, end].view_as(scores)
-        values, words = told.index_fill_(-1, barred, -torch.inf).topk(min(size, told.shape[-1]), -1)
+        log_probs = logits.float().log_softmax(-1)  # (live * hypotheses, vocabulary)
+        ended = torch.full_like(scores, -torch.inf) if end is None else scores + log_probs[:, end].view_as(scores)
+        values, words = log_probs.index_fill_(-1, barred, -torch.inf).topk(min(size, log_probs.shape[-1]), -1)
         width = values.shape[-1]
         values = (scores.unsqueeze(-1) + values.view(*scores.shape, width)).flatten(1)
         scores, places = values.topk(min(size, values.shape[1]), -1)
@@ -163,8 +163,10 @@ def beam(
         least = every.topk(min(size, every.shape[1]), -1).values[:, -1:]
         score, winner = (ended.masked_fill(ended < least, -torch.inf) / penalty(length, length_penalty)).max(1)
         better = score > best
-        for place in better.nonzero().squeeze(1).tolist():
-            found[int(row[place])] = Hypothesis(written[place, winner[place]].tolist() + last, float(score[place]))
+        for index in better.nonzero().squeeze(1).tolist():
+            best_finished[int(row[index])] = Hypothesis(
+                written[index, winner[index]].tolist() + last, float(score[index])
+            )
         best = torch.maximum(best, score)
 
         words = words.view(len(row), -1).gather(1, places)  # (live, hypotheses), of the extended
@@ -172,13 +174,13 @@ def beam(
         written = written.gather(1, parents.unsqueeze(-1).expand(-1, -1, length - 1))
         written = torch.cat([written, words.unsqueeze(-1)], -1)
         late = length >= limits
-        for place in (late & best.isinf()).nonzero().squeeze(1).tolist():
-            reached = float(scores[place, 0]) / penalty(length, length_penalty)
-            found[int(row[place])] = Hypothesis(written[place, 0].tolist(), reached)
+        for index in (late & best.isinf()).nonzero().squeeze(1).tolist():
+            reached = float(scores[index, 0]) / penalty(length, length_penalty)
+            best_finished[int(row[index])] = Hypothesis(written[index, 0].tolist(), reached)
         live = (~late & (best < scores[:, 0] / penalty(limits, length_penalty))).nonzero().squeeze(1)
         hypotheses = ended.shape[1]
         rows = (live.unsqueeze(1) * hypotheses + parents[live]).flatten()
         row, limits, best, scores, written = row[live], limits[live], best[live], scores[live], written[live]
         if len(row):
             state, tokens = select(state, rows), words[live].flatten()
-    return found
+    return best_finished

@@ -25,19 +25,19 @@ class BLEU(Metric):
 
     def __init__(self) -> None:
         super().__init__()
-        # words told and wanted; then n-grams found in the reference, and n-grams told, for n = 1 to 4
+        # words predicted, words in the references; n-grams that match, n-grams predicted, for n = 1 to 4
         self.add_state("counts", torch.zeros(10, dtype=torch.int64), dist_reduce_fx="sum")
 
-    def update(self, told: Sequence[str], references: Sequence[str]) -> None:
-        """A text for each reference."""
-        if told:
-            score = SCORER.corpus_score(told, [references])
-            found = [score.sys_len, score.ref_len, *score.counts, *score.totals]
-            self.counts += torch.tensor(found, device=self.counts.device)
+    def update(self, preds: Sequence[str], references: Sequence[str]) -> None:
+        """preds, references: (rows,) texts."""
+        if preds:
+            score = SCORER.corpus_score(preds, [references])
+            counts = [score.sys_len, score.ref_len, *score.counts, *score.totals]
+            self.counts += torch.tensor(counts, device=self.counts.device)
 
     def compute(self) -> Tensor:
-        told, wanted, *grams = self.counts.tolist()
-        score = sacrebleu.BLEU.compute_bleu(grams[:4], grams[4:], told, wanted, smooth_method="exp")
+        predicted, reference, *grams = self.counts.tolist()
+        score = sacrebleu.BLEU.compute_bleu(grams[:4], grams[4:], predicted, reference, smooth_method="exp")
         return torch.tensor(score.score)
 
 

@@ -48,12 +48,12 @@ class SpanScore(Metric):
         """preds, target: (batch, time) tags by number; a text's end is where the target is IGNORE."""
         end = len(self.types) - 1
         past = target == IGNORE
-        found = self._spans(preds.masked_fill(past, end))
+        predicted = self._spans(preds.masked_fill(past, end))
         true = self._spans(target.masked_fill(past, end))
-        begins, right = found[0] & true[0], found[1] == true[1]
-        tp = (begins & right & (found[2] == true[2])).sum()
+        begins, right = predicted[0] & true[0], predicted[1] == true[1]
+        tp = (begins & right & (predicted[2] == true[2])).sum()
         self.tp += tp
-        self.fp += found[0].sum() - tp
+        self.fp += predicted[0].sum() - tp
         self.fn += true[0].sum() - tp
 
     def _spans(self, tags: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -64,8 +64,8 @@ class SpanScore(Metric):
         inside = types != self.types[-1]
         begins = inside & ~self.joins[before, tags]
         ends = inside & ~self.joins[tags, after]
-        place = torch.arange(tags.shape[1], device=tags.device).expand_as(tags)
-        last = torch.where(ends, place, tags.shape[1]).flip(1).cummin(1).values.flip(1)
+        index = torch.arange(tags.shape[1], device=tags.device).expand_as(tags)
+        last = torch.where(ends, index, tags.shape[1]).flip(1).cummin(1).values.flip(1)
         return begins, types, last
 
     def compute(self) -> Tensor:

@@ -22,6 +22,7 @@ class Recall(MulticlassAccuracy):
         self.outside = outside
 
     def update(self, preds: Tensor, target: Tensor) -> None:
+        """preds, target: (batch, time) classes, int64."""
         super().update(preds, target.masked_fill(target == self.outside, IGNORE))
 
     def compute(self) -> Tensor:

@@ -1,4 +1,4 @@
-"""Measures summed over a whole part of the data. One that the part has nothing to count for is NaN, never 0."""
+"""Metrics summed over a whole part of the data. One without anything to count is NaN, never 0."""
 
 import torch
 from torch import Tensor
@@ -9,7 +9,7 @@ from torchmetrics.utilities import dim_zero_cat
 class Mean(Metric):
     """The weighted mean of all values. One that is NaN makes it NaN: no batch is left out of a result.
 
-    torchmetrics' own leaves NaN out, or, where told not to, the weights (1.9).
+    torchmetrics' MeanMetric (1.9) leaves NaN out, or ignores the weights with `nan_strategy="disable"`.
     """
 
     full_state_update = False
@@ -22,7 +22,7 @@ class Mean(Metric):
         self.add_state("weight", torch.zeros(()), dist_reduce_fx="sum")
 
     def update(self, value: Tensor, weight: float = 1.0) -> None:
-        """value: any shape; each of its numbers counts for `weight`."""
+        """value: (...), of any shape; each of its numbers counts for `weight`."""
         self.total += value.sum(dtype=self.total.dtype) * weight
         self.weight += value.numel() * weight
 
@@ -41,7 +41,7 @@ class PerStep(Mean):
     """A total over the number of steps, each summed over the whole part of the data."""
 
     def update(self, value: Tensor, weight: float = 1.0) -> None:
-        """value: what adds to the total. weight: the steps it is of; none, where a window ends within one."""
+        """value: a scalar, added to the total. weight: the steps it is of; 0 where a window ends within one."""
         self.total += value
         self.weight += weight
 
@@ -80,8 +80,8 @@ class AUROC(Metric):
 
 def _area(scores: Tensor, positive: Tensor) -> Tensor:
     """By the sum of the positives' ranks, equal scores sharing theirs (Mann, Whitney, 1947); NaN without pairs."""
-    _, place, counts = scores.unique(return_inverse=True, return_counts=True)
-    ranks = (counts.cumsum(0) - (counts - 1) / 2)[place]
+    _, rank_index, counts = scores.unique(return_inverse=True, return_counts=True)
+    ranks = (counts.cumsum(0) - (counts - 1) / 2)[rank_index]
     many = positive.sum()
     above = ranks[positive].sum(dtype=torch.float64) - many * (many + 1) / 2
     return above / (many * (len(scores) - many))
