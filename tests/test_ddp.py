@@ -192,7 +192,7 @@ def test_each_process_draws_dropout_masks_of_its_own(tmp_path):
 
 BAD_ROW = """
 import os
-from rnnzoo.data import rows
+from rnnzoo.data.forms import rows
 from rnnzoo.data.sources.toy_reviews import ToyReviews
 from rnnzoo.errors import DataError
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 from pathlib import Path
-from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback
@@ -23,6 +22,7 @@ from rnnzoo.recipe import Recipe
 from rnnzoo.runs import checkpoint, report, snapshot, tracking
 from rnnzoo.runs.summary import Best, Summary
 from rnnzoo.system import console
+from rnnzoo.system.files import JsonObject
 from rnnzoo.system.memory import keep_memory
 from rnnzoo.system.quantities import amount
 from rnnzoo.system.redaction import redact
@@ -148,7 +148,7 @@ def _train_and_test(
     return results
 
 
-def _meta(recipe: Recipe, data: ZooData, run: runs.Run) -> dict[str, Any]:
+def _meta(recipe: Recipe, data: ZooData, run: runs.Run) -> JsonObject:
     """What each checkpoint of a run holds beside its weights: how the model is built, and on which data it was trained.
 
     started_in: the folder that the data's relative paths start from, as a path from the checkpoint's own folder.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any, cast
+from typing import cast
 
 from rnnzoo import recipe as recipes
 from rnnzoo import runs
@@ -13,6 +13,7 @@ from rnnzoo.errors import RunError
 from rnnzoo.experiment.resolver import resolve
 from rnnzoo.results.manifests import KEPT, Manifest, digest, flaw, read
 from rnnzoo.runs.summary import at
+from rnnzoo.system.files import JsonObject
 
 FREE = (  # what runs of one recipe may differ in
     "format",
@@ -35,7 +36,7 @@ def manifest(run: str | Path) -> Manifest:
     Raises: RunError with the reason why the run does not count.
     """
     if Path(run).suffix == ".json":
-        facts: dict[str, Any] = {**read(Path(run))}
+        facts: JsonObject = {**read(Path(run))}
     else:
         record = runs.read(run)
         facts = record["summary"] | {"config": record["config"]}
@@ -44,15 +45,15 @@ def manifest(run: str | Path) -> Manifest:
     facts.setdefault("precision", at(facts, "config.trainer.precision"))  # summaries did not always have it
     if missing := [key for key in KEPT if key not in facts]:
         raise _refused(run, f"its summary lacks {', '.join(missing)}", "Run it again, with this rnnzoo.")
-    if problem := flaw(facts):
+    if problem := flaw(cast(Manifest, facts)):
         raise _refused(run, problem, "Only a whole run whose test part was scored counts; run it again.")
-    name = _recipe_of(run, facts)
+    name = _recipe_of(run, cast(Manifest, facts))
     config = {key: _local(value) for key, value in facts["config"].items() if key not in ("name", "tracking")}
     kept = {key: facts[key] for key in ("migrated", *KEPT) if key in facts}
     return cast(Manifest, {"recipe": name, "digest": digest(name), **kept, "config": config})
 
 
-def _recipe_of(run: str | Path, facts: Mapping[str, Any]) -> str:
+def _recipe_of(run: str | Path, facts: Manifest) -> str:
     """The shipped recipe that a run was of, down to every default."""
     asked = facts["recipe"]
     names = [name for name in recipes.shipped() if asked in (name, Path(name).stem)]
@@ -74,7 +75,7 @@ def _recipe_of(run: str | Path, facts: Mapping[str, Any]) -> str:
 
 
 def _check_pins(
-    run: str | Path, name: str, facts: Mapping[str, Any], stated: Mapping[str, Any], ran: Mapping[str, Any]
+    run: str | Path, name: str, facts: Manifest, stated: Mapping[str, object], ran: Mapping[str, object]
 ) -> None:
     """Raises: RunError for a run on a file of its own where the recipe names the digest of another."""
     for key, value in stated.items():
@@ -85,7 +86,7 @@ def _check_pins(
             raise _refused(run, f"recipe '{name}' says otherwise: {difference}", "Run the recipe as it stands.")
 
 
-def _file_name(value: Any) -> Any:
+def _file_name(value: object) -> object:
     """A setting; of a path or an address, the file's name: where a file lies does not change what is in it."""
     return PurePosixPath(value.partition("#")[0]).name if isinstance(value, str) and "/" in value else value
 
@@ -94,7 +95,7 @@ def _free(key: str) -> bool:
     return any(key == free or key.startswith(f"{free}.") for free in FREE)
 
 
-def _leaves(value: Any, key: str = "") -> dict[str, Any]:
+def _leaves(value: object, key: str = "") -> dict[str, object]:
     """Nested settings as one level, by dotted keys."""
     if not isinstance(value, Mapping) or not value:
         return {key: value}
@@ -102,7 +103,7 @@ def _leaves(value: Any, key: str = "") -> dict[str, Any]:
     return {name: leaf for path, item in pairs for name, leaf in _leaves(item, path).items()}
 
 
-def _local(value: Any) -> Any:
+def _local(value: object) -> object:
     """Nested settings, with a file's name for its path on this machine."""
     if isinstance(value, dict):
         return {key: _local(item) for key, item in value.items()}

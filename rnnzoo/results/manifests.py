@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from rnnzoo import recipe as recipes
 from rnnzoo import runs
@@ -12,6 +12,7 @@ from rnnzoo.errors import RunError
 from rnnzoo.recipe import Recipe, migrations
 from rnnzoo.runs.summary import RunFacts, is_number, mistake
 from rnnzoo.system import files
+from rnnzoo.system.files import JsonObject
 from rnnzoo.system.shipped import recipe_folder
 
 KEPT = tuple(RunFacts.__annotations__)  # of a run's summary
@@ -41,7 +42,7 @@ class Manifest(RunFacts, total=False):
     recipe: str  # the shipped recipe's name
     digest: str  # of that recipe, see `digest`
     config: Recipe  # as it was resolved, without its name and tracking
-    migrated: dict[str, Any]  # the format in which it was kept first, and the digest of its recipe in that format
+    migrated: JsonObject  # the format in which it was kept first, and the digest of its recipe in that format
     half: dict[str, float]  # of a shipped model: its scores on dev in half precision
 
 
@@ -82,14 +83,14 @@ def read(path: Path) -> Manifest:
             raise ValueError("it does not hold a run's facts")
         if isinstance(facts["metrics"], dict):
             facts["metrics"] = runs.scores(facts["metrics"])
-        if problem := flaw(facts):
+        if problem := flaw(cast(Manifest, facts)):
             raise ValueError(problem)
         return _today(facts)
     except (OSError, ValueError) as error:
         raise RunError(f"cannot read the manifest {path}: {files.reason(error)}.") from error
 
 
-def _today(facts: dict[str, Any]) -> Manifest:
+def _today(facts: JsonObject) -> Manifest:
     """A manifest with its recipe in today's format, and how it was kept where that is another."""
     version = facts["config"].get("format", 1)
     if version != migrations.FORMAT:
@@ -113,7 +114,7 @@ def chosen(facts: Manifest) -> str:
     return f"best/{metric(facts)}"
 
 
-def flaw(facts: Any) -> str | None:
+def flaw(facts: Manifest) -> str | None:
     """The first fact that is not as it should be, by its key; None if all are."""
     for key in CHECKED:
         if problem := mistake(facts, key, Manifest):

@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import stat
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from rnnzoo.errors import RunError
 from rnnzoo.runs import sealed
 from rnnzoo.runs.sealed import MANIFEST
 from rnnzoo.system import files
+from rnnzoo.system.files import JsonObject
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -32,16 +33,14 @@ class Checkpoint(NamedTuple):
     """What a checkpoint folder holds. Tied tensors are one tensor under several names."""
 
     weights: dict[str, Tensor]
-    meta: dict[str, Any]
-    spec: dict[str, Any]
+    meta: JsonObject
+    spec: JsonObject
 
 
 # -- writing --------------------------------------------------------------------------------------------------------
 
 
-def save(
-    folder: Path, weights: dict[str, Tensor], meta: dict[str, Any], spec: dict[str, Any], replace: bool = False
-) -> None:
+def save(folder: Path, weights: dict[str, Tensor], meta: JsonObject, spec: JsonObject, replace: bool = False) -> None:
     """Write a new checkpoint folder, complete or not at all. Its parents are made.
 
     weights: tensors on any device; those that share storage are stored once, with the other names in meta's "tied".

@@ -6,13 +6,14 @@ import contextlib
 import os
 import socket
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from rnnzoo.errors import RecipeError, RunError
 from rnnzoo.runs.checkpoint import POINTERS
 from rnnzoo.runs.search import ROOT, find
 from rnnzoo.runs.summary import scores
 from rnnzoo.system import files
+from rnnzoo.system.files import JsonObject
 from rnnzoo.system.redaction import redact
 
 
@@ -20,9 +21,9 @@ class Record(TypedDict):
     """What a run's folder holds."""
 
     path: str
-    config: dict[str, Any] | None  # the resolved recipe
-    summary: dict[str, Any]  # as it was read; `summary.well_formed` keeps what fits its types
-    metrics: list[dict[str, Any]]  # the last lines of metrics.jsonl
+    config: JsonObject | None  # the resolved recipe
+    summary: JsonObject  # as it was read; `summary.well_formed` keeps what fits its types
+    metrics: list[JsonObject]  # the last lines of metrics.jsonl
     checkpoints: dict[str, str]  # the folders' names, by pointer: "best", "last"
 
 
@@ -43,7 +44,7 @@ def read(run: str | Path, root: Path = ROOT, tail: int = 10) -> Record:
     }
 
 
-def _config(folder: Path) -> dict[str, Any] | None:
+def _config(folder: Path) -> JsonObject | None:
     from rnnzoo import recipe as recipes  # yaml is read for it alone
 
     path = folder / "config.yaml"
@@ -56,14 +57,14 @@ def _config(folder: Path) -> dict[str, Any] | None:
         raise RunError(f"cannot read {path}: {problem}.") from error
 
 
-def _today(recipe: Any) -> Any:
+def _today(recipe: JsonObject) -> JsonObject:
     """A kept recipe in today's format; what is no recipe stays as it is. Raises: RecipeError."""
     from rnnzoo.recipe.migrations import migrate
 
     return migrate(recipe) if isinstance(recipe, dict) else recipe
 
 
-def read_summary(folder: Path) -> dict[str, Any]:
+def read_summary(folder: Path) -> JsonObject:
     """The summary; empty if there is none, or if it was never filled."""
     try:
         summary = files.json_value(files.read_text(folder / "summary.json") or "{}", nan=True)
@@ -96,7 +97,7 @@ def _process_exists(pid: int) -> bool:
     return True
 
 
-def last_records(path: Path, lines: int, limit: int = 2**18) -> list[dict[str, Any]]:
+def last_records(path: Path, lines: int, limit: int = 2**18) -> list[JsonObject]:
     """The last records of a JSON-lines file, from its last `limit` bytes; a line cut short by a crash is left out."""
     try:
         with files.opened(path) as file:

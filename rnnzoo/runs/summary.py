@@ -35,7 +35,7 @@ class DataFacts(TypedDict, total=False):
     labels: dict[str, int]  # how often each occurs in the training part
     truncated: dict[str, int]  # examples cut to max_length
     unknown_share: dict[str, float]  # of the input tokens, 0 to 1
-    notes: dict[str, dict[str, Any]]
+    notes: dict[str, dict[str, object]]
 
 
 class VectorFacts(TypedDict, total=False):
@@ -187,7 +187,7 @@ def _fitting(value: object, hint: object) -> object:
     elif hint is float:
         fits = is_number(value)
     else:
-        fits = hint is Any or type(value) is hint
+        fits = hint is object or type(value) is hint
     return value if fits else _WRONG
 
 

@@ -22,6 +22,7 @@ from typing import Any, BinaryIO
 
 from rnnzoo.errors import RunError
 
+JsonObject = dict[str, Any]  # whatever a JSON file or a logger may hold, by keys that are texts
 BLOCK = 2**20  # bytes
 TEXT_LIMIT = 64 * 2**20  # bytes of a text or JSON file, unless the reader sets another
 DATA_LIMIT = 4 * 2**30  # bytes of a file of examples

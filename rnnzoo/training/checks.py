@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
 
 from rnnzoo import registry
 from rnnzoo.data.datamodule import ZooData
@@ -58,7 +57,7 @@ def check_batches(recipe: Recipe, data: ZooData) -> None:
         raise RecipeError(*(f"{recipe['name']}: {mistake}" for mistake in mistakes))
 
 
-def _mistakes_in_batches(trainer: dict[str, Any], data: ZooData) -> Iterator[str]:
+def _mistakes_in_batches(trainer: Recipe, data: ZooData) -> Iterator[str]:
     if trainer["fast_dev_run"]:
         return
     loaders = {"train": data.train_dataloader, "val": data.val_dataloader, "test": data.test_dataloader}

@@ -21,6 +21,7 @@ from rnnzoo.results import rows as rows_module
 from rnnzoo.results.judge import manifest
 from rnnzoo.results.published import published
 from rnnzoo.results.rows import rows
+from rnnzoo.system import shipped as system_shipped
 
 CONFIG = resolve(recipes.read("toy_tags"))
 
@@ -102,7 +103,7 @@ def test_a_run_that_is_not_a_whole_one_of_its_recipe_is_refused(tmp_path, config
 
 def test_a_file_may_lie_anywhere_if_its_digest_is_the_one_named_and_is_kept_by_its_name(tmp_path, monkeypatch):
     (tmp_path / "recipes").mkdir()
-    monkeypatch.setattr(recipes, "folder", lambda: tmp_path / "recipes")
+    monkeypatch.setattr(system_shipped, "recipe_folder", lambda: tmp_path / "recipes")
     said = {
         "data": {"name": "text_files", "train": "a.csv", "test": "https://x.org/b.csv#sha256=1"},
         "task": "sentiment",
@@ -145,7 +146,7 @@ def test_a_run_whose_summary_does_not_tell_enough_is_refused(tmp_path):
 
 def test_a_recipe_has_one_digest_for_all_seeds_and_another_once_it_says_otherwise(tmp_path, monkeypatch):
     (tmp_path / "recipes").mkdir()
-    monkeypatch.setattr(recipes, "folder", lambda: tmp_path / "recipes")
+    monkeypatch.setattr(system_shipped, "recipe_folder", lambda: tmp_path / "recipes")
     digests = []
     for text in ("seed: 1\nname: x\nmodel: {dropout: 0.1}", "seed: 2\nmodel: {dropout: 0.1}", "model: {dropout: 0.2}"):
         (tmp_path / "recipes" / "one.yaml").write_text(text)

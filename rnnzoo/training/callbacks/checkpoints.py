@@ -3,12 +3,13 @@
 import math
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from rnnzoo.errors import RunError, unknown
 from rnnzoo.runs import checkpoint, sealed
+from rnnzoo.system.files import JsonObject
 from rnnzoo.training.callbacks.averaging import Averaging
 
 
@@ -23,8 +24,8 @@ class Checkpoints(Callback):
     def __init__(
         self,
         folder: Path,
-        meta: dict[str, Any],
-        spec: dict[str, Any],
+        meta: JsonObject,
+        spec: JsonObject,
         monitor: str = "val/accuracy",
         mode: Literal["max", "min"] = "max",
     ) -> None:
@@ -41,11 +42,11 @@ class Checkpoints(Callback):
         self._saved_step = -1
         self._resumed = False  # from a step that may lie before the last checkpoint
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> JsonObject:
         best, last = (None if path is None else path.name for path in (self.best_path, self.last_path))
         return {"best_score": self.best_score, "best": best, "last": last, "saved_step": self._saved_step}
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+    def load_state_dict(self, state_dict: JsonObject) -> None:
         paths = (state_dict[name] and self.folder / state_dict[name] for name in ("best", "last"))
         self.best_path, self.last_path = paths
         self._resumed = True
@@ -89,7 +90,7 @@ class Checkpoints(Callback):
             return math.isfinite(score)
         return score > self.best_score if self.mode == "max" else score < self.best_score
 
-    def _progress(self, trainer: Trainer, score: float | None) -> dict[str, Any]:
+    def _progress(self, trainer: Trainer, score: float | None) -> JsonObject:
         metrics = {} if score is None else {name: float(value) for name, value in trainer.callback_metrics.items()}
         return {
             "step": trainer.global_step,
