@@ -140,4 +140,5 @@ def _chunks(x: Tensor) -> Tensor:
     """(batch, time, heads, ...) as (batch, heads, chunks, CHUNK, ...), zeros past the end."""
     short = -x.shape[1] % CHUNK
     x = torch.cat([x, x.new_zeros(len(x), short, *x.shape[2:])], 1)
-    return x.unflatten(1, (-1, CHUNK)).movedim(3, 1)
+    chunks: Tensor = x.unflatten(1, (-1, CHUNK))
+    return chunks.movedim(3, 1)

@@ -45,8 +45,9 @@ class Dilated(Architecture):
         self.input_size = size = input_size
         self.layers = nn.ModuleList()
         for _ in range(num_layers):
-            self.layers.append(Recurrence(make_cell(cell, size, hidden_size)))
-            size = self.layers[-1].cell.output_size
+            layer = Recurrence(make_cell(cell, size, hidden_size))
+            self.layers.append(layer)
+            size = layer.cell.output_size
         self.output_size = size
 
     @classmethod

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from rnnzoo import Columns, Count, Embedded, Limit, Seed, checked
 
-PAIRS = ("()", "[]", "{}", "<>")
+PAIRS = (("(", ")"), ("[", "]"), ("{", "}"), ("<", ">"))
 
 
 class Dyck(Embedded):

@@ -1,6 +1,7 @@
 """Long short-term memories with other gates: peepholes, and an input gate coupled to the forget gate."""
 
 import torch
+from torch import nn
 
 from rnnzoo import Named, PointwiseCell, State
 
@@ -23,6 +24,9 @@ class PeepholeLSTMCell(PointwiseCell):
     gates = ("i", "f", "g", "o")
     states = ("h", "c")
     params = ("p_i", "p_f", "p_o")
+    p_i: nn.Parameter
+    p_f: nn.Parameter
+    p_o: nn.Parameter
     forget_gate, input_gate = "f", "i"
 
     def update(self, gx: Named, gh: Named, state: Named) -> State:

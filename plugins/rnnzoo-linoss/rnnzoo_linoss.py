@@ -1,7 +1,6 @@
 """LinOSS: a bank of forced harmonic oscillators, each a channel."""
 
 import math
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -28,6 +27,8 @@ class LinOSSCell(PointwiseCell):
     states = ("y", "z")
     recurrent = None
     params = ("A_hat", "dt_hat")
+    A_hat: nn.Parameter
+    dt_hat: nn.Parameter
 
     def __init__(self, input_size: Size, hidden_size: Size) -> None:
         super().__init__(input_size, hidden_size)
@@ -48,9 +49,10 @@ class LinOSSCell(PointwiseCell):
             channel.uniform_(0, 1)
 
     def project(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """u: (..., input_size). Returns B u + b (..., hidden_size), and u."""
         return super().project(x), x
 
-    def gates_of(self, gx: Any) -> Tensor:
+    def gates_of(self, gx: tuple[Tensor, Tensor]) -> Tensor:
         return gx[0]
 
     def update(self, gx: Named, gh: Named, state: Named) -> State:
@@ -59,7 +61,8 @@ class LinOSSCell(PointwiseCell):
         z = (state.z + dt * (gx.u - A * state.y)) / (1 + dt * dt * A)
         return state.y + dt * z, z
 
-    def readout(self, gx: Any, state: Named) -> Tensor:
+    def readout(self, gx: tuple[Tensor, Tensor], state: Named) -> Tensor:
+        """gx: as `project` returns it; state: (y, z). Returns C y + D u, (..., hidden_size)."""
         return F.linear(state.y, self.C) + F.linear(gx[1], self.D)
 
 

@@ -36,7 +36,8 @@ class LayerNormLSTMCell(Cell):
 
     def project(self, x: Tensor) -> Tensor:
         """x: (..., input_size). Returns LN(W x) + b, (..., 4 * hidden_size)."""
-        return self.norm_x(F.linear(x, self.weight_ih)) + self.bias_ih
+        normalised: Tensor = self.norm_x(F.linear(x, self.weight_ih))
+        return normalised + self.bias_ih
 
     def step(self, gx: Tensor, state: Named) -> State:
         """gx: (batch, 4 * hidden_size); state: h and c, (batch, hidden_size) each. Returns (h', c')."""

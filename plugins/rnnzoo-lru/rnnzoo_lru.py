@@ -1,7 +1,7 @@
 """LRU: a linear recurrence with complex eigenvalues inside the unit circle."""
 
 import math
-from typing import Annotated, Any
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
@@ -61,12 +61,12 @@ class LRUCell(LinearCell):
         real, imaginary = _wide(F.linear(x, self.B)).chunk(2, -1)
         return torch.complex(real, imaginary), x
 
-    def coefficients(self, gx: Any) -> tuple[Tensor, Tensor]:
+    def coefficients(self, gx: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         """gx: B x (..., hidden_size), complex, and x. Returns lambda and exp(gamma) * B x."""
         decay, phase, gain = (torch.exp(_wide(p)) for p in (self.nu, self.theta, self.gamma))
         return torch.exp(torch.complex(-decay, phase)).expand_as(gx[0]), gain * gx[0]
 
-    def readout(self, gx: Any, state: Named) -> Tensor:
+    def readout(self, gx: tuple[Tensor, Tensor], state: Named) -> Tensor:
         parts = torch.cat([state.h.real, -state.h.imag], -1)
         return F.linear(parts.to(self.C.dtype), self.C) + F.linear(gx[1], self.D)
 

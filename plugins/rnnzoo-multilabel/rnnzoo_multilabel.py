@@ -20,7 +20,8 @@ class F1(MultilabelF1Score):
     """
 
     def compute(self) -> Tensor:
-        tp, below = self.tp.double(), (2 * self.tp + self.fp + self.fn).double()
+        tp, fp, fn = (torch.as_tensor(count).double() for count in (self.tp, self.fp, self.fn))
+        below = 2 * tp + fp + fn
         if self.average == "micro":
             tp, below = tp.sum(), below.sum()
         return (2 * tp / below).nanmean().float()

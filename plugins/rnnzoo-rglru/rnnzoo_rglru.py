@@ -2,7 +2,7 @@
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from rnnzoo import LinearCell, Named
 
@@ -26,6 +26,7 @@ class RGLRUCell(LinearCell):
 
     gates = ("r", "i", "u")
     params = ("Lambda",)
+    Lambda: nn.Parameter
 
     @torch.no_grad()
     def reset_parameters(self) -> None:

@@ -1,7 +1,6 @@
 """SRU: a recurrence of light gates, with a highway around it."""
 
 import math
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +25,8 @@ class SRUCell(PointwiseCell):
     gates = ("c", "f", "r")
     recurrent = None
     params = ("v_f", "v_r")
+    v_f: nn.Parameter
+    v_r: nn.Parameter
     forget_gate = "f"
 
     def state_specs(self) -> tuple[StateSpec, ...]:
@@ -47,9 +48,10 @@ class SRUCell(PointwiseCell):
                 weight.uniform_(-bound, bound)
 
     def project(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """x: (..., input_size). Returns the gates (..., 3 * hidden_size), and alpha x (..., hidden_size)."""
         return super().project(x), ALPHA * self.skip(x)
 
-    def gates_of(self, gx: Any) -> Tensor:
+    def gates_of(self, gx: tuple[Tensor, Tensor]) -> Tensor:
         return gx[0]
 
     def update(self, gx: Named, gh: Named, state: Named) -> State:
@@ -58,5 +60,6 @@ class SRUCell(PointwiseCell):
         r = torch.sigmoid(gx.r + self.v_r * state.c)
         return f * state.c + (1 - f) * gx.c, r
 
-    def readout(self, gx: Any, state: Named) -> Tensor:
+    def readout(self, gx: tuple[Tensor, Tensor], state: Named) -> Tensor:
+        """gx: as `project` returns it; state: (c, r). Returns h, (..., hidden_size)."""
         return state.r * state.c + (1 - state.r) * gx[1]

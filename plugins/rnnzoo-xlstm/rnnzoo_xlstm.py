@@ -172,7 +172,7 @@ class MLSTMCell(Cell):
             log_f = layout.to_grid(log_f).transpose(1, 2)  # (batch, heads, time); past the ends f = 1 and i = 0
             read = []
             for chunk in zip(*(x.split(CHUNK, 2) for x in (q, k, v, log_i, floor, log_f)), strict=True):
-                h, C, n, m = _chunk(*chunk, C, n, m)
+                h, C, n, m = _chunk(chunk, C, n, m)
                 read.append(h)
             rows = layout.from_grid(torch.cat(read, 2).transpose(1, 2))
         h = self.output(rows, o)
@@ -180,13 +180,12 @@ class MLSTMCell(Cell):
         return h, (last, C, n, m, last_x)
 
 
-def _chunk(
-    q: Tensor, k: Tensor, v: Tensor, log_i: Tensor, floor: Tensor, log_f: Tensor, C: Tensor, n: Tensor, m: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """q, k, v: (batch, heads, time, d); gates: (batch, heads, time). Returns what is read, and C, n, m at the end.
+def _chunk(inputs: tuple[Tensor, ...], C: Tensor, n: Tensor, m: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """inputs: q, k, v (batch, heads, time, d); log i, floor, log f (batch, heads, time). C, n, m: at the start.
 
-    floor: what m is at least, max(log i, 0).
+    floor: what m is at least, max(log i, 0). Returns what is read, and C, n, m at the end.
     """
+    q, k, v, log_i, floor, log_f = inputs
     b = log_f.cumsum(-1)
     new_m = b + torch.maximum(m.unsqueeze(-1), (floor - b).cummax(-1).values)
     first = torch.exp(b + m.unsqueeze(-1) - new_m)  # what the first C and n weigh at each step

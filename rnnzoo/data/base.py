@@ -15,7 +15,7 @@ from rnnzoo.batch import Batch, DataSpec
 from rnnzoo.errors import DataError
 
 log = logging.getLogger("rnnzoo")
-Columns = dict[str, list]  # column name -> one value per row
+Columns = dict[str, list[Any]]  # column name -> one value per row
 PARTS = ("train", "dev", "test")
 
 

@@ -7,7 +7,7 @@ from rnnzoo_dyck import PAIRS, Dyck
 from rnnzoo.testing import dataset_tests
 
 test_dyck_keeps_the_contract = dataset_tests("dyck")
-PAIR = re.compile("|".join(map(re.escape, PAIRS)))
+PAIR = re.compile("|".join(re.escape("".join(pair)) for pair in PAIRS))
 CLOSING = dict(PAIRS)
 
 
