@@ -56,7 +56,8 @@ class SequenceModel(nn.Module):
     def encode(self, batch: Batch, state: list[State] | None = None, need_state: bool = False) -> Encoded:
         """What the architecture makes of the batch's inputs."""
         sequences = Sequences.of(self.embed(batch), batch.lengths)
-        return self.architecture(sequences, state=state, need_state=need_state)
+        encoded: Encoded = self.architecture(sequences, state=state, need_state=need_state)
+        return encoded
 
     def embed(self, batch: Batch) -> Tensor:
         """The inputs of each step, side by side: (batch, time, features)."""
@@ -65,7 +66,8 @@ class SequenceModel(nn.Module):
 
     def sequence_logits(self, batch: Batch) -> Tensor:
         """One answer for each sequence: logits (batch, classes)."""
-        return self.head(self.dropout(self.pool(self.encode(batch))))
+        logits: Tensor = self.head(self.dropout(self.pool(self.encode(batch))))
+        return logits
 
     def step_features(
         self, batch: Batch, state: list[State] | None = None, need_state: bool = False
@@ -91,7 +93,8 @@ class SequenceModel(nn.Module):
 
     def start_decoder(self, batch: Batch) -> DecoderState:
         """Encode a batch; what its decoder starts from."""
-        return self.decoder.start(self.encode(batch))
+        state: DecoderState = self.decoder.start(self.encode(batch))
+        return state
 
     def decoder_features(self, tokens: Tensor, state: DecoderState, lengths: Tensor | None = None) -> Decoded:
         """What the head reads after each of the previous targets. tokens: (batch, time) int64; lengths: (batch,)."""

@@ -3,6 +3,8 @@
 import ast
 import inspect
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -65,3 +67,12 @@ def test_contributing_lists_every_public_name():
 
 def test_the_package_says_that_it_is_typed():
     assert (ROOT / "rnnzoo" / "py.typed").exists()
+
+
+@pytest.mark.slow
+def test_plugins_pass_the_strict_type_checker_as_a_stranger_runs_it(tmp_path):
+    """But for calls of functions that torch leaves without types."""
+    files = sorted(map(str, ROOT.glob("plugins/*/rnnzoo_*.py")))
+    command = ["mypy", "--strict", "--allow-untyped-calls", "--follow-imports=silent", "--config-file=", "--cache-dir"]
+    done = subprocess.run([sys.executable, "-m", *command, str(tmp_path), *files], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout

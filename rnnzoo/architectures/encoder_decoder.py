@@ -177,4 +177,5 @@ def _filled(spec: StateSpec, state: Tensor, pieces: Iterator[Tensor]) -> Tensor:
     piece = next(pieces)
     if state.is_complex():
         return torch.view_as_complex(piece.to(state.real.dtype).unflatten(-1, (*spec.shape, 2)))
-    return piece.unflatten(-1, spec.shape)
+    shaped: Tensor = piece.unflatten(-1, spec.shape)
+    return shaped

@@ -65,7 +65,8 @@ class Segment(Architecture):
         batch, count, _ = queries.shape
         each = torch.arange(batch, device=queries.device).repeat_interleave(count)
         encoded = self.layers(queries.flatten(0, 1).unsqueeze(1), None, select(state, each), need_state=False)
-        return encoded.last.unflatten(0, (batch, count))
+        answers: Tensor = encoded.last.unflatten(0, (batch, count))
+        return answers
 
 
 class _OfSteps(Encoded):
@@ -107,4 +108,5 @@ class SegmentHead(nn.Module):
 
     def forward(self, answers: Tensor) -> Tensor:
         """answers: (batch, segments, output_size). Returns (batch, horizon * input_size), step by step."""
-        return self.out(answers).flatten(1)[:, : self.numbers]
+        values: Tensor = self.out(answers).flatten(1)[:, : self.numbers]
+        return values

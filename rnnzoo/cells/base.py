@@ -199,7 +199,8 @@ class Cell(nn.Module):
 
     def gates_of(self, gx: Any) -> Tensor:
         """The part of gx that holds the core's gates: (..., gates * hidden_size)."""
-        return gx
+        gates: Tensor = gx
+        return gates
 
     def overrides(self, *names: str) -> list[str]:
         """Which of these methods the cell has a version of its own of."""
@@ -247,7 +248,7 @@ class PointwiseCell(Cell):
 
     house = True
     recurrent: ClassVar[Literal["dense", "block", "diagonal"] | None] = "dense"
-    blocks: ClassVar[int] = 1
+    blocks: int = 1
     forget_gate: ClassVar[str | None] = None  # the gate that keeps memory when it is open
     input_gate: ClassVar[str | None] = None  # the gate that writes to it, where that is another one
     weight_hh: nn.Parameter
@@ -347,7 +348,7 @@ class LinearCell(Cell):
 
     house = True
     recurrent: ClassVar[None] = None
-    blocks: ClassVar[int] = 1
+    blocks: int = 1
 
     @property
     def core(self) -> LinearCell | None:

@@ -172,7 +172,8 @@ class OutputNorm(Wrapper):
         self.norm = {"layer": nn.LayerNorm, "rms": nn.RMSNorm}[kind](self.output_size)
 
     def readout(self, gx: Any, state: Named) -> Tensor:
-        return self.norm(super().readout(gx, state))
+        y: Tensor = self.norm(super().readout(gx, state))
+        return y
 
 
 class Residual(Wrapper):
@@ -193,7 +194,8 @@ class Residual(Wrapper):
         return gx[0]
 
     def readout(self, gx: Any, state: Named) -> Tensor:
-        return super().readout(gx, state) + gx[1]
+        skipped: Tensor = gx[1]
+        return super().readout(gx, state) + skipped
 
 
 class Highway(Residual):
@@ -211,5 +213,6 @@ class Highway(Residual):
         return *super().project(x), torch.sigmoid(self.transform(x))
 
     def readout(self, gx: Any, state: Named) -> Tensor:
-        t = gx[2]
-        return t * Wrapper.readout(self, gx, state) + (1 - t) * gx[1]
+        x: Tensor = gx[1]
+        t: Tensor = gx[2]
+        return t * Wrapper.readout(self, gx, state) + (1 - t) * x

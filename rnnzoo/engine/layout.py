@@ -223,7 +223,8 @@ class Layout:
     def to_grid(self, rows: Tensor) -> Tensor:
         """Packed rows (rows, ...) as a rectangle (batch, longest, ...), longest sequence first, zeros past the ends."""
         padded = torch.cat([rows, rows.new_zeros(1, *rows.shape[1:])])
-        return padded.index_select(0, self._grid_index).unflatten(0, (self.batch, self.longest))
+        grid: Tensor = padded.index_select(0, self._grid_index).unflatten(0, (self.batch, self.longest))
+        return grid
 
     def from_grid(self, grid: Tensor) -> Tensor:
         """(batch, longest, ...), longest sequence first, as packed rows."""

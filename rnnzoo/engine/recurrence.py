@@ -77,10 +77,13 @@ class Recurrence(nn.Module):
         modes.refuse_tracing()
         if state is not None:
             verify.check_given_state(self.cell, state, len(x))
+        result: tuple[Tensor, State]
         if not weights.changes(self.cell):
-            return self.cell(x, state)
-        with weights.PASS_LOCK, weights.of_this_pass([self.cell]):
-            return self.cell(x, state)
+            result = self.cell(x, state)
+        else:
+            with weights.PASS_LOCK, weights.of_this_pass([self.cell]):
+                result = self.cell(x, state)
+        return result
 
 
 @uncompiled("the engine runs recurrent layers: export with strict=False")

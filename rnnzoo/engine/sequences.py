@@ -187,9 +187,11 @@ def _pack(padded: Tensor, layout: Layout) -> Tensor:
 
 def _unpack(rows: Tensor, layout: Layout) -> Tensor:
     if layout.no_padding:
-        return rows.unflatten(0, (layout.time, layout.batch)).transpose(0, 1).contiguous()
+        steps: Tensor = rows.unflatten(0, (layout.time, layout.batch))
+        return steps.transpose(0, 1).contiguous()
     flat = rows.new_zeros(layout.batch * layout.time, rows.shape[-1]).index_copy(0, layout.padded_index, rows)
-    return flat.unflatten(0, (layout.batch, layout.time))
+    grid: Tensor = flat.unflatten(0, (layout.batch, layout.time))
+    return grid
 
 
 def _unpack_copy(rows: Tensor, layout: Layout) -> Tensor:

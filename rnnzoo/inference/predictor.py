@@ -178,7 +178,8 @@ def create_model(
         build = registry.load("architectures", name)
         if input_size is None:
             raise TypeError(f"create_model('{name}', input_size): an architecture needs the size of its input")
-        return build(input_size, **given)
+        model: torch.nn.Module = build(input_size, **given)
+        return model
     if input_size is not None or given:
         raise TypeError(f"'{name}' is a whole model, of the sizes that its recipe says; give pretrained alone")
     kept = checkpoint.load(place)

@@ -67,7 +67,8 @@ class BilinearAttention(Attention):
         self.key = nn.Linear(memory_size, query_size, bias=False)
 
     def keys(self, memory: Tensor) -> Tensor:
-        return self.key(memory)
+        keys: Tensor = self.key(memory)
+        return keys
 
 
 class AdditiveAttention(Attention):
@@ -83,10 +84,12 @@ class AdditiveAttention(Attention):
         self.score = nn.Linear(query_size, 1, bias=False)
 
     def keys(self, memory: Tensor) -> Tensor:
-        return self.key(memory)
+        keys: Tensor = self.key(memory)
+        return keys
 
     def scores(self, query: Tensor, keys: Tensor) -> Tensor:
-        return self.score(torch.tanh(self.query(query).unsqueeze(2) + keys.unsqueeze(1))).squeeze(-1)
+        scores: Tensor = self.score(torch.tanh(self.query(query).unsqueeze(2) + keys.unsqueeze(1))).squeeze(-1)
+        return scores
 
 
 ATTENTIONS: dict[str, type[Attention]] = {

@@ -50,7 +50,8 @@ class CRF(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(batch, time, features) to emissions (batch, time, tags)."""
-        return self.emissions(features)
+        emissions: Tensor = self.emissions(features)
+        return emissions
 
     def nll(self, emissions: Tensor, target: Tensor, lengths: Tensor) -> Tensor:
         """-log p(y | x) in nats, summed over the sentences. A sentence with a word without a target is left out."""

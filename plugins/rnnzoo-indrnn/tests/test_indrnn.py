@@ -54,5 +54,5 @@ def test_two_passes_before_one_backward_pass_are_allowed():
 
 @pytest.mark.parametrize("steps", [0, -1, 2.5, True, "9"])
 def test_a_memory_that_is_no_positive_whole_number_is_refused(steps):
-    with pytest.raises(ValueError, match="memory_steps must be a whole number >= 1, got"):
+    with pytest.raises(ValueError, match="memory_steps must be a whole number >= 1"):
         IndRNNCell(2, 3, memory_steps=steps)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from rnnzoo.architectures.base import CAUSAL, EACH, SEQUENCE, Encoded
+from rnnzoo.architectures.base import CAUSAL, EACH, SEQUENCE
+from rnnzoo.architectures.encoded import Encoded
 from rnnzoo.testing.architectures.subject import (
     ANSWERS,
     INPUT,
