@@ -99,13 +99,13 @@ def _cell(arguments: Namespace) -> int:
     for name in arguments.names:
         registry.find("cells", name)
     from rnnzoo.bench import cells, tables, timing
+    from rnnzoo.bench.cases import make_case
+    from rnnzoo.bench.first_call import first_calls
 
     if arguments.update:
         marked.read(arguments.update, tables.MARK)  # what cannot be written is told before anything is measured
     cases = [
-        cells.make_case(
-            size, lengths == "ragged", None if arguments.directions == "auto" else arguments.directions == "2"
-        )
+        make_case(size, lengths == "ragged", None if arguments.directions == "auto" else arguments.directions == "2")
         for size in arguments.sizes
         for lengths in arguments.lengths
     ]
@@ -137,8 +137,7 @@ def _cell(arguments: Namespace) -> int:
         ]
     if arguments.build:
         report["build"] = [
-            {"name": name} | cells.first_calls(name, cases[0], arguments.engine, arguments.device)
-            for name in arguments.names
+            {"name": name} | first_calls(name, cases[0], arguments.engine, arguments.device) for name in arguments.names
         ]
     report["load_after"] = timing.load()
     if arguments.json:

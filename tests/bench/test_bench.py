@@ -12,7 +12,7 @@ import torch
 from conftest import write_reviews
 
 from rnnzoo import registry
-from rnnzoo.bench import cells, tables, timing
+from rnnzoo.bench import cases, cells, contenders, tables, timing
 from rnnzoo.cells.base import PointwiseCell
 from rnnzoo.cli import main
 from rnnzoo.system import marked
@@ -59,40 +59,40 @@ def refuses(capsys):
 
 
 def test_reviews_are_as_long_as_those_of_imdb():
-    lengths = np.array(cells.draw_lengths(100_000, median=174, longest=500))
+    lengths = np.array(cases.draw_lengths(100_000, median=174, longest=500))
     assert np.median(lengths) == pytest.approx(174, rel=0.02) and (lengths.min(), lengths.max()) == (10, 500)
     sigma = np.log(np.quantile(lengths, 0.8413) / 174)  # of a normal law's values, 84.13 % are below mean + sigma
     assert 174 * np.exp(sigma**2 / 2) == pytest.approx(234, rel=0.02)  # the mean of a lognormal without limits
 
 
 def test_the_same_seed_draws_the_same_lengths():
-    assert cells.draw_lengths(8, 12, 32) == cells.draw_lengths(8, 12, 32) != cells.draw_lengths(8, 12, 32, seed=1)
+    assert cases.draw_lengths(8, 12, 32) == cases.draw_lengths(8, 12, 32) != cases.draw_lengths(8, 12, 32, seed=1)
 
 
 def test_a_ragged_case_runs_in_both_directions_and_an_equal_one_in_one():
-    equal, ragged = cells.make_case("A", False), cells.make_case("A", True)
+    equal, ragged = cases.make_case("A", False), cases.make_case("A", True)
     assert (equal.lengths, equal.valid, equal.bidirectional) == ((200,) * 32, 1.0, False)
-    assert ragged.bidirectional and not cells.make_case("A", True, bidirectional=False).bidirectional
+    assert ragged.bidirectional and not cases.make_case("A", True, bidirectional=False).bidirectional
     assert ragged.valid == sum(ragged.lengths) / (32 * max(ragged.lengths)) < 0.5
 
 
 def test_a_size_of_ones_own_is_steps_batch_input_and_hidden_size():
-    case = cells.make_case("6x4x3x2", False)
+    case = cases.make_case("6x4x3x2", False)
     assert (case.lengths, case.input_size, case.hidden_size) == ((6,) * 4, 3, 2)
 
 
 # -- contenders -----------------------------------------------------------------------------------------------------
 
 
-def outputs(name, case: cells.Case, **options) -> dict[str, torch.Tensor]:
+def outputs(name, case: cases.Case, **options) -> dict[str, torch.Tensor]:
     x = torch.randn(len(case.lengths), case.time, case.input_size, generator=torch.Generator().manual_seed(3))
-    return {rival: entrant.forward(x) for rival, entrant in cells.contenders(name, case, **options).items()}
+    return {rival: entrant.forward(x) for rival, entrant in contenders.contenders(name, case, **options).items()}
 
 
 @pytest.mark.parametrize("ragged", [False, True])
 @pytest.mark.parametrize("name", TWINS)
 def test_all_rivals_compute_what_the_cell_computes(name, ragged):
-    found = outputs(name, cells.make_case("9x5x4x3", ragged, bidirectional=True))
+    found = outputs(name, cases.make_case("9x5x4x3", ragged, bidirectional=True))
     assert [*found] == ["engine", f"{TWINS[name]} padded", f"{TWINS[name]} packed", "reference loop", "naive loop"]
     padded = found.pop(f"{TWINS[name]} padded")
     for rival, answer in found.items():
@@ -102,9 +102,9 @@ def test_all_rivals_compute_what_the_cell_computes(name, ragged):
 
 @pytest.mark.parametrize("name", TWINS)
 def test_training_gives_all_exact_rivals_the_same_gradient_of_the_input_and_of_the_weights(name):
-    case = cells.make_case("9x5x4x3", True)
+    case = cases.make_case("9x5x4x3", True)
     x = torch.randn(5, case.time, 4, generator=torch.Generator().manual_seed(3))
-    entrants = cells.contenders(name, case, rivals=["packed", "reference", "naive"])
+    entrants = contenders.contenders(name, case, rivals=["packed", "reference", "naive"])
     gradients = {rival: cells.training(entrant, x, case)() for rival, entrant in entrants.items()}
     for rival, found in gradients.items():
         for one, other in zip(found, gradients["engine"], strict=True):
@@ -112,7 +112,7 @@ def test_training_gives_all_exact_rivals_the_same_gradient_of_the_input_and_of_t
 
 
 def test_a_cell_that_torch_lacks_is_compared_with_the_lstm_and_the_gru():
-    found = outputs(Leaky, cells.make_case("9x5x4x3", True))
+    found = outputs(Leaky, cases.make_case("9x5x4x3", True))
     assert [*found] == [
         "engine",
         "nn.LSTM padded",
@@ -128,15 +128,15 @@ def test_a_cell_that_torch_lacks_is_compared_with_the_lstm_and_the_gru():
 
 @pytest.mark.parametrize("name", ["zoneout", "highway", "lstm_projected"])
 def test_the_naive_loop_follows_any_cell_through_both_directions(name):
-    case = cells.make_case("9x5x4x4", True)
-    entrants = cells.contenders(name, case, rivals=["naive"])
+    case = cases.make_case("9x5x4x4", True)
+    entrants = contenders.contenders(name, case, rivals=["naive"])
     x = torch.randn(5, case.time, 4)
     engine, naive = (entrant.module.eval() and entrant.forward(x) for entrant in entrants.values())
     torch.testing.assert_close(naive, engine)
 
 
 def test_only_the_rivals_that_were_asked_for_take_part():
-    assert [*outputs("lstm", cells.make_case("9x5x4x3", False), rivals=["packed"])] == ["engine", "nn.LSTM packed"]
+    assert [*outputs("lstm", cases.make_case("9x5x4x3", False), rivals=["packed"])] == ["engine", "nn.LSTM packed"]
 
 
 # -- arithmetic -----------------------------------------------------------------------------------------------------
@@ -249,7 +249,7 @@ def test_a_table_names_the_path_the_times_and_the_machine(says):
         "cell", "vanilla", *TINY, "--lengths", "ragged", "--modes", "train", "--scaling", "--engine", "reference"
     )
     lines = told.splitlines()
-    case = cells.make_case("6x4x3x2", True)
+    case = cases.make_case("6x4x3x2", True)
     assert lines[0] == f"vanilla, 6x4x3x2 ragged ({100 * case.valid:.0f} % valid), both directions, train"
     assert lines[2].split()[:2] == ["engine", "(reference)"] and lines[3].split()[-1].endswith("x")
     assert "T=2000" in told and f"torch {torch.__version__}" in lines[-1] and "processor time" in lines[-1]

@@ -343,6 +343,12 @@ def test_a_text_that_cannot_be_asked_is_told_and_the_session_goes_on(rnnzoo_says
                 raise DataError("text 1: it has no gap.\n  Write ___ for the word.")
             return [{"gaps": [{"dog": 0.5}]}]
 
+        def describe(self, answer):
+            return ["dog 50.0 %"]
+
+        def knows_no_word(self, answer):
+            return False
+
     monkeypatch.setattr(predictor, "load", lambda run: Filler())
     typed(monkeypatch, "the dog barks\nthe ___ barks\nstop\n")
     told = rnnzoo_says("predict", "run", "--interactive")
