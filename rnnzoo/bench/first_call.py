@@ -27,7 +27,7 @@ print(json.dumps(first_call(**json.loads(sys.argv[1]))))
 def first_calls(cell: str, case: Case, engine: str = "auto", device: str = "cpu") -> dict[str, Any]:
     """Seconds of the first training step of a process, with an empty cache of built code and with a full one.
 
-    Each runs in a process of its shape, where torch is loaded and warm and the cell has not run; `_cpu_s` are of the
+    Each runs in a process of its own, where torch is loaded and warm and the cell has not run; `_cpu_s` are of the
     processor, the compiler's among them.
     """
     arguments = json.dumps({"cell": cell, "case": asdict(case), "engine": engine, "device": device})

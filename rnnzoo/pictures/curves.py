@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rnnzoo.errors import RunError
+from rnnzoo.pictures.svg import ticks
 from rnnzoo.system import files
 
 Curve = dict[int, float]  # epoch, from 1 -> value
@@ -33,14 +34,14 @@ def draw(folder: Path, path: Path) -> None:
 
 def curves(records: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Curve]]:
     """By name, what both training and validation have; the last value of each epoch counts. The loss comes last."""
-    found: dict[str, dict[str, Curve]] = {}
+    by_name: dict[str, dict[str, Curve]] = {}
     for record in records:
         for key, value in record.items():
             stage, _, name = key.partition("/")
             epoch = record.get("epoch")
             if stage in COLOURS and isinstance(epoch, int) and isinstance(value, (int, float)) and math.isfinite(value):
-                found.setdefault(name, {}).setdefault(stage, {})[epoch + 1] = value
-    both = {name: stages for name, stages in found.items() if len(stages) == len(COLOURS)}
+                by_name.setdefault(name, {}).setdefault(stage, {})[epoch + 1] = value
+    both = {name: stages for name, stages in by_name.items() if len(stages) == len(COLOURS)}
     return dict(sorted(both.items(), key=lambda item: (item[0] == "loss", item[0])))
 
 
@@ -57,7 +58,7 @@ def svg(found: Mapping[str, Mapping[str, Curve]], title: str) -> str:
 def _panel(name: str, stages: Mapping[str, Curve]) -> Iterator[str]:
     epochs = sorted({epoch for curve in stages.values() for epoch in curve})
     values = [value for curve in stages.values() for value in curve.values()]
-    marks = _marks(min(values), max(values))
+    marks = ticks(min(values), max(values))
     low, high, right, bottom = marks[0], marks[-1], WIDTH - RIGHT, HEIGHT - BOTTOM
 
     def x(epoch: float) -> float:
@@ -80,15 +81,6 @@ def _panel(name: str, stages: Mapping[str, Curve]) -> Iterator[str]:
         for cx, _, cy in (point.partition(",") for point in points):
             yield f'<circle cx="{cx}" cy="{cy}" r="3" fill="{colour}"/>'
         yield f'<text x="{right - 60 * (1 - place)}" y="{TOP - 6}" text-anchor="end" fill="{colour}">{stage}</text>'
-
-
-def _marks(low: float, high: float) -> list[float]:
-    """Round numbers, evenly spaced, the first at most `low` and the last at least `high`: three to seven or so."""
-    span = max(high - low or abs(high) or 1.0, 1e-300)  # the smallest numbers have no quarter
-    power = 10.0 ** math.floor(math.log10(span / 4))
-    step = next(power * factor for factor in (1, 2, 5, 10) if span / (power * factor) <= 5)
-    first, last = math.floor(low / step), math.ceil(high / step)
-    return [number * step for number in range(first, max(last, first + 1) + 1)]
 
 
 def _records(lines: Iterable[str]) -> Iterator[dict[str, Any]]:

@@ -83,15 +83,14 @@ def grid(title: str, columns: Sequence[str], rows: Sequence[str], values: Sequen
 
 
 def ticks(low: float, high: float, whole: bool = False) -> list[float]:
-    """Round numbers, evenly spaced, from at most `low` to at least `high`; whole ones if asked for."""
-    if low == high:
-        low, high = low - 1, high + 1
-    rough = (high - low) / 6
-    size = 10.0 ** math.floor(math.log10(rough))
-    step = next(size * factor for factor in (1, 2, 5, 10) if size * factor >= rough * 0.999)
+    """Two to nine round numbers, evenly spaced, from at most `low` to at least `high`; whole ones if asked for."""
+    largest = max(abs(low), abs(high))
+    span = max(high - low, 1e-9 * largest, 1e-300) if high > low else largest or 1.0
+    power = 10.0 ** math.floor(math.log10(span / 6))
+    step = next(power * factor for factor in (1, 2, 5, 10) if span / (power * factor) <= 6)
     step = max(1.0, math.ceil(step)) if whole else step
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return [round(number * step, 12) for number in range(first, last + 1)]
+    return [number * step for number in range(first, max(last, first + 1) + 1)]
 
 
 def _named(tick: float, log: bool) -> str:

@@ -37,13 +37,7 @@ KINDS = {  # by what `stat` calls them
     stat.S_IFLNK: "a link",
 }
 NO_FOLDER_SYNC = {  # answers of systems that cannot sync a folder: network mounts, FUSE, one without read permission
-    errno.EINVAL,
-    errno.ENOTSUP,
-    errno.EOPNOTSUPP,
-    errno.ENOSYS,
-    errno.EACCES,
-    errno.EPERM,
-    errno.EBADF,
+    *(errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EACCES, errno.EPERM, errno.EBADF)
 }
 SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")  # in JSON: half of a character, perhaps without its other half
 
@@ -59,13 +53,13 @@ def opened(path: str | Path, limit: int | None = None, links: bool = True) -> Bi
     path = os.fspath(path)
     _check(path, os.stat(path, follow_symlinks=links), None)  # before it is opened, which a device may notice
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-    descriptor = os.open(path, flags | (0 if links else getattr(os, "O_NOFOLLOW", 0)))
-    try:
+    with contextlib.ExitStack() as on_failure:
+        descriptor = os.open(path, flags | (0 if links else getattr(os, "O_NOFOLLOW", 0)))
+        on_failure.callback(os.close, descriptor)
         _check(path, os.fstat(descriptor), limit)  # again, of what was opened
-        return os.fdopen(descriptor, "rb")
-    except BaseException:
-        os.close(descriptor)
-        raise
+        file = os.fdopen(descriptor, "rb")
+        on_failure.pop_all()
+    return file
 
 
 def _check(path: str, status: os.stat_result, limit: int | None) -> None:
@@ -213,10 +207,9 @@ def replacing(path: str | Path) -> Iterator[Path]:
         yield temporary
         sync(temporary)
         os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):  # what went wrong is to be told, not that the rest of it stays
+    finally:
+        with contextlib.suppress(OSError):  # it is there only where the block, or one of these, has failed
             temporary.unlink()
-        raise
     sync_folder(path.parent)
 
 

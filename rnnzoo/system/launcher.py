@@ -30,17 +30,17 @@ def world(environment: Mapping[str, str] = os.environ) -> World | None:
 
 def rank() -> int:
     """Which process of a run this is; 0 is the one that writes."""
-    found = world() or STARTED_AS
-    return 0 if found is None else found.rank
+    processes = world() or STARTED_AS
+    return 0 if processes is None else processes.rank
 
 
 def forget_leftovers(environment: MutableMapping[str, str] = os.environ) -> str | None:
     """Drop numbers of processes that are not this run's, and say so. Lightning would believe them and write nothing."""
     if world(environment) is not None:
         return None
-    left = {name: environment.pop(name) for name in (*RANKS, "GROUP_RANK", "NODE_RANK") if name in environment}
-    told = ", ".join(f"{name}={value}" for name, value in left.items() if value != "0")
-    return f"{told} in the environment is ignored: nothing says of how many processes this is one." if told else None
+    leftovers = {name: environment.pop(name) for name in (*RANKS, "GROUP_RANK", "NODE_RANK") if name in environment}
+    names = ", ".join(f"{name}={value}" for name, value in leftovers.items() if value != "0")
+    return f"{names} in the environment is ignored: there is no number of processes with it." if names else None
 
 
 def _number(environment: Mapping[str, str], name: str) -> int | None:

@@ -10,48 +10,16 @@ from collections.abc import Iterator
 from typing import Any
 
 HIDDEN = "[redacted]"
-SECRET_WORDS = {  # as the last word of a key
-    "apikey",
-    "auth",
-    "authorization",
-    "cookie",
-    "credential",
-    "credentials",
-    "passphrase",
-    "passwd",
-    "password",
-    "pwd",
-    "secret",
-    "secrets",
-    "sig",
-    "signature",
+# As the last word of a key
+SECRET_WORDS = {
+    *["apikey", "auth", "authorization", "cookie", "credential", "credentials", "passphrase", "passwd", "password"],
+    *["pwd", "secret", "secrets", "sig", "signature"],
 }
 KEY_WORDS = {"access", "account", "api", "auth", "private", "secret", "signing"}  # before "key"
-TEXT_TOKENS = {  # before "token": a word of text
-    "blank",
-    "bos",
-    "cls",
-    "end",
-    "eos",
-    "eot",
-    "first",
-    "go",
-    "last",
-    "line",
-    "mask",
-    "new",
-    "next",
-    "pad",
-    "padding",
-    "sep",
-    "separator",
-    "sos",
-    "special",
-    "start",
-    "sub",
-    "unk",
-    "unknown",
-    "word",
+# Before "token": a word of text
+TEXT_TOKENS = {
+    *["blank", "bos", "cls", "end", "eos", "eot", "first", "go", "last", "line", "mask", "new", "next"],
+    *["pad", "padding", "sep", "separator", "sos", "special", "start", "sub", "unk", "unknown", "word"],
 }
 QUERY_WORDS = SECRET_WORDS | {"code", "key", "token"}  # as the last word of a name in an address's query
 USER_INFO = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)[^/?#\s]*@")
@@ -75,7 +43,7 @@ def redact(value: Any) -> Any:
 def without_secrets(text: str) -> str:
     """A text whose addresses have no user, no password and no signature: `?X-Amz-Signature=`, `&sig=`, `&token=`."""
     if "=" in text:
-        text = QUERY.sub(lambda found: f"{found[1]}{found[2]}={HIDDEN}" if _signs(found[2]) else found[0], text)
+        text = QUERY.sub(lambda match: f"{match[1]}{match[2]}={HIDDEN}" if _signs(match[2]) else match[0], text)
     return USER_INFO.sub(rf"\1{HIDDEN}@", text) if "@" in text else text
 
 

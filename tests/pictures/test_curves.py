@@ -1,11 +1,8 @@
 import json
-from itertools import pairwise
 from xml.etree import ElementTree
 
 import pytest
 from conftest import write_reviews
-from hypothesis import given
-from hypothesis import strategies as st
 
 from rnnzoo.cli import main
 from rnnzoo.inference import predictor
@@ -45,16 +42,6 @@ def test_a_picture_has_a_panel_for_each_name_and_a_line_for_each_stage():
     height = [train[0][1], val[0][1], val[1][1], train[1][1]]  # accuracies .4, .5, .7, .8
     assert height == sorted(height, reverse=True)
     assert (height[0] - height[1]) / (height[0] - height[3]) == pytest.approx(0.25, abs=0.01)
-
-
-@given(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6))
-def test_marks_are_few_even_and_hold_all_values(one, other):
-    low, high = min(one, other), max(one, other)
-    marks = curves._marks(low, high)
-    slack = 1e-9 * max(1.0, abs(low), abs(high))
-    assert 2 <= len(marks) <= 8 and marks[0] <= low + slack and marks[-1] >= high - slack
-    steps = [after - before for before, after in pairwise(marks)]
-    assert min(steps) == pytest.approx(max(steps), rel=1e-6, abs=1e-9) and min(steps) > 0
 
 
 def test_a_run_logs_the_accuracy_of_training_and_its_curves_are_drawn(here, capsys):
