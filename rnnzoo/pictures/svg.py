@@ -85,7 +85,7 @@ def grid(title: str, columns: Sequence[str], rows: Sequence[str], values: Sequen
 def ticks(low: float, high: float, whole: bool = False) -> list[float]:
     """Two to nine round numbers, evenly spaced, from at most `low` to at least `high`; whole ones if asked for."""
     largest = max(abs(low), abs(high))
-    span = max(high - low, 1e-9 * largest, 1e-300) if high > low else largest or 1.0
+    span = max(high - low or largest or 1.0, 1e-9 * largest, 1e-300)  # no step may be lost in rounding
     power = 10.0 ** math.floor(math.log10(span / 6))
     step = next(power * factor for factor in (1, 2, 5, 10) if span / (power * factor) <= 6)
     step = max(1.0, math.ceil(step)) if whole else step
