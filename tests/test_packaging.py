@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from rnnzoo import registry
+
 ROOT = Path(__file__).parents[1]
 HEAVY = ("torch", "lightning", "torchmetrics", "datasets", "wandb", "numpy", "jsonargparse", "yaml")
 
@@ -105,8 +107,6 @@ def test_the_command_and_every_part_of_the_project_file_are_installed():
     assert command.value == "rnnzoo.cli:main"
     written = re.findall(r'^(\w+) = "(rnnzoo\.[\w.]+:\w+)"', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
     installed = {
-        (point.name, point.value)
-        for kind in ("cells", "architectures", "tasks", "datasets")
-        for point in entry_points(group=f"rnnzoo.{kind}")
+        (point.name, point.value) for kind in registry.KINDS.values() for point in entry_points(group=kind.group)
     }
     assert set(written) <= installed | {("rnnzoo", "rnnzoo.cli:main")}, "pip install -e . again"

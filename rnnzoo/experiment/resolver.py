@@ -57,7 +57,14 @@ def resolve(raw: Raw) -> dict[str, Any]:
 
     Raises: RecipeError with all mistakes, in the order of the file.
     """
-    return Resolver(raw).resolve()
+    return Resolver(_in_todays_format(raw)).resolve()
+
+
+def _in_todays_format(raw: Raw) -> Raw:
+    """The config.yaml of an earlier run, which may be read as a recipe, in today's format; any other as it is."""
+    if not migrations.is_complete(raw.data):
+        return raw
+    return Raw(raw.name, raw.file, as_node(migrations.migrate(raw.data), Where(raw.file)))
 
 
 class Mistake(NamedTuple):

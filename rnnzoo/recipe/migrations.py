@@ -57,6 +57,12 @@ def migrate(recipe: Mapping[str, Any], written_by: str | None = None) -> Recipe:
     return migrated
 
 
+def is_complete(recipe: Mapping[str, Any]) -> bool:
+    """Whether it is a resolved recipe of format 1, as a run kept it: with every key, and not a person's own few."""
+    model = recipe.get("model")
+    return "format" not in recipe and isinstance(model, Mapping) and MOVED.keys() <= model.keys()
+
+
 def check_format(version: object, written_by: str | None = None) -> None:
     """Raises: RecipeError unless it is the number of a format that this rnnzoo reads."""
     if type(version) is not int or version < 1:

@@ -86,6 +86,14 @@ def test_a_kept_recipe_migrates_to_one_that_resolves_to_itself(recipe):
     assert migrate(migrated) == migrated
 
 
+def test_the_config_of_an_earlier_run_is_a_recipe_too():
+    for path in GOLDEN.glob("format1/*/config.yaml"):
+        raw = recipes.read(path, ["--trainer.max_epochs", "1"])
+        resolved = resolve(raw)
+        assert resolved["model"] == migrate(yaml.safe_load(path.read_text()))["model"]
+        assert resolved["trainer"]["max_epochs"] == 1
+
+
 def test_what_is_no_recipe_stays_as_it_is():
     for recipe in ({}, {"model": []}, {"model": {"dropout": 0.1}}, {"data": 3, "model": {}}):
         assert migrate(recipe) == recipe
