@@ -37,7 +37,7 @@ def run(arguments: Namespace) -> int:
     from rnnzoo.inference import predictor
 
     model = predictor.load(arguments.run)
-    if path is not None and (questions := model.questions(path)) is not None:
+    if path is not None and (questions := model.read_file(path)) is not None:
         names = [name for name, _ in questions]
         for name, answer in zip(names, model.predict([question for _, question in questions]), strict=True):
             label = "" if arguments.json or len(names) == 1 else f"{console.inline(name)}  "

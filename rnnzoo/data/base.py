@@ -6,6 +6,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Protocol
 
@@ -165,6 +166,14 @@ class Form(ABC):
         The same as `fit(train).inputs` gives, known without any data.
         """
         return {"tokens": "tokens"}
+
+    def read_file(self, path: Path, spec: DataSpec, settings: Mapping[str, Any]) -> list[tuple[str, Any]] | None:
+        """The rows for `ask` that a file, or a folder, of this form's own kind holds, each with a name.
+
+        settings: of the run's data set. None where a file holds texts, a line or a row of a table each.
+        Raises: DataError.
+        """
+        return None
 
     @classmethod
     def from_spec(cls, spec: DataSpec) -> Form:

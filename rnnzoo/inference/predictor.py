@@ -7,19 +7,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from rnnzoo import registry, runs
 from rnnzoo.batch import UNK
 from rnnzoo.data.batching import BucketBatches
 from rnnzoo.data.forms import FORMS
-from rnnzoo.data.sources.csv_series import ENDINGS as SERIES
-from rnnzoo.data.sources.csv_series import CsvSeries
 from rnnzoo.errors import DataError, RunError, ZooError, unknown
 from rnnzoo.experiment.network import make_network
 from rnnzoo.experiment.restore import origin, restore
-from rnnzoo.recipe.schema import signature
 from rnnzoo.runs import checkpoint, shipped
 from rnnzoo.tasks.base import Answer
 from rnnzoo.tasks.decoding.continuation import Continuation
@@ -101,26 +97,12 @@ class Predictor:
             )
         return self.task.continue_text(self.model, prompt, length, **sampling)
 
-    def questions(self, file: Path) -> list[tuple[str, Any]] | None:
-        """What a file of the form that the model was trained on asks, each with a name; None for a file of texts.
+    def read_file(self, path: Path) -> list[tuple[str, Any]] | None:
+        """What a file or a folder of the form that the model was trained on asks, each with a name.
 
-        Of sounds: a WAV file, or all of those in a folder and its folders. Of forecasts: a CSV or TSV as the training
-        one, whose last steps are read. Raises: DataError.
+        None for a file of texts. Raises: DataError.
         """
-        if self.spec.form.endswith("_sound") and (file.is_dir() or file.suffix.lower() == ".wav"):
-            found = (
-                sorted(path for path in file.rglob("*") if path.suffix.lower() == ".wav") if file.is_dir() else [file]
-            )
-            if not found:
-                raise DataError(f"{file} has no WAV files.\n  Give a folder of recordings, or one of them.")
-            return [(str(path), path) for path in found]
-        if self.spec.form == "windowed_series" and file.suffix.lower() in SERIES:
-            own, data = signature(CsvSeries).keys() - {"dev_size", "test_size"}, self.recipe["data"]
-            names = list(self.spec.inputs["values"].names)
-            settings = {key: data[key] for key in own & data.keys()} | {"path": str(file), "columns": names}
-            series = CsvSeries(**settings).series()
-            return [(str(file), np.stack([series[name] for name in names], -1))]
-        return None
+        return self.form.read_file(path, self.spec, self.recipe["data"])
 
     def stream(self, texts: Iterable[str]) -> Iterator[tuple[str, Answer]]:
         """Each text with its answer, in order, reading a bounded part of `texts` ahead."""

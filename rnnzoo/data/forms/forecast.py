@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from rnnzoo.batch import Batch, DataSpec, Field
 from rnnzoo.data.base import Columns, Examples
 from rnnzoo.data.forms.rows import RowForm
 from rnnzoo.data.forms.series import parsed
+from rnnzoo.data.sources.csv_series import ENDINGS, CsvSeries
 from rnnzoo.errors import DataError
 from rnnzoo.limits import Count, checked
 
@@ -114,6 +117,16 @@ class WindowedSeries(RowForm):
         starts = self._starts(columns["own"])
         values = standardised(values[starts[0] :], spec)
         return WindowExamples(values, starts - starts[0], self.lookback, self.horizon)
+
+    def read_file(self, path: Path, spec: DataSpec, settings: Mapping[str, Any]) -> list[tuple[str, Any]] | None:
+        """A table as the training one, CSV or TSV: its last steps are read."""
+        if path.suffix.lower() not in ENDINGS:
+            return None
+        names = list(spec.inputs["values"].names)
+        known = inspect.signature(CsvSeries).parameters.keys() - {"dev_size", "test_size"}
+        shared = {key: value for key, value in settings.items() if key in known}
+        series = CsvSeries(**(shared | {"path": str(path), "columns": names})).series()
+        return [(str(path), np.stack([series[name] for name in names], -1))]
 
     def ask(self, texts: Sequence[Any], spec: DataSpec) -> WindowExamples:
         """Series (time, variables), as arrays or as JSON, in the data's own units: what follows their ends is asked."""

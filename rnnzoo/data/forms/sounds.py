@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
@@ -13,7 +14,10 @@ from rnnzoo.data.base import Columns, RowError, check_type
 from rnnzoo.data.forms.series import LabelledSeries, Series, SeriesExamples
 from rnnzoo.data.forms.transcribed import TranscribedSeries
 from rnnzoo.data.readers.audio import MAX_RATE, LogMel, read_wav, resampled
+from rnnzoo.errors import DataError
 from rnnzoo.limits import Limit, checked
+
+WAV = ".wav"
 
 
 class Sounds(Series):
@@ -56,6 +60,17 @@ class Sounds(Series):
         mean, deviation = (np.array(options.pop(name), dtype=np.float32) for name in ("mean", "deviation"))
         resample = options.pop("resample", False)
         return [(steps - mean) / deviation for steps in _heard(LogMel(**options), columns, resample)]
+
+    def read_file(self, path: Path, spec: DataSpec, settings: Mapping[str, Any]) -> list[tuple[str, Any]] | None:
+        """A WAV file, or all of those in a folder and its folders."""
+        if path.suffix.lower() == WAV:
+            return [(str(path), path)]
+        if not path.is_dir():
+            return None
+        recordings = sorted(file for file in path.rglob("*") if file.suffix.lower() == WAV)
+        if not recordings:
+            raise DataError(f"{path} has no WAV files.\n  Give a folder of recordings, or one of them.")
+        return [(str(file), file) for file in recordings]
 
     def ask(self, texts: Sequence[Any], spec: DataSpec) -> SeriesExamples:
         """Sounds, as paths of WAV files or as the bytes of such."""
