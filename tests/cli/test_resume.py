@@ -148,3 +148,19 @@ def test_a_damaged_state_is_refused_by_name_and_passed_over_by_auto(full, tmp_pa
     assert "state.safetensors is truncated" in capfd.readouterr().err
     assert main(["fit", "toy_tags", "--run_dir", str(run), "--resume", "auto", *SMALL]) == 0
     assert weights(run) == weights(full)
+
+
+@pytest.mark.slow
+def test_two_processes_are_stopped_together_and_go_on_together(tmp_path):
+    small = [*SMALL, "--trainer.devices", "2", "--trainer.strategy", "ddp", "--trainer.accelerator", "cpu"]
+    assert start("fit", "toy_text", "--run_dir", str(tmp_path / "full"), *small).wait() == 0
+    run = tmp_path / "run"
+    process = start("fit", "toy_text", "--run_dir", str(run), *small)
+    wait_for(run, 25)
+    process.send_signal(signal.SIGTERM)  # one of the two
+    process.communicate()
+    assert process.returncode == 143
+    resumed = start("fit", "--resume", str(run))
+    resumed.communicate()
+    assert resumed.returncode == 0
+    assert weights(run) == weights(tmp_path / "full") and scores(run) == scores(tmp_path / "full")
