@@ -18,7 +18,9 @@ from rnnzoo.errors import RecipeError
 from rnnzoo.recipe import Recipe
 
 FORMAT = 2
-MOVED: dict[str, tuple[str, ...]] = {  # keys of the section `model` in format 1, and where their values are now
+MOVED: dict[
+    str, tuple[str, ...]
+] = {  # keys of the section `model` in format 1, and the paths below `model` of their values now
     "embedding_size": ("inputs.tokens.size",),
     "embedding_dropout": (
         "inputs.tokens.dropout",
@@ -78,13 +80,13 @@ def check_format(version: object, written_by: str | None = None) -> None:
 
 
 def moved(key: str, fields: Iterable[str] = ()) -> str | None:
-    """Where the value of a key of the section `model` of format 1 is now, in words; None if it is not such a key.
+    """Where the value of a key of format 1's section `model` is now, in words; None if it is not such a key.
 
     fields: those that the data have; the others are left out, if any is left then.
     """
-    places = MOVED.get(key, ())
-    here = [place for place in places if place.split(".")[1] in fields or not place.startswith("inputs.")] or places
-    *most, last = [f"model.{place}" for place in here] or [""]
+    paths = MOVED.get(key, ())
+    of_data = [path for path in paths if path.split(".")[1] in fields or not path.startswith("inputs.")]
+    *most, last = [f"model.{path}" for path in of_data or paths] or [""]
     return f"{', '.join(most)} and {last}" if most else last or None
 
 
@@ -97,15 +99,15 @@ def _nest_model(recipe: Recipe) -> Recipe:
     nested: dict[str, Any] = {"inputs": inputs, "head": {}}
     rest = {}
     for key, value in flat.items():
-        for place in MOVED.get(key, ()):
-            section, *field, setting = place.split(".")
+        for path in MOVED.get(key, ()):
+            section, *field, setting = path.split(".")
             settings = nested[section].get(*field) if field else nested[section]
             if settings is not None:  # the data have the field
                 settings[setting] = value
         if key not in MOVED:
             rest[key] = value
     model = {"inputs": inputs, **rest, "head": nested["head"]}
-    return {"format": 2, **recipe, "model": model}
+    return {"format": 2, **{key: value for key, value in recipe.items() if key != "format"}, "model": model}
 
 
 def _fields(recipe: Recipe) -> list[str]:

@@ -76,6 +76,7 @@ def test_a_decoder_reads_targets_with_the_dropouts_of_the_source():
 def test_numbers_have_a_shift_and_no_words():
     migrated = migrate({"data": {}, "model": {"architecture": {"name": "gru"}, "shift": 2, "embedding_size": 128}})
     assert migrated["model"]["inputs"] == {"values": {"name": "values", "shift": 2}}
+    assert migrate({"format": 1, "data": {}, "model": {}})["format"] == FORMAT
 
 
 @pytest.mark.parametrize("recipe", kept())
