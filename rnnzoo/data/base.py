@@ -23,7 +23,7 @@ PARTS = ("train", "dev", "test")
 class RowError(DataError):
     """A mistake in one row of some columns. row: counted from 0. text: what is wrong, in which column.
 
-    Whoever knows where the columns are from puts `Source.row` before the text: a user's row numbers are the file's.
+    `ZooData`, which knows the source of the columns, puts `Source.row_name` before the text: users count a file's rows.
     """
 
     def __init__(self, row: int, column: str | None, text: str) -> None:
@@ -61,13 +61,13 @@ class Source(ABC):
         """Which data this was: an id and a revision, None where unknown. Asked after `read`; never fails."""
         return {"id": type(self).__name__, "revision": None}
 
-    def place(self, part: str) -> str:
+    def part_name(self, part: str) -> str:
         """What a message calls a part: the file that it is from, where there is one."""
         return f"{part} part"
 
-    def row(self, part: str, row: int) -> str:
+    def row_name(self, part: str, row: int) -> str:
         """What a message calls a part's row, counted from 0: the row of its file, if it has one."""
-        return f"{self.place(part)}, row {row + 1}"
+        return f"{self.part_name(part)}, row {row + 1}"
 
 
 class Examples(ABC):
@@ -99,8 +99,8 @@ class Examples(ABC):
     def arrays(self) -> list[np.ndarray]:
         """Everything the examples are made of, ids first."""
 
-    def told(self, row: int) -> dict[str, Any]:
-        """What an answer to a row repeats of it: JSON."""
+    def echoed(self, row: int) -> dict[str, Any]:
+        """What a prediction for a row repeats of the row: JSON."""
         return {}
 
     @abstractmethod

@@ -69,9 +69,9 @@ class ZooData(LightningDataModule):
         try:
             return function(*args)
         except RowError as error:
-            raise DataError(f"{self.source.row(part, error.row)}: {error.text}") from error
+            raise DataError(f"{self.source.row_name(part, error.row)}: {error.text}") from error
         except DataError as error:
-            raise DataError(*(f"{self.source.place(part)}: {message}" for message in error.messages)) from error
+            raise DataError(*(f"{self.source.part_name(part)}: {message}" for message in error.messages)) from error
 
     def setup(self, stage: str) -> None:
         self.prepare()

@@ -73,7 +73,7 @@ class Predictor:
                 pairs = zip(predictions, shares.tolist(), strict=True)
                 predictions = [{**prediction, UNKNOWN_SHARE: share} for prediction, share in pairs]
             for row, answer in zip(batch.index.tolist(), predictions, strict=True):
-                answers[row] = answer | examples.told(row)
+                answers[row] = answer | examples.echoed(row)
         return answers
 
     def describe(self, answer: Answer) -> list[str]:

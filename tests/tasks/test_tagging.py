@@ -177,7 +177,7 @@ def test_a_text_without_words_is_told_no_tag(texts):
     examples = form.ask(texts, task.spec)
     batch = examples.collate(range(len(texts)))
     answers = dict(zip(batch.index.tolist(), task.predictions(model_of(task), batch), strict=True))
-    assert answers[0] | examples.told(0) == {"words": [], "tags": [], "spans": []}
+    assert answers[0] | examples.echoed(0) == {"words": [], "tags": [], "spans": []}
     assert all(len(answers[row]["tags"]) == 3 for row in range(1, len(texts)))
 
 

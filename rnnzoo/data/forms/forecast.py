@@ -16,7 +16,8 @@ from rnnzoo.batch import Batch, DataSpec, Field
 from rnnzoo.data.base import Columns, Examples
 from rnnzoo.data.forms.rows import RowForm
 from rnnzoo.data.forms.series import parsed
-from rnnzoo.data.sources.csv_series import ENDINGS, CsvSeries
+from rnnzoo.data.readers.table import TEXT_ENDINGS
+from rnnzoo.data.sources.csv_series import CsvSeries
 from rnnzoo.errors import DataError
 from rnnzoo.limits import Count, checked
 
@@ -120,7 +121,7 @@ class WindowedSeries(RowForm):
 
     def read_file(self, path: Path, spec: DataSpec, settings: Mapping[str, Any]) -> list[tuple[str, Any]] | None:
         """A table as the training one, CSV or TSV: its last steps are read."""
-        if path.suffix.lower() not in ENDINGS:
+        if path.suffix.lower() not in TEXT_ENDINGS:
             return None
         names = list(spec.inputs["values"].names)
         known = inspect.signature(CsvSeries).parameters.keys() - {"dev_size", "test_size"}

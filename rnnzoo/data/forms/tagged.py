@@ -49,7 +49,7 @@ class TaggedExamples(RowExamples):
             batch.inputs[name] = torch.from_numpy(np.ascontiguousarray(found))
         return batch
 
-    def told(self, row: int) -> dict[str, Any]:
+    def echoed(self, row: int) -> dict[str, Any]:
         if self.asked is None:
             return {}
         return {"words": self.asked[row], **({} if self.asked[row] else self.without_words)}

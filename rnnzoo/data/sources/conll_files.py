@@ -122,7 +122,7 @@ class ConllFiles(FileSource):
             )
         return found
 
-    def row_name(self, path: Path, row: int) -> str:
+    def row_in_file(self, path: Path, row: int) -> str:
         return f"sentence {row + 1} (line {self._lines[path][row]})"
 
     def _places(self, path: Path, count: int) -> tuple[int, int]:

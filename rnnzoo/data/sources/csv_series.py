@@ -13,8 +13,11 @@ import numpy as np
 
 from rnnzoo.data.base import Columns, Source
 from rnnzoo.data.readers import tables
+from rnnzoo.data.readers.delimited import check_delimiter
 from rnnzoo.data.readers.numbers import NumberFormat
-from rnnzoo.data.readers.times import Time, Uneven, count_steps, read_digits, read_time
+from rnnzoo.data.readers.table import TEXT_ENDINGS
+from rnnzoo.data.readers.time_column import TimeColumn
+from rnnzoo.data.readers.times import read_time
 from rnnzoo.data.sources.own_files import missing
 from rnnzoo.data.splits import in_time
 from rnnzoo.errors import DataError, nearest
@@ -24,7 +27,6 @@ from rnnzoo.system.paths import typed
 
 log = logging.getLogger("rnnzoo")
 PartSize = Count | Fraction  # so many rows, or a share of them
-ENDINGS = (".csv", ".tsv")  # of tables whose values are text; others have no way of writing numbers
 NAMELESS = re.compile(r"column \d+ without a name|Unnamed: \d+(_level_\d+)?")  # as we call one, and as pandas does
 NUMBERING = frozenset({"id", "index", "idx", "no", "no.", "nr", "nr.", "#", "row", "number", "rownames"})
 TRUTH = frozenset({"true", "false"})
@@ -64,7 +66,7 @@ class CsvSeries(Source):
         na_values: list[str | int | float] | None = None,
         delimiter: str | None = None,
     ) -> None:
-        tables.check_delimiter(delimiter)
+        check_delimiter(delimiter)
         self.delimiter = delimiter
         if missing not in ("refuse", "forward"):
             raise ValueError(f"missing must be refuse or forward, got {missing!r}")
@@ -85,10 +87,10 @@ class CsvSeries(Source):
         """The values of each variable, (steps,), in order and without gaps. Raises: DataError."""
         if wrong := missing("path", self.path):
             raise DataError(wrong)
-        if self.path.suffix.lower() not in ENDINGS:
+        if self.path.suffix.lower() not in TEXT_ENDINGS:
             raise DataError(
                 f"data.path: '{self.path}' is no table of numbers by its ending.\n"
-                f"  Known endings: {', '.join(ENDINGS)}."
+                f"  Known endings: {', '.join(TEXT_ENDINGS)}."
             )
         try:
             written = tables.read(self.path, encoding=self.encoding, delimiter=self.delimiter)
@@ -103,7 +105,8 @@ class CsvSeries(Source):
         series = self._filled({name: self._values(name, table[name]) for name in variables}, table)
         told = f"{self.path}: {len(table[header[0]])} rows"
         if self.time_column is not None:
-            rows_of_steps, step = self._steps(table[self.time_column])
+            column = TimeColumn(self.path, self.time_column, self.numbers, fill=self.missing == "forward")
+            rows_of_steps, step = column.steps(table[self.time_column])
             series = {name: values[rows_of_steps] for name, values in series.items()}
             told += f", a step is {step}" if step else ""
         left_out = f" Left out: {'; '.join(out)}." if out else ""
@@ -195,58 +198,6 @@ class CsvSeries(Source):
         rows = np.arange(len(next(iter(series.values()))))
         return {name: values[np.maximum.accumulate(np.where(gaps[name], 0, rows))] for name, values in series.items()}
 
-    def _steps(self, texts: Sequence[str]) -> tuple[np.ndarray, str]:
-        """(steps,) the row of each evenly spaced time: the row before, where there is none; and a step's name.
-
-        Raises: DataError for times that repeat, go back, or are not evenly spaced, and for gaps unless they are filled.
-        """
-        try:
-            places, step = count_steps(self._times(texts))
-        except Uneven as wrong:
-            row = wrong.row
-            raise DataError(
-                f"{self.path}, row {row + 1}: {texts[row]} {wrong.why} the row before, {texts[row - 1]}{wrong.where}.\n"
-                "  Give one row for each step, in the order of time, or leave time_column out: then rows are taken as\n"
-                "  they come."
-            ) from None
-        counts = np.diff(places)
-        lacking = int((counts - 1).sum())
-        if lacking and (self.missing == "refuse" or lacking > len(texts)):
-            row = int(np.argmax(counts > 1)) + 1
-            raise DataError(
-                f"{self.path}, row {row + 1}: {int(counts[row - 1]) - 1} steps are missing before {texts[row]} "
-                f"({lacking} in all), where a step is {step}.\n"
-                "  `missing: forward` fills them with the values before, unless they are more than there are rows."
-            )
-        if lacking:
-            log.warning("%s: %d missing steps of %s carry the values before them.", self.path, lacking, step)
-        return np.repeat(np.arange(len(texts)), [*counts, 1]), step
-
-    def _times(self, texts: Sequence[str]) -> list[Time] | np.ndarray:
-        """The times; or numbers, where all are numbers and not dates. Raises: DataError for what is neither."""
-        if dates := read_digits(texts):
-            return dates
-        times = [self._time(text) for text in texts]
-        for row, time in enumerate(times):
-            if time is None or _sort(time) != _sort(times[0]):
-                like = "" if time is None else " like those before it"
-                raise DataError(
-                    f"{self.path}, row {row + 1}: '{self.time_column}' is {texts[row]!r:.80}, not a time{like}.\n"
-                    "  Times are ISO 8601, as 2016-07-01 13:00, 2016-07 or 2016-W26-5, or numbers; all with an offset\n"
-                    "  from UTC, or none."
-                )
-        return times if isinstance(times[0], Time) else np.array(times)  # type: ignore[return-value]
-
-    def _time(self, text: str) -> Time | float | None:
-        """A time, or a number; None for neither."""
-        try:
-            return None if math.isnan(number := self.numbers.read(text)) else number
-        except ValueError:
-            try:
-                return read_time(text)
-            except ValueError:
-                return None
-
     def _ends(self, rows: int) -> tuple[int, int, int]:
         dev, test = (size if isinstance(size, int) else int(rows * size) for size in (self.dev_size, self.test_size))
         if dev + test >= rows:
@@ -256,14 +207,9 @@ class CsvSeries(Source):
             )
         return rows - dev - test, rows - test, rows
 
-    def place(self, part: str) -> str:
+    def part_name(self, part: str) -> str:
         return f"{self.path}, {part} part"
 
     def identity(self) -> dict[str, str | None]:
         """The file's name, and the SHA-256 of its contents."""
         return {"id": self.path.name, "revision": self._digest}
-
-
-def _sort(time: Time | float | None) -> tuple[type, bool]:
-    """What two times have in common if they can be compared: both numbers, or both with an offset or both without."""
-    return type(time), isinstance(time, Time) and time.offset is None

@@ -70,17 +70,17 @@ class FileSource(Source):
     def columns(self, path: Path) -> Columns:
         """The rows of one file. Raises: DataError, naming the file and the line or row; OSError."""
 
-    def place(self, part: str) -> str:
+    def part_name(self, part: str) -> str:
         if part in self.paths:
             return str(self.paths[part])
-        return f"{self.paths['train']}, {part} part" if part in self._rows else super().place(part)
+        return f"{self.paths['train']}, {part} part" if part in self._rows else super().part_name(part)
 
-    def row(self, part: str, row: int) -> str:
+    def row_name(self, part: str, row: int) -> str:
         if part in self._rows:
             part, row = "train", self._rows[part][row]
-        return f"{self.place(part)}, {self.row_name(self.paths[part], row)}"
+        return f"{self.part_name(part)}, {self.row_in_file(self.paths[part], row)}"
 
-    def row_name(self, path: Path, row: int) -> str:
+    def row_in_file(self, path: Path, row: int) -> str:
         """What a message calls a row of a file, counted from 0."""
         return f"row {row + 1}"
 

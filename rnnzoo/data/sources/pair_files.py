@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rnnzoo.data.base import Columns
 from rnnzoo.data.readers import tables
+from rnnzoo.data.readers.delimited import check_delimiter
 from rnnzoo.data.readers.encodings import decoded
 from rnnzoo.data.sources.own_files import FileSource
 from rnnzoo.errors import DataError
@@ -38,7 +39,7 @@ class PairFiles(FileSource):
         delimiter: str | None = None,
     ) -> None:
         super().__init__({"train": train, "dev": dev, "test": test}, encoding, dev_fraction)
-        tables.check_delimiter(delimiter)
+        check_delimiter(delimiter)
         self.delimiter = delimiter
         if source == target:
             raise ValueError(f"source and target are both '{source}'")

@@ -7,7 +7,9 @@ from typing import ClassVar
 
 from rnnzoo.data.base import Columns
 from rnnzoo.data.readers import tables
+from rnnzoo.data.readers.delimited import check_delimiter
 from rnnzoo.data.readers.labels import read_labels
+from rnnzoo.data.readers.table import Keys
 from rnnzoo.data.sources.own_files import FileSource, unreadable
 from rnnzoo.errors import DataError
 from rnnzoo.limits import Fraction, checked
@@ -27,7 +29,7 @@ class TextFiles(FileSource):
     """
 
     form = "labelled_text"
-    keys: ClassVar[tables.Keys] = ("text_column", "label_column")  # the options that name the columns
+    keys: ClassVar[Keys] = ("text_column", "label_column")  # the options that name the columns
 
     @checked
     def __init__(
@@ -43,7 +45,7 @@ class TextFiles(FileSource):
         delimiter: str | None = None,
     ) -> None:
         super().__init__({"train": train, "dev": dev, "test": test}, encoding, dev_fraction)
-        tables.check_delimiter(delimiter)
+        check_delimiter(delimiter)
         self.delimiter = delimiter
         self.text_column, self.label_column, self.missing_label = text_column, label_column, missing_label
 

@@ -39,7 +39,7 @@ def check_any_cell(subject: ArchitectureSubject) -> str:
         try:
             together = answer(network, x, lengths)
             spread(together["decoded" if SEQUENCE in subject.answers else "outputs"]).backward()
-        except Exception as error:
+        except Exception as error:  # a plugin's architecture may raise anything
             raise AssertionError(f"{subject.name}: with {what}: {type(error).__name__}: {error}") from error
         wanted = {name: tensor[1:2] for name, tensor in together.items()}
         wanted["outputs"] = wanted["outputs"][:, : LENGTHS[1]]

@@ -5,10 +5,13 @@ from __future__ import annotations
 from functools import partial
 
 from rnnzoo import recipe as recipes
+from rnnzoo import registry
 from rnnzoo.architectures.base import SEQUENCE
 from rnnzoo.data.forms import FORMS
+from rnnzoo.data.sources.embedded import Embedded
 from rnnzoo.errors import RecipeError
 from rnnzoo.experiment.resolver import resolve
+from rnnzoo.recipe.schema import signature
 from rnnzoo.testing.architectures.subject import ANSWERS
 from rnnzoo.testing.base import NotApplicable
 from rnnzoo.testing.tasks.subject import ARCHITECTURES, TaskSubject
@@ -27,24 +30,29 @@ def check_declares(subject: TaskSubject) -> str:
     return f"{form}, needs {needs}, monitors {metric}"
 
 
-TOYS = {  # an embedded data set of each form
-    "labelled_text": "toy_reviews",
-    "tagged_text": "toy_tags",
-    "text_stream": "toy_text",
-    "masked_text": "toy_gaps",
-    "text_pairs": "toy_pairs",
-    "measured_series": "adding",
-    "windowed_series": "etth1",  # of the Hub, and not read
-}
+def dataset_of(form: str) -> str:
+    """A data set of rnnzoo of this form that a recipe can name without parameters: an embedded one where there is one.
+
+    It is not read. Raises: NotApplicable if there is none.
+    """
+    ours = [entry.name for entry in registry.entries("datasets") if entry.distribution == "rnnzoo"]
+    sources = {name: registry.load("datasets", name) for name in ours}
+    usable = [
+        name
+        for name, source in sources.items()
+        if source.form == form and not any(parameter.required for parameter in signature(source).values())
+    ]
+    if not usable:
+        raise NotApplicable(f"no data set without parameters is {form}")
+    return min(usable, key=lambda name: not issubclass(sources[name], Embedded))
 
 
 def check_refuses_architectures(subject: TaskSubject) -> str:
     """A recipe with an architecture that cannot give what the task `needs` is refused, with a reason."""
     name, needs = subject.registered, subject.maker.needs
-    if subject.maker.form not in TOYS:
-        raise NotApplicable(f"no embedded data set is {subject.maker.form}")
+    dataset = dataset_of(subject.maker.form)
     other = "recurrent" if needs == SEQUENCE else "encoder_decoder"
-    data = {"data": {"name": TOYS[subject.maker.form]}, "task": {"name": name, **subject.parameters}}
+    data = {"data": {"name": dataset}, "task": {"name": name, **subject.parameters}}
     for architecture in (ARCHITECTURES[needs], other):
         resolved = partial(resolve, recipes.of({**data, "model": {"architecture": architecture}}))
         if architecture != other:

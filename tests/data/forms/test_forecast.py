@@ -225,7 +225,7 @@ def test_the_module_of_data_counts_windows_as_examples():
         def identity(self):
             return {"id": "counted", "revision": None}
 
-        def place(self, part):
+        def part_name(self, part):
             return part
 
     data = ZooData(Counted(), WindowedSeries(10, 5, batch_size=8))

@@ -178,10 +178,10 @@ def test_a_sentence_beyond_the_limit_is_cut_with_all_that_belongs_to_it():
 def test_typed_words_lose_the_punctuation_that_makes_them_unknown_and_no_other():
     form, spec = both(lowercase=True, characters=True, case=True)
     examples = form.ask(["(John lives in the U.S.!)", "", "..."], spec)
-    assert examples.told(0) == {"words": ["(", "John", "lives", "in", "the", "U.S.", "!", ")"]}
-    assert examples.told(1) == {"words": [], "tags": [], "spans": []}
-    assert examples.told(2)["words"] == [".", ".", "."]
-    assert form.ask(["!" * 10**6], spec).told(0) == {"words": ["!" * 10**6]}
+    assert examples.echoed(0) == {"words": ["(", "John", "lives", "in", "the", "U.S.", "!", ")"]}
+    assert examples.echoed(1) == {"words": [], "tags": [], "spans": []}
+    assert examples.echoed(2)["words"] == [".", ".", "."]
+    assert form.ask(["!" * 10**6], spec).echoed(0) == {"words": ["!" * 10**6]}
 
 
 def test_examples_of_equal_rows_are_equal_and_show_what_else_they_hold():
