@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rnnzoo.cells.base import Cell, CellLike, LinearCell, Named, NoiseSpec, PointwiseCell, State, make_cell
+from rnnzoo.cells.base import Cell, CellLike, LinearCell, Named, NoiseSpec, PointwiseCell, Projected, State, make_cell
 from rnnzoo.limits import Probability, Size, checked
 
 
@@ -50,14 +50,14 @@ class Wrapper(Cell):
     def effective_weights(self) -> dict[str, Tensor]:
         return {f"cell.{name}": weight for name, weight in self.cell.effective_weights().items()}
 
-    def project(self, x: Tensor) -> Any:
+    def project(self, x: Tensor) -> Projected:
         return self.cell.project(x)
 
-    def inner(self, gx: Any) -> Any:
+    def inner(self, gx: Projected) -> Projected:
         """The part of gx that is the wrapped cell's."""
         return gx
 
-    def gates_of(self, gx: Any) -> Tensor:
+    def gates_of(self, gx: Projected) -> Tensor:
         return self.cell.gates_of(self.inner(gx))
 
     def as_gates(self, values: Iterable[Tensor]) -> Named:
@@ -66,7 +66,7 @@ class Wrapper(Cell):
     def overrides(self, *names: str) -> list[str]:
         return super().overrides(*names) + self.cell.overrides(*names)
 
-    def step(self, gx: Any, state: Named, *noise: Tensor) -> State:
+    def step(self, gx: Projected, state: Named, *noise: Tensor) -> State:
         """The wrapped cell's step, then `after`. gx: as `project` returns it; state: (batch, *shape) each, by name."""
         cut = len(self.cell.noise)
         new = self.cell.step(self.inner(gx), state, *noise[:cut])
@@ -90,7 +90,7 @@ class Wrapper(Cell):
         """
         return new
 
-    def readout(self, gx: Any, state: Named) -> Tensor:
+    def readout(self, gx: Projected, state: Named) -> Tensor:
         return self.cell.readout(self.inner(gx), state)
 
 
@@ -171,7 +171,7 @@ class OutputNorm(Wrapper):
         super().__init__(input_size, hidden_size, cell)
         self.norm = {"layer": nn.LayerNorm, "rms": nn.RMSNorm}[kind](self.output_size)
 
-    def readout(self, gx: Any, state: Named) -> Tensor:
+    def readout(self, gx: Projected, state: Named) -> Tensor:
         y: Tensor = self.norm(super().readout(gx, state))
         return y
 
@@ -187,13 +187,13 @@ class Residual(Wrapper):
         same = input_size == self.output_size
         self.skip = nn.Identity() if same else nn.Linear(input_size, self.output_size, bias=False)
 
-    def project(self, x: Tensor) -> Any:
+    def project(self, x: Tensor) -> Projected:
         return super().project(x), self.skip(x)
 
-    def inner(self, gx: Any) -> Any:
+    def inner(self, gx: Projected) -> Projected:
         return gx[0]
 
-    def readout(self, gx: Any, state: Named) -> Tensor:
+    def readout(self, gx: Projected, state: Named) -> Tensor:
         skipped: Tensor = gx[1]
         return super().readout(gx, state) + skipped
 
@@ -209,10 +209,10 @@ class Highway(Residual):
         self.transform = nn.Linear(input_size, self.output_size)
         nn.init.constant_(self.transform.bias, -1)
 
-    def project(self, x: Tensor) -> Any:
+    def project(self, x: Tensor) -> Projected:
         return *super().project(x), torch.sigmoid(self.transform(x))
 
-    def readout(self, gx: Any, state: Named) -> Tensor:
+    def readout(self, gx: Projected, state: Named) -> Tensor:
         x: Tensor = gx[1]
         t: Tensor = gx[2]
         return t * Wrapper.readout(self, gx, state) + (1 - t) * x
