@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import FunctionCtx
 
 from rnnzoo.engine import modes
 from rnnzoo.engine.layout import Layout
@@ -149,17 +149,23 @@ class Sequences:
 # -- padded and packed ----------------------------------------------------------------------------------------------
 
 
+class _Context(FunctionCtx):
+    """What a forward pass leaves for its backward pass."""
+
+    layout: Layout
+
+
 class _Pack(torch.autograd.Function):
     """(batch, time, features) to packed rows; its gradient unpacks into zeros."""
 
     @staticmethod
-    def forward(ctx: Any, padded: Tensor, layout: Layout) -> Tensor:
+    def forward(ctx: _Context, padded: Tensor, layout: Layout) -> Tensor:
         """padded: (batch, time, features). Returns (rows, features)."""
         ctx.layout = layout
         return _pack(padded, layout)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: _Context, gradient: Tensor) -> tuple[Tensor, None]:
         """gradient: (rows, features). Returns (batch, time, features)."""
         return _Unpack.apply(gradient, ctx.layout), None
 
@@ -168,13 +174,13 @@ class _Unpack(torch.autograd.Function):
     """Packed rows to (batch, time, features), zeros past the ends; its gradient packs."""
 
     @staticmethod
-    def forward(ctx: Any, rows: Tensor, layout: Layout) -> Tensor:
+    def forward(ctx: _Context, rows: Tensor, layout: Layout) -> Tensor:
         """rows: (rows, features). Returns (batch, time, features)."""
         ctx.layout = layout
         return _unpack_copy(rows, layout)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: _Context, gradient: Tensor) -> tuple[Tensor, None]:
         """gradient: (batch, time, features). Returns (rows, features)."""
         return _Pack.apply(gradient, ctx.layout), None
 

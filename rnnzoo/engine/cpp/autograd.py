@@ -6,10 +6,11 @@ import itertools
 import threading
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor
+from torch.autograd.function import FunctionCtx
 
 from rnnzoo.engine.cpp.job import Job
 
@@ -17,18 +18,30 @@ T = TypeVar("T")
 Tensors = list[Tensor | None]
 
 
+class _Context(FunctionCtx):
+    """What a forward pass leaves for its backward passes. warn: told when a slow way is taken."""
+
+    jobs: list[Job]
+    warn: Callable[[str], None]
+    saved_tensors: tuple[Tensor | None, ...]
+    needs_input_grad: tuple[bool, ...]
+
+
 class Scan(torch.autograd.Function):
     """From the tensors of several jobs to their states over time and their last ones."""
 
     @staticmethod
-    def forward(ctx: Any, jobs: list[Job], warn: Callable[[str], None], *tensors: Tensor | None) -> tuple[Tensor, ...]:
+    def forward(
+        ctx: _Context, jobs: list[Job], warn: Callable[[str], None], *tensors: Tensor | None
+    ) -> tuple[Tensor, ...]:
         """tensors: `Job.tensors` of all jobs. warn: told when a slow way is taken.
 
         Returns for each job all its states, (rows, hidden_size) each, and its last ones, (batch, hidden_size) each.
         """
         parts = _parts(tensors, [len(job.tensors) for job in jobs])
         ctx.jobs, ctx.warn = jobs, warn
-        ctx.save_for_backward(*tensors)  # asked for in backward, which fails if one was changed in between
+        # asked for in backward, which fails if one was changed in between; None is allowed, whatever torch's types say
+        ctx.save_for_backward(*tensors)  # type: ignore[arg-type]
         ctx.set_materialize_grads(False)
         results = _side_by_side([partial(job.forward, part) for job, part in zip(jobs, parts, strict=True)])
         for job in jobs:
@@ -36,7 +49,7 @@ class Scan(torch.autograd.Function):
         return tuple(itertools.chain(*results))
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
+    def backward(ctx: _Context, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         """gradients: (rows, hidden_size) and (batch, hidden_size), of its results; gives those of its tensors."""
         if torch.is_grad_enabled():
             return (None, None, *_differentiable(ctx, gradients))
@@ -54,7 +67,7 @@ class Scan(torch.autograd.Function):
         return (None, None, *itertools.chain(*_side_by_side(calls)))
 
 
-def _differentiable(ctx: Any, gradients: Sequence[Tensor | None]) -> Tensors:
+def _differentiable(ctx: _Context, gradients: Sequence[Tensor | None]) -> Tensors:
     """The gradients as a graph of their own, for a gradient of a gradient."""
     ctx.warn("a gradient of a gradient was asked for")
     tensors = [None if t is None else t.view_as(t) for t in ctx.saved_tensors]  # each use its own

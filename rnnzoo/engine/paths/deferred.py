@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd import Variable
+from torch.autograd.function import FunctionCtx
 from torch.overrides import TorchFunctionMode
 
 from rnnzoo.cells.base import Cell, State
@@ -68,6 +69,13 @@ class _Deferring(TorchFunctionMode):
         return function(*args, **kwargs)
 
 
+class _Context(FunctionCtx):
+    """What a forward pass leaves for its backward passes."""
+
+    steps: Steps
+    saved_tensors: tuple[Tensor, ...]
+
+
 class _Collect(torch.autograd.Function):
     """The weight as the steps see it. Its backward runs after every step's: one product of what they stored.
 
@@ -75,14 +83,14 @@ class _Collect(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, weight: Tensor, steps: Steps) -> Tensor:
+    def forward(ctx: _Context, weight: Tensor, steps: Steps) -> Tensor:
         """weight: (out_features, in_features). Returns the same."""
         ctx.steps = steps
         ctx.set_materialize_grads(False)
         return weight.view_as(weight)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor | None) -> tuple[Tensor | None, None]:
+    def backward(ctx: _Context, gradient: Tensor | None) -> tuple[Tensor | None, None]:
         """gradient: (out_features, in_features) of other uses of the weight, or None. Returns that of all uses."""
         stored = ctx.steps.pop(torch._C._current_graph_task_id(), None)
         if stored:
@@ -96,14 +104,14 @@ class _Multiply(torch.autograd.Function):
     """The product of one step with a weight, whose gradient `_Collect` computes."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, steps: Steps) -> Tensor:
+    def forward(ctx: _Context, x: Tensor, weight: Tensor, steps: Steps) -> Tensor:
         """x: (batch, in_features); weight: (out_features, in_features). Returns (batch, out_features)."""
         ctx.save_for_backward(x, weight)
         ctx.steps = steps
         return x @ weight.t()
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor | None, None]:
+    def backward(ctx: _Context, gradient: Tensor) -> tuple[Tensor, Tensor | None, None]:
         """gradient: (batch, out_features). Returns that of x; of the weight None, but what it needs is stored."""
         x, weight = ctx.saved_tensors
         if torch.is_grad_enabled():  # a gradient of the gradient is wanted: nothing is put off
@@ -111,6 +119,11 @@ class _Multiply(torch.autograd.Function):
         task = torch._C._current_graph_task_id()
         if task not in ctx.steps:
             ctx.steps[task] = []
-            Variable._execution_engine.queue_callback(partial(ctx.steps.pop, task, None))  # at the end of this pass
+            Variable._execution_engine.queue_callback(partial(_forget, ctx.steps, task))  # at the end of this pass
         ctx.steps[task].append((x, gradient))
         return gradient @ weight, None, None
+
+
+def _forget(steps: Steps, task: int) -> None:
+    """Drop what a backward pass has stored and not used."""
+    steps.pop(task, None)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
+from torch.autograd.function import FunctionCtx
 
 from rnnzoo.cells.base import Cell, LinearCell, State
 from rnnzoo.cells.wrappers import Wrapper
@@ -54,6 +53,14 @@ def coefficients(cell: Cell, gx: Tree) -> tuple[Tensor, Tensor]:
     return cell.parts(gx)
 
 
+class _Context(FunctionCtx):
+    """What a forward pass leaves for its backward pass."""
+
+    layout: Layout
+    reverse: bool
+    saved_tensors: tuple[Tensor, ...]
+
+
 class Scan(torch.autograd.Function):
     """All states of a linear recurrence, and the last ones.
 
@@ -61,7 +68,9 @@ class Scan(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, a: Tensor, b: Tensor, first: Tensor, layout: Layout, reverse: bool) -> tuple[Tensor, Tensor]:
+    def forward(
+        ctx: _Context, a: Tensor, b: Tensor, first: Tensor, layout: Layout, reverse: bool
+    ) -> tuple[Tensor, Tensor]:
         """a, b: packed rows (rows, *shape). first: (batch, *shape), longest sequence first.
 
         Returns all states, (rows, *shape), and the last ones, (batch, *shape).
@@ -73,7 +82,7 @@ class Scan(torch.autograd.Function):
         return h, torch.cat([h, first]).index_select(0, layout.last_rows(reverse, len(h)))
 
     @staticmethod
-    def backward(ctx: Any, of_h: Tensor, of_last: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: _Context, of_h: Tensor, of_last: Tensor) -> tuple[Tensor | None, ...]:
         """of_h: (rows, *shape); of_last: (batch, *shape). Returns the gradients of a, b and first, in their shapes."""
         a, first, h = ctx.saved_tensors
         layout, reverse, rows = ctx.layout, ctx.reverse, len(h)
