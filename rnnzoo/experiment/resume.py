@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 
@@ -14,7 +14,10 @@ from rnnzoo import registry, runs
 from rnnzoo.data.datamodule import ZooData
 from rnnzoo.errors import RecipeError, RunError
 from rnnzoo.experiment.resolver import resolve
+from rnnzoo.recipe import Recipe
 from rnnzoo.runs import snapshot
+from rnnzoo.runs.state import State
+from rnnzoo.system.files import JsonObject
 from rnnzoo.system.redaction import marked, redact
 from rnnzoo.training.schedules import interval
 
@@ -44,9 +47,9 @@ class Resumption(NamedTuple):
     """
 
     folder: Path
-    recipe: dict[str, Any]
+    recipe: Recipe
     path: Path
-    state: dict[str, Any]
+    state: State
     extends: bool
 
     @property
@@ -54,7 +57,7 @@ class Resumption(NamedTuple):
         return int(self.state["global_step"])
 
     @property
-    def identity(self) -> Mapping[str, Any]:
+    def identity(self) -> JsonObject:
         return self.state["rnnzoo"]["identity"]
 
     def check(self, data: ZooData) -> None:
@@ -107,7 +110,7 @@ def prepare(run: str | Path, overrides: Sequence[str] = (), fall_back: bool = Fa
     return Resumption(folder, after, path, state, changed and _depends_on_length(before, state))
 
 
-def _state(folder: Path, fall_back: bool) -> tuple[Path, dict[str, Any]]:
+def _state(folder: Path, fall_back: bool) -> tuple[Path, State]:
     paths = snapshot.complete(folder / "resume")
     if not paths:
         raise RunError(
@@ -124,7 +127,7 @@ def _state(folder: Path, fall_back: bool) -> tuple[Path, dict[str, Any]]:
     raise AssertionError("the last path returns or raises")
 
 
-def _fixed(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+def _fixed(before: Recipe, after: Recipe) -> Iterator[str]:
     """Keys that differ and that a run cannot change."""
     for section in after:
         free = FREE.get(section, set())
@@ -144,14 +147,14 @@ def _free() -> list[str]:
     return [*keys, "callbacks.early_stopping", *(f"{section}.*" for section, free in FREE.items() if free is None)]
 
 
-def _depends_on_length(recipe: Mapping[str, Any], state: Mapping[str, Any]) -> bool:
+def _depends_on_length(recipe: Recipe, state: State) -> bool:
     """Whether the learning rates so far would have been others, had the run been planned to be longer."""
     steps = min(int(state["global_step"]), COMPARED_STEPS)
     total = max(1, int(state["rnnzoo"]["total_steps"]))
     return _rates(recipe, steps, total) != _rates(recipe, steps, 2 * total)
 
 
-def _rates(recipe: Mapping[str, Any], steps: int, total: int) -> list[float]:
+def _rates(recipe: Recipe, steps: int, total: int) -> list[float]:
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
     scheduler = registry.build("schedule", recipe["schedule"], optimizer, total_steps=total, mode="max")
     rates = [optimizer.param_groups[0]["lr"]]

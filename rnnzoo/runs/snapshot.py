@@ -9,12 +9,11 @@ resume/step-000001200/
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from rnnzoo.errors import RunError
 from rnnzoo.runs import sealed, state
+from rnnzoo.runs.state import State
 
 FORMAT = sealed.Format(
     "training state", 1, "state.safetensors", ("state.json",), "Use another one of the run, or start it again."
@@ -23,7 +22,7 @@ KEPT = 2  # the newest, and one to fall back on
 NAME = re.compile(r"step-\d{9,}(-\d+)?")
 
 
-def write(folder: Path, value: Mapping[str, Any]) -> None:
+def write(folder: Path, value: State) -> None:
     """Write a training state, in the place of one that is there, and delete those before the newest `KEPT`.
 
     Raises: OSError; what was there before stays.
@@ -36,7 +35,7 @@ def write(folder: Path, value: Mapping[str, Any]) -> None:
     sealed.sweep(folder.parent)
 
 
-def read(folder: Path) -> dict[str, Any]:
+def read(folder: Path) -> State:
     """A training state. Raises: RunError naming the path and what is wrong with it."""
     tensors, texts = sealed.read(folder, FORMAT)
     value = state.unpack(texts["state.json"].get("state"), tensors)

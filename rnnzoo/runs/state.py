@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rnnzoo.errors import RunError
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+State: TypeAlias = dict[str, Any]  # of a training or a part of it: values that `pack` takes
 DEPTH = 64  # of nested values
 MARK = "$"
 NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
+
+from rnnzoo.runs.state import State
 
 
 class Averaging(Callback):
@@ -41,10 +43,10 @@ class Averaging(Callback):
         self.average = [w.clone() for w in _weights(pl_module)]
         self._aside, self._updates, self._seen_step = None, 0, trainer.global_step
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> State:
         return {"average": self.average, "updates": self._updates, "seen_step": self._seen_step}
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+    def load_state_dict(self, state_dict: State) -> None:
         self.average, self._updates = state_dict["average"], state_dict["updates"]
         self._seen_step = state_dict["seen_step"]
 

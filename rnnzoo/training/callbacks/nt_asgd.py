@@ -1,11 +1,12 @@
 """Averaging of weights that begins when the dev metric stops improving."""
 
-from typing import Any, Literal
+from typing import Literal
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 
 from rnnzoo.limits import Count, checked
+from rnnzoo.runs.state import State
 from rnnzoo.training.callbacks.averaging import Averaging
 
 
@@ -26,10 +27,10 @@ class NTASGD(Averaging):
         self.monitor, self.sign, self.interval = monitor, 1 if mode == "min" else -1, interval
         self.costs: list[float] = []  # of each evaluation, less is better
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> State:
         return super().state_dict() | {"costs": self.costs}
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+    def load_state_dict(self, state_dict: State) -> None:
         super().load_state_dict(state_dict)
         self.costs = state_dict["costs"]
 

@@ -19,8 +19,11 @@ from torchmetrics import Metric
 
 from rnnzoo.errors import RunError, Stopped
 from rnnzoo.runs import snapshot
+from rnnzoo.runs.state import State
 from rnnzoo.system import files
+from rnnzoo.system.files import JsonObject
 from rnnzoo.system.signals import Listener
+from rnnzoo.training.module import ZooModule
 
 COST = 0.02  # the share of a training's time that saving at the ends of epochs may take
 log = logging.getLogger("rnnzoo")
@@ -29,13 +32,13 @@ log = logging.getLogger("rnnzoo")
 class SnapshotIO(CheckpointIO):
     """Lightning's training state without pickle: a plugin of the Trainer. Paths are folders."""
 
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+    def save_checkpoint(self, checkpoint: State, path: str | Path, storage_options: object = None) -> None:
         snapshot.write(Path(path), checkpoint)
 
-    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
+    def load_checkpoint(self, path: str | Path, map_location: object = None, weights_only: bool | None = None) -> State:
         return snapshot.read(Path(path))
 
-    def remove_checkpoint(self, path: Any) -> None:
+    def remove_checkpoint(self, path: str | Path) -> None:
         raise NotImplementedError("old training states go when a new one is written")
 
 
@@ -59,7 +62,7 @@ class Snapshots(Callback):
     def __init__(
         self,
         folder: Path,
-        identity: dict[str, Any],
+        identity: JsonObject,
         *,
         every_n_steps: int | None = None,
         every_minutes: float = 5.0,
@@ -73,14 +76,14 @@ class Snapshots(Callback):
         self.extends = extends
         self.listener = Listener()
         self.out_of_time = False
-        self._resumed: dict[str, Any] | None = None
+        self._resumed: State | None = None
         self._started = self._saved_at = self._cost = 0.0  # seconds
         self._saved_step = 0
         self._warned = False
 
     # saving
 
-    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: object, batch_idx: int) -> None:
         if self._resumed is not None:  # Lightning counts one too many where a state was saved between batches
             trainer.fit_loop.epoch_loop._batches_that_stepped = self._resumed["batches_that_stepped"]
             self._resumed = None
@@ -132,10 +135,10 @@ class Snapshots(Callback):
         self._saved_step, self._saved_at = trainer.global_step, time.monotonic()
         self._cost = self._saved_at - start
 
-    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: State) -> None:
         progress = trainer.fit_loop.epoch_loop.batch_progress.current.completed
         here = _process_state(pl_module)
-        states: list[Any] = [here]
+        states: list[State | None] = [here]
         if trainer.world_size > 1:
             states = [None] * trainer.world_size
             torch.distributed.all_gather_object(states, here)
@@ -150,7 +153,7 @@ class Snapshots(Callback):
 
     # restoring
 
-    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: State) -> None:
         resumed = checkpoint["rnnzoo"]
         if len(resumed["processes"]) != trainer.world_size:
             raise RunError(
@@ -181,8 +184,9 @@ class Snapshots(Callback):
             files.truncate(self.metrics, self._resumed["metrics_bytes"])
 
 
-def _process_state(module: Any) -> dict[str, Any]:
+def _process_state(module: LightningModule) -> State:
     """What the next batch depends on besides weights, optimizer and schedule, in this process."""
+    assert isinstance(module, ZooModule)
     return {
         "module": module.training_state(),
         "gradients": {name: p.grad for name, p in module.named_parameters() if p.grad is not None},
@@ -199,7 +203,8 @@ def _process_state(module: Any) -> dict[str, Any]:
     }
 
 
-def _restore_process(module: Any, state: dict[str, Any]) -> None:
+def _restore_process(module: LightningModule, state: State) -> None:
+    assert isinstance(module, ZooModule)
     module.load_training_state(state["module"])
     for name, parameter in module.named_parameters():
         gradient = state["gradients"].get(name)

@@ -1,13 +1,12 @@
 """Stochastic weight averaging: the mean of the weights at the ends of the last epochs."""
 
-from typing import Any
-
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.utilities.types import LRSchedulerConfig
 from torch.optim.swa_utils import SWALR
 
 from rnnzoo.errors import RecipeError
 from rnnzoo.limits import Count, Positive, Share, checked
+from rnnzoo.runs.state import State
 from rnnzoo.training.callbacks.averaging import Averaging
 
 
@@ -25,7 +24,7 @@ class SWA(Averaging):
         super().__init__()
         self.lr, self.start, self.annealing_epochs = lr, start, annealing_epochs
         self._schedule: SWALR | None = None
-        self._schedule_state: dict[str, Any] | None = None  # of the training that is resumed
+        self._schedule_state: State | None = None  # of the training that is resumed
 
     def first(self, trainer: Trainer) -> int:
         """The first epoch whose end counts, from 0."""
@@ -59,15 +58,15 @@ class SWA(Averaging):
         trainer.strategy.lr_scheduler_configs = [LRSchedulerConfig(self._schedule)]
         self._schedule_state = None
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> State:
         schedule = None if self._schedule is None else self._schedule.state_dict()
         return super().state_dict() | {"schedule": schedule}
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+    def load_state_dict(self, state_dict: State) -> None:
         super().load_state_dict(state_dict)
         self._schedule_state = state_dict["schedule"]
 
-    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: State) -> None:
         if self._schedule is not None:  # a resumed training begins with the recipe's, which this state does not fit
             checkpoint["lr_schedulers"] = []
 
