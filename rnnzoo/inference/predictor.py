@@ -1,4 +1,4 @@
-"""A trained model, ready for a user's own text: needs a run's folder and nothing else."""
+"""A trained model for one's own texts: it needs a run's folder and nothing else."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ AHEAD_CHARACTERS = 2**20  # or so many characters
 
 
 class Predictor:
-    """Answers for texts, from a run's best checkpoint.
+    """A trained model that predicts for texts and other inputs, from a run's best checkpoint.
 
-    model: the SequenceModel, an nn.Module in evaluation mode. recipe: what made it. spec: the data it knows.
+    model: the SequenceModel, an nn.Module in evaluation mode. recipe: of the run. spec: the vocabulary and labels.
     """
 
     def __init__(self, kept: checkpoint.Checkpoint, device: str | torch.device = "cpu") -> None:
-        """Raises: RunError for a checkpoint of no model; PluginError if a part of the model is not installed."""
+        """Raises: RunError if no model can be built from the checkpoint; PluginError if a part is not installed."""
         self.recipe, self.spec = origin(kept)
         if self.spec.form not in FORMS:
             raise RunError(
@@ -105,32 +105,32 @@ class Predictor:
         return self.form.read_file(path, self.spec, self.recipe["data"])
 
     def stream(self, texts: Iterable[str]) -> Iterator[tuple[str, Answer]]:
-        """Each text with its answer, in order, reading a bounded part of `texts` ahead."""
-        for some in _bounded(texts):
+        """Each text with its answer, in order; only a bounded number of `texts` is read ahead."""
+        for group in _bounded(texts):
             try:
-                answers = self.predict(some)
-            except DataError:  # a text that cannot be asked: those before it are answered first
-                for text in some:
+                answers = self.predict(group)
+            except DataError:  # one text is no valid input: those before it are answered first
+                for text in group:
                     yield text, self.predict([text])[0]
                 raise
-            yield from zip(some, answers, strict=True)
+            yield from zip(group, answers, strict=True)
 
 
 def _bounded(texts: Iterable[str]) -> Iterator[list[str]]:
-    """The texts in lists that are not too large; if one cannot be read, those before it come first."""
-    some: list[str] = []
+    """The texts in lists of bounded size; if one cannot be read, those before it come first."""
+    group: list[str] = []
     size = 0
     try:
         for text in texts:
-            some.append(text)
+            group.append(text)
             size += len(text)
-            if len(some) >= AHEAD or size >= AHEAD_CHARACTERS:
-                yield some
-                some, size = [], 0
+            if len(group) >= AHEAD or size >= AHEAD_CHARACTERS:
+                yield group
+                group, size = [], 0
     except ZooError:
-        yield some
+        yield group
         raise
-    yield some
+    yield group
 
 
 def load(run: str | Path, device: str | torch.device = "cpu") -> Predictor:
@@ -144,7 +144,7 @@ def _of_model(kept: checkpoint.Checkpoint) -> list[dict[str, str]]:
 
 
 def create_model(
-    name: str, input_size: int | None = None, *, pretrained: bool = False, **given: Any
+    name: str, input_size: int | None = None, *, pretrained: bool = False, **settings: Any
 ) -> torch.nn.Module:
     """A registered architecture, or a shipped model, as a plain nn.Module.
 
@@ -153,18 +153,18 @@ def create_model(
     SequenceModel in evaluation mode; without `pretrained`, the same one untrained.
     Raises: UnknownName, PluginError, RunError; TypeError or ValueError for wrong parameters.
     """
-    place = shipped.find(name)
-    if place is None:
+    folder = shipped.find(name)
+    if folder is None:
         if pretrained:
             raise RunError(unknown("no trained model is shipped as", name, shipped.names()))
         build = registry.load("architectures", name)
         if input_size is None:
             raise TypeError(f"create_model('{name}', input_size): an architecture needs the size of its input")
-        model: torch.nn.Module = build(input_size, **given)
+        model: torch.nn.Module = build(input_size, **settings)
         return model
-    if input_size is not None or given:
-        raise TypeError(f"'{name}' is a whole model, of the sizes that its recipe says; give pretrained alone")
-    kept = checkpoint.load(place)
+    if input_size is not None or settings:
+        raise TypeError(f"'{name}' is a complete model with the sizes of its recipe; give pretrained alone")
+    kept = checkpoint.load(folder)
     if pretrained:
         return Predictor(kept).model
     with registry.of_run(_of_model(kept)):

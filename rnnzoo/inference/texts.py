@@ -1,4 +1,4 @@
-"""The texts that a user asks about: a column of a table, or a line each of a file or of standard input."""
+"""The texts to predict for: a column of a table, or the lines of a file or of standard input."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LINE_LIMIT = 2**26  # bytes of one text: more is a file of another kind
 
 @dataclass(frozen=True)
 class Column:
-    """Where the texts of a table are, as the data of a run say it."""
+    """In which column of a table the texts are, and how the file is written."""
 
     name: str = "text"
     encoding: str = "utf-8"
@@ -29,9 +29,9 @@ class Column:
 
     @classmethod
     def of(cls, data: Mapping[str, Any], name: str | None = None) -> Column:
-        """The column that a recipe's `data` read, or `name`."""
-        own = name or data.get("text_column") or data.get("source") or cls.name
-        return cls(own, data.get("encoding") or cls.encoding, data.get("delimiter"))
+        """The column that a recipe's `data` names, or `name`."""
+        column = name or data.get("text_column") or data.get("source") or cls.name
+        return cls(column, data.get("encoding") or cls.encoding, data.get("delimiter"))
 
 
 def is_table(file: str) -> bool:
@@ -81,7 +81,7 @@ def _of_table(path: Path, column: Column) -> Iterator[str]:
 def texts(stream: IO[bytes], name: str, key: str = Column.name) -> Iterator[str]:
     """A text for each line, blank ones too: the line itself, or what its JSON has at `key`.
 
-    JSON lines are told by the name's ending, .jsonl or .json; where it has none, as standard input, by the first line.
+    Lines are JSON if the name ends in .jsonl or .json; without an ending, as for standard input, if the first line is.
     Raises: DataError, naming the line.
     """
     is_json = name.lower().endswith(JSON)
@@ -110,7 +110,7 @@ def text_of(line: str, where: str, key: str) -> str:
         raise DataError(f"{where}: {error}.\n  Give one object a line, with a '{key}'.") from None
     text = row.get(key) if isinstance(row, dict) else row
     if not isinstance(text, str):
-        found = f"the keys {', '.join(row) or 'none'}" if isinstance(row, dict) else type(row).__name__
-        looks = json.dumps({key: "great movie"}, ensure_ascii=False)
-        raise DataError(f"{where}: no '{key}', found {found:.200}.\n  A line looks like {looks}.")
+        content = f"the keys {', '.join(row) or 'none'}" if isinstance(row, dict) else type(row).__name__
+        example = json.dumps({key: "great movie"}, ensure_ascii=False)
+        raise DataError(f"{where}: no '{key}', found {content:.200}.\n  A line looks like {example}.")
     return text

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import lightning.pytorch as pl
 import torch
+from lightning.pytorch.utilities.types import LRSchedulerConfigType, OptimizerLRScheduler
 from torch import Tensor, nn
+from torchmetrics import MetricCollection
 
 from rnnzoo import registry
 from rnnzoo.batch import Batch
@@ -18,7 +20,7 @@ from rnnzoo.engine.recurrence import detach
 from rnnzoo.errors import RecipeError
 from rnnzoo.model import SequenceModel
 from rnnzoo.system import seeds
-from rnnzoo.tasks.base import Output, Task
+from rnnzoo.tasks.base import Answer, Output, Task
 from rnnzoo.tasks.metrics.sums import Mean
 from rnnzoo.training.schedules import interval
 
@@ -96,10 +98,10 @@ class ZooModule(pl.LightningModule):
             sums = self.trainer.strategy.reduce(sums, reduce_op="sum")
         self.log("train/loss_step", sums[0] / sums[1].clamp(min=1), prog_bar=True, batch_size=batch_size)
 
-    def _metrics(self, stage: str) -> tuple[Any, Any]:
+    def _metrics(self, stage: str) -> tuple[Mean, MetricCollection]:
         """The mean loss and the task's metrics of one stage."""
         index = STAGES.index(stage)
-        return self.losses[index], self.measures[index]
+        return cast(Mean, self.losses[index]), cast(MetricCollection, self.measures[index])
 
     def _weight(self, count: int, batch_idx: int) -> float:
         """The factor of this batch's mean loss in the mean over all answers of the step, where each batch has its own
@@ -110,7 +112,7 @@ class ZooModule(pl.LightningModule):
         world, accumulated = self.trainer.world_size, self.trainer.accumulate_grad_batches
         if batch_idx % accumulated == 0:
             self._answers = 0.0
-        total: Any = float(count)
+        total = float(count)
         if world > 1:
             total = float(self.trainer.strategy.reduce(torch.tensor(total, device=self.device), reduce_op="sum"))
         before, self._answers = self._answers, self._answers + total
@@ -133,7 +135,7 @@ class ZooModule(pl.LightningModule):
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         self._evaluate("test", batch)
 
-    def predict_step(self, batch: Batch, batch_idx: int) -> list[dict[str, Any]]:
+    def predict_step(self, batch: Batch, batch_idx: int) -> list[Answer]:
         """One JSON object for each sequence of the batch."""
         return self.task.predictions(self.model, batch)
 
@@ -183,7 +185,7 @@ class ZooModule(pl.LightningModule):
         number, total, count = state["step"]
         self._step = _Step(number, total.to(self.device), count)
 
-    def configure_optimizers(self) -> Any:
+    def configure_optimizers(self) -> OptimizerLRScheduler:
         monitor, mode = self.monitor
         parameters = [p for p in self.model.parameters() if p.requires_grad]
         optimizer = self._built("optimizer", self.optimizer, parameters)
@@ -193,11 +195,10 @@ class ZooModule(pl.LightningModule):
         scheduler = self._built("schedule", self.schedule, optimizer, total_steps=int(steps), mode=mode)
         when = interval(scheduler)
         every = self.trainer.check_val_every_n_epoch or 1  # epochs from one score to the next
-        config = {"scheduler": scheduler, "interval": "step" if when == "step" else "epoch"}
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": config | ({"monitor": monitor, "frequency": every} if when == "plateau" else {}),
-        }
+        config = LRSchedulerConfigType(scheduler=scheduler, interval="step" if when == "step" else "epoch")
+        if when == "plateau":
+            config["monitor"], config["frequency"] = monitor, every
+        return {"optimizer": optimizer, "lr_scheduler": config}
 
     @staticmethod
     def _built(kind: str, component: Mapping[str, Any], *given: object, **offered: object) -> Any:

@@ -60,14 +60,18 @@ def continue_text(
             (ids,) = search.sample(step, state, start[-1:], length, forbid=NEVER, **sampling).tolist()
         else:
             (best,) = search.beam(
-                step, select, state, start[-1:], size=beam, max_steps=length, length_penalty=0, forbid=NEVER, end=None
+                step, _select, state, start[-1:], size=beam, max_steps=length, length_penalty=0, forbid=NEVER, end=None
             )
             ids = best.tokens
     text = prompt + text_of(encoder, ids, first=not prompt or prompt.endswith("\n"))
     return Continuation(text, tuple(encoder.names[i] for i in ids), tuple(dict.fromkeys(unknown)))
 
 
-def stepper(model: SequenceModel) -> search.Step:
+def _select(state: list[State] | None, rows: Tensor) -> list[State] | None:
+    return None if state is None else select(state, rows)
+
+
+def stepper(model: SequenceModel) -> search.Step[list[State] | None]:
     """What the model's `step_logits` answers to one more token of each row: (rows,) to logits (rows, vocabulary)."""
 
     def step(tokens: Tensor, state: list[State] | None) -> tuple[Tensor, list[State]]:

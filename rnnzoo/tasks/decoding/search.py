@@ -19,7 +19,7 @@ matter: `beam` reorders its rows by the caller's `select(state, rows)`, rows (ro
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -27,8 +27,10 @@ from torch import Tensor
 from rnnzoo.batch import EOS, PAD
 from rnnzoo.limits import Count, NonNegative, Seed, TopP, checked
 
-Step = Callable[[Tensor, Any], tuple[Tensor, Any]]
-Select = Callable[[Any, Tensor], Any]
+S = TypeVar("S")  # what a caller carries from step to step
+Step = Callable[[Tensor, S], tuple[Tensor, S]]
+Select = Callable[[S, Tensor], S]
+Number = TypeVar("Number", float, Tensor)
 
 
 class Hypothesis(NamedTuple):
@@ -64,8 +66,8 @@ def restricted(
 @checked
 @torch.no_grad()
 def sample(
-    step: Step,
-    state: Any,
+    step: Step[S],
+    state: S,
     tokens: Tensor,
     length: Count,
     *,
@@ -108,7 +110,7 @@ def sample(
     return torch.stack(written, -1)
 
 
-def penalty(length: Any, alpha: float) -> Any:
+def penalty(length: Number, alpha: float) -> Number:
     """((5 + length) / 6)^alpha, by which a log-probability is divided (Wu et al., arXiv:1609.08144, equation 14)."""
     return ((5 + length) / 6) ** alpha
 
@@ -116,9 +118,9 @@ def penalty(length: Any, alpha: float) -> Any:
 @checked
 @torch.no_grad()
 def beam(
-    step: Step,
-    select: Select,
-    state: Any,
+    step: Step[S],
+    select: Select[S],
+    state: S,
     tokens: Tensor,
     *,
     size: Count = 5,
