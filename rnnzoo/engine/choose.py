@@ -29,8 +29,7 @@ PATHS: dict[str, Path] = {
 AUTO = "auto"  # in the place of a path's name: the engine chooses
 PATIENCE = 100_000  # steps that the plain loop trains in about the time that torch.compile takes
 WIDE = 400  # hidden_size from which one product for a weight's gradient is faster than one a step
-log = logging.getLogger("rnnzoo")
-slow_log = Once(log)
+slow_log = Once(logging.getLogger("rnnzoo"))
 
 
 def check_path(path: str) -> str:
@@ -74,12 +73,12 @@ def choose(cell: Cell, x: Sequences, steps: int = 0, wanted: str = AUTO) -> tupl
 def _preferred(cell: Cell, x: Sequences, steps: int) -> tuple[str, ...]:
     """Names of paths, the fastest first, as measured (`rnnzoo bench cell`).
 
-    On the CPU native code is faster than the fused layers, which compute the padding, but for an LSTM whose sequences
-    are about equally long: oneDNN has that one layer. On CUDA the order is by how few kernels run, not yet measured.
+    On the CPU native code is faster than the fused layers, which compute the padding too. The exception is an LSTM over
+    sequences of about the same length, which oneDNN has. On CUDA the order is by how few kernels run, not yet measured.
     """
     if x.layout.device.type == "cuda":
         first = ("fused", "triton")
-    elif recognise(cell) != "lstm" or x.layout.valid_share < _full():
+    elif recognise(cell) != "lstm" or x.layout.valid_share < _fused_lstm_share():
         first = ("native", "fused")
     else:
         first = ("fused", "native")
@@ -88,7 +87,7 @@ def _preferred(cell: Cell, x: Sequences, steps: int) -> tuple[str, ...]:
     return (*first, "scan", "linear", *compiled, *deferred, "reference")
 
 
-def _full() -> float:
+def _fused_lstm_share() -> float:
     """The share of real steps in a padded batch from which oneDNN's LSTM is the faster one."""
     if torch.is_autocast_enabled("cpu"):
         return 0.6  # it computes in bfloat16
