@@ -21,9 +21,10 @@ from rnnzoo.results.manifests import chosen, metric
 from rnnzoo.results.tables import score
 from rnnzoo.runs import checkpoint
 from rnnzoo.runs import shipped as pretrained
+from rnnzoo.system.shipped import models
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-SHIPPED = pretrained.shipped()
+SHIPPED = models()
 REVIEWS = {
     "One of the best films I have seen. The acting is superb and the story moved me to tears.": "pos",
     "What a waste of time. The plot is stupid, the acting is terrible and the jokes are not funny.": "neg",

@@ -18,7 +18,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from rnnzoo.errors import RunError, Stopped
-from rnnzoo.runs import snapshot
+from rnnzoo.runs import sealed, snapshot
 from rnnzoo.runs.state import State
 from rnnzoo.system import files
 from rnnzoo.system.files import JsonObject
@@ -39,7 +39,8 @@ class SnapshotIO(CheckpointIO):
         return snapshot.read(Path(path))
 
     def remove_checkpoint(self, path: str | Path) -> None:
-        raise NotImplementedError("old training states go when a new one is written")
+        """Delete what `ddp_spawn` and `ddp_notebook` handed from the first process to the one that started it."""
+        sealed.remove(Path(path))
 
 
 class Snapshots(Callback):

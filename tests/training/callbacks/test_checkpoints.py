@@ -275,7 +275,7 @@ def test_a_failure_during_validation_gives_the_training_weights_back():
 
 @pytest.mark.parametrize("decay", [-0.1, 1.0, float("nan")])
 def test_a_decay_out_of_range_is_refused(decay):
-    with pytest.raises(ValueError, match="decay must be in"):
+    with pytest.raises(ValueError, match="decay must be a number in"):
         EMA(decay)
 
 
