@@ -1,4 +1,4 @@
-"""What a user can get wrong, told in a few lines: what was asked, what exists, how to fix it."""
+"""Mistakes of a user, each as a message of a few lines: what was asked, what exists, how to fix it."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class UnknownName(ZooError):
 
 
 class PluginError(ZooError):
-    """A part that is registered and cannot be imported or built."""
+    """A registered part that cannot be imported or built."""
 
 
 class CellError(ZooError, ValueError, TypeError):
-    """A cell that is none, or that does not do what it declares: found when it is built, or at its first step."""
+    """Not a valid cell: it does not do what it declares. Raised when it is built, or at its first step."""
 
 
 class RecipeError(ZooError):
@@ -33,11 +33,11 @@ class RecipeError(ZooError):
 
 
 class DataError(ZooError):
-    """Data that is missing or not what it should be."""
+    """Data that are missing, or that cannot be read as they should."""
 
 
 class Unavailable(DataError):
-    """Data that cannot be had here and now: there is no network, or a package that reads it is not installed."""
+    """Data that cannot be reached here: there is no network, or the package that reads them is not installed."""
 
 
 class RunError(ZooError):

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import asdict
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,6 +22,7 @@ from rnnzoo.bench.cases import Case, find_size
 from rnnzoo.bench.contenders import Contender, contenders
 from rnnzoo.cells.base import CellLike
 from rnnzoo.engine.recurrence import report
+from rnnzoo.system.files import JsonObject
 
 
 def measure(
@@ -35,7 +35,7 @@ def measure(
     device: str = "cpu",
     engine: str = "auto",
     rivals: Collection[str] = RIVALS,
-) -> dict[str, Any]:
+) -> JsonObject:
     """Time one layer and its rivals. mode: "train", forward and backward to the input and all weights; or "infer".
 
     "ms" holds the median of each, "speedup" how many times faster than each rival the engine is. Times are of the
@@ -92,7 +92,7 @@ def training(entrant: Contender, x: Tensor, case: Case) -> Callable[[], tuple[Te
 
 def scaling(
     cell: CellLike, size: str = "A", *, rounds: int = 7, threads: int = 1, device: str = "cpu", engine: str = "auto"
-) -> dict[str, Any]:
+) -> JsonObject:
     """What a token costs in training at 2,000 steps against one at 200: in microseconds, and the ratio."""
     known = find_size(size)
     calls, tokens = {}, {}

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import asdict
-from typing import Any
 
 from rnnzoo.bench import timing
 from rnnzoo.bench.cases import Case
@@ -16,6 +15,7 @@ from rnnzoo.bench.cells import random_input, training
 from rnnzoo.bench.contenders import contenders
 from rnnzoo.engine.recurrence import report
 from rnnzoo.errors import ZooError
+from rnnzoo.system.files import JsonObject
 
 FIRST_CALL = """
 import json, sys
@@ -24,14 +24,14 @@ print(json.dumps(first_call(**json.loads(sys.argv[1]))))
 """
 
 
-def first_calls(cell: str, case: Case, engine: str = "auto", device: str = "cpu") -> dict[str, Any]:
+def first_calls(cell: str, case: Case, engine: str = "auto", device: str = "cpu") -> JsonObject:
     """Seconds of the first training step of a process, with an empty cache of built code and with a full one.
 
     Each runs in a process of its own, where torch is loaded and warm and the cell has not run; `_cpu_s` are of the
     processor, the compiler's among them.
     """
     arguments = json.dumps({"cell": cell, "case": asdict(case), "engine": engine, "device": device})
-    seconds: dict[str, Any] = {}
+    seconds: JsonObject = {}
     with tempfile.TemporaryDirectory(prefix="rnnzoo-bench-") as cache:
         caches = {"RNNZOO_CACHE": "", "TORCHINDUCTOR_CACHE_DIR": "inductor", "TRITON_CACHE_DIR": "triton"}
         folders = {name: os.path.join(cache, folder) for name, folder in caches.items()}
@@ -46,9 +46,7 @@ def first_calls(cell: str, case: Case, engine: str = "auto", device: str = "cpu"
     return seconds
 
 
-def first_call(
-    cell: str, case: dict[str, Any], engine: str, device: str
-) -> tuple[float, float, list[dict[str, object]]]:
+def first_call(cell: str, case: JsonObject, engine: str, device: str) -> tuple[float, float, list[dict[str, object]]]:
     """The engine's first training step after one of the reference loop: seconds of the wall and of the processor."""
     shape = Case(**case | {"lengths": tuple(case["lengths"])})
     with timing.conditions(1, device):

@@ -5,19 +5,19 @@ from __future__ import annotations
 import math
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from rnnzoo.bench import timing
 from rnnzoo.engine.recurrence import report, set_path
 from rnnzoo.experiment import build
 from rnnzoo.runs.trackers.metrics_file import MetricsFile
+from rnnzoo.system.files import JsonObject
 from rnnzoo.system.memory import peak_memory
 from rnnzoo.training.callbacks.finite import Finite
 from rnnzoo.training.callbacks.throughput import Throughput
 from rnnzoo.training.trainer import make_trainer, quiet
 
 
-def measure(recipe: dict[str, Any], batches: int = 20, threads: int = 1) -> dict[str, Any]:
+def measure(recipe: JsonObject, batches: int = 20, threads: int = 1) -> JsonObject:
     """Train on so many batches of a resolved recipe, after those that warm up, as a run does but for its checkpoints.
 
     Data loading and logging to a file are in it; validation, the recipe's callbacks, the progress bar and W&B are not.

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from rnnzoo.system import console, files, marked
+from rnnzoo.system.files import JsonObject
 
 MARK = "bench"  # of the table in a page
 FIRST_CALL = ("first_build_s", "first_build_cpu_s", "later_load_s", "later_load_cpu_s")
 
 
-def show_result(result: Mapping[str, Any]) -> None:
+def show_result(result: JsonObject) -> None:
     """Print one layer's times beside its rivals'."""
     rows = [("", "ms", "engine's speed")]
     for name, ms in result["ms"].items():
@@ -22,7 +22,7 @@ def show_result(result: Mapping[str, Any]) -> None:
     console.table(rows, f"{result['name']}, {_case(result)}, {result['mode']}")
 
 
-def show_rest(report: Mapping[str, Any]) -> None:
+def show_rest(report: JsonObject) -> None:
     """Print what was measured beside layers, and where all of it was measured."""
     if rows := [
         (row["name"], row["size"], *(f"{us:.2f}" for us in row["us_per_token"].values()), f"{row['ratio']:.2f}x")
@@ -37,7 +37,7 @@ def show_rest(report: Mapping[str, Any]) -> None:
     console.print(where(report))
 
 
-def show_fit(result: Mapping[str, Any]) -> None:
+def show_fit(result: JsonObject) -> None:
     """Print how fast a recipe trains."""
     rates = {name.replace("_", " "): rate for name, rate in result["throughput"].items() if rate is not None}
     rows = [(name, f"{rate:,.0f}") for name, rate in rates.items()]
@@ -48,18 +48,18 @@ def show_fit(result: Mapping[str, Any]) -> None:
     console.print(where(result))
 
 
-def paths(engine: list[dict[str, Any]]) -> str:
+def paths(engine: list[JsonObject]) -> str:
     """The engine paths that ran, as "native"."""
     return ", ".join(sorted({str(layer["path"]) for layer in engine}))
 
 
-def _case(result: Mapping[str, Any]) -> str:
+def _case(result: JsonObject) -> str:
     directions = "both directions" if result["bidirectional"] else "one direction"
     valid = f" ({100 * result['valid']:.0f} % valid)" if result["lengths"] == "ragged" else ""
     return f"{result['size']} {result['lengths']}{valid}, {directions}"
 
 
-def where(report: Mapping[str, Any]) -> str:
+def where(report: JsonObject) -> str:
     """Where and how it was measured, in a sentence or two."""
     machine, settings = report["machine"], report["settings"]
     load = " and ".join(f"{values[0]:g}" for values in (report["load_before"], report["load_after"]) if values)
@@ -73,7 +73,7 @@ def where(report: Mapping[str, Any]) -> str:
     )
 
 
-def markdown(report: Mapping[str, Any]) -> str:
+def markdown(report: JsonObject) -> str:
     """The README's table: a row for each layer, with its time and its speed relative to each rival."""
     lines = ["| Cell | Layer | | Engine | vs padded | vs packed | vs naive loop |", "|" + " --- |" * 7]
     for row in report["results"]:
@@ -85,10 +85,10 @@ def markdown(report: Mapping[str, Any]) -> str:
 
 def _against(speedup: Mapping[str, float], kind: str) -> str:
     """ "2.8x", or "2.8x `nn.LSTM`, 4.1x `nn.GRU`" of a cell with two rivals of a kind."""
-    found = {name: speed for name, speed in speedup.items() if kind in name.split()}
-    if len(found) == 1:
-        return f"{next(iter(found.values())):.2f}x"
-    return ", ".join(f"{speed:.2f}x `{name.split()[0]}`" for name, speed in found.items())
+    speeds = {name: speed for name, speed in speedup.items() if kind in name.split()}
+    if len(speeds) == 1:
+        return f"{next(iter(speeds.values())):.2f}x"
+    return ", ".join(f"{speed:.2f}x `{name.split()[0]}`" for name, speed in speeds.items())
 
 
 def update(path: Path, table: str) -> None:

@@ -8,9 +8,8 @@ import statistics
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,7 +17,9 @@ import torch
 from rnnzoo import __version__
 from rnnzoo.engine.cpp.build import Unbuildable, compiler
 from rnnzoo.errors import ZooError
+from rnnzoo.system.files import JsonObject
 from rnnzoo.system.memory import keep_memory
+from rnnzoo.system.provenance import processor
 
 Clock = Callable[[], float]  # seconds
 
@@ -81,19 +82,19 @@ def interleaved(calls: Mapping[str, Callable[[], object]], rounds: int, clock: C
     return seconds
 
 
-def summary(seconds: Mapping[str, Sequence[float]], own: str | None = None) -> dict[str, Any]:
+def summary(seconds: Mapping[str, Sequence[float]], own: str | None = None) -> JsonObject:
     """Medians and samples in milliseconds; and how many times faster than each of the others `own` is."""
     ms = {name: 1000 * statistics.median(samples) for name, samples in seconds.items()}
-    told: dict[str, Any] = {"ms": ms, "samples_ms": {n: [1000 * s for s in samples] for n, samples in seconds.items()}}
+    result: JsonObject = {"ms": ms, "samples_ms": {n: [1000 * s for s in samples] for n, samples in seconds.items()}}
     if own is not None:
-        told["speedup"] = {name: value / ms[own] for name, value in ms.items() if name != own}
-    return told
+        result["speedup"] = {name: value / ms[own] for name, value in ms.items() if name != own}
+    return result
 
 
-def facts() -> dict[str, Any]:
+def facts() -> JsonObject:
     """The machine and its software."""
     return {
-        "cpu": _cpu(),
+        "cpu": processor(),
         "cores": os.cpu_count(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "system": platform.platform(),
@@ -110,18 +111,11 @@ def load() -> list[float] | None:
     return [round(value, 2) for value in os.getloadavg()] if hasattr(os, "getloadavg") else None
 
 
-def _cpu() -> str:
-    with suppress(OSError):
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-        if models:
-            return models[0]
-    return platform.processor() or platform.machine()
-
-
 def _compiler() -> str | None:
     try:
-        told = subprocess.run([compiler(), "--version"], capture_output=True, text=True, timeout=10, check=True).stdout
-        return told.splitlines()[0]
+        printed = subprocess.run(
+            [compiler(), "--version"], capture_output=True, text=True, timeout=10, check=True
+        ).stdout
+        return printed.splitlines()[0]
     except (Unbuildable, OSError, subprocess.SubprocessError, IndexError):
         return None

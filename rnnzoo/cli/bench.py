@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from rnnzoo import registry
 from rnnzoo.bench import LENGTHS, MODES, RIVALS
 from rnnzoo.cli.parser import Namespace, Parser
 from rnnzoo.errors import ZooError, unknown
 from rnnzoo.system import console, marked
+from rnnzoo.system.files import JsonObject
 from rnnzoo.system.launcher import rank
 
 EXAMPLE = "rnnzoo bench cell lstm gru --json"
@@ -103,7 +103,7 @@ def _cell(arguments: Namespace) -> int:
     from rnnzoo.bench.first_call import first_calls
 
     if arguments.update:
-        marked.read(arguments.update, tables.MARK)  # what cannot be written is told before anything is measured
+        marked.read(arguments.update, tables.MARK)  # a mistake before anything is measured
     cases = [
         make_case(size, lengths == "ragged", None if arguments.directions == "auto" else arguments.directions == "2")
         for size in arguments.sizes
@@ -115,7 +115,7 @@ def _cell(arguments: Namespace) -> int:
         "device": arguments.device,
         "engine": arguments.engine,
     }
-    report: dict[str, Any] = {
+    report: JsonObject = {
         "machine": timing.facts(),
         "settings": options | {"clock": timing.clock_name(arguments.threads, arguments.device)},
         "load_before": timing.load(),

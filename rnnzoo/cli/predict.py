@@ -32,7 +32,7 @@ def add_arguments(parser: Parser) -> None:
 def run(arguments: Namespace) -> int:
     path = None if arguments.file in (None, "-") else typed(arguments.file)
     if path is not None and not path.is_dir():
-        with texts.opened(arguments.file, texts.Column()):  # one that is not there is told before a model is loaded
+        with texts.opened(arguments.file, texts.Column()):  # a missing file is a mistake before a model is loaded
             pass
     from rnnzoo.inference import predictor
 

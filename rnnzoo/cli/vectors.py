@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from rnnzoo import limits
 from rnnzoo.cli.parser import Namespace, Parser
@@ -83,12 +82,12 @@ def _evaluate(arguments: Namespace) -> int:
     answers = evaluate.analogies(vectors, questions)
     total = evaluate.Analogies("all", *(sum(counts) for counts in zip(*(row[1:] for row in answers), strict=True)))
     if arguments.json:
-        told: dict[str, Any] = {"file": arguments.file, "words": len(vectors.words), "size": vectors.size}
-        told |= {name: score._asdict() for name, score in similar.items()}
-        console.print_json(told | {"analogies": [row._asdict() for row in (*answers, total)]})
+        scores: dict[str, object] = {"file": arguments.file, "words": len(vectors.words), "size": vectors.size}
+        scores |= {name: score._asdict() for name, score in similar.items()}
+        console.print_json(scores | {"analogies": [row._asdict() for row in (*answers, total)]})
         return 0
     share = "{} of {}".format
-    table: list[tuple[Any, ...]] = [("SIMILARITY", "SPEARMAN", "PAIRS COVERED")]
+    table: list[tuple[object, ...]] = [("SIMILARITY", "SPEARMAN", "PAIRS COVERED")]
     for name, score in similar.items():
         spearman = "-" if score.spearman is None else score.spearman
         table.append((name, spearman, share(score.covered, score.total)))

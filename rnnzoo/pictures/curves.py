@@ -26,10 +26,10 @@ def draw(folder: Path, path: Path) -> None:
         lines = files.read_text(folder / "metrics.jsonl", 2**30).split("\n")
     except (OSError, ValueError) as cause:
         raise RunError(f"cannot read {folder / 'metrics.jsonl'}: {files.reason(cause)}.") from cause
-    found = curves(_records(lines))
-    if not found:
+    by_name = curves(_records(lines))
+    if not by_name:
         raise RunError(f"{folder} has no epoch that was both trained and validated, so there is no curve.")
-    files.write_text(path, svg(found, folder.name))
+    files.write_text(path, svg(by_name, folder.name))
 
 
 def curves(records: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Curve]]:
@@ -45,13 +45,13 @@ def curves(records: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Curve]]:
     return dict(sorted(both.items(), key=lambda item: (item[0] == "loss", item[0])))
 
 
-def svg(found: Mapping[str, Mapping[str, Curve]], title: str) -> str:
+def svg(by_name: Mapping[str, Mapping[str, Curve]], title: str) -> str:
     """One panel a name, side by side, training and validation in each."""
-    size = f'width="{WIDTH * len(found)}" height="{HEIGHT}"'
+    size = f'width="{WIDTH * len(by_name)}" height="{HEIGHT}"'
     lines = [f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="12">']
     lines += [f"<title>{escape(title)}</title>", '<rect width="100%" height="100%" fill="white"/>']
-    for place, (name, stages) in enumerate(found.items()):
-        lines += [f'<g transform="translate({WIDTH * place} 0)">', *_panel(name, stages), "</g>"]
+    for column, (name, stages) in enumerate(by_name.items()):
+        lines += [f'<g transform="translate({WIDTH * column} 0)">', *_panel(name, stages), "</g>"]
     return "\n".join([*lines, "</svg>", ""])
 
 
@@ -75,12 +75,12 @@ def _panel(name: str, stages: Mapping[str, Curve]) -> Iterator[str]:
     for epoch in epochs[:: math.ceil(len(epochs) / 10)]:
         yield f'<text x="{x(epoch):.1f}" y="{bottom + 18}" text-anchor="middle">{epoch}</text>'
     yield f'<text x="{WIDTH / 2}" y="{HEIGHT - 8}" text-anchor="middle">epoch</text>'
-    for place, (stage, colour) in enumerate(COLOURS.items()):
+    for index, (stage, colour) in enumerate(COLOURS.items()):
         points = [f"{x(epoch):.1f},{y(value):.1f}" for epoch, value in sorted(stages[stage].items())]
         yield f'<polyline points="{" ".join(points)}" fill="none" stroke="{colour}" stroke-width="2"/>'
         for cx, _, cy in (point.partition(",") for point in points):
             yield f'<circle cx="{cx}" cy="{cy}" r="3" fill="{colour}"/>'
-        yield f'<text x="{right - 60 * (1 - place)}" y="{TOP - 6}" text-anchor="end" fill="{colour}">{stage}</text>'
+        yield f'<text x="{right - 60 * (1 - index)}" y="{TOP - 6}" text-anchor="end" fill="{colour}">{stage}</text>'
 
 
 def _records(lines: Iterable[str]) -> Iterator[dict[str, Any]]:

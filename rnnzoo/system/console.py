@@ -34,7 +34,7 @@ def escape(text: str) -> str:
     return UNSAFE.sub(lambda match: repr(match[0])[1:-1], text)
 
 
-def inline(value: Any, most: int | None = None) -> str:
+def inline(value: object, most: int | None = None) -> str:
     """A foreign name or value as part of a line, so that it cannot begin a line of its own.
 
     most: characters; of a longer text the rest is "...".
@@ -45,23 +45,23 @@ def inline(value: Any, most: int | None = None) -> str:
     return escape(text).replace("\n", r"\n").replace("\t", r"\t")
 
 
-def print(text: Any = "", end: str = "\n") -> None:
+def print(text: object = "", end: str = "\n") -> None:
     """Print lines on standard output. Raises: BrokenPipeError where nobody reads on."""
     _write(sys.stdout, escape(str(text)) + end)
 
 
-def print_error(text: Any = "") -> None:
+def print_error(text: object = "") -> None:
     """Print lines on standard error, after all that was printed on standard output."""
     flush()
     _write(sys.stderr, escape(without_secrets(str(text))) + "\n")
 
 
-def print_json(value: Any, indent: int | None = None) -> None:
+def print_json(value: object, indent: int | None = None) -> None:
     """Print a JSON value for programs: characters that would steer a terminal are JSON's own escapes."""
     _write(sys.stdout, json_text(value, indent) + "\n")
 
 
-def json_text(value: Any, indent: int | None = None) -> str:
+def json_text(value: object, indent: int | None = None) -> str:
     """A value as JSON that a terminal shows as it is."""
     import json
 
@@ -72,7 +72,7 @@ def json_text(value: Any, indent: int | None = None) -> str:
     return UNSAFE.sub(lambda match: json.dumps(match[0])[1:-1], plain)
 
 
-def table(rows: Iterable[Sequence[Any]], title: str = "") -> None:
+def table(rows: Iterable[Sequence[object]], title: str = "") -> None:
     """Print columns side by side, under a title."""
     lines = [[printable(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
@@ -82,7 +82,7 @@ def table(rows: Iterable[Sequence[Any]], title: str = "") -> None:
         print("  " + "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
 
 
-def printable(value: Any) -> str:
+def printable(value: object) -> str:
     """A value in one line of a terminal, without control characters: what stands in a file moves no cursor."""
     if isinstance(value, float):
         if 1000 <= abs(value) < 1e15:

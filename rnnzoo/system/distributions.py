@@ -52,12 +52,12 @@ def entry_points(prefix: str) -> tuple[list[EntryPoint], dict[str, str]]:
     seen: set[str] = set()
     for folder in _folders():
         try:
-            found = _points(folder, prefix)
+            own = _points(folder, prefix)
         except (OSError, ValueError) as error:
             problems[folder.path] = f"{type(error).__name__}: {error}"
             continue
         if folder.name not in seen:
-            points += found
+            points += own
         seen.add(folder.name)
     return points, problems
 

@@ -20,7 +20,7 @@ TOP_PAD = 2**26  # bytes asked for at once
 def keep_memory() -> bool:
     """Tell glibc's allocator to keep freed blocks: each training step asks for the same large ones again.
 
-    That spares each step the system's page faults. Returns whether it was told: elsewhere nothing is done.
+    That spares each step the system's page faults. Returns whether it did; other allocators are left alone.
     """
     if platform.libc_ver()[0] != "glibc":
         return False

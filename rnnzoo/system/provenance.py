@@ -35,10 +35,11 @@ def hardware() -> dict[str, str | int | None]:
     """The processor, how many cores this process may use, and the GPU's name if there is one."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-    return {"cpu": _processor(), "cores": cores, "gpu": gpu}
+    return {"cpu": processor(), "cores": cores, "gpu": gpu}
 
 
-def _processor() -> str:
+def processor() -> str:
+    """The name of the processor, as the system has it."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):
