@@ -289,9 +289,12 @@ def build(kind: str, component: Mapping[str, Any], *given: object, **offered: ob
 
     Raises: UnknownName, PluginError; whatever the part raises.
     """
+    return make(load(kind, component["name"]), settings(component), *given, **offered)
+
+
+def make(part: Callable[..., Any], settings: Mapping[str, Any], *given: object, **offered: object) -> Any:
+    """Build a part that is loaded, with its settings; see `build`."""
     import inspect
 
-    kind = kind_of(kind)
-    part = load(kind, component["name"])
     named = inspect.signature(part).parameters
-    return part(*given, **{key: value for key, value in offered.items() if key in named}, **settings(component))
+    return part(*given, **{key: value for key, value in offered.items() if key in named}, **settings)

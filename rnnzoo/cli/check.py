@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from rnnzoo import registry
 from rnnzoo.cli.parser import Namespace, Parser
 
-KINDS = ("cell", "architecture", "task", "dataset")
+KINDS = tuple(registry.SINGULAR.values())
 EXAMPLE = "rnnzoo check lstm"
 
 

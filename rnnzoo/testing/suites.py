@@ -21,6 +21,10 @@ SUITES = {  # by kind, the module with its SUBJECT and its CHECKS, imported when
     "architecture": "rnnzoo.testing.architectures",
     "task": "rnnzoo.testing.tasks",
     "dataset": "rnnzoo.testing.datasets",
+    "input": "rnnzoo.testing.inputs",
+    "optimizer": "rnnzoo.testing.optimizers",
+    "schedule": "rnnzoo.testing.schedules",
+    "callback": "rnnzoo.testing.callbacks",
 }
 
 
@@ -93,6 +97,34 @@ def check_dataset(
     return check("dataset", dataset, expected_failures, raise_failures)
 
 
+def check_input(
+    input: PartLike, expected_failures: Mapping[str, str] | None = None, raise_failures: bool = True
+) -> Report:
+    """Put an input to every check; see `check`."""
+    return check("input", input, expected_failures, raise_failures)
+
+
+def check_optimizer(
+    optimizer: PartLike, expected_failures: Mapping[str, str] | None = None, raise_failures: bool = True
+) -> Report:
+    """Put an optimizer to every check; see `check`."""
+    return check("optimizer", optimizer, expected_failures, raise_failures)
+
+
+def check_schedule(
+    schedule: PartLike, expected_failures: Mapping[str, str] | None = None, raise_failures: bool = True
+) -> Report:
+    """Put a schedule to every check; see `check`."""
+    return check("schedule", schedule, expected_failures, raise_failures)
+
+
+def check_callback(
+    callback: PartLike, expected_failures: Mapping[str, str] | None = None, raise_failures: bool = True
+) -> Report:
+    """Put a callback to every check; see `check`."""
+    return check("callback", callback, expected_failures, raise_failures)
+
+
 def cell_tests(cell: CellLike, expected_failures: Mapping[str, str] | None = None) -> Callable[[Check], None]:
     """A pytest test of a cell, one case per check; expected failures are strict xfails with their reason."""
     return tests("cell", cell, expected_failures)
@@ -113,3 +145,23 @@ def task_tests(task: PartLike, expected_failures: Mapping[str, str] | None = Non
 def dataset_tests(dataset: PartLike, expected_failures: Mapping[str, str] | None = None) -> Callable[[Check], None]:
     """The same for a data set."""
     return tests("dataset", dataset, expected_failures)
+
+
+def input_tests(input: PartLike, expected_failures: Mapping[str, str] | None = None) -> Callable[[Check], None]:
+    """The same for an input."""
+    return tests("input", input, expected_failures)
+
+
+def optimizer_tests(optimizer: PartLike, expected_failures: Mapping[str, str] | None = None) -> Callable[[Check], None]:
+    """The same for an optimizer."""
+    return tests("optimizer", optimizer, expected_failures)
+
+
+def schedule_tests(schedule: PartLike, expected_failures: Mapping[str, str] | None = None) -> Callable[[Check], None]:
+    """The same for a schedule."""
+    return tests("schedule", schedule, expected_failures)
+
+
+def callback_tests(callback: PartLike, expected_failures: Mapping[str, str] | None = None) -> Callable[[Check], None]:
+    """The same for a callback."""
+    return tests("callback", callback, expected_failures)
