@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from rnnzoo.errors import CellError, DataError, PluginError, RecipeError, RunError, UnknownName, ZooError
     from rnnzoo.experiment.build import from_recipe
     from rnnzoo.inference.predictor import create_model, load
+    from rnnzoo.inputs.base import Input
     from rnnzoo.limits import (
         Count,
         Fraction,
@@ -60,6 +61,7 @@ _PUBLIC = {
     "Architecture": "rnnzoo.architectures.base",
     "Cell": "rnnzoo.cells.base",
     "Embedded": "rnnzoo.data.sources.embedded",
+    "Input": "rnnzoo.inputs.base",
     "LayerStack": "rnnzoo.architectures.base",
     "LinearCell": "rnnzoo.cells.base",
     "PointwiseCell": "rnnzoo.cells.base",
@@ -128,6 +130,7 @@ __all__ = [
     "Encoded",
     "Field",
     "Fraction",
+    "Input",
     "LayerStack",
     "Layers",
     "Layout",

@@ -17,12 +17,16 @@ from rnnzoo.system import console
 
 TEMPLATES = Path(__file__).parent
 SUFFIX = ".in"  # of a template, so that no tool takes it for the file that it becomes
-CLASSES = {"cell": "Cell", "architecture": "Network", "task": "Task", "dataset": "Source"}  # how a class's name ends
+CLASSES = {"architecture": "Network", "dataset": "Source"}  # how a class's name ends, where not in the kind's name
 COMMANDS = {  # what trains with the new part, beside the quickstart's other parts
     "cell": "rnnzoo fit quickstart --model.architecture.cell {name}",
     "architecture": "rnnzoo fit quickstart --model.architecture {name}",
+    "input": "rnnzoo fit quickstart --model.inputs.tokens {name}",
     "task": "rnnzoo fit quickstart --task {name}",
     "dataset": "rnnzoo fit quickstart --data {name}",
+    "optimizer": "rnnzoo fit quickstart --optimizer {name}",
+    "schedule": "rnnzoo fit quickstart --schedule {name}",
+    "callback": "rnnzoo fit quickstart --callbacks.{name} true",
 }
 
 
@@ -40,12 +44,12 @@ def write(kind: str, name: str, folder: Path | None = None) -> Path:
         "name": name,
         "package": package,
         "module": f"rnnzoo_{name}",
-        "class_name": "".join(map(str.capitalize, name.split("_"))) + CLASSES[kind],
+        "class_name": "".join(map(str.capitalize, name.split("_"))) + CLASSES.get(kind, kind.capitalize()),
         "group": registry.KINDS[registry.kind_of(kind)].group,
         "command": COMMANDS[kind].format(name=name),
     }
     _fill(folder, rendered(kind, words))
-    article = "an" if kind == "architecture" else "a"
+    article = "an" if kind[0] in "aeiou" else "a"
     console.print(f"{folder}: {article} {kind} that works, to be edited; its tests, a recipe and a README.\n\nNext:")
     for command in (f"cd {folder}", "pip install -e '.[test]'", "pytest", words["command"]):
         console.print(f"  {command}")
