@@ -14,10 +14,11 @@ from rnnzoo.engine.recurrence import Recurrence
 from rnnzoo.errors import PluginError, RecipeError, UnknownName
 from rnnzoo.experiment import build, facts
 from rnnzoo.experiment.evaluate import evaluate
-from rnnzoo.experiment.fit import fit
+from rnnzoo.experiment.fit import fit, make_callbacks
 from rnnzoo.experiment.resolver import resolve
 from rnnzoo.inference import predictor
 from rnnzoo.model import build_model
+from rnnzoo.training.trainer import make_trainer
 
 LEAKY = '''
 """A leaky integrator."""
@@ -320,6 +321,70 @@ def test_an_instance_and_a_name_that_is_taken_are_refused():
         registry.register("cells", "mine", torch.nn.Identity())
     with pytest.raises(PluginError, match="cell 'lstm' is rnnzoo's already"):
         registry.register("cells", "lstm", torch.nn.Identity)
+
+
+# A stranger's optimizer, schedule and callback in a recipe
+
+TRAINING = """
+from lightning.pytorch import Callback
+from torch.optim import SGD
+from torch.optim.lr_scheduler import ExponentialLR
+
+class Slow(SGD):
+    def __init__(self, params, lr: float = 0.01, rate: float = 2.0):
+        super().__init__(params, lr=lr / rate)
+
+class Counts(Callback):
+    def __init__(self, monitor: str, start: int = 0):
+        self.monitor, self.count = monitor, start
+
+    def on_train_epoch_end(self, trainer, pl_module):
+        self.count += 1
+"""
+
+
+def test_a_strangers_optimizer_schedule_and_callback_train_and_are_named_with_their_package(install, tmp_path):
+    install("rnnzoo-slow", "rnnzoo.optimizers", "slow = stranger_slow:Slow", TRAINING)
+    install("rnnzoo-fade", "rnnzoo.schedules", "fade = torch.optim.lr_scheduler:ExponentialLR", "")
+    install("rnnzoo-counts", "rnnzoo.callbacks", "counts = stranger_slow:Counts", TRAINING)
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "base: quickstart\ndata: {examples: 20}\noptimizer: {name: slow, lr: 0.5}\nschedule: {name: fade, gamma: 0.5}\n"
+        "callbacks: {counts: {start: 5}}\ntrainer: {max_epochs: 1, accelerator: cpu}\n"
+    )
+    found = resolve(recipe.read(path))
+    assert found["optimizer"] == {"name": "slow", "lr": 0.5, "rate": 2.0}  # a rate of 2 is no dropout
+    assert found["callbacks"] == {"counts": {"start": 5}}
+    owners = {part["name"]: (part["distribution"], part["version"]) for part in facts.used_parts(found)}
+    for name in ("slow", "fade", "counts"):
+        assert owners[name] == (f"rnnzoo-{name}", "1.2")
+
+    module, data = build.from_recipe(path)
+    (counts,) = make_callbacks(found, module)
+    trainer = make_trainer(found, callbacks=[counts])
+    trainer.fit(module, data)
+    assert (counts.count, counts.monitor) == (6, "val/accuracy")
+    steps = trainer.global_step
+    assert trainer.optimizers[0].param_groups[0]["lr"] == pytest.approx(0.25 * 0.5**steps)
+
+
+def test_what_an_optimizer_refuses_is_a_mistake_of_the_recipe(install, tmp_path):
+    install("rnnzoo-slow", "rnnzoo.optimizers", "slow = stranger_slow:Slow", TRAINING)
+    module, data = build.from_recipe("quickstart", "--optimizer", "{name: slow, lr: -1}", "--trainer.accelerator=cpu")
+    trainer = make_trainer({**resolve(recipe.read("quickstart"))}, accelerator="cpu")
+    with pytest.raises(RecipeError, match=r"optimizer: 'slow' refuses its settings: Invalid learning rate: -0\.5"):
+        trainer.fit(module, data)
+
+
+def test_a_run_without_its_strangers_optimizer_says_what_to_install():
+    part = {"kind": "optimizers", "name": "slow", "distribution": "rnnzoo-slow", "version": "1.2"}
+    with (
+        pytest.raises(
+            PluginError, match=r"optimizer 'slow' of rnnzoo-slow 1\.2[^\n]*\n  Needed: pip install rnnzoo-slow==1\.2"
+        ),
+        registry.of_run([part]),
+    ):
+        pass
 
 
 # A stranger's cell in a recipe

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
+from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
 from rnnzoo import registry
 from rnnzoo.limits import is_union, type_hints
@@ -40,6 +40,8 @@ def signature(target: Callable[..., Any], given: frozenset[str] = frozenset()) -
     for key in keys:
         default = defaults.get(key)
         hint = hints.get(key, type(default) if isinstance(default, (bool, int, float, str)) else None)
+        if (plain := _plain_arms(hint)) is not hint:
+            hint = annotated[key] = plain
         if _is_plain(hint) and (key in required or _is_json(default)):
             if isinstance(default, int) and not isinstance(default, bool) and hint in (float, float | None):
                 default = float(default)
@@ -81,6 +83,14 @@ def _is_plain(hint: Any) -> bool:
     if is_union(hint) or origin in (list, tuple, dict, Sequence, Mapping, Iterable):
         return all(_is_plain(item) for item in get_args(hint) if item is not Ellipsis)
     return False
+
+
+def _plain_arms(hint: Any) -> Any:
+    """A union without the types that no recipe can hold, if others are left: `float | Tensor` is a float."""
+    if not is_union(hint) or _is_plain(hint):
+        return hint
+    arms = tuple(arm for arm in get_args(hint) if _is_plain(arm))
+    return Union[arms] if set(arms) - {type(None)} else hint  # noqa: UP007
 
 
 def _is_json(value: Any) -> bool:

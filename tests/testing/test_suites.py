@@ -1,4 +1,4 @@
-"""Every built-in architecture, task and data set keeps its promises, and what is told of them is true."""
+"""Every built-in part but the cells keeps its promises, and what is told of them is true."""
 
 import json
 import os
@@ -19,16 +19,9 @@ from rnnzoo.testing.base import ConformanceError
 from rnnzoo.testing.suites import checks_for
 from rnnzoo.testing.tasks.subject import TaskSubject
 
-CHECKS = {
-    "architecture": testing.check_architecture,
-    "task": testing.check_task,
-    "dataset": testing.check_dataset,
-}
-TESTS = {
-    "architecture": testing.architecture_tests,
-    "task": testing.task_tests,
-    "dataset": testing.dataset_tests,
-}
+KINDS = [kind for kind in registry.SINGULAR.values() if kind != "cell"]  # those of cells: test_check_cell.py
+CHECKS = {kind: getattr(testing, f"check_{kind}") for kind in KINDS}
+TESTS = {kind: getattr(testing, f"{kind}_tests") for kind in KINDS}
 HUB = Path(__file__).parents[2].parent / "shared" / "hub"
 FROM_THE_HUB = [
     entry.name
@@ -116,7 +109,16 @@ def test_a_backward_direction_is_not_asked_for_causality():
 
 
 @pytest.mark.parametrize(
-    ("kind", "name"), [("architecture", "stacked"), ("task", "sentiment"), ("dataset", "toy_tags")]
+    ("kind", "name"),
+    [
+        ("architecture", "stacked"),
+        ("task", "sentiment"),
+        ("dataset", "toy_tags"),
+        ("input", "tokens"),
+        ("optimizer", "adam"),
+        ("schedule", "step"),
+        ("callback", "ema"),
+    ],
 )
 def test_the_pytest_helper_has_one_case_for_each_check(kind, name):
     (mark,) = TESTS[kind](name).pytestmark
