@@ -107,7 +107,7 @@ def facts() -> JsonObject:
 
 
 def load() -> list[float] | None:
-    """The load average of the last 1, 5 and 15 minutes, where the system tells."""
+    """The load average of the last 1, 5 and 15 minutes, where the system has it."""
     return [round(value, 2) for value in os.getloadavg()] if hasattr(os, "getloadavg") else None
 
 

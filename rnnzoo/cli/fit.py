@@ -29,7 +29,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--resume",
         metavar="RUN",
-        help=f"go on with a run where it stood; {AUTO}: with that in --run_dir, if any",
+        help=f"continue a run where it stopped; {AUTO}: with that in --run_dir, if any",
     )
     parser.add_argument("--print_config", action="store_true", help="print the complete recipe and do nothing else")
     parser.add_argument("--KEY.KEY", metavar="VALUE", help="a key of the recipe, such as --model.head.dropout 0.3")
