@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Protocol
@@ -73,12 +73,12 @@ class Source(ABC):
 class Examples(ABC):
     """Encoded rows, as flat arrays. `examples[window]` is a batch, for a window that the form's batches name.
 
-    truncated: how many rows were cut to the form's `max_length`. notes: what else encoding has found, for the run's
-    summary: JSON; "empty" is how many rows have no token, and became one <unk>.
+    truncated: how many rows were cut to the form's `max_length`. notes: further counts and facts of encoding, JSON, for
+    the run's summary; "empty" is how many rows have no token, and became one <unk>.
     """
 
     truncated: int = 0
-    notes: Mapping[str, Any] = MappingProxyType({})
+    notes: Mapping[str, object] = MappingProxyType({})
 
     @property
     @abstractmethod
@@ -99,7 +99,7 @@ class Examples(ABC):
     def arrays(self) -> list[np.ndarray]:
         """Everything the examples are made of, ids first."""
 
-    def echoed(self, row: int) -> dict[str, Any]:
+    def echoed(self, row: int) -> dict[str, object]:
         """What a prediction for a row repeats of the row: JSON."""
         return {}
 
@@ -122,7 +122,7 @@ class Examples(ABC):
 class Batches(Protocol):
     """The windows of one epoch, in an order that depends on the seed and the epoch only, not on the number of ranks."""
 
-    def __iter__(self) -> Iterator[Any]: ...
+    def __iter__(self) -> Iterator[object]: ...
 
     def __len__(self) -> int: ...
 
@@ -199,34 +199,36 @@ class Form(ABC):
         return counts[need[0]]
 
 
-def check_type(column: str, values: Iterable[Any], kind: type, called: str) -> None:
+def check_type(column: str, values: Iterable[object], kind: type, called: str) -> None:
     """Raises: RowError for the first value that is not a `kind`."""
     for row, value in enumerate(values):
         if not isinstance(value, kind):
             raise RowError(row, column, f"expected {called}, got {value!r:.80}.")
 
 
-def label_ids(column: str, values: Iterable[Any], names: tuple[str, ...], row_of: Any = None) -> np.ndarray:
+def label_ids(
+    column: str, values: Iterable[str], names: tuple[str, ...], row_of: Callable[[int], int] | None = None
+) -> np.ndarray:
     """int64 label numbers. row_of: the row of each value, if there are several in a row.
 
     Raises: RowError for a label that is not among `names`.
     """
     ids = {name: number for number, name in enumerate(names)}
     values = list(values)
-    found = [ids.get(value, -1) for value in values]
-    if -1 in found:
-        place = found.index(-1)
-        row = place if row_of is None else int(row_of(place))
+    numbers = [ids.get(value, -1) for value in values]
+    if -1 in numbers:
+        index = numbers.index(-1)
+        row = index if row_of is None else int(row_of(index))
         many = f", ... ({len(names)} in all)" if len(names) > 20 else ""
         raise RowError(
             row,
             column,
-            f"the training part has no label {values[place]!r}.\n  Known labels: {', '.join(names[:20])}{many}.",
+            f"the training part has no label {values[index]!r}.\n  Known labels: {', '.join(names[:20])}{many}.",
         )
-    return np.array(found, dtype=np.int64)
+    return np.array(numbers, dtype=np.int64)
 
 
-def named_labels(column: str, values: Iterable[Any]) -> tuple[str, ...]:
+def named_labels(column: str, values: Iterable[str]) -> tuple[str, ...]:
     """The labels that occur, in alphabetical order; those that look like slips are reported with their counts.
 
     Raises: DataError for fewer than two.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Callable
 from functools import cached_property
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 from lightning.pytorch import LightningDataModule
@@ -17,6 +18,8 @@ from rnnzoo.data.batching import Remaining
 from rnnzoo.errors import DataError
 
 log = logging.getLogger("rnnzoo")
+P = ParamSpec("P")
+Result = TypeVar("Result")
 
 
 class ZooData(LightningDataModule):
@@ -43,31 +46,33 @@ class ZooData(LightningDataModule):
         for part in PARTS:
             if part not in columns and part != "test":
                 raise DataError(f"{type(self.source).__name__} gives no {part} part.\n  Found: {', '.join(columns)}.")
-        rows = {part: self._told(part, self.form.rows, columns[part]) for part in PARTS if part in columns}
+        rows = {part: self._naming_part(part, self.form.rows, columns[part]) for part in PARTS if part in columns}
         empty = [part for part, count in rows.items() if not count]
         if empty:
             raise DataError(f"the {empty[0]} part of {self.identity['id']} is empty.\n  Give it at least one row.")
         if self._spec is None:
-            self._spec = self._told("train", self.form.fit, columns["train"])
-        self.parts = {part: self._told(part, self.form.encode, columns[part], self._spec) for part in rows}
+            self._spec = self._naming_part("train", self.form.fit, columns["train"])
+        self.parts = {part: self._naming_part(part, self.form.encode, columns[part], self._spec) for part in rows}
         for line in self.losses():
             log.warning("%s", line)
 
     def losses(self) -> list[str]:
-        """What the model does not see of the rows, in sentences: those that were cut, and those without a text."""
-        found = []
+        """Sentences for the user about rows that were cut, and rows without a text."""
+        sentences = []
         for part, examples in self.parts.items():
             if examples.truncated:
                 cut, of = examples.truncated, len(examples)
-                found.append(f"{part} part: {cut} of {of} rows are longer than max_length and were cut.")
+                sentences.append(f"{part} part: {cut} of {of} rows are longer than max_length and were cut.")
             if empty := examples.notes.get("empty"):
-                found.append(f"{part} part: {empty} of {len(examples)} rows have no text, and are read as one <unk>.")
-        return found
+                sentences.append(
+                    f"{part} part: {empty} of {len(examples)} rows have no text, and are read as one <unk>."
+                )
+        return sentences
 
-    def _told(self, part: str, function: Any, *args: Any) -> Any:
-        """The function's result; its errors say in which part of the data they are."""
+    def _naming_part(self, part: str, function: Callable[P, Result], *args: P.args, **kwargs: P.kwargs) -> Result:
+        """Call a function on a part of the data; its errors name the part, and the row where there is one."""
         try:
-            return function(*args)
+            return function(*args, **kwargs)
         except RowError as error:
             raise DataError(f"{self.source.row_name(part, error.row)}: {error.text}") from error
         except DataError as error:
@@ -115,8 +120,8 @@ class ZooData(LightningDataModule):
         return dict(zip(self.spec.labels, counts.tolist(), strict=True))
 
     @property
-    def notes(self) -> dict[str, dict[str, Any]]:
-        """What else encoding has found in each part."""
+    def notes(self) -> dict[str, dict[str, object]]:
+        """Further counts and facts of encoding, for each part; see `Examples.notes`."""
         self.prepare()
         return {part: dict(examples.notes) for part, examples in self.parts.items()}
 

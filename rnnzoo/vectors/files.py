@@ -38,7 +38,7 @@ class Vectors(NamedTuple):
 
 
 def read_vectors(path: Path, wanted: Collection[str] | None = None) -> Vectors:
-    """The vectors of the `wanted` words, or of all; no others are held in memory. Gzip is told by the ending .gz.
+    """The vectors of the `wanted` words, or of all; no others are held in memory. A file that ends in .gz is gzip.
 
     Each line is a word and its numbers, with blanks between; word2vec's files begin with a line of two counts. Words
     are brought to Unicode's composed form NFC, and the first of equal ones counts. A byte order mark and blank lines at
@@ -52,7 +52,7 @@ def read_vectors(path: Path, wanted: Collection[str] | None = None) -> Vectors:
         if word in rows or (wanted is not None and word not in wanted):
             continue
         try:
-            with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is told below
+            with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is reported below
                 row = np.array([float(number) for number in numbers]).astype(np.float32)
         except ValueError as cause:
             raise DataError(
@@ -96,7 +96,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str, list[bytes]]]:
     except (OSError, EOFError, zlib.error) as cause:
         raise DataError(f"cannot read {path}: {getattr(cause, 'strerror', None) or cause}.") from cause
     if count is not None and read != count:
-        raise DataError(f"{path} has {read} vectors, where line 1 tells {count}.\n  Is the file complete?")
+        raise DataError(f"{path} has {read} vectors, where line 1 says {count}.\n  Is the file complete?")
 
 
 def _word_and_numbers(line: bytes, size: int) -> tuple[bytes, list[bytes]]:

@@ -79,7 +79,7 @@ def test_a_word_may_hold_blanks_and_bytes_that_are_no_text(write):
         ("the 1 2\nof 3 x\n", "line 2: the vector of 'of' has what is no number"),
         ("the 1 2\nof 3 nan\n", "line 2: the vector of 'of' has a number that is not finite"),
         ("the 1 2\nof 3 1e39\n", "line 2: the vector of 'of' has a number that is not finite"),
-        ("3 2\nthe 1 2\nof 3 4\n", "has 2 vectors, where line 1 tells 3"),
+        ("3 2\nthe 1 2\nof 3 4\n", "has 2 vectors, where line 1 says 3"),
         ("", "line 1: neither a word and its numbers, nor two counts"),
         ("the\nof\n", "line 1: neither a word and its numbers, nor two counts"),
         ("3 0\nthe\nof\n", "line 1: neither a word and its numbers, nor two counts"),

@@ -100,8 +100,8 @@ class WindowedSeries(RowForm):
         mean, std = values.mean(0), values.std(0)
         constant = std <= 1e-10 * np.abs(mean)  # its deviation is rounding
         if constant.any():
-            told = ", ".join(np.array(names)[constant])
-            log.warning("constant in the training part, and so shifted by its mean but not scaled: %s.", told)
+            unscaled = ", ".join(np.array(names)[constant])
+            log.warning("constant in the training part, and so shifted by its mean but not scaled: %s.", unscaled)
         scale = {"mean": mean.tolist(), "std": np.where(constant, 1, std).tolist()}
         return DataSpec(
             self.name,

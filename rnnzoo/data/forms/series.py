@@ -196,7 +196,7 @@ def parsed(number: int, text: Any) -> Any:
     if not isinstance(text, str):
         return text
     try:
-        return files.json_value(text, nan=True)  # NaN is told with its step, later
+        return files.json_value(text, nan=True)  # NaN is reported later, with its step
     except ValueError:
         raise DataError(
             f"series {number}: expected numbers as JSON, got {text!r:.80}.\n"

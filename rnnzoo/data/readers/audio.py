@@ -74,13 +74,13 @@ def resampled(samples: np.ndarray, rate: int, wanted: int) -> np.ndarray:
     if up == down:
         return samples
     reach = CROSSINGS * max(up, down)  # of the filter, in steps of 1 / (rate * up)
-    places = np.arange(-reach, reach + 1)
-    taps = np.sinc(places / max(up, down)) * np.kaiser(len(places), 5.0)
+    offsets = np.arange(-reach, reach + 1)
+    taps = np.sinc(offsets / max(up, down)) * np.kaiser(len(offsets), 5.0)
     taps *= up / taps.sum()
     count = -(-len(samples) * up // down)
     width = 2 * reach // up + 1  # samples within the filter's reach
     padded = np.pad(samples.astype(np.float64), (width, width))
-    found = np.empty(count)
+    output = np.empty(count)
     for first in range(0, count, BLOCK):
         at = np.arange(first, min(first + BLOCK, count)) * down  # of the new samples, in those steps
         nearest, phase = at // up, at % up
@@ -88,8 +88,8 @@ def resampled(samples: np.ndarray, rate: int, wanted: int) -> np.ndarray:
         which = phase[:, None] - steps * up + reach
         inside = (which >= 0) & (which < len(taps))
         weights = np.where(inside, taps[np.clip(which, 0, len(taps) - 1)], 0.0)
-        found[first : first + len(at)] = (padded[nearest[:, None] + steps + width] * weights).sum(1)
-    return found.astype(np.float32)
+        output[first : first + len(at)] = (padded[nearest[:, None] + steps + width] * weights).sum(1)
+    return output.astype(np.float32)
 
 
 def _chunks(file: bytes, name: str) -> dict[bytes, bytes]:
@@ -101,37 +101,39 @@ def _chunks(file: bytes, name: str) -> dict[bytes, bytes]:
     if len(file) < 12 or file[:4] != b"RIFF" or file[8:12] != b"WAVE":
         raise DataError(f"{name} is not a WAV file: it begins with {file[:12]!r}, not with RIFF and WAVE.")
     chunks: dict[bytes, bytes] = {}
-    place = 12
-    while place + 8 <= len(file) and b"data" not in chunks:
-        kind, size = struct.unpack_from("<4sI", file, place)
-        if kind == b"data" and (size >= UNKNOWN or (size == 0 and not _are_chunks(file[place + 8 :]))):
-            chunks[b"data"] = _to_the_end(file[place + 8 :], chunks.get(b"fmt ", b""))
+    start = 12
+    while start + 8 <= len(file) and b"data" not in chunks:
+        kind, size = struct.unpack_from("<4sI", file, start)
+        if kind == b"data" and (size >= UNKNOWN or (size == 0 and not _are_chunks(file[start + 8 :]))):
+            chunks[b"data"] = _to_the_end(file[start + 8 :], chunks.get(b"fmt ", b""))
             break
-        chunk = file[place + 8 : place + 8 + size]
+        chunk = file[start + 8 : start + 8 + size]
         if len(chunk) < size:
-            told = kind.decode("ascii", "replace").strip()
-            raise DataError(f"{name} is cut short: its '{told}' has {len(chunk)} bytes where its header says {size}.")
+            chunk_name = kind.decode("ascii", "replace").strip()
+            raise DataError(
+                f"{name} is cut short: its '{chunk_name}' has {len(chunk)} bytes where its header says {size}."
+            )
         chunks.setdefault(kind, chunk)
-        place = _after(file, place)
+        start = _after(file, start)
     for kind, least in ((b"fmt ", 16), (b"data", 0)):
         if len(chunks.get(kind, b"")) < least or kind not in chunks:
             raise DataError(f"{name} is a damaged WAV file: it has no whole '{kind.decode().strip()}' chunk.")
     return chunks
 
 
-def _after(file: bytes, place: int) -> int:
-    """Where the chunk after the one at `place` begins."""
-    (size,) = struct.unpack_from("<I", file, place + 4)
-    end = place + 8 + size
+def _after(file: bytes, start: int) -> int:
+    """Where the chunk after the one at `start` begins, in bytes."""
+    (size,) = struct.unpack_from("<I", file, start + 4)
+    end = start + 8 + size
     return end + (size % 2 and file[end : end + 4] not in KINDS)
 
 
 def _are_chunks(rest: bytes) -> bool:
     """Whether the bytes are whole chunks, as notes behind the sound are, and not samples; no bytes are no chunks."""
-    place = 0
-    while place + 8 <= len(rest) and rest[place : place + 4].isascii() and rest[place : place + 4].isalnum():
-        place = _after(rest, place)
-    return place >= len(rest)
+    start = 0
+    while start + 8 <= len(rest) and rest[start : start + 4].isascii() and rest[start : start + 4].isalnum():
+        start = _after(rest, start)
+    return start >= len(rest)
 
 
 def _to_the_end(sound: bytes, header: bytes) -> bytes:

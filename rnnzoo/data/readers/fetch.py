@@ -1,4 +1,4 @@
-"""Files that are not on the Hub: from a path, or from an https address with the digest of what must come."""
+"""Files that are not on the Hub: from a path, or from an https address with the digest that the file must have."""
 
 from __future__ import annotations
 
@@ -32,34 +32,34 @@ Clock = Callable[[], float]
 Open = Callable[..., Any]  # as urllib.request.urlopen
 
 
-def fetch(place: str | Path, sha256: str | None = None) -> Path:
+def fetch(location: str | Path, sha256: str | None = None) -> Path:
     """The local file of a path or of an https address, which is downloaded once and kept.
 
-    sha256: of the file, in hexadecimal; an address needs it. It may stand at the end of `place`, as pip has it:
+    sha256: of the file, in hexadecimal; an address needs it. It may stand at the end of `location`, as pip has it:
     "#sha256=0a1b...". A kept download is checked at each call, and replaced if it has changed. Two processes may fetch
     the same file: each writes its own, and the last one stays.
     Raises: DataError if there is no such file, it cannot be downloaded, or it has another digest.
     """
-    place, mark, pinned = str(place).partition(PIN)
+    location, mark, pinned = str(location).partition(PIN)
     sha256 = pinned if mark else sha256
     if sha256 is not None and not re.fullmatch(r"[0-9a-fA-F]{64}", sha256):
         raise DataError(f"a SHA-256 has 64 hexadecimal digits, got {sha256!r:.80}.")
-    scheme, colon, _ = place.partition("://")
+    scheme, colon, _ = location.partition("://")
     if not colon:
-        return _local(typed(place), sha256)
+        return _local(typed(location), sha256)
     if scheme.lower() != "https":
         raise DataError(
-            f"cannot fetch '{without_secrets(place)}': its scheme is {scheme}.\n"
+            f"cannot fetch '{without_secrets(location)}': its scheme is {scheme}.\n"
             "  Give the path of a file, or an https:// address."
         )
     if sha256 is None:
         raise DataError(
-            f"'{without_secrets(place)}' is given without its SHA-256, so nobody could tell what came.\n"
+            f"'{without_secrets(location)}' is given without its SHA-256, so nobody could tell what came.\n"
             f"  Download it once, look at it, and give what `sha256sum FILE` prints, as ADDRESS{PIN}DIGEST."
         )
-    kept = _cache() / sha256.lower() / _name(place)
+    kept = _cache() / sha256.lower() / _name(location)
     if not kept.is_file() or digest(kept) != sha256.lower():
-        download(place, kept, sha256.lower())
+        download(location, kept, sha256.lower())
     return kept
 
 
@@ -86,7 +86,7 @@ def digest(path: Path) -> str:
 def download(
     url: str, path: Path, sha256: str, opened: Open | None = None, max_bytes: int = MAX_BYTES, clock: Clock = monotonic
 ) -> None:
-    """Write what the address gives to `path`, complete and with the digest expected, or not at all.
+    """Download a file to `path`, complete and with the expected digest, or not at all.
 
     clock: seconds. Raises: DataError; a server is waited for `PATIENCE` seconds and as long as it keeps `LEAST_RATE`.
     """
@@ -113,16 +113,16 @@ def _blocks(url: str, opened: Open, max_bytes: int, clock: Clock) -> Iterator[by
     shown, began = without_secrets(url), clock()
     try:
         with _answer(url, opened) as answer:
-            told, read = int(answer.headers.get("Content-Length") or 0), 0
+            announced, read = int(answer.headers.get("Content-Length") or 0), 0
             while block := answer.read1(BLOCK):  # what is there: not waiting for a whole block
                 read += len(block)
-                if max(read, told) > max_bytes:
+                if max(read, announced) > max_bytes:
                     raise DataError(f"'{shown}' is larger than {max_bytes} bytes, which is the most that is fetched.")
                 if clock() - began > PATIENCE + read / LEAST_RATE:
                     raise TimeoutError(f"the server sends less than {files.quantity(LEAST_RATE)} a second")
                 yield block
-        if read < told:
-            raise DataError(f"'{shown}' ended after {read} of {told} bytes.\n  Try again.")
+        if read < announced:
+            raise DataError(f"'{shown}' ended after {read} of {announced} bytes.\n  Try again.")
     except urllib.error.HTTPError as cause:
         raise Unavailable(f"cannot download '{shown}': the server answers {cause.code} {cause.reason}.") from cause
     except SERVER_ERRORS as cause:

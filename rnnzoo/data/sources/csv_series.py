@@ -103,14 +103,14 @@ class CsvSeries(Source):
         table = replace(written, header=tuple(header)).select(header)
         variables, out = self._variables(table)
         series = self._filled({name: self._values(name, table[name]) for name in variables}, table)
-        told = f"{self.path}: {len(table[header[0]])} rows"
+        message = f"{self.path}: {len(table[header[0]])} rows"
         if self.time_column is not None:
             column = TimeColumn(self.path, self.time_column, self.numbers, fill=self.missing == "forward")
             rows_of_steps, step = column.steps(table[self.time_column])
             series = {name: values[rows_of_steps] for name, values in series.items()}
-            told += f", a step is {step}" if step else ""
+            message += f", a step is {step}" if step else ""
         left_out = f" Left out: {'; '.join(out)}." if out else ""
-        log.log(logging.WARNING if out else logging.INFO, "%s. Read: %s.%s", told, ", ".join(series), left_out)
+        log.log(logging.WARNING if out else logging.INFO, "%s. Read: %s.%s", message, ", ".join(series), left_out)
         return series
 
     def _known(self, header: Sequence[str]) -> None:

@@ -67,8 +67,8 @@ class PairFiles(FileSource):
         for row, pair in enumerate(zip(*sides, strict=True), start=1):
             for name, text in zip(self.names, pair, strict=True):
                 if not isinstance(text, str) or not text.strip():
-                    told = "empty" if text is None or isinstance(text, str) else f"{text!r:.80}, not text"
-                    raise DataError(f"{path}, row {row}: '{name}' is {told}.\n  Give each row both texts.")
+                    what = "empty" if text is None or isinstance(text, str) else f"{text!r:.80}, not text"
+                    raise DataError(f"{path}, row {row}: '{name}' is {what}.\n  Give each row both texts.")
         return {"source": sides[0], "target": sides[1]}
 
 

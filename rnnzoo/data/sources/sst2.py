@@ -15,7 +15,7 @@ class Sst2(HubSource):
 
     Source: Socher et al., EMNLP 2013, as GLUE has it (arXiv:1804.07461); `stanfordnlp/sst2` on the Hub.
     The labels of GLUE's test part are not public. Its validation part, 872 sentences, is the dev part here. The test
-    part is carved from the training part: its last 1,000 whole sentences, as far as that can be told (a row that ends
+    part is carved from the training part: its last 1,000 rows that seem to be whole sentences (a row that ends
     in a full stop, and is the end of no longer row). What shares four words in a row with one of them, as its phrases
     do, is left out of training. So a score here stands beside others by its dev part only.
     """

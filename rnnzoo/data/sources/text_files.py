@@ -23,7 +23,7 @@ class TextFiles(FileSource):
     numbers, truth values and dates; blanks at the ends of a label are cut.
 
     train, dev, test: paths. Without dev, the last `dev_fraction` of each label's training rows are held out; without
-    test, there is none. encoding: of CSV, TSV and JSON lines; UTF-16 with its byte order mark is told by that.
+    test, there is none. encoding: of CSV, TSV and JSON lines; UTF-16 is recognised by its byte order mark.
     missing_label: the label of rows without one, which are refused if it is not given. delimiter: what separates the
     values of CSV and TSV; if not given, semicolons, tabs, commas or vertical bars are found in the header.
     """

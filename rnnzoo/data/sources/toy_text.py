@@ -117,6 +117,6 @@ class ToyText(Embedded):
 
 
 class ToyGaps(ToyText):
-    """Lines of a small grammar, whose subjects are told by verbs that follow some words on; see `ToyText`."""
+    """Lines of a small grammar, with gaps: verbs some words on show which subject a gap had; see `ToyText`."""
 
     form = "masked_text"
