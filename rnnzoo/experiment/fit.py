@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 from pathlib import Path
 
 import lightning.pytorch as pl
@@ -13,7 +14,7 @@ from lightning.pytorch.loggers.logger import Logger
 from rnnzoo import recipe as recipes
 from rnnzoo import registry, runs
 from rnnzoo.data.datamodule import ZooData
-from rnnzoo.errors import RecipeError, Stopped
+from rnnzoo.errors import RecipeError, Stopped, ZooError
 from rnnzoo.experiment import build
 from rnnzoo.experiment.facts import computed_with, run_facts, run_name, used_parts, versions
 from rnnzoo.experiment.interruptible import interruptible
@@ -75,8 +76,12 @@ def fit(recipe: Recipe, run_dir: Path | None = None, resumption: Resumption | No
         with quiet():
             summary.update(_train_and_test(recipe, run, module, data, loggers, callbacks, summary, resumption))
         summary["status"] = "finished"
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         summary["status"] = "interrupted"
+        summary["ended_by"] = signal.Signals(stop.number).name if isinstance(stop, Stopped) else "SIGINT"
+        raise
+    except ZooError as error:
+        summary["ended_by"] = str(error).splitlines()[0]
         raise
     finally:
         summary["wandb"] = tracking.where(loggers)

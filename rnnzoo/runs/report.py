@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from rnnzoo.runs import snapshot
 from rnnzoo.runs.record import Record
 from rnnzoo.runs.summary import Best, DataFacts, Summary, TrackerPlace, VectorFacts, is_number, well_formed
 from rnnzoo.system import console
@@ -49,6 +50,7 @@ def show_run(record: Record) -> None:
     precision = _mapping(config, "trainer").get("precision")  # summaries did not always have it
     facts, folder = well_formed({"precision": precision, **record["summary"]}), Path(record["path"])
     rows: Rows = [("folder", short(folder)), ("status", facts.get("status", "unknown"))]
+    rows += _ending_rows(facts, folder)
     rows += [("recipe", facts["recipe"])] if "recipe" in facts else []
     rows += [("seed", str(facts["seed"]))] if "seed" in facts else []
     rows += [("started", facts["started"].replace("T", " "))] if "started" in facts else []
@@ -119,6 +121,16 @@ def _coverage(vectors: VectorFacts) -> str:
 
 
 # -- the network and its training -----------------------------------------------------------------------------------
+
+
+def _ending_rows(facts: Summary, folder: Path) -> Rows:
+    """How a run ended that is not finished, and how it goes on."""
+    status = facts.get("status")
+    if status in ("finished", "running"):
+        return []
+    rows: Rows = [("ended by", facts["ended_by"])] if "ended_by" in facts else []
+    states = snapshot.complete(folder / "resume")
+    return [*rows, ("to go on", f"rnnzoo fit --resume {short(folder)}")] if states else rows
 
 
 def _network_rows(facts: Summary, config: Mapping[str, object]) -> Rows:

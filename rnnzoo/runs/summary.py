@@ -90,6 +90,7 @@ class RunFacts(TypedDict, total=False):
     """The facts by which runs are compared; `rnnzoo results --keep` copies them, in this order."""
 
     status: str  # one of STATUSES
+    ended_by: str  # a signal's name or an error's first line, where it did not come to its end
     seed: int
     started: str  # ISO 8601
     commit: str | None

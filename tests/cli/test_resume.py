@@ -78,7 +78,7 @@ def test_a_killed_run_goes_on_and_ends_the_same(full, tmp_path, capfd):
         pytest.param(signal.SIGHUP, 129, marks=pytest.mark.slow),
     ],
 )
-def test_a_stopped_run_says_how_to_go_on(number, code, full, tmp_path):
+def test_a_stopped_run_says_how_to_go_on(number, code, full, tmp_path, capsys):
     run = tmp_path / "run"
     process = start("fit", "toy_tags", "--run_dir", str(run), *SMALL)
     wait_for(run, 2)
@@ -87,6 +87,9 @@ def test_a_stopped_run_says_how_to_go_on(number, code, full, tmp_path):
     assert process.returncode == code
     assert f"Go on from here: rnnzoo fit --resume {run}" in errors and "Traceback" not in errors
     assert json.loads((run / "summary.json").read_text())["status"] == "interrupted"
+    assert main(["show", str(run)]) == 0
+    shown = capsys.readouterr().out
+    assert signal.Signals(number).name in shown and f"rnnzoo fit --resume {run}" in shown
     assert main(["fit", "--resume", str(run)]) == 0
     assert weights(run) == weights(full)
 
