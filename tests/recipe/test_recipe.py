@@ -23,6 +23,7 @@ from rnnzoo.limits import Layers, Limit, Probability, Size
 from rnnzoo.recipe import schema
 from rnnzoo.recipe.schema import signature
 from rnnzoo.recipe.sections import RunOptions
+from rnnzoo.recipe.yaml_text import load_yaml
 from rnnzoo.registry import Part
 from rnnzoo.system import shipped
 
@@ -801,7 +802,7 @@ def test_texts_and_numbers_survive_the_round_trip_exactly(group, tags, lr, batch
     found["optimizer"]["lr"] = lr
     found["trainer"]["limit_train_batches"] = batches
     mistaken: list[str] = []
-    again = resolve(recipe.Raw("recipe", "r.yaml", recipe._load(recipe.dump(found), "r.yaml", mistaken)))
+    again = resolve(recipe.Raw("recipe", "r.yaml", load_yaml(recipe.dump(found), "r.yaml", mistaken)))
     assert json.dumps(again) == json.dumps(found) and not mistaken
 
 

@@ -1,0 +1,37 @@
+"""A resolved recipe as YAML, and the digest of what it computes."""
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+
+def dump(resolved: Mapping[str, Any]) -> str:
+    """YAML that `read` and `resolve` turn back into exactly `resolved`."""
+    return yaml.dump(
+        resolved, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=math.inf, default_flow_style=False
+    )
+
+
+def digest(resolved: Mapping[str, Any]) -> str:
+    """The sha256 of what a resolved recipe computes: without format, name, tracking and how often it is saved."""
+    what = {key: value for key, value in resolved.items() if key not in ("format", "name", "tracking", "checkpoint")}
+    return hashlib.sha256(json.dumps(what, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()).hexdigest()
+
+
+class _Dumper(yaml.SafeDumper):
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
+    """Bare only what every YAML reads as text: `1e-3` is a number to YAML 1.2, and `no` a bool to YAML 1.1."""
+    bare = re.fullmatch(r"[A-Za-z_][\w./-]*", text, re.ASCII)
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if bare else '"')
+
+
+_Dumper.add_representer(str, _represent_text)
