@@ -186,7 +186,12 @@ class Resolver:
         key = "model.inputs"
         named = {name: item for name, item in self.mapping(node, key).items() if item.value is not None}
         if fields is not None:
-            strange = {name: item for name, item in named.items() if name not in fields and not self.of_base(item)}
+            strange = {name: item for name, item in named.items() if name not in fields}
+            for name in [name for name, item in strange.items() if self.of_base(item)]:
+                del strange[name]
+                log.warning(
+                    "%s: the data have no field '%s'; the base's %s.%s is left out.", self.raw.name, name, key, name
+                )
             self.unknown_keys(strange, f"{key}.", tuple(fields), "the data have no such field")
         found = {}
         for name, kind in (dict.fromkeys(named, "") if fields is None else fields).items():
@@ -196,7 +201,7 @@ class Resolver:
         return found
 
     def of_base(self, node: Node) -> bool:
-        """Whether a setting is a base's, whose data set was replaced: it goes with that, and nothing is wrong."""
+        """Whether a base wrote it for its own data set, which was replaced: then it is no mistake."""
         data = self.raw.root.value.get("data")
         return data is not None and data.replaced is not None and node.where.file != data.where.file
 

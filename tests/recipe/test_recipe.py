@@ -363,6 +363,9 @@ def test_what_a_base_said_of_a_part_that_is_replaced_is_not_dropped_in_silence(t
     own.write_text("base: mnist_rows\ndata: {name: adding, batch_size: 8}\ntask: regression\n")
     resolved = resolve(recipe.read(own))
     assert resolved["data"]["name"] == "adding"
+    own.write_text("base: quickstart\ndata: adding\ntask: regression\n")
+    assert resolve(recipe.read(own))["model"]["inputs"] == {"values": {"name": "values", "shift": 0}}
+    assert "mine: the data have no field 'tokens'; the base's model.inputs.tokens is left out." in caplog.messages
     own.write_text("base: multi30k_ende\ndata: toy_reviews\ntask: sentiment\nmodel: {architecture: lstm}\n")
     with contextlib.suppress(RecipeError):
         resolve(recipe.read(own))
