@@ -42,12 +42,12 @@ class Analogies(NamedTuple):
     total: int
 
 
-def read_pairs(place: str | Path) -> list[Pair]:
+def read_pairs(location: str | Path) -> list[Pair]:
     """Two words and a score a row: Parquet (word1, word2, score), or text with tabs between and # before remarks.
 
-    place: a path or an address, see `fetch`. Raises: DataError, naming the line or row.
+    location: a path or an address, see `fetch`. Raises: DataError, naming the line or row.
     """
-    path = fetch(place)
+    path = fetch(location)
     if path.suffix == ".parquet":
         return _rows(path, ("word1", "word2"), "score")
     pairs: list[Pair] = []
@@ -67,13 +67,13 @@ def read_pairs(place: str | Path) -> list[Pair]:
     return pairs
 
 
-def read_questions(place: str | Path) -> list[Question]:
+def read_questions(location: str | Path) -> list[Question]:
     """A category and four words a row: Parquet (category, word1 to word4), or text as in word2vec's questions-words.
 
     There, a line ": category" stands before its questions, each of them four words with blanks between.
-    place: a path or an address, see `fetch`. Raises: DataError, naming the line or row.
+    location: a path or an address, see `fetch`. Raises: DataError, naming the line or row.
     """
-    path = fetch(place)
+    path = fetch(location)
     if path.suffix == ".parquet":
         return _rows(path, ("category", "word1", "word2", "word3", "word4"))
     questions: list[Question] = []
@@ -124,9 +124,9 @@ def _text(value: Any) -> str:
 
 def similarity(vectors: Vectors, pairs: Sequence[Pair]) -> Similarity:
     """Spearman's correlation of the cosines of word pairs with people's scores, over the pairs of known words."""
-    places = vectors.find(word for *words, _ in pairs for word in words).reshape(-1, 2)
-    covered = (places >= 0).all(1)
-    first, second = places[covered].T
+    indices = vectors.find(word for *words, _ in pairs for word in words).reshape(-1, 2)
+    covered = (indices >= 0).all(1)
+    first, second = indices[covered].T
     scores = np.array([score for *_, score in pairs])[covered]
     unit = _unit(vectors.rows)
     cosines = (unit[first] * unit[second]).sum(1)
@@ -141,23 +141,25 @@ def analogies(vectors: Vectors, questions: Sequence[Question]) -> list[Analogies
     3CosAdd (Levy, Goldberg, CoNLL 2014) on the questions of Mikolov et al., arXiv:1301.3781. One row a category, in
     their order. A question is covered if all of its four words are known.
     """
-    places = vectors.find(word for _, *words in questions for word in words).reshape(-1, 4)
-    covered = np.asarray((places >= 0).all(1))
+    indices = vectors.find(word for _, *words in questions for word in words).reshape(-1, 4)
+    covered = np.asarray((indices >= 0).all(1))
     correct = np.zeros(len(questions), dtype=bool)
     unit = _unit(vectors.rows)
     rows = np.flatnonzero(covered)
     step = max(1, CELLS // max(1, len(unit)))
     for block in (rows[start : start + step] for start in range(0, len(rows), step)):
-        a, b, c, expected = places[block].T
+        a, b, c, expected = indices[block].T
         scores = (unit[b] - unit[a] + unit[c]) @ unit.T  # (questions, words)
-        scores[np.arange(len(block))[:, None], places[block, :3]] = -np.inf
+        scores[np.arange(len(block))[:, None], indices[block, :3]] = -np.inf
         correct[block] = scores.argmax(1) == expected
     names = [category for category, *_ in questions]
-    found = []
+    categories = []
     for name in dict.fromkeys(names):
-        own = np.array([other == name for other in names])
-        found.append(Analogies(name, int(correct[own].sum()), int(covered[own].sum()), int(own.sum())))
-    return found
+        of_category = np.array([other == name for other in names])
+        categories.append(
+            Analogies(name, int(correct[of_category].sum()), int(covered[of_category].sum()), int(of_category.sum()))
+        )
+    return categories
 
 
 def _unit(rows: np.ndarray) -> np.ndarray:

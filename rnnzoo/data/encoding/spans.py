@@ -35,7 +35,7 @@ class Span(NamedTuple):
     stop: int
 
 
-class Found(NamedTuple):
+class Detected(NamedTuple):
     """The scheme of some rows of tags, and how many tags break its rules."""
 
     scheme: Scheme
@@ -55,11 +55,11 @@ class Notation(NamedTuple):
 
     def canonical(self, tag: str) -> str:
         """ "B-PER" for "PER-B"; a tag of another notation stays as it is."""
-        found = self.pattern.fullmatch(tag)
-        if found is None:
+        match = self.pattern.fullmatch(tag)
+        if match is None:
             return OUTSIDE if self.small and tag == "o" else tag
-        letter = found["letter"].upper() if self.small else found["letter"]
-        return f"{self.letters[letter]}-{found.groupdict().get('type') or UNTYPED}"
+        letter = match["letter"].upper() if self.small else match["letter"]
+        return f"{self.letters[letter]}-{match.groupdict().get('type') or UNTYPED}"
 
 
 UNTYPED = "span"  # the type of spans whose tags have none
@@ -74,11 +74,11 @@ _LETTERS = {"BIOES": "BIES", "BILOU": "BILU", "BMEWO": "BMEW"}  # each scheme's 
 
 
 def _notations() -> Iterator[Notation]:
-    for scheme, own in _LETTERS.items():
-        meaning = dict(zip(own, "BIES", strict=True))
+    for scheme, four in _LETTERS.items():
+        meaning = dict(zip(four, "BIES", strict=True))
         for small in (False, True):
             for name, form in _FORMS.items():
-                used = own.lower() if small else own
+                used = four.lower() if small else four
                 pattern = form.format(letter=f"(?P<letter>[{used}])", type="(?P<type>.+)")
                 shown = name.lower() if small else name
                 yield Notation(f"{scheme}, as in {shown}", re.compile(pattern, re.DOTALL), meaning, small)
@@ -153,7 +153,7 @@ def write(spans: Iterable[Span], length: int, scheme: Scheme) -> list[str]:
     return tags
 
 
-def detect(rows: Iterable[Sequence[str]]) -> Found | None:
+def detect(rows: Iterable[Sequence[str]]) -> Detected | None:
     """The scheme whose rules the fewest tags break, iob2 before iob1 before bioes; None if the tags are no spans."""
     pairs: Counter[tuple[str, str]] = Counter()
     for tags in rows:
@@ -161,5 +161,7 @@ def detect(rows: Iterable[Sequence[str]]) -> Found | None:
     kinds = {tag for pair in pairs for tag in pair}
     if kinds <= {OUTSIDE} or not all(map(TAG.fullmatch, kinds)):
         return None
-    found = [Found(scheme, sum(count * breaks(scheme, *pair) for pair, count in pairs.items())) for scheme in LETTERS]
-    return min(found, key=lambda one: one.illegal)
+    schemes = [
+        Detected(scheme, sum(count * breaks(scheme, *pair) for pair, count in pairs.items())) for scheme in LETTERS
+    ]
+    return min(schemes, key=lambda detected: detected.illegal)

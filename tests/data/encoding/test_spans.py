@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from seqeval.metrics.sequence_labeling import get_entities
 
-from rnnzoo.data.encoding.spans import LETTERS, NOTATIONS, Found, Span, breaks, detect, notation_of, read, write
+from rnnzoo.data.encoding.spans import LETTERS, NOTATIONS, Detected, Span, breaks, detect, notation_of, read, write
 
 SCHEMES = sorted(LETTERS)
 ANY_TAGS = st.lists(st.sampled_from(["O", *(f"{letter}-{kind}" for letter in "BIES" for kind in ("X", "Y"))]))
@@ -58,19 +58,19 @@ def test_tags_well_formed_or_not_are_read_as_conlleval_reads_them(tags):
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_the_scheme_of_rows_is_told_from_their_tags(scheme):
     rows = [write([Span("X", 0, 2), Span("X", 2, 3)], 4, scheme), ["O"], []]
-    assert detect(rows) == Found(scheme, 0)
+    assert detect(rows) == Detected(scheme, 0)
 
 
 def test_tags_that_break_the_rules_are_counted():
-    assert detect([["B-X", "I-X", "O", "I-Y"], ["B-X", "B-X"]]) == Found("iob2", 1)  # the I-Y begins its span
-    assert detect([["S-X", "E-X"], ["B-X", "E-X"], ["S-Y", "O"]]) == Found("bioes", 1)  # E-X ends nothing
-    assert detect([["B-X"], ["B-X", "I-X"]]) == Found("iob2", 0)
+    assert detect([["B-X", "I-X", "O", "I-Y"], ["B-X", "B-X"]]) == Detected("iob2", 1)  # the I-Y begins its span
+    assert detect([["S-X", "E-X"], ["B-X", "E-X"], ["S-Y", "O"]]) == Detected("bioes", 1)  # E-X ends nothing
+    assert detect([["B-X"], ["B-X", "I-X"]]) == Detected("iob2", 0)
 
 
 def test_a_mixture_has_the_scheme_that_most_of_it_keeps():
     iob1, iob2 = ["I-X", "I-X", "O", "I-Y"], ["B-X", "I-X", "O", "B-Y"]
-    assert detect([iob1, iob2, iob2]) == Found("iob2", 2)
-    assert detect([iob1, iob1, iob2]) == Found("iob1", 2)
+    assert detect([iob1, iob2, iob2]) == Detected("iob2", 2)
+    assert detect([iob1, iob1, iob2]) == Detected("iob1", 2)
 
 
 @pytest.mark.parametrize("tags", [["NOUN", "VERB"], ["O", "O"], ["B-X", "NOUN"], ["-LRB-", "O"], ["B-", "O"], []])
