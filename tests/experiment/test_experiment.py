@@ -84,7 +84,7 @@ def test_a_run_folder_holds_its_recipe_its_numbers_its_summary_and_whole_checkpo
     for pointer in ("best", "last"):
         kept = checkpoint.load(checkpoint.follow(run.checkpoints / pointer))  # checks every file's sha256
         assert kept.meta["recipe"] == yaml.safe_load(run.config.read_text())
-        named = {"toy_reviews", "sentiment", "tokens", "bidirectional", "lstm"}
+        named = {"toy_reviews", "sentiment", "tokens", "bidirectional", "lstm", "adam", "one_cycle"}
         assert {part["name"] for part in kept.meta["parts"]} == named
     assert kept.meta["step"] == summary["steps"] == 2 * 96 / 16
     assert not list(run.checkpoints.glob(".tmp-*"))

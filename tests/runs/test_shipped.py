@@ -111,7 +111,8 @@ def test_sentiment_tells_reviews_apart_from_any_folder(here, capsys):
 
 
 def test_a_trained_model_answers_what_the_readme_prints(here, capsys):
-    command, printed = re.search(r"^\$ rnnzoo (predict sentiment .+)\n((?:.+\n)+)```", README, re.MULTILINE).groups()
+    pattern = r"^\$ rnnzoo (predict sentiment .+)\n((?:[^$\n].*\n)+)```"
+    command, printed = re.search(pattern, README, re.MULTILINE).groups()
     assert main(shlex.split(command)) == 0
     for line, wanted in zip(capsys.readouterr().out.splitlines(), printed.splitlines(), strict=True):
         (label, share, _), (wanted_label, wanted_share, _) = line.split(), wanted.split()
@@ -167,7 +168,7 @@ def test_create_model_refuses_what_does_not_go_together():
         rnnzoo.create_model("imdb_bistm", pretrained=True)
     with pytest.raises(TypeError, match="needs the size of its input"):
         rnnzoo.create_model("lstm")
-    with pytest.raises(TypeError, match="'quickstart' is a whole model"):
+    with pytest.raises(TypeError, match="'quickstart' is a complete model"):
         rnnzoo.create_model("quickstart", 5)
     with pytest.raises(UnknownName, match="no architecture is named 'imdb_bistm'"):
         rnnzoo.create_model("imdb_bistm")
