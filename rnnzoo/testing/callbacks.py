@@ -33,7 +33,6 @@ class CallbackSubject(Subject):
     """A callback under test."""
 
     kind = "callbacks"
-    given = registry.KINDS["callbacks"].reserved
 
     def build(self, module: ZooModule) -> pl.Callback:
         """The callback. Raises: NotApplicable if it lacks settings, or has nothing to do with this module."""

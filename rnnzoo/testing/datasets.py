@@ -43,7 +43,6 @@ def digest(parts: Mapping[str, Columns]) -> str:
 
 class DatasetSubject(Subject):
     kind = "datasets"
-    given = frozenset()
 
     @property
     def few(self) -> dict[str, int]:

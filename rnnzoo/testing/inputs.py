@@ -7,7 +7,6 @@ import sys
 import torch
 from torch import Tensor, nn
 
-from rnnzoo import registry
 from rnnzoo.batch import SPECIALS, Field
 from rnnzoo.inputs.base import TARGET, Input
 from rnnzoo.testing.base import checks_in
@@ -23,7 +22,6 @@ class InputSubject(Subject):
     """An input under test, for the first of the kinds of fields that it reads."""
 
     kind = "inputs"
-    given = registry.KINDS["inputs"].reserved
 
     @property
     def reads(self) -> str:

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from rnnzoo import registry
 from rnnzoo.testing.base import checks_in
 from rnnzoo.testing.buildable import check_builds_from_json
 from rnnzoo.testing.subject import Subject
@@ -23,7 +22,6 @@ class OptimizerSubject(Subject):
     """An optimizer under test: a function of the parameters, or a subclass of `torch.optim.Optimizer`."""
 
     kind = "optimizers"
-    given = registry.KINDS["optimizers"].reserved
 
     def build(self, params: Sequence[Any]) -> Optimizer:
         """params: parameters, or groups of them."""

@@ -25,7 +25,6 @@ class ScheduleSubject(Subject):
     """A schedule under test."""
 
     kind = "schedules"
-    given = registry.KINDS["schedules"].reserved
 
     def build(self, total_steps: int) -> tuple[SGD, LRScheduler]:
         """An optimizer of rate 0.5, and the schedule of its rate over so many steps."""

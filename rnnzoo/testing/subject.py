@@ -21,11 +21,10 @@ Numbers: TypeAlias = "Tensor | tuple[Numbers, ...]"  # what is compared: one ten
 class Subject:
     """A part under test: how it is named and made, and how what it gives is compared.
 
-    kind: of the registry. given: constructor arguments that a recipe does not set.
+    kind: a name in `registry.KINDS`, which says also what rnnzoo passes to the part and a recipe does not set.
     """
 
     kind: str
-    given: frozenset[str]
     maker: Any  # the class, or the function that makes the part
 
     def __init__(self, part: PartLike) -> None:
@@ -38,7 +37,7 @@ class Subject:
 
     @cached_property
     def signature(self) -> dict[str, Parameter]:
-        return signature(self.maker, self.given)
+        return signature(self.maker, registry.KINDS[self.kind].reserved)
 
     @property
     def registered(self) -> str:

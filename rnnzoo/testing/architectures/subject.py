@@ -21,7 +21,6 @@ TIME = 8  # steps with padding
 
 class ArchitectureSubject(Subject):
     kind = "architectures"
-    given = frozenset({"input_size"})
 
     @property
     def cells(self) -> list[str]:

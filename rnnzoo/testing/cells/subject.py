@@ -24,7 +24,6 @@ class CellSubject(Subject):
     """A cell under test: a registered name, a mapping with a name and parameters, or a class."""
 
     kind = "cells"
-    given = frozenset({"input_size", "hidden_size"})
 
     def __init__(self, cell: CellLike) -> None:
         super().__init__(cell)

@@ -21,7 +21,6 @@ ARCHITECTURES = {ONE: "bidirectional", EACH: "bidirectional", CAUSAL: "recurrent
 
 class TaskSubject(Subject):
     kind = "tasks"
-    given = frozenset({"spec"})
 
     @cached_property
     def examples(self) -> tuple[DataSpec, Batch]:
