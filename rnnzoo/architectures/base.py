@@ -137,8 +137,8 @@ class LayerStack(Architecture):
         for depth in range(self.num_layers):
             below = self._between(x) if depth else x
             layers = slice(depth * directions, (depth + 1) * directions)
-            given = [None] * directions if state is None else state[layers]
-            ran = run_together(recurrences[layers], below, given, need_state)
+            states = [None] * directions if state is None else state[layers]
+            ran = run_together(recurrences[layers], below, states, need_state)
             runs = [outputs for outputs, _ in ran]
             last_state += [end for _, end in ran if end is not None]
             x = runs[0].map(merge, runs[1]) if self.bidirectional else runs[0]
@@ -151,11 +151,11 @@ class LayerStack(Architecture):
         return Encoded(x, last, last_state if need_state else None)
 
     def step(self, x: Tensor, state: list[State] | None = None) -> tuple[Tensor, list[State]]:
-        given = [None] * self.num_layers if state is None else state
+        states = [None] * self.num_layers if state is None else state
         after: list[State] = []
         recurrences: list[Any] = list(self.layers)
         for depth in range(self.num_layers):
-            y, end = recurrences[depth].step(x, given[depth])
+            y, end = recurrences[depth].step(x, states[depth])
             x = y + x if self.residual and depth else y
             after.append(end)
         return x, after
@@ -191,19 +191,19 @@ class LayerStack(Architecture):
             raise ValueError(f"expected {wanted}, with biases and without a projection, got {rnn}")
         names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
         copies = []
-        for own, suffix in zip(
+        for cell, suffix in zip(
             self.cells, [f"_l{k}{d}" for k in range(rnn.num_layers) for d in directions], strict=True
         ):
-            if recognise(own) != rnn.mode.lower():
-                raise ValueError(f"{type(own).__name__} does not compute what {rnn.mode} does, got {rnn}")
+            if recognise(cell) != rnn.mode.lower():
+                raise ValueError(f"{type(cell).__name__} does not compute what {rnn.mode} does, got {rnn}")
             theirs = {name: getattr(rnn, name + suffix) for name in names}
-            for name, parameter in own.named_parameters():
+            for name, parameter in cell.named_parameters():
                 if parameter.shape != theirs[name].shape:
                     ours, shape = tuple(parameter.shape), tuple(theirs[name].shape)
                     raise ValueError(f"expected {name}{suffix} of shape {ours}, got {shape} in {rnn}")
-            copies.append((own, theirs))
-        for own, theirs in copies:
-            own.load_state_dict(theirs)
+            copies.append((cell, theirs))
+        for cell, theirs in copies:
+            cell.load_state_dict(theirs)
 
 
 def make_architecture(architecture: ArchitectureLike, input_size: int, **defaults: Any) -> Architecture:

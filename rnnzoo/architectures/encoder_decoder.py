@@ -81,8 +81,8 @@ class EncoderDecoder(Architecture):
             raise ValueError("input_feeding feeds what was attended to, and attention is none")
         self.input_size, self.input_feeding = input_size, input_feeding
         encoder = encoder if isinstance(encoder, Mapping) else {"name": encoder}
-        own = {key: value for key, value in encoder.items() if value is not None}
-        self.encoder = make_architecture({"cell": cell, "hidden_size": hidden_size, **own}, input_size)
+        settings = {key: value for key, value in encoder.items() if value is not None}
+        self.encoder = make_architecture({"cell": cell, "hidden_size": hidden_size, **settings}, input_size)
         fed = make_cell(cell, input_size, hidden_size).output_size if input_feeding else 0
         self.decoder = LayerStack(input_size + fed, cell, hidden_size, num_layers, dropout=dropout)
         self.output_size = size = self.decoder.output_size

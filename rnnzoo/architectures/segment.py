@@ -52,8 +52,8 @@ class Segment(Architecture):
 
     def encode(self, x: Sequences, state: list[State] | None, need_state: bool) -> Encoded:
         count = -(-x.layout.time // self.segment)
-        whole = F.pad(x.padded, (0, 0, 0, count * self.segment - x.layout.time))
-        segments = whole.unflatten(1, (count, self.segment)).flatten(2)  # (batch, segments, segment * input_size)
+        padded = F.pad(x.padded, (0, 0, 0, count * self.segment - x.layout.time))
+        segments = padded.unflatten(1, (count, self.segment)).flatten(2)  # (batch, segments, segment * input_size)
         encoded = self.layers(F.relu(self.embed(segments)), -(-x.layout.lengths // self.segment), state, need_state)
         return _OfSteps(encoded, x.layout, self.segment)
 

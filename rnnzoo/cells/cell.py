@@ -150,7 +150,7 @@ class Cell(nn.Module):
         return gates
 
     def overrides(self, *names: str) -> list[str]:
-        """Which of these methods the cell has a version of its own of."""
+        """Which of these methods the cell, or a base class that is not rnnzoo's, defines anew."""
 
         def owner(name: str) -> type:
             return next((c for c in type(self).__mro__ if name in vars(c)), Cell)
@@ -158,7 +158,7 @@ class Cell(nn.Module):
         return [name for name in names if not vars(owner(name)).get("house", False)]
 
     def forward(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """One step for (batch, input_size): the output and the new state. For streams and one's own loops.
+        """One step for (batch, input_size): the output and the new state. For streams and loops of your own.
 
         Masks of `noise` are at their mean here; the engine draws them when it trains.
         """

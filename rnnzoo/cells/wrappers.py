@@ -155,8 +155,8 @@ class WeightDrop(Wrapper):
 
     def effective_weights(self) -> dict[str, Tensor]:
         inner = super().effective_weights()
-        whole = {name: inner.get(name, self.get_parameter(name)) for name in self.dropped}
-        return inner | {name: F.dropout(weight, self.rate, self.training) for name, weight in whole.items()}
+        weights = {name: inner.get(name, self.get_parameter(name)) for name in self.dropped}
+        return inner | {name: F.dropout(weight, self.rate, self.training) for name, weight in weights.items()}
 
 
 class OutputNorm(Wrapper):

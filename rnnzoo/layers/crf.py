@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from rnnzoo.batch import IGNORE
 from rnnzoo.engine.layout import Layout
 
-FORBIDDEN = -1e4  # nats: no sum of scores makes up for it, and where no tags are legal the least illegal ones are told
+FORBIDDEN = -1e4  # nats: no sum of scores makes up for it; where no tags are legal the least illegal are predicted
 
 
 class Independent(nn.Linear):

@@ -50,8 +50,8 @@ class AdaptiveSoftmax(nn.Module):
         cluster = torch.bucketize(words, torch.tensor(self.ends[:-1], device=words.device), right=True)
         total = _nll(self.head(x), torch.where(cluster == 0, words, self.ends[0] + cluster - 1))
         for c, (start, tail) in enumerate(zip(self.ends, self.tails, strict=False), start=1):
-            own = cluster == c  # where there are none, the tail still has a gradient, of zeros: DDP waits for it
-            total = total + _nll(tail(x[own]), words[own] - start)
+            inside = cluster == c  # where there are none, the tail still has a gradient, of zeros: DDP waits for it
+            total = total + _nll(tail(x[inside]), words[inside] - start)
         return total
 
     def forward(self, features: Tensor) -> Tensor:
