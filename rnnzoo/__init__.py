@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from rnnzoo.architectures.base import CAUSAL, EACH, ONE, SEQUENCE, Architecture, LayerStack
+    from rnnzoo.architectures.decoder import Decoded, Decoder, DecoderState
     from rnnzoo.architectures.encoded import Encoded
     from rnnzoo.batch import Batch, DataSpec, Field
     from rnnzoo.cells.base import (
@@ -77,6 +78,9 @@ _PUBLIC = {
     "Count": "rnnzoo.limits",
     "DataSpec": "rnnzoo.batch",
     "EACH": "rnnzoo.architectures.base",
+    "Decoded": "rnnzoo.architectures.decoder",
+    "Decoder": "rnnzoo.architectures.decoder",
+    "DecoderState": "rnnzoo.architectures.decoder",
     "Encoded": "rnnzoo.architectures.encoded",
     "Field": "rnnzoo.batch",
     "Fraction": "rnnzoo.limits",
@@ -126,6 +130,9 @@ __all__ = [
     "Count",
     "DataError",
     "DataSpec",
+    "Decoded",
+    "Decoder",
+    "DecoderState",
     "Embedded",
     "Encoded",
     "Field",
