@@ -21,6 +21,8 @@ def defined(path: str) -> set[str]:
                 names.add(above + node.name)
                 if isinstance(node, ast.ClassDef):
                     visit(node.body, f"{node.name}.")
+            elif isinstance(node, ast.ImportFrom) and path.endswith("__init__.py"):  # a package's face
+                names.update(alias.name for alias in node.names)
             elif isinstance(node, (ast.Assign, ast.AnnAssign)):
                 targets = node.targets if isinstance(node, ast.Assign) else [node.target]
                 names.update(above + target.id for target in targets if isinstance(target, ast.Name))

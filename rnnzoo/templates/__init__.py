@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import keyword
 import re
 import shutil
@@ -95,13 +96,13 @@ def _fill(folder: Path, files: dict[str, str]) -> None:
         raise ZooError(f"'{folder}' is there already.\n  Name another folder: --folder DIR.") from None
     except OSError as cause:
         raise ZooError(f"cannot make '{folder}': {cause.strerror}.\n  Name another folder: --folder DIR.") from cause
-    try:
-        for name, text in files.items():
-            path = folder / name
-            path.parent.mkdir(exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-    except BaseException as cause:
-        shutil.rmtree(folder, ignore_errors=True)
-        if isinstance(cause, OSError):
+    with contextlib.ExitStack() as on_failure:
+        on_failure.callback(shutil.rmtree, folder, ignore_errors=True)
+        try:
+            for name, text in files.items():
+                path = folder / name
+                path.parent.mkdir(exist_ok=True)
+                path.write_text(text, encoding="utf-8")
+        except OSError as cause:
             raise ZooError(f"cannot write '{folder}': {cause.strerror}.\n  Nothing is left of it.") from cause
-        raise
+        on_failure.pop_all()
