@@ -147,7 +147,7 @@ def cast(parameter: Parameter, value: Any) -> Any:
     parser.add_argument("--value", type=hint)
     try:
         cast = _jsonable(parser.parse_object({"value": value}).as_dict()["value"])
-    except Exception as cause:  # argparse's, and whatever a text nested too deeply raises
+    except Exception as cause:  # argparse's, those of a plugin's type, and whatever a text nested too deeply raises
         raise ValueError("another type") from cause
     if not _is_json(cast):
         raise ValueError("not finite")
