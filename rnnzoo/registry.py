@@ -43,6 +43,11 @@ class Kind(NamedTuple):
         return f"rnnzoo.{self.plural}"
 
     @property
+    def article(self) -> str:
+        """ "a" or "an"."""
+        return "an" if self.singular[0] in "aeiou" else "a"
+
+    @property
     def reserved(self) -> frozenset[str]:
         """All arguments that a recipe cannot set."""
         return frozenset((*self.given, *self.offered))
@@ -203,12 +208,13 @@ def find(kind: str, name: str) -> Entry:
         raise UnknownName(
             f"the {SINGULAR[kind]} name '{name}' is claimed by {' and '.join(owners)}.\n  Say which: {choices}."
         )
+    a_part = f"{KINDS[kind].article.capitalize()} {SINGULAR[kind]}"
     match = nearest(bare, {entry.name for entry in entries(kind)})
     raise UnknownName(
         f"no {SINGULAR[kind]} is named '{name}'.\n"
         + (f"  Did you mean '{match}'?\n" if match else "")
         + f"  Known {kind}: {known(kind)}.\n"
-        + f"  A {SINGULAR[kind]} from another package appears in `rnnzoo list {kind}` once that package is installed."
+        + f"  {a_part} from another package appears in `rnnzoo list {kind}` once that package is installed."
     )
 
 

@@ -5,51 +5,30 @@ means nothing here, so that a stranger's recipe runs no code of its own.
 """
 
 import contextlib
-import copy
 import inspect
 import logging
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args, get_origin
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
-from rnnzoo import limits, registry
+from rnnzoo import registry
 from rnnzoo.architectures.base import SEQUENCE
-from rnnzoo.errors import PluginError, RecipeError, ZooError, nearest, unknown
+from rnnzoo.errors import RecipeError, ZooError
+from rnnzoo.experiment.parts import Parts, with_name
 from rnnzoo.inputs.base import TARGET
-from rnnzoo.limits import described, is_union
 from rnnzoo.model import HeadOptions, build_model
-from rnnzoo.recipe import COMMAND_LINE, Node, Raw, Where, as_node, as_part, migrations
+from rnnzoo.recipe import Node, Raw, Where, as_node, migrations
 from rnnzoo.recipe.schema import (
     Parameter,
-    accepts,
-    cast,
-    part_kind,
     quoted,
     signature,
-    takes_list,
 )
 from rnnzoo.recipe.sections import CheckpointOptions, RunOptions, TrackingOptions, TrainerOptions
-from rnnzoo.system.shipped import recipe_folder
 
 log = logging.getLogger("rnnzoo")
 MODEL_GIVEN = frozenset({"spec", "task", "architecture", "inputs", "head"})  # of `build_model`: not settings, or parts
-INHERITED = ("cell", "hidden_size")  # an inner architecture's, from the outer one, where it does not name its own
 SECTIONS = ("data", "task", "model", "optimizer", "schedule", "trainer", "callbacks", "checkpoint", "tracking")
 DEFAULTS = {"optimizers": "adamw", "schedules": "constant"}  # what a section without a name is for
-
-
-def _trap(node: Node) -> str:
-    """What YAML 1.1 made of a word, if that explains a wrong type."""
-    items = node.value if isinstance(node.value, list) else [node]
-    for item in items:
-        if isinstance(item.value, bool) and item.text.lower() not in ("true", "false", ""):
-            return f'\n  YAML 1.1 reads {item.text} as {quoted(item.value)}; as text, it is written "{item.text}".'
-        if isinstance(item.value, str) and re.fullmatch(r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+", item.value):
-            return f"\n  YAML 1.1 would read {item.text} as a number in base 60; write it in full."
-        if isinstance(item.value, str) and re.fullmatch(r"[-+]?0[0-9_]+", item.value):
-            return f"\n  YAML 1.1 reads {item.text}, with its leading zero, as octal; leave the zero out."
-    return ""
 
 
 def resolve(raw: Raw) -> dict[str, Any]:
@@ -67,22 +46,8 @@ def _in_todays_format(raw: Raw) -> Raw:
     return Raw(raw.name, raw.file, as_node(migrations.migrate(raw.data), Where(raw.file)))
 
 
-class Mistake(NamedTuple):
-    """One mistake of a recipe, and where it was written."""
-
-    where: Where
-    key: str
-    problem: str
-    known: tuple[str, ...] | None = None  # of an unknown key
-
-
-class Resolver:
+class Resolver(Parts):
     """One resolution: goes on after a mistake, and raises all of them at the end."""
-
-    def __init__(self, raw: Raw) -> None:
-        self.raw = raw
-        self.mistakes: list[Mistake] = []
-        self.classes: dict[str, Any] = {}
 
     def resolve(self) -> dict[str, Any]:
         root = self.raw.root
@@ -121,37 +86,6 @@ class Resolver:
             self.wrong(self.raw.root._replace(where=Where(self.raw.file)), key, f"missing.\n  Known {kind}: {known}.")
             return {}
         return self.component(self.of_same_form(node) if kind == "datasets" else node, key, kind)
-
-    def of_same_form(self, node: Node) -> Node:
-        """A data set with what its base said of the form of its data, where the base's data set has the same form."""
-        if node.replaced is None:
-            return node
-        old, new = self.of_same_form(as_part(node.replaced)), as_part(node)
-        try:
-            forms = [registry.load("datasets", part.value["name"].value).form for part in (old, new)]
-            common = self.of_form(forms[0]) if forms[0] == forms[1] else {}
-        except Exception:  # a name or a form that is none is reported where the part is resolved
-            return node
-        kept = {key: value for key, value in old.value.items() if key in common}
-        self.tell_replaced(old, new, "data", kept)
-        return new._replace(value={**kept, **new.value}, replaced=None)
-
-    def tell_replaced(self, old: Node, new: Node, key: str, kept: Mapping[str, Any]) -> None:
-        """Say which of a base's settings went with the part that they were for."""
-        if Path(new.value["name"].where.file).absolute().is_relative_to(recipe_folder()):
-            return  # a recipe of ours knows what it replaces
-        gone = [name for name in old.value if name != "name" and name not in kept and name not in new.value]
-        if gone:
-            names = [as_part(part).value["name"].plain for part in (old, new)]
-            log.warning(
-                "%s: %s: '%s' replaces the base's '%s', whose %s %s not taken over.",
-                self.raw.name,
-                key,
-                names[1],
-                names[0],
-                ", ".join(gone),
-                "is" if len(gone) == 1 else "are",
-            )
 
     def model(self, node: Node | None, data: Mapping[str, Any]) -> dict[str, Any]:
         section = self.mapping(node, "model")
@@ -218,26 +152,6 @@ class Resolver:
             f"  Inputs for {kind}: {', '.join(others) or 'none'}.",
         )
 
-    def options(
-        self, target: Callable[..., Any], node: Node | None, key: str, given: frozenset[str] = frozenset()
-    ) -> dict[str, Any]:
-        return self.parameters(signature(target, given), self.mapping(node, key), key, node or self.raw.root)
-
-    def parts_by_name(self, node: Node | None, section: str, kind: str) -> dict[str, Any]:
-        """A section whose keys are the names of parts of one kind, and whose values their settings.
-
-        `true` stands for no settings; `false` takes back what a base asked for.
-        """
-        parts = {}
-        for name, item in self.mapping(node, section).items():
-            if item.value is not False:
-                at = Node(name, item.where)
-                settings = {} if item.value is True else self.mapping(item, f"{section}.{name}")
-                self.unknown_keys({key: settings[key] for key in settings if key == "name"}, f"{section}.{name}.", ())
-                part = self.component(Node({**settings, "name": at}, item.where), f"{section}.{name}", kind)
-                parts[name] = registry.settings(part)
-        return parts
-
     def check_exclusive(self, node: Node | None, callbacks: Iterable[str]) -> None:
         """Callbacks that say they take the same thing for themselves exclude each other."""
         takers: dict[str, list[str]] = {}
@@ -249,167 +163,7 @@ class Resolver:
                 message = f"{' and '.join(names)} each take {taken}.\n  Keep one of them."
                 self.wrong(node, "callbacks", message)
 
-    # Components
-
-    def component(self, node: Node, key: str, kind: str, inherited: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """A registered part: its name, and all of its parameters."""
-        named = self.named(node, key, lambda: (entry.name for entry in registry.entries(kind)))
-        if named is None:
-            return {}
-        name, params = named
-        if node.replaced is not None:
-            self.tell_replaced(as_part(node.replaced), node, key, {})
-        try:
-            cls = registry.load(kind, name.value)
-            allowed = self.signature(cls, kind)
-        except ZooError as error:
-            self.wrong(name, key, str(error) + self.not_a_path(name.value))
-            return {}
-        except Exception as cause:
-            owner = registry.find(kind, name.value).distribution
-            message = (str(cause).splitlines() or [""])[0]
-            self.wrong(name, key, f"the parameters of '{name.value}' ({owner}) cannot be read: {message}.")
-            return {}
-        self.classes[key] = cls
-        return {"name": name.value, **self.parameters(allowed, params, key, node, ("name",), inherited)}
-
-    def signature(self, cls: Any, kind: str) -> dict[str, Parameter]:
-        if kind != "datasets":
-            return signature(cls, registry.KINDS[kind].reserved)
-        from rnnzoo.data.forms import FORMS
-
-        form = getattr(cls, "form", None)
-        if form not in FORMS:
-            raise PluginError(unknown(f"{cls.__name__} has a form that no data has:", str(form), FORMS))
-        own, common = signature(cls), self.of_form(form)
-        if twice := own.keys() & common.keys():
-            raise PluginError(f"{cls.__name__} has parameters that its form {form} has: {', '.join(sorted(twice))}.")
-        return {**common, **own}
-
-    @staticmethod
-    def of_form(form: str) -> dict[str, Parameter]:
-        """What a recipe may say of a form of data, whichever data set has it."""
-        from rnnzoo.data.forms import FORMS
-
-        return signature(FORMS[form])
-
-    def named(self, node: Node, key: str, known: Callable[[], Iterable[str]]) -> tuple[Node, dict[str, Node]] | None:
-        """The name of a part and its parameters, from `lstm` or `{name: lstm, ...}`."""
-        node = as_part(node) if isinstance(node.value, str) else node
-        if not isinstance(node.value, dict) or "name" not in node.value:
-            what = "needs a name" if isinstance(node.value, dict) else "must be a name, or a mapping with a name"
-            got = "" if isinstance(node.value, dict) else f", got {quoted(node.plain)}"
-            self.wrong(node, key, f"{what}{got}.\n  Known: {', '.join(sorted(set(known())))}.{_trap(node)}")
-            return None
-        name = node.value["name"]
-        if not isinstance(name.value, str) or not name.value.isprintable():
-            self.wrong(name, f"{key}.name", f"must be a registered name, got {quoted(name.plain)}.{_trap(name)}")
-            return None
-        return name, {item: value for item, value in node.value.items() if item != "name"}
-
-    @staticmethod
-    def not_a_path(name: str) -> str:
-        path = re.search(r"[./\\]", name)
-        return "\n  Import paths and files are not accepted: a recipe names registered parts." if path else ""
-
-    def parameters(
-        self,
-        allowed: Mapping[str, Parameter],
-        given: Mapping[str, Node],
-        key: str,
-        at: Node,
-        also: tuple[str, ...] = (),
-        inherited: Mapping[str, Any] | None = None,
-    ) -> dict[str, Any]:
-        """Every allowed parameter, as given or by default; parts last, so that they may inherit."""
-        self.unknown_keys(given, f"{key}.", (*also, *allowed))
-        found: dict[str, Any] = dict.fromkeys(allowed)
-        inherited = inherited or {}
-        kinds = {name: part_kind(parameter.annotated) for name, parameter in allowed.items()}
-        for name in sorted(allowed, key=lambda name: kinds[name] == "architectures"):
-            node, parameter, kind = given.get(name), allowed[name], kinds[name]
-            if node is None and parameter.required:
-                what = f"must be {described(parameter.annotated)}" if kind is None else f"names one of the {kind}"
-                self.wrong(at, f"{key}.{name}", f"missing; it {what}.")
-            elif node is None and name in inherited:
-                found[name] = copy.deepcopy(inherited[name])
-            elif kind is None:
-                found[name] = self.scalar(node, f"{key}.{name}", parameter)
-            else:
-                down = {item: found[item] for item in INHERITED if item in found} if kind == "architectures" else None
-                found[name] = self.part(node, f"{key}.{name}", parameter, at, kind, down)
-        return found
-
-    def part(
-        self, node: Node | None, key: str, parameter: Parameter, at: Node, kind: str, down: Mapping[str, Any] | None
-    ) -> Any:
-        """A parameter that is a part, or a list of parts where its type has one."""
-        if node is None:
-            node = as_node(parameter.default, at.where)
-        if node.value is None and parameter.default is None:
-            return None
-        if isinstance(node.value, list) and takes_list(parameter.annotated):
-            return [self.component(item, f"{key}[{place}]", kind, down) for place, item in enumerate(node.value)]
-        return self.component(node, key, kind, down)
-
-    def scalar(self, node: Node | None, key: str, parameter: Parameter) -> Any:
-        """A parameter of plain data, of its type and in its range."""
-        if node is None:
-            return parameter.default
-        value = node.plain
-        try:
-            value = cast(parameter, value)
-        except ValueError:
-            is_scalar = not isinstance(value, (dict, list))
-            if node.where.file == COMMAND_LINE and is_scalar and accepts(parameter.hint, node.text):
-                return node.text  # a shell has no types: --tracking.run_name 12
-            self.wrong(node, key, self.mistyped(node, parameter))
-            return parameter.default
-        if wrong := limits.violation(parameter.annotated, value):
-            self.wrong(node, key, f"{wrong}.")
-        return value
-
-    def mistyped(self, node: Node, parameter: Parameter) -> str:
-        """The message for a value of another type than its parameter's."""
-        value = node.plain
-        wrong = f"must be {described(parameter.annotated)}, got {quoted(value)}"
-        if trap := _trap(node):
-            return f"{wrong}.{trap}"
-        words = self.words(parameter.hint)
-        match = nearest(node.text, words) or next((w for w in words if node.text and w.startswith(node.text)), None)
-        if match:
-            return f"{wrong}.\n  Did you mean '{match}'?"
-        if isinstance(value, (int, float)) and accepts(parameter.hint, node.text):
-            return f'{wrong}.\n  A number or date that is meant as text stands in quotes: "{node.text}".'
-        return f"{wrong}."
-
-    def words(self, hint: Any) -> list[str]:
-        """The words that a type allows."""
-        if get_origin(hint) is Literal:
-            return [str(item) for item in get_args(hint)]
-        return [word for arm in get_args(hint) for word in self.words(arm)] if is_union(hint) else []
-
-    def mapping(self, node: Node | None, key: str) -> dict[str, Node]:
-        if node is None or node.value is None:
-            return {}
-        if not isinstance(node.value, dict):
-            self.wrong(node, key, f"must be a mapping, got {quoted(node.plain)}.{_trap(node)}")
-            return {}
-        return dict(node.value)
-
     # Checks across sections
-
-    def refuse_import_paths(self, node: Node, key: str) -> None:
-        items = node.value
-        if isinstance(items, list):
-            for item in items:
-                self.refuse_import_paths(item, key)
-        elif isinstance(items, dict):
-            for name, item in items.items():
-                path = f"{key}.{name}" if key else name
-                if name == "class_path":
-                    self.wrong(item, path, "import paths are not accepted.\n  Name a registered part: name: lstm.")
-                self.refuse_import_paths(item, path)
 
     def check_name(self, node: Node | None, name: str) -> None:
         """A recipe's name becomes a folder's."""
@@ -464,7 +218,7 @@ class Resolver:
         at = model.get("architecture") or sections.get("model") or self.raw.root
         try:
             able = task.needs in cls.answers(**parameters)
-        except Exception as cause:
+        except Exception as cause:  # the code of a plugin
             self.wrong(at, "model.architecture", f"{cls.__name__}.answers fails: {type(cause).__name__}: {cause}")
             return
         if able:
@@ -479,53 +233,6 @@ class Resolver:
             + (f"  Why: {reason}.\n" if reason else "")
             + f"  Architectures that can: {others}.",
         )
-
-    # Messages
-
-    def unknown_keys(
-        self, given: Mapping[str, Node], above: str, known: tuple[str, ...], problem: str = "unknown key"
-    ) -> None:
-        for name, node in given.items():
-            if name not in known and name != "class_path":
-                self.mistakes.append(Mistake(node.where, f"{above}{name}", problem, known))
-
-    def wrong(self, node: Node, key: str, problem: str) -> None:
-        self.mistakes.append(Mistake(node.where, key, problem))
-
-    def messages(self, found: dict[str, Any]) -> Iterator[str]:
-        """All mistakes in reading order; the command line's last."""
-        places = {file: number for number, file in enumerate(dict.fromkeys(m.where.file for m in self.mistakes))}
-        places[COMMAND_LINE] = len(places)
-        for where, key, problem, known in sorted(self.mistakes, key=lambda m: (places[m.where.file], m.where.line)):
-            if known is not None:
-                name = key.rpartition(".")[2]
-                match = next(_paths(found, name), None) or nearest(name, known) or _nearest_moved(found, key)
-                hint = f"\n  Did you mean '{match}'?" if match else ""
-                problem += f".{hint}\n  Known: {', '.join(sorted(known)) or 'none'}."
-            yield f"{where}: {key}: {problem}"
-
-
-def _nearest_moved(found: Mapping[str, Any], key: str) -> str | None:
-    """Where a misspelt key of an earlier format is now: 'model.head.dropout' for 'model.dropuot'."""
-    section, _, name = key.rpartition(".")
-    old = nearest(name, migrations.MOVED) if section == "model" else None
-    return migrations.moved(old, found["model"]["inputs"]) if old else None
-
-
-def _paths(found: Any, name: str, above: str = "") -> Iterator[str]:
-    """The keys of a resolved recipe that end in `name`."""
-    for key, value in found.items():
-        if key == name:
-            yield f"{above}{key}"
-        if isinstance(value, dict):
-            yield from _paths(value, name, f"{above}{key}.")
-
-
-def with_name(node: Node, default: str) -> Node:
-    """A part that gives settings and no name is the one of the default name."""
-    if not isinstance(node.value, dict) or "name" in node.value:
-        return node
-    return node._replace(value={"name": Node(default, node.where), **node.value})
 
 
 def _name(node: Node) -> Any:

@@ -50,7 +50,7 @@ def write(kind: str, name: str, folder: Path | None = None) -> Path:
         "command": COMMANDS[kind].format(name=name),
     }
     _fill(folder, rendered(kind, words))
-    article = "an" if kind[0] in "aeiou" else "a"
+    article = registry.KINDS[registry.kind_of(kind)].article
     console.print(f"{folder}: {article} {kind} that works, to be edited; its tests, a recipe and a README.\n\nNext:")
     for command in (f"cd {folder}", "pip install -e '.[test]'", "pytest", words["command"]):
         console.print(f"  {command}")

@@ -185,7 +185,9 @@ def test_shipped_recipes_lie_inside_an_installed_package_or_beside_an_editable_o
 
 
 def test_an_unknown_recipe_is_answered_with_the_nearest_one(folder, monkeypatch):
-    monkeypatch.setattr(recipe, "shipped", lambda: {"imdb_bilstm": folder / "x.yaml", "ptb": folder / "y.yaml"})
+    monkeypatch.setattr(
+        "rnnzoo.recipe.reading.shipped", lambda: {"imdb_bilstm": folder / "x.yaml", "ptb": folder / "y.yaml"}
+    )
     for asked, told in [
         ("imdb_bilstmm", "Did you mean 'imdb_bilstm'?"),
         ("recipes/imdb_bilstm.yaml", "'imdb_bilstm' comes with rnnzoo"),
@@ -276,7 +278,7 @@ def test_a_base_is_found_beside_the_recipe_that_names_it_or_by_its_shipped_name(
     written("seed: 7\n", "deep/er/base.yaml")
     written("base: er/base.yaml\n", "deep/middle.yaml")
     assert read("base: deep/middle.yaml\n") == {"seed": 7}
-    monkeypatch.setattr(recipe, "shipped", lambda: {"known": Path("deep/er/base.yaml")})
+    monkeypatch.setattr("rnnzoo.recipe.reading.shipped", lambda: {"known": Path("deep/er/base.yaml")})
     assert read("base: known\n") == {"seed": 7}
 
 
