@@ -1,8 +1,8 @@
 """The terminal: the one place that prints.
 
-What is printed may hold a stranger's names: of columns, labels, files, tensors, packages. None of them moves the
-cursor, colours the text or turns its direction: such characters are printed as escapes. Messages and logs lose the
-secrets in their addresses. Importing this module imports the standard library only.
+What is printed may hold names from outside: of columns, labels, files, tensors, packages. Characters in them that would
+move the cursor, colour the text or turn its direction are printed as escapes. Secrets in addresses are taken out of
+messages and logs. Importing this module imports the standard library only.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def table(rows: Iterable[Sequence[object]], title: str = "") -> None:
 
 
 def printable(value: object) -> str:
-    """A value in one line of a terminal, without control characters: what stands in a file moves no cursor."""
+    """A value in one line of a terminal, its control characters escaped."""
     if isinstance(value, float):
         if 1000 <= abs(value) < 1e15:
             return f"{value:,.2f}" if abs(value) < 1e5 else f"{value:,.0f}"
@@ -123,7 +123,7 @@ def guarded() -> Iterator[None]:
 
     def record(*arguments: Any, **keywords: Any) -> logging.LogRecord:
         entry = made(*arguments, **keywords)
-        with contextlib.suppress(TypeError, ValueError):  # a malformed call is logging's to tell
+        with contextlib.suppress(TypeError, ValueError):  # logging itself reports a malformed call
             entry.msg, entry.args = escape(without_secrets(entry.getMessage())), ()
         return entry
 

@@ -42,8 +42,8 @@ def normal(distribution: str) -> str:
 
 
 def entry_points(prefix: str) -> tuple[list[EntryPoint], dict[str, str]]:
-    """Every entry point in a group that begins with `prefix`, and what is wrong with distributions that have such
-    but cannot be read, by their folder.
+    """Every entry point in a group that begins with `prefix`, and by folder, why a distribution with such
+    entry points cannot be read.
 
     Of several distributions with one name, the first on `sys.path` counts, as it does for imports.
     """
