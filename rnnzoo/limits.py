@@ -8,7 +8,7 @@ import functools
 import inspect
 import math
 import types
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -110,8 +110,7 @@ def fits(annotation: Any, value: object) -> bool:
     """Whether a value is what an annotation of numbers, literals, unions and lists says; other types hold anything."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        marks = [mark for mark in arguments[1:] if isinstance(mark, Limit)]
-        return fits(arguments[0], value) and all(mark.holds(value) for mark in marks)
+        return fits(arguments[0], value) and all(limit.holds(value) for limit in _limits(arguments[1:]))
     if is_union(annotation):
         return any(fits(arm, value) for arm in arguments)
     if origin is Literal:
@@ -123,6 +122,15 @@ def fits(annotation: Any, value: object) -> bool:
     if annotation in (int, float):
         return isinstance(value, int if annotation is int else (int, float)) and not isinstance(value, bool)
     return isinstance(value, annotation) if annotation in (bool, str) else True
+
+
+def _limits(marks: Iterable[object]) -> Iterator[Limit]:
+    """The limits among an annotation's marks: of `Annotated[float, Limit(0, 1)]` and of `Annotated[float, Share]`."""
+    for mark in marks:
+        if isinstance(mark, Limit):
+            yield mark
+        elif get_origin(mark) is Annotated:
+            yield from _limits(get_args(mark)[1:])
 
 
 def has_range(annotation: Any) -> bool:
@@ -152,7 +160,7 @@ def described(annotation: Any) -> str:
     """A type in a reader's words: 'a whole number >= 1, auto or null'."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        return " ".join([described(arguments[0]), *(str(mark) for mark in arguments[1:] if isinstance(mark, Limit))])
+        return " ".join([described(arguments[0]), *map(str, _limits(arguments[1:]))])
     if origin is Literal:
         return "one of " + ", ".join(map(str, arguments))
     if is_union(annotation):

@@ -108,6 +108,13 @@ def test_a_checked_constructor_names_its_class_the_parameter_the_range_and_the_v
     assert str(error.value) == message
 
 
+def test_a_range_may_be_written_as_a_mark_of_its_own():
+    """`rate: Annotated[float, Probability]` is `rate: Probability`."""
+    both = (limits.Probability, Annotated[float, limits.Probability])
+    assert limits.violation(both[0], 1.5) == limits.violation(both[1], 1.5) is not None
+    assert limits.has_range(both[1]) and limits.violation(both[1], 0.5) is None
+
+
 def test_a_name_alone_has_no_range():
     assert Echo(1, rate=2.0).arguments == (1, 2.0, None)  # a stranger's rate is no dropout
     assert Echo(size=3, drop=0.5).arguments == (3, 2.0, 0.5)
