@@ -93,6 +93,8 @@ def reader_of(split: Callable[[Path, str, str], Lines], usual: str) -> Callable[
             delimiter, text = delimiter or match[1], text[match.end() - 1 :]
         separator = delimiter or found_delimiter(path, text, usual, columns)
         numbered = list((split if separator == usual else csv_lines)(path, text, separator))
+        if not numbered:  # all of it is Excel's first line
+            raise DataError(f"{path} has no header and no rows.")
         (_, header), *rows = numbered
         if columns is not None:
             column_indices(path, header, columns, keys)

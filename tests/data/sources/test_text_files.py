@@ -109,6 +109,7 @@ def test_a_delimiter_is_not_guessed_where_columns_may_be_separated_by_two(tmp_pa
 
 def test_excels_own_line_names_the_delimiter(tmp_path):
     assert columns(write(tmp_path / "a.csv", "sep=|\r\ntext|label\r\na;b|x\r\n"))["text"] == ["a;b"]
+    assert "has no header and no rows" in refused(write(tmp_path / "b.csv", "sep=;\n"))
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-8-sig"])
