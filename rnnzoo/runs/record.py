@@ -49,7 +49,10 @@ def _config(folder: Path) -> JsonObject | None:
 
     path = folder / "config.yaml"
     try:
-        return _today(redact(recipes.parse(files.read_text(path, recipes.MAX_BYTES), str(path))))
+        recipe = redact(recipes.parse(files.read_text(path, recipes.MAX_BYTES), str(path)))
+        if recipe is not None and not isinstance(recipe, dict):
+            raise ValueError("it does not hold a mapping")
+        return None if recipe is None else _today(recipe)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RecipeError) as error:

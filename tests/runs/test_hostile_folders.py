@@ -102,6 +102,7 @@ SHOWN = {
     "a config that is deep": {"config__yaml": DEEP},
     "a config that names code": {"config__yaml": b"!!python/object/apply:os.system ['touch executed']"},
     "a config that is large": {"config__yaml": lambda path: os.truncate(os.open(path, os.O_CREAT | os.O_RDWR), 2**40)},
+    "a config that is a number": {"config__yaml": b"-1"},
     "a summary that is deep": {"summary__json": DEEP},
     "a summary of no UTF-8": {"summary__json": b"\xff"},
     "a summary that is a text": {"summary__json": b'"\\u001b[2J"'},
