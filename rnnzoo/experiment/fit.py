@@ -14,7 +14,7 @@ from lightning.pytorch.loggers.logger import Logger
 from rnnzoo import recipe as recipes
 from rnnzoo import registry, runs
 from rnnzoo.data.datamodule import ZooData
-from rnnzoo.errors import RecipeError, Stopped, ZooError
+from rnnzoo.errors import RecipeError, RunError, Stopped, ZooError
 from rnnzoo.experiment import build
 from rnnzoo.experiment.facts import computed_with, run_facts, run_name, used_parts, versions
 from rnnzoo.experiment.interruptible import interruptible
@@ -144,6 +144,16 @@ def _train_and_test(
         interruptible(trainer, lambda: trainer.fit(module, data, ckpt_path=state))
     except KeyboardInterrupt as stop:
         raise _with_message(stop, _stopped(trainer, checkpoints, run)) from None
+    except ZooError:
+        raise
+    except Exception as error:  # a plugin's optimizer, schedule or callback is given its own part of a state, too
+        if state is None or snapshots.under_way:
+            raise
+        raise RunError(
+            f"cannot go on from the training state {console.short(state)}.\n"
+            f"  {type(error).__name__}: {console.inline(' '.join(str(error).split()), 200)}\n"
+            "  It does not fit the run's model, optimizer or callbacks, or the versions that are installed."
+        ) from error
     results = outcome.facts()
     metrics, results["best"] = _restore_best(run, module)
     if "test" in data.sizes:

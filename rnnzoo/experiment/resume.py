@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 import torch
 
@@ -16,7 +16,8 @@ from rnnzoo.errors import RecipeError, RunError
 from rnnzoo.experiment.resolver import resolve
 from rnnzoo.recipe import Recipe
 from rnnzoo.runs import snapshot
-from rnnzoo.runs.state import State
+from rnnzoo.runs.state import State, pack
+from rnnzoo.runs.summary import at, mistake
 from rnnzoo.system.files import JsonObject
 from rnnzoo.system.redaction import marked, redact
 from rnnzoo.training.schedules import interval
@@ -38,6 +39,64 @@ FREE = {  # what may change; None for all of a section
 }
 LENGTH = ("max_epochs", "max_steps")
 COMPARED_STEPS = 1000  # of two schedules
+
+
+MOST = 2**53  # of a count: from there on, floating-point numbers are not exact
+
+
+class _Recipe(TypedDict):
+    """What is asked of a saved recipe before it is resolved, which checks the rest."""
+
+    name: str
+    data: dict[str, Any]
+    task: dict[str, Any]
+    model: dict[str, Any]
+    optimizer: dict[str, Any]
+    schedule: dict[str, Any]
+    trainer: dict[str, Any]
+
+
+class _DataPrint(TypedDict):
+    fingerprint: str
+
+
+class _Identity(TypedDict):
+    recipe: _Recipe
+    parts: list[dict[str, str]]
+    data: _DataPrint
+
+
+class _Ours(TypedDict):
+    """What `Snapshots` adds to Lightning's state."""
+
+    identity: _Identity
+    total_steps: int
+    batches_done: int
+    batches_that_stepped: int
+    metrics_bytes: int
+    processes: list[dict[str, Any]]
+
+
+class _TrainingState(TypedDict):
+    """A training state as far as it is read here; a stranger's may hold anything."""
+
+    epoch: int
+    global_step: int
+    rnnzoo: _Ours
+
+
+PART = ("kind", "name", "distribution", "version")
+COUNTS = (
+    "epoch",
+    "global_step",
+    *map("rnnzoo.{}".format, ("total_steps", "batches_done", "batches_that_stepped", "metrics_bytes")),
+)
+CHECKED = (
+    *COUNTS,
+    "rnnzoo.processes",
+    "rnnzoo.identity.data.fingerprint",
+    *map("rnnzoo.identity.recipe.{}".format, ("name", "data", "task", "model", "optimizer", "schedule", "trainer")),
+)
 
 
 class Resumption(NamedTuple):
@@ -98,7 +157,7 @@ def prepare(run: str | Path, overrides: Sequence[str] = (), fall_back: bool = Fa
             f"{after['name']}: {hidden[0]}: a secret was taken out of it when the run was kept.\n"
             f"  A run that needs it cannot go on; start a new one."
         )
-    changed = any(before["trainer"][key] != after["trainer"][key] for key in LENGTH)
+    changed = any(before["trainer"].get(key) != after["trainer"][key] for key in LENGTH)
     epochs, limit = int(state["epoch"]), after["trainer"]["max_epochs"]
     steps, most = int(state["global_step"]), after["trainer"]["max_steps"]
     trained = epochs >= limit >= 0 or steps >= most >= 0
@@ -119,12 +178,39 @@ def _state(folder: Path, fall_back: bool) -> tuple[Path, State]:
         )
     for path in paths:
         try:
-            return path, snapshot.read(path)
+            return path, _checked(path, snapshot.read(path))
         except RunError as error:
             if not fall_back or path == paths[-1]:
                 raise
             log.warning("%s\n  The one before is taken.", str(error).splitlines()[0])
     raise AssertionError("the last path returns or raises")
+
+
+def _checked(path: Path, state: State) -> State:
+    """The state, if what is read of it here is as it should be. Raises: RunError."""
+    problem = next((problem for key in CHECKED if (problem := mistake(state, key, _TrainingState))), None)
+    if problem is None:
+        problem = next((f"its {key} is out of range" for key in COUNTS if not 0 <= _count(state, key) < MOST), None)
+    if problem is None:
+        identity = state["rnnzoo"]["identity"]
+        packed, tensors = pack(identity)
+        problem = "its rnnzoo.identity is not JSON" if tensors or packed != identity else None
+    parts = at(state, "rnnzoo.identity.parts")
+    if not (isinstance(parts, list) and all(_is_part(part) for part in parts)):
+        problem = problem or "its rnnzoo.identity.parts is no list of registered parts"
+    if problem:
+        raise RunError(f"cannot load the training state {path}: {problem}.\n  {snapshot.FORMAT.remedy}")
+    return state
+
+
+def _count(state: State, key: str) -> int:
+    value = at(state, key)
+    assert isinstance(value, int)
+    return value
+
+
+def _is_part(part: object) -> bool:
+    return isinstance(part, dict) and all(isinstance(part.get(key), str) for key in PART)
 
 
 def _fixed(before: Recipe, after: Recipe) -> Iterator[str]:

@@ -9,6 +9,7 @@ import os
 import re
 import secrets
 import socket
+import stat
 import time
 import unicodedata
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from pathlib import Path
 from rnnzoo.errors import RunError
 from rnnzoo.runs.record import read_summary
 from rnnzoo.runs.search import ROOT, is_run
-from rnnzoo.runs.summary import STATUSES, Summary
+from rnnzoo.runs.summary import STATUSES, Summary, well_formed
 from rnnzoo.system import files
 from rnnzoo.system.launcher import rank
 from rnnzoo.system.lock import Lock
@@ -133,23 +134,35 @@ def create(recipe_name: str, run_dir: Path | None = None, seed: int = 1, root: P
 def reopen(folder: Path, recipe_name: str, seed: int) -> Run:
     """The folder of a run that is resumed. In processes above the first it is not written.
 
-    Raises: RunError if another process is at work in it, or it cannot be written.
+    Raises: RunError if another process is at work in it, it cannot be written, or what is in it leads elsewhere.
     """
     if rank() > 0:
         return Run(Path(os.environ.get(SHARED) or folder), recipe_name, seed, writer=False)
-    summary = read_summary(folder)
+    _refuse_links(folder)
+    summary = well_formed(read_summary(folder))
     run = Run(folder.absolute(), recipe_name, seed)
     try:
         run.lock = Lock(run.path)
     except OSError as error:
         raise files.unwritable(folder, error) from error
-    with contextlib.suppress(KeyError, TypeError, ValueError):
-        run.started = datetime.datetime.fromisoformat(summary["started"]).timestamp()
-    tracker = summary.get("wandb")
-    run.wandb_id = tracker.get("id") if isinstance(tracker, dict) else None
+    with contextlib.suppress(KeyError, ValueError, OverflowError):
+        run.started = min(run.started, max(0.0, datetime.datetime.fromisoformat(summary["started"]).timestamp()))
+    wandb_id = summary.get("wandb", {}).get("id", "")
+    run.wandb_id = wandb_id if re.fullmatch(r"[\w-]{1,128}", wandb_id, re.ASCII) else None
     os.environ[SHARED] = str(run.path)
     run.write_summary({"status": "running"})
     return run
+
+
+def _refuse_links(folder: Path) -> None:
+    """What is written in a stranger's folder stays in it. Raises: RunError."""
+    for path in folder.iterdir():
+        if path.is_symlink() or not (path.is_file() or path.is_dir()):
+            kind = files.KINDS.get(stat.S_IFMT(path.lstat().st_mode), "no regular file")
+            raise RunError(
+                f"the run {folder} cannot go on: {path.name} in it is {kind}.\n"
+                "  A run is written to files and folders of its own alone: put a copy in its place."
+            )
 
 
 def refuse_used(folder: Path | None) -> None:

@@ -13,7 +13,14 @@ from typing import Any, Literal, TypedDict, TypeVar, Union, cast, get_args, get_
 
 STATUSES = ("running", "finished", "failed", "interrupted")
 Value = TypeVar("Value")
-NAMES = {str: "text", int: "a whole number", float: "a finite number", types.NoneType: "null", dict: "a mapping"}
+NAMES = {
+    str: "text",
+    int: "a whole number",
+    float: "a finite number",
+    types.NoneType: "null",
+    dict: "a mapping",
+    list: "a list",
+}
 
 
 class Hardware(TypedDict, total=False):

@@ -240,10 +240,24 @@ def unwritable(path: str | Path, error: OSError) -> RunError:
     )
 
 
+def append_text(path: str | Path, text: str) -> None:
+    """Add to a text file, or begin it; a link is not followed, and a pipe not waited for. Raises: OSError."""
+    with open(path, "a", encoding="utf-8", newline="\n", opener=_open_to_write) as file:
+        _check(os.fspath(path), os.fstat(file.fileno()), None)
+        file.write(text)
+
+
 def truncate(path: str | Path, size: int) -> None:
-    """Cut a file to so many bytes, where it has more. Raises: OSError."""
-    if os.stat(path, follow_symlinks=False).st_size > size:
-        os.truncate(path, size)
+    """Cut a file to so many bytes, where it has more; a link is not followed. Raises: OSError."""
+    with open(path, "rb+", opener=_open_to_write) as file:
+        status = os.fstat(file.fileno())
+        _check(os.fspath(path), status, None)
+        if status.st_size > size:
+            file.truncate(size)
+
+
+def _open_to_write(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0), 0o666)
 
 
 def sync(path: str | Path) -> None:

@@ -2,14 +2,17 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 
 import pytest
+import torch
 from safetensors.torch import load_file
 
 from rnnzoo.cli import main
+from rnnzoo.runs import snapshot
 
 SMALL = [
     "--trainer.max_epochs",
@@ -151,6 +154,79 @@ def test_a_damaged_state_is_refused_by_name_and_passed_over_by_auto(full, tmp_pa
     assert "state.safetensors is truncated" in capfd.readouterr().err
     assert main(["fit", "toy_tags", "--run_dir", str(run), "--resume", "auto", *SMALL]) == 0
     assert weights(run) == weights(full)
+
+
+def python_state(state):
+    return state["rnnzoo"]["processes"][0]["random"]
+
+
+CHANGES = {  # of a training state, and what is said of each
+    "no step": (lambda state: state.pop("global_step"), "its global_step is None"),
+    "a step below zero": (lambda state: state.update(global_step=-1), "its global_step is out of range"),
+    "no identity": (lambda state: state["rnnzoo"].pop("identity"), "its rnnzoo.identity.data.fingerprint is None"),
+    "a part without a name": (
+        lambda state: state["rnnzoo"]["identity"].update(parts=[{"kind": "cells"}]),
+        "its rnnzoo.identity.parts is no list of registered parts",
+    ),
+    "a tensor in the recipe": (
+        lambda state: state["rnnzoo"]["identity"]["recipe"]["task"].update(a=torch.ones(2)),
+        "its rnnzoo.identity is not JSON",
+    ),
+    "an import path in the recipe": (
+        lambda state: state["rnnzoo"]["identity"]["recipe"]["model"].update(class_path="os.system"),
+        "import paths are not accepted",
+    ),
+    "weights of another shape": (
+        lambda state: state["state_dict"].update({"model.head.bias": torch.ones(1)}),
+        "size mismatch for model.head.bias",
+    ),
+    "averages of another shape": (
+        lambda state: state["optimizer_states"][0]["state"][0].update(exp_avg=torch.ones(1)),
+        "the optimizer's exp_avg has the shape (1,), not (",
+    ),
+    "a place beyond NumPy's random words": (
+        lambda state: python_state(state).update(numpy=(*python_state(state)["numpy"][:2], 10**6, 0, 0.0)),
+        "random state has no place 1000000",
+    ),
+    "a checkpoint elsewhere": (
+        lambda state: state["callbacks"]["Checkpoints"].update(last="../../elsewhere"),
+        "names a checkpoint '../../elsewhere'",
+    ),
+    "seconds that are a text": (
+        lambda state: state["callbacks"]["Throughput"].update(wall="long"),
+        "Throughput.wall is a str",
+    ),
+    "a count of epochs that is a list": (
+        lambda state: state["loops"]["fit_loop"]["epoch_progress"]["total"].update(processed=[]),
+        "epoch_progress.total.processed is a list",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_state_that_does_not_fit_is_refused_in_words(name, full, tmp_path, capsys):
+    run = shutil.copytree(full, tmp_path / "run")
+    newest, *older = snapshot.complete(run / "resume")
+    for path in older:
+        shutil.rmtree(path)
+    state = snapshot.read(newest)
+    change, problem = CHANGES[name]
+    change(state)
+    snapshot.write(newest, state)
+    assert main(["fit", "--resume", str(run), "--trainer.max_epochs", "4"]) == 2
+    message = capsys.readouterr().err
+    assert problem in message and "Traceback" not in message
+
+
+@pytest.mark.parametrize("name", ["metrics.jsonl", "summary.json", "resume", "checkpoints"])
+def test_a_run_whose_files_are_elsewhere_does_not_go_on_there(name, full, tmp_path, capsys):
+    run = shutil.copytree(full, tmp_path / "run")
+    elsewhere = (run / name).rename(tmp_path / "elsewhere")
+    (run / name).symlink_to(elsewhere)
+    before = elsewhere.read_bytes() if elsewhere.is_file() else sorted(elsewhere.rglob("*"))
+    assert main(["fit", "--resume", str(run), "--trainer.max_epochs", "4"]) == 2
+    assert f"{name} in it is a link" in capsys.readouterr().err
+    assert before == (elsewhere.read_bytes() if elsewhere.is_file() else sorted(elsewhere.rglob("*")))
 
 
 @pytest.mark.slow

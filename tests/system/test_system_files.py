@@ -123,6 +123,16 @@ def test_a_written_file_has_the_permissions_that_the_umask_leaves(tmp_path, mask
     assert stat.S_IMODE(os.stat(tmp_path / "a.json").st_mode) == 0o666 & ~mask
 
 
+@pytest.mark.parametrize("name", ["pipe", "loop", "zero", "to a pipe", "link"])
+def test_what_is_no_file_of_its_own_is_not_written_to(special, name):
+    (special / "other").write_text("other")
+    (special / "link").symlink_to(special / "other")
+    for write in (lambda path: files.append_text(path, "x"), lambda path: files.truncate(path, 0)):
+        with pytest.raises(OSError):
+            write(special / name)
+    assert (special / "other").read_text() == "other"
+
+
 @pytest.mark.parametrize("call", ["open", "fsync", "replace"])
 def test_a_write_that_fails_leaves_the_old_file_alone_and_tells_the_cause(tmp_path, monkeypatch, call):
     path = tmp_path / "a.txt"

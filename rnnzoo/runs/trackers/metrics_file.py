@@ -15,6 +15,7 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from rnnzoo.runs.record import last_records
 from rnnzoo.runs.trackers.base import Tracker
+from rnnzoo.system import files
 from rnnzoo.system.plain import plain
 
 log = logging.getLogger("rnnzoo")
@@ -67,8 +68,7 @@ class MetricsFile(Tracker):
 
     def _write(self, path: Path, text: str) -> None:
         try:
-            with open(path, "a", encoding="utf-8", newline="\n") as file:
-                file.write(text)
+            files.append_text(path, text)
         except OSError as error:
             if not self._warned:
                 log.warning("metrics are not written to %s: %s. The run goes on.", path, error.strerror)

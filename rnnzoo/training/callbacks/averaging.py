@@ -48,8 +48,8 @@ class Averaging(Callback):
         return {"average": self.average, "updates": self._updates, "seen_step": self._seen_step}
 
     def load_state_dict(self, state_dict: State) -> None:
-        self.average, self._updates = state_dict["average"], state_dict["updates"]
-        self._seen_step = state_dict["seen_step"]
+        self.average, self._updates = state_dict["average"], int(state_dict["updates"])
+        self._seen_step = int(state_dict["seen_step"])
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         if stage == "fit":  # before a state is loaded
@@ -57,7 +57,10 @@ class Averaging(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self.average is not None:  # of a training that is resumed
-            self.average = [a.to(w.device) for a, w in zip(self.average, _weights(pl_module), strict=True)]
+            weights = _weights(pl_module)
+            if [a.shape for a in self.average] != [w.shape for w in weights]:
+                raise ValueError("the averaged weights have other shapes than the model's")
+            self.average = [a.to(w.device) for a, w in zip(self.average, weights, strict=True)]
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: object) -> None:
         if self.average is None or trainer.global_step == self._seen_step or not self.due(trainer):

@@ -1,6 +1,7 @@
 """Saves the model after each validation; keeps the last and the best."""
 
 import math
+import re
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Literal
@@ -11,6 +12,8 @@ from rnnzoo.errors import RunError, unknown
 from rnnzoo.runs import checkpoint, sealed
 from rnnzoo.system.files import JsonObject
 from rnnzoo.training.callbacks.averaging import Averaging
+
+NAME = re.compile(r"step-\d{9,}(-\d+)?")  # of a checkpoint's folder
 
 
 class Checkpoints(Callback):
@@ -47,10 +50,16 @@ class Checkpoints(Callback):
         return {"best_score": self.best_score, "best": best, "last": last, "saved_step": self._saved_step}
 
     def load_state_dict(self, state_dict: JsonObject) -> None:
-        paths = (state_dict[name] and self.folder / state_dict[name] for name in ("best", "last"))
-        self.best_path, self.last_path = paths
+        """Raises: RunError for a checkpoint that is not one of the folder's: a stranger may have written the state."""
+        self.best_path, self.last_path = (self._beside(state_dict[name]) for name in ("best", "last"))
         self._resumed = True
-        self.best_score, self._saved_step = state_dict["best_score"], state_dict["saved_step"]
+        score = state_dict["best_score"]
+        self.best_score, self._saved_step = None if score is None else float(score), int(state_dict["saved_step"])
+
+    def _beside(self, name: str | None) -> Path | None:
+        if name is not None and not NAME.fullmatch(name):
+            raise RunError(f"the training state names a checkpoint {name!r:.80}, which is no name of one.")
+        return None if name is None else self.folder / name
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.state.fn != "fit":

@@ -33,7 +33,7 @@ class NTASGD(Averaging):
 
     def load_state_dict(self, state_dict: State) -> None:
         super().load_state_dict(state_dict)
-        self.costs = state_dict["costs"]
+        self.costs = [float(cost) for cost in state_dict["costs"]]
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         super().setup(trainer, pl_module, stage)

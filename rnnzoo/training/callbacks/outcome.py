@@ -38,7 +38,7 @@ class Outcome(Callback):
         }
 
     def load_state_dict(self, state_dict: dict[str, float]) -> None:
-        self._wall_before, self._cpu_before = state_dict["wall"], state_dict["cpu"]
+        self._wall_before, self._cpu_before = float(state_dict["wall"]), float(state_dict["cpu"])
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._began, self._cpu_began = time.perf_counter(), time.process_time()

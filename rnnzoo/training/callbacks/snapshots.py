@@ -6,7 +6,7 @@ import logging
 import math
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import torch
 from lightning.fabric.plugins import CheckpointIO
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
+from torch.optim import Optimizer
 from torchmetrics import Metric
 
 from rnnzoo.errors import RunError, Stopped
@@ -55,7 +56,8 @@ class Snapshots(Callback):
     alone. every_minutes: minutes. max_minutes: after which training ends, None for never. Between epochs a state is
     saved, too, where that takes less than `COST` of the time. metrics: the run's metrics file, which a resumed training
     cuts back to what it held when the state was saved. extends: a resumed training begins a new schedule, made for the
-    steps that are left.
+    steps that are left. under_way: whether a step was trained since the start, so that what was restored has proved to
+    fit.
 
     Raises: Stopped when a process of the run was sent a signal to stop, once the state is saved.
     """
@@ -76,10 +78,11 @@ class Snapshots(Callback):
         self.max_seconds = math.inf if max_minutes is None else 60 * max_minutes
         self.extends = extends
         self.listener = Listener()
-        self.out_of_time = False
+        self.out_of_time = self.under_way = False
         self._resumed: State | None = None
+        self._schedules: list[State] = []
         self._started = self._saved_at = self._cost = 0.0  # seconds
-        self._saved_step = 0
+        self._saved_step = self._first_step = 0
         self._warned = False
 
     # saving
@@ -97,6 +100,11 @@ class Snapshots(Callback):
         if self.out_of_time:
             trainer.should_stop = True
             raise StopIteration  # ends the epoch, for Lightning
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: object, batch_idx: int
+    ) -> None:
+        self.under_way = self.under_way or trainer.global_step > self._first_step
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.listener.stop()
@@ -163,15 +171,25 @@ class Snapshots(Callback):
                 "  Start as many, or start a new run from its weights."
             )
         self._resumed = resumed
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+            _check_alike(checkpoint["callbacks"].get(callback.state_key), callback.state_dict(), callback.state_key)
+        _check_alike(checkpoint["loops"]["fit_loop"], trainer.fit_loop.state_dict(), "the training loop")
         if self.extends:
             checkpoint["lr_schedulers"] = []
+        self._schedules = checkpoint["lr_schedulers"]
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         data.batches_done = resumed["batches_done"]
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Here a new training's schedules are made, and those of the state are not loaded yet."""
+        for saved, config in zip(self._schedules, trainer.lr_scheduler_configs, strict=False):
+            _check_alike(saved, config.scheduler.state_dict(), "the schedule")
+        self._schedules = []
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.listener.start()  # here: Lightning has just set handlers of its own, and puts back those before them
         self._started = self._saved_at = time.monotonic()
-        self._saved_step = trainer.global_step
+        self._saved_step = self._first_step = trainer.global_step
         if self._resumed is None:
             return
         if self.extends:
@@ -180,6 +198,8 @@ class Snapshots(Callback):
                     config.scheduler.optimizer.param_groups, config.scheduler.get_last_lr(), strict=True
                 ):
                     group["lr"] = rate
+        for optimizer in trainer.optimizers:
+            _check_fused(optimizer)
         _restore_process(pl_module, self._resumed["processes"][trainer.global_rank])
         if trainer.is_global_zero and self.metrics is not None and self.metrics.exists():
             files.truncate(self.metrics, self._resumed["metrics_bytes"])
@@ -211,22 +231,61 @@ def _restore_process(module: LightningModule, state: State) -> None:
         gradient = state["gradients"].get(name)
         parameter.grad = None if gradient is None else gradient.to(parameter.device)
     for metric, saved in zip(_metrics(module), state["metrics"], strict=True):
-        for name, value in saved["values"].items():
-            setattr(metric, name, _on(value, module.device))
-        metric._update_count, metric._computed = saved["count"], None
+        for name, default in metric._defaults.items():
+            setattr(metric, name, _on(saved["values"][name], default, module.device))
+        metric._update_count, metric._computed = int(saved["count"]), None
     generators = state["random"]
     random.setstate(generators["python"])
+    _check_numpy_state(generators["numpy"])
     np.random.set_state(generators["numpy"])
     torch.set_rng_state(generators["torch"])
     if generators["cuda"] and torch.cuda.is_available():
         torch.cuda.set_rng_state_all(generators["cuda"])
 
 
+def _check_alike(saved: object, new: object, name: str) -> None:
+    """Loading takes whatever a state holds, and a value of another kind would fail much later.
+
+    Raises: TypeError for a value that is of another kind than a new training's, unless one of them is None.
+    """
+    if isinstance(saved, Mapping) and isinstance(new, Mapping):
+        for key in saved.keys() & new.keys():
+            _check_alike(saved[key], new[key], f"{name}.{key}")
+    elif saved is not None and new is not None and _kind(saved) is not _kind(new):
+        raise TypeError(f"{name} is a {type(saved).__name__}, where a {type(new).__name__} belongs")
+
+
+def _kind(value: object) -> type:
+    kinds = {bool: float, int: float, tuple: list}
+    return kinds.get(type(value), type(value))
+
+
+def _check_fused(optimizer: Optimizer) -> None:
+    """A fused optimizer does not look at the shapes of its own averages, and would read and write beyond them.
+
+    Raises: ValueError for averages that are not of their parameter's shape and type.
+    """
+    for group in optimizer.param_groups:
+        for parameter in group["params"] if group.get("fused") else ():
+            for name, value in optimizer.state[parameter].items():
+                wanted = ((), torch.float32) if name == "step" else (parameter.shape, parameter.dtype)
+                if isinstance(value, Tensor) and (value.shape, value.dtype) != wanted:
+                    raise ValueError(f"the optimizer's {name} has the shape {(*value.shape,)}, not {(*wanted[0],)}")
+
+
+def _check_numpy_state(state: tuple[Any, ...]) -> None:
+    """NumPy checks all but the place, and reads beyond its words. Raises: ValueError."""
+    _, words, place, *_ = state
+    if not (type(place) is int and 0 <= place <= len(words)):
+        raise ValueError(f"NumPy's random state has no place {place!r:.20}")
+
+
 def _metrics(module: torch.nn.Module) -> Iterator[Metric]:
     return (part for part in module.modules() if isinstance(part, Metric))
 
 
-def _on(value: Any, device: torch.device) -> Any:
-    if isinstance(value, Tensor):
-        return value.to(device)
-    return [_on(item, device) for item in value] if isinstance(value, list) else value
+def _on(value: Any, default: Tensor | list[Tensor], device: torch.device) -> Tensor | list[Tensor]:
+    """A metric's sum, or list of values, on a device. Raises: TypeError, AttributeError for what is neither."""
+    if isinstance(default, Tensor) and not isinstance(value, Tensor):
+        raise TypeError(f"a metric's sum is a {type(value).__name__}")
+    return [item.to(device) for item in value] if isinstance(value, list) else value.to(device)

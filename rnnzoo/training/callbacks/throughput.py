@@ -41,7 +41,7 @@ class Throughput(Callback):
 
     def load_state_dict(self, state_dict: dict[str, float]) -> None:
         self._examples, self._tokens = int(state_dict["examples"]), int(state_dict["tokens"])
-        self._wall, self._cpu = state_dict["wall"], state_dict["cpu"]
+        self._wall, self._cpu = float(state_dict["wall"]), float(state_dict["cpu"])
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._start()
