@@ -44,15 +44,19 @@ def run(environment: Path, *words: str, cwd: Path) -> str:
     return done.stdout
 
 
+QUIETLY = ("--no-deps", "--disable-pip-version-check")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_new_plugin_installs_and_passes_its_tests_and_trains(kind, environment, here, capsys):
+def test_the_wheel_of_a_new_plugin_installs_and_passes_its_tests_and_trains(kind, environment, here, capsys):
     name = f"new_{kind}"
     assert main(["new-plugin", name, "--kind", kind]) == 0
     next_commands = [line.strip() for line in capsys.readouterr().out.partition("Next:")[2].splitlines() if line]
     folder = here / next_commands[0].removeprefix("cd ")
-    install = ["pip", "install", "-e", ".", "--no-deps", "--no-build-isolation", "--disable-pip-version-check"]
-    run(environment, *install, cwd=folder)
+    run(environment, "pip", "wheel", ".", *QUIETLY, "--no-build-isolation", "--wheel-dir", "dist", cwd=folder)
+    (wheel,) = (folder / "dist").glob("*.whl")
+    run(environment, "pip", "install", str(wheel), *QUIETLY, cwd=folder)
     assert name in run(environment, "rnnzoo", "list", f"{kind}s", cwd=folder)
     assert next_commands[2] == "pytest"
     run(environment, "pytest", "-p", "no:cacheprovider", cwd=folder)
