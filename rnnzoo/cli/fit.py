@@ -43,7 +43,7 @@ def run(arguments: Namespace) -> int:
     if arguments.resume not in (None, AUTO) or (arguments.resume == AUTO and is_there):
         return _resume(arguments)
     if arguments.recipe is None:
-        raise ZooError("no recipe was given.\n  Give a file, or a name from `rnnzoo list recipes`.")
+        raise ZooError("rnnzoo fit: the following arguments are required: RECIPE.\n  See `rnnzoo fit --help`.")
     runs.refuse_used(arguments.run_dir)
     raw = recipes.read(arguments.recipe, arguments.overrides)  # before torch is imported: a missing file is quick
     from rnnzoo.experiment.resolver import resolve

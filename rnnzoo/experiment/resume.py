@@ -15,10 +15,11 @@ from rnnzoo.data.datamodule import ZooData
 from rnnzoo.errors import RecipeError, RunError
 from rnnzoo.experiment.resolver import resolve
 from rnnzoo.recipe import Recipe
-from rnnzoo.runs import snapshot
+from rnnzoo.runs import sealed, snapshot
 from rnnzoo.runs.state import State, pack
 from rnnzoo.runs.summary import at, mistake
 from rnnzoo.system.files import JsonObject
+from rnnzoo.system.launcher import rank
 from rnnzoo.system.redaction import marked, redact
 from rnnzoo.training.schedules import interval
 
@@ -183,6 +184,8 @@ def _state(folder: Path, fall_back: bool) -> tuple[Path, State]:
             if not fall_back or path == paths[-1]:
                 raise
             log.warning("%s\n  The one before is taken.", str(error).splitlines()[0])
+            if rank() == 0:
+                sealed.remove(path)
     raise AssertionError("the last path returns or raises")
 
 

@@ -40,12 +40,11 @@ class Checkpoint(NamedTuple):
 # -- writing --------------------------------------------------------------------------------------------------------
 
 
-def save(folder: Path, weights: dict[str, Tensor], meta: JsonObject, spec: JsonObject, replace: bool = False) -> None:
+def save(folder: Path, weights: dict[str, Tensor], meta: JsonObject, spec: JsonObject) -> None:
     """Write a new checkpoint folder, complete or not at all. Its parents are made.
 
     weights: tensors on any device; those that share storage are stored once, with the other names in meta's "tied".
-    meta, spec: JSON values; "tied" is a reserved key of meta. replace: whether it may take the place of one that is
-    there, as that of a run that is resumed from before it.
+    meta, spec: JSON values; "tied" is a reserved key of meta.
     Raises: RunError if the folder exists or cannot be written, or a weight is not finite; what was there before stays.
     """
     if "tied" in meta:
@@ -58,7 +57,7 @@ def save(folder: Path, weights: dict[str, Tensor], meta: JsonObject, spec: JsonO
             "  Training has broken: try a lower optimizer.lr or trainer.gradient_clip_val.\n"
             "  A buffer that holds infinity by design is to be registered with persistent=False."
         )
-    if folder.exists() and not replace:
+    if folder.exists():
         raise RunError(f"cannot save a checkpoint as {folder}: it exists.\n  A checkpoint is never written over.")
     try:
         sealed.write(folder, FORMAT, tensors, {META: meta | {"tied": tied}, SPEC: spec})

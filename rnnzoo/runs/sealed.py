@@ -7,8 +7,10 @@ before or the new one, never half of one. Nothing in it names code. Importing th
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
+import re
 import secrets
 import shutil
 import stat
@@ -42,11 +44,13 @@ class Format(NamedTuple):
 
 
 def write(folder: Path, form: Format, tensors: Mapping[str, Tensor], texts: Mapping[str, Mapping[str, Any]]) -> None:
-    """Write a folder, in the place of one that is there. Its parents are made.
+    """Write a new folder, see `unused`. Its parents are made.
 
     tensors: contiguous, on the CPU, none sharing memory with another. texts: JSON values by file name.
-    Raises: OSError; what was there before stays.
+    Raises: OSError, also if the folder is there already; what was there before stays.
     """
+    if folder.exists():
+        raise FileExistsError(errno.EEXIST, "it is there already", str(folder))
     temporary = folder.with_name(f"{TEMPORARY}{folder.name}-{secrets.token_hex(4)}")
     try:
         temporary.mkdir(parents=True)
@@ -58,8 +62,6 @@ def write(folder: Path, form: Format, tensors: Mapping[str, Tensor], texts: Mapp
         listed = {name: {"size": size, "sha256": files.sha256(temporary / name)} for name, size in sizes.items()}
         _write_through(temporary / MANIFEST, dumps({"format_version": form.version, "files": listed}))
         files.sync_folder(temporary)
-        if folder.exists():
-            remove(folder)
         os.replace(temporary, folder)
         files.sync_folder(folder.parent)
     finally:
@@ -82,6 +84,18 @@ def read(folder: Path, form: Format) -> tuple[dict[str, Tensor], dict[str, dict[
             why = f"Its sha256 is {digest[:12]}..., its manifest says {entry['sha256'][:12]}..."
             raise broken(folder, form, f"{name} is corrupt", why)
     return _load_tensors(folder, form), {name: _read_json(folder, name, form) for name in form.texts}
+
+
+def unused(folder: Path) -> Path:
+    """The folder, or where it is there the next one of its name: step-12, step-12-2, step-12-3, ...
+
+    A folder is never written over: to put one into the place of another takes two steps, and a crash between them would
+    leave neither.
+    """
+    again = re.compile(re.escape(folder.name) + r"(?:-(\d{1,9}))?")
+    matches = [match for path in folder.parent.glob("*") if (match := again.fullmatch(path.name))]
+    last = max((int(match[1] or 1) for match in matches), default=0)
+    return folder.with_name(f"{folder.name}-{last + 1}") if last else folder
 
 
 def is_complete(folder: Path) -> bool:

@@ -19,17 +19,17 @@ FORMAT = sealed.Format(
     "training state", 1, "state.safetensors", ("state.json",), "Use another one of the run, or start it again."
 )
 KEPT = 2  # the newest, and one to fall back on
-NAME = re.compile(r"step-\d{9,}(-\d+)?")
+NAME = re.compile(r"step-\d{9,}(-\d+){0,2}")
 
 
 def write(folder: Path, value: State) -> None:
-    """Write a training state, in the place of one that is there, and delete those before the newest `KEPT`.
+    """Write a training state, see `sealed.unused`, and delete those before the newest `KEPT`.
 
     Raises: OSError; what was there before stays.
     """
     packed, tensors = state.pack(dict(value))
     apart = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
-    sealed.write(folder, FORMAT, apart, {"state.json": {"state": packed}})
+    sealed.write(sealed.unused(folder), FORMAT, apart, {"state.json": {"state": packed}})
     for old in complete(folder.parent)[KEPT:]:
         sealed.remove(old)
     sealed.sweep(folder.parent)
@@ -47,4 +47,4 @@ def read(folder: Path) -> State:
 def complete(folder: Path) -> list[Path]:
     """The training states in a run's `resume` folder, the newest first; those that a crash cut short are left out."""
     found = [path for path in folder.glob("step-*") if NAME.fullmatch(path.name) and sealed.is_complete(path)]
-    return sorted(found, key=lambda path: path.name, reverse=True)
+    return sorted(found, key=lambda path: [int(number) for number in path.name.split("-")[1:]], reverse=True)

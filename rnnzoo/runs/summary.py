@@ -97,7 +97,6 @@ class RunFacts(TypedDict, total=False):
     """The facts by which runs are compared; `rnnzoo results --keep` copies them, in this order."""
 
     status: str  # one of STATUSES
-    ended_by: str  # a signal's name or an error's first line, where it did not come to its end
     seed: int
     started: str  # ISO 8601
     commit: str | None
@@ -125,6 +124,7 @@ class Summary(RunFacts, total=False):
     recipe: str
     digest: str
     seconds: float  # since the start
+    ended_by: str  # a signal's name or an error's first line, where the run did not come to its end
     host: str
     pid: int
     scoring: dict[str, str]  # how metrics were computed, where there are several ways

@@ -120,5 +120,6 @@ def test_another_number_of_processes_is_refused(tmp_path):
     state = snapshot.read(newest)
     state["rnnzoo"]["processes"] *= 2
     snapshot.write(newest, state)
+    newest, *_ = snapshot.complete(tmp_path / "resume")
     with pytest.raises(RunError, match="was stopped with 2 processes"):
         train(tmp_path, "toy_tags", ["--trainer.max_epochs", "2"], resume=newest)

@@ -43,7 +43,6 @@ class Checkpoints(Callback):
         self.best_path: Path | None = None
         self.last_path: Path | None = None
         self._saved_step = -1
-        self._resumed = False  # from a step that may lie before the last checkpoint
 
     def state_dict(self) -> JsonObject:
         best, last = (None if path is None else path.name for path in (self.best_path, self.last_path))
@@ -52,7 +51,6 @@ class Checkpoints(Callback):
     def load_state_dict(self, state_dict: JsonObject) -> None:
         """Raises: RunError for a checkpoint that is not one of the folder's: a stranger may have written the state."""
         self.best_path, self.last_path = (self._beside(state_dict[name]) for name in ("best", "last"))
-        self._resumed = True
         score = state_dict["best_score"]
         self.best_score, self._saved_step = None if score is None else float(score), int(state_dict["saved_step"])
 
@@ -75,15 +73,14 @@ class Checkpoints(Callback):
             self._save(trainer, pl_module, None)
 
     def _save(self, trainer: Trainer, pl_module: LightningModule, score: float | None) -> None:
-        path = self.folder / f"step-{trainer.global_step:09d}"
-        if trainer.global_step == self._saved_step and self.last_path is not None:  # validated twice between two steps
-            path = self.last_path.with_name(f"{path.name}-{self.last_path.name.count('-')}")
+        path = self.folder / f"step-{trainer.global_step:09d}"  # of another name where it is there: validated twice
+        path = trainer.strategy.broadcast(sealed.unused(path))  # between two steps, or resumed from before it
         best = score is not None and self._improves(score)
         if trainer.is_global_zero:
             averaging = next((c for c in trainer.callbacks if isinstance(c, Averaging)), None)  # type: ignore[attr-defined]
             with averaging.applied(pl_module) if averaging else nullcontext():
                 meta = self.meta | self._progress(trainer, score)
-                checkpoint.save(path, pl_module.model.state_dict(), meta, self.spec, self._resumed)  # type: ignore[operator, union-attr]
+                checkpoint.save(path, pl_module.model.state_dict(), meta, self.spec)  # type: ignore[operator, union-attr]
             checkpoint.point(self.folder / "last", path.name)
             if best:
                 checkpoint.point(self.folder / "best", path.name)
