@@ -15,7 +15,7 @@ from rnnzoo.data.datamodule import ZooData
 from rnnzoo.errors import RecipeError, RunError
 from rnnzoo.experiment.resolver import resolve
 from rnnzoo.recipe import Recipe
-from rnnzoo.runs import sealed, snapshot
+from rnnzoo.runs import atomic_folder, snapshot
 from rnnzoo.runs.state import State, pack
 from rnnzoo.runs.summary import at, mistake
 from rnnzoo.system.files import JsonObject
@@ -185,7 +185,7 @@ def _state(folder: Path, fall_back: bool) -> tuple[Path, State]:
                 raise
             log.warning("%s\n  The one before is taken.", str(error).splitlines()[0])
             if rank() == 0:
-                sealed.remove(path)
+                atomic_folder.remove(path)
     raise AssertionError("the last path returns or raises")
 
 

@@ -6,7 +6,7 @@
         meta.json, spec.json                how the model is built; the data it was trained on
         MANIFEST.json                       written last: size and sha256 of each file
 
-It is complete or not there, see `rnnzoo.runs.sealed`. Importing this module does not import torch.
+It is complete or not there, see `rnnzoo.runs.atomic_folder`. Importing this module does not import torch.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from rnnzoo.errors import RunError
-from rnnzoo.runs import sealed
-from rnnzoo.runs.sealed import MANIFEST
+from rnnzoo.runs import atomic_folder
+from rnnzoo.runs.atomic_folder import MANIFEST
 from rnnzoo.system import files
 from rnnzoo.system.files import JsonObject
 
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 WEIGHTS, META, SPEC = "weights.safetensors", "meta.json", "spec.json"
-FORMAT = sealed.Format("checkpoint", 1, WEIGHTS, (META, SPEC), "Use another checkpoint of the run, or copy it again.")
+FORMAT = atomic_folder.Format(
+    "checkpoint", 1, WEIGHTS, (META, SPEC), "Use another checkpoint of the run, or copy it again."
+)
 POINTERS = ("best", "last")
 
 
@@ -60,7 +62,7 @@ def save(folder: Path, weights: dict[str, Tensor], meta: JsonObject, spec: JsonO
     if folder.exists():
         raise RunError(f"cannot save a checkpoint as {folder}: it exists.\n  A checkpoint is never written over.")
     try:
-        sealed.write(folder, FORMAT, tensors, {META: meta | {"tied": tied}, SPEC: spec})
+        atomic_folder.write(folder, FORMAT, tensors, {META: meta | {"tied": tied}, SPEC: spec})
     except OSError as error:
         raise files.unwritable(folder, error) from error
 
@@ -105,11 +107,11 @@ def load(folder: Path) -> Checkpoint:
     """
     if not folder.is_dir():
         raise _none_at(folder)
-    weights, texts = sealed.read(folder, FORMAT)
+    weights, texts = atomic_folder.read(folder, FORMAT)
     meta, spec = texts[META], texts[SPEC]
     tied = meta.pop("tied", {})
     if not isinstance(tied, dict) or any(not isinstance(t, str) or t not in weights for t in tied.values()):
-        raise sealed.broken(
+        raise atomic_folder.broken(
             folder, FORMAT, f"{META} is corrupt", "Its map of tied tensors names tensors that are not there."
         )
     return Checkpoint(weights | {name: weights[holder] for name, holder in tied.items()}, meta, spec)

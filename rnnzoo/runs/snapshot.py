@@ -12,10 +12,10 @@ import re
 from pathlib import Path
 
 from rnnzoo.errors import RunError
-from rnnzoo.runs import sealed, state
+from rnnzoo.runs import atomic_folder, state
 from rnnzoo.runs.state import State
 
-FORMAT = sealed.Format(
+FORMAT = atomic_folder.Format(
     "training state", 1, "state.safetensors", ("state.json",), "Use another one of the run, or start it again."
 )
 KEPT = 2  # the newest, and one to fall back on
@@ -23,21 +23,21 @@ NAME = re.compile(r"step-\d{9,}(-\d+){0,2}")
 
 
 def write(folder: Path, value: State) -> None:
-    """Write a training state, see `sealed.unused`, and delete those before the newest `KEPT`.
+    """Write a training state, see `atomic_folder.unused`, and delete those before the newest `KEPT`.
 
     Raises: OSError; what was there before stays.
     """
     packed, tensors = state.pack(dict(value))
     apart = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
-    sealed.write(sealed.unused(folder), FORMAT, apart, {"state.json": {"state": packed}})
+    atomic_folder.write(atomic_folder.unused(folder), FORMAT, apart, {"state.json": {"state": packed}})
     for old in complete(folder.parent)[KEPT:]:
-        sealed.remove(old)
-    sealed.sweep(folder.parent)
+        atomic_folder.remove(old)
+    atomic_folder.sweep(folder.parent)
 
 
 def read(folder: Path) -> State:
     """A training state. Raises: RunError naming the path and what is wrong with it."""
-    tensors, texts = sealed.read(folder, FORMAT)
+    tensors, texts = atomic_folder.read(folder, FORMAT)
     value = state.unpack(texts["state.json"].get("state"), tensors)
     if not isinstance(value, dict):
         raise RunError(f"cannot load the training state {folder}: it does not hold a mapping.")
@@ -46,5 +46,5 @@ def read(folder: Path) -> State:
 
 def complete(folder: Path) -> list[Path]:
     """The training states in a run's `resume` folder, the newest first; those that a crash cut short are left out."""
-    found = [path for path in folder.glob("step-*") if NAME.fullmatch(path.name) and sealed.is_complete(path)]
+    found = [path for path in folder.glob("step-*") if NAME.fullmatch(path.name) and atomic_folder.is_complete(path)]
     return sorted(found, key=lambda path: [int(number) for number in path.name.split("-")[1:]], reverse=True)

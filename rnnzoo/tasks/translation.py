@@ -16,7 +16,8 @@ from rnnzoo.data.encoding.text import Encoder
 from rnnzoo.limits import Count, NonNegative, Probability, Share, checked
 from rnnzoo.model import SequenceModel
 from rnnzoo.tasks.base import Answer, Output, Task
-from rnnzoo.tasks.decoding import search
+from rnnzoo.tasks.decoding.beam import beam as beam_search
+from rnnzoo.tasks.decoding.sampling import sample
 
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection
@@ -34,7 +35,7 @@ class Translation(Task):
     label_smoothing: of training. teacher_forcing: the probability that training feeds the true previous token and not
     the likeliest one, drawn for each token (scheduled sampling; Bengio et al., arXiv:1506.03099, linear decay): from
     `teacher_forcing` to `teacher_forcing_end`, if given, over so many optimizer steps. beam: hypotheses kept in
-    decoding; 1 is greedy. length_penalty: see `rnnzoo.tasks.decoding.search.penalty`. max_steps: tokens after which
+    decoding; 1 is greedy. length_penalty: see `rnnzoo.tasks.decoding.beam.penalty`. max_steps: tokens after which
     decoding stops; if not given, 10 more than twice the source's. monitor: the dev metric that chooses the checkpoint.
     """
 
@@ -144,7 +145,7 @@ class Translation(Task):
         first = torch.full((len(batch),), BOS, device=next(iter(batch.inputs.values())).device)
         limits = self.limits(batch) if self.max_steps is None else torch.full_like(batch.lengths, self.max_steps)
         if self.beam > 1:
-            hypotheses = search.beam(
+            hypotheses = beam_search(
                 step,
                 lambda state, rows: state.select(rows),
                 state,
@@ -156,7 +157,7 @@ class Translation(Task):
             )
             return [hypothesis.tokens for hypothesis in hypotheses]
         longest = int(limits.max())
-        written = search.sample(step, state, first, longest, temperature=0, forbid=NEVER, end=EOS).tolist()
+        written = sample(step, state, first, longest, temperature=0, forbid=NEVER, end=EOS).tolist()
         ends = [row.index(EOS) + 1 if EOS in row else longest for row in written]
         return [row[: min(end, limit)] for row, end, limit in zip(written, ends, limits.tolist(), strict=True)]
 

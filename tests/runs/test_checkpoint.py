@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from rnnzoo.errors import RunError
-from rnnzoo.runs import checkpoint, sealed
+from rnnzoo.runs import atomic_folder, checkpoint
 
 FILES = ("weights.safetensors", "meta.json", "spec.json", "MANIFEST.json")
 
@@ -130,7 +130,7 @@ def replace_checkpoint(folder: Path) -> None:
     before = checkpoint.follow(folder / "last")
     checkpoint.save(folder / "step-2", weights(2.0), {}, {})
     checkpoint.point(folder / "last", "step-2")
-    sealed.remove(before)
+    atomic_folder.remove(before)
 
 
 def fail_at(monkeypatch, call: str, k: int, how) -> list[int]:
@@ -211,7 +211,7 @@ def test_when_the_process_is_killed_at_any_call_the_previous_or_the_new_checkpoi
         assert same(found, weights(1.0)) or same(found, weights(2.0))
         for complete in folder.glob("step-*"):
             checkpoint.load(complete)
-        sealed.sweep(folder)
+        atomic_folder.sweep(folder)
         assert {path.name for path in folder.iterdir()} <= {"last", "step-1", "step-2"}
         if not killed:
             return

@@ -199,7 +199,7 @@ OWN = {  # modules that open files of their own making, of the package or of the
     "runs/folder.py",
     "system/provenance.py",
     "system/lock.py",
-    "runs/sealed.py",
+    "runs/atomic_folder.py",
     "training/callbacks/outcome.py",
     "engine/cpp/build.py",
     "engine/cpp/emit.py",

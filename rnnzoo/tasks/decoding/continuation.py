@@ -14,7 +14,9 @@ from rnnzoo.cells.base import State
 from rnnzoo.data.encoding.text import Encoder
 from rnnzoo.engine.recurrence import select
 from rnnzoo.model import SequenceModel
-from rnnzoo.tasks.decoding import search
+from rnnzoo.tasks.decoding.base import Step
+from rnnzoo.tasks.decoding.beam import beam as beam_search
+from rnnzoo.tasks.decoding.sampling import sample
 
 WINDOW = 1024  # steps of a prompt that are read at once
 NEVER = (PAD, UNK, BOS)  # tokens that are not written
@@ -36,8 +38,9 @@ def continue_text(
     """Continue `prompt` by `length` tokens. <eos> is a line end, in the prompt and after it; <unk> is never written.
 
     prompt: of any length; an empty one begins a line; words that the model does not know are read as <unk>. beam: the
-    width of a beam search for the likeliest continuation; if None, one is drawn: see `search.sample` for temperature,
-    top_k, top_p and seed. Raises: ValueError for a number out of range, or for `beam` together with these.
+    width of a beam search for the likeliest continuation; if None, one is drawn. sampling: temperature, top_k, top_p
+    and seed of `rnnzoo.tasks.decoding.sampling.sample`. Raises: ValueError for a number out of range, or for `beam`
+    together with these.
     """
     if beam is not None and sampling:
         raise ValueError(f"beam takes the likeliest tokens and draws none: it has no use for {next(iter(sampling))}")
@@ -57,9 +60,9 @@ def continue_text(
             batch = Batch({"tokens": window.unsqueeze(0)}, torch.tensor([len(window)]))
             state = model.encode(batch, state, need_state=True).state
         if beam is None:
-            (ids,) = search.sample(step, state, start[-1:], length, forbid=NEVER, **sampling).tolist()
+            (ids,) = sample(step, state, start[-1:], length, forbid=NEVER, **sampling).tolist()
         else:
-            (best,) = search.beam(
+            (best,) = beam_search(
                 step, _select, state, start[-1:], size=beam, max_steps=length, length_penalty=0, forbid=NEVER, end=None
             )
             ids = best.tokens
@@ -71,8 +74,8 @@ def _select(state: list[State] | None, rows: Tensor) -> list[State] | None:
     return None if state is None else select(state, rows)
 
 
-def stepper(model: SequenceModel) -> search.Step[list[State] | None]:
-    """What the model's `step_logits` answers to one more token of each row: (rows,) to logits (rows, vocabulary)."""
+def stepper(model: SequenceModel) -> Step[list[State] | None]:
+    """The `step` of `rnnzoo.tasks.decoding.base` for a language model: tokens (rows,) to logits (rows, vocabulary)."""
 
     def step(tokens: Tensor, state: list[State] | None) -> tuple[Tensor, list[State]]:
         x = model.embed(Batch({"tokens": tokens.unsqueeze(1)}, torch.ones_like(tokens)))

@@ -9,7 +9,7 @@ from typing import Literal
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from rnnzoo.errors import RunError, unknown
-from rnnzoo.runs import checkpoint, sealed
+from rnnzoo.runs import atomic_folder, checkpoint
 from rnnzoo.system.files import JsonObject
 from rnnzoo.training.callbacks.averaging import Averaging
 
@@ -74,7 +74,7 @@ class Checkpoints(Callback):
 
     def _save(self, trainer: Trainer, pl_module: LightningModule, score: float | None) -> None:
         path = self.folder / f"step-{trainer.global_step:09d}"  # of another name where it is there: validated twice
-        path = trainer.strategy.broadcast(sealed.unused(path))  # between two steps, or resumed from before it
+        path = trainer.strategy.broadcast(atomic_folder.unused(path))  # between two steps, or resumed from before it
         best = score is not None and self._improves(score)
         if trainer.is_global_zero:
             averaging = next((c for c in trainer.callbacks if isinstance(c, Averaging)), None)  # type: ignore[attr-defined]
@@ -109,5 +109,5 @@ class Checkpoints(Callback):
         """Delete checkpoints that are neither the last nor the best, and what crashes left."""
         for folder in self.folder.glob("step-*"):
             if folder not in (self.last_path, self.best_path):
-                sealed.remove(folder)
-        sealed.sweep(self.folder)
+                atomic_folder.remove(folder)
+        atomic_folder.sweep(self.folder)

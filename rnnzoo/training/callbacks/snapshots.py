@@ -19,7 +19,7 @@ from torch.optim import Optimizer
 from torchmetrics import Metric
 
 from rnnzoo.errors import RunError, Stopped
-from rnnzoo.runs import sealed, snapshot
+from rnnzoo.runs import atomic_folder, snapshot
 from rnnzoo.runs.state import State
 from rnnzoo.system import files
 from rnnzoo.system.files import JsonObject
@@ -41,7 +41,7 @@ class SnapshotIO(CheckpointIO):
 
     def remove_checkpoint(self, path: str | Path) -> None:
         """Delete what `ddp_spawn` and `ddp_notebook` handed from the first process to the one that started it."""
-        sealed.remove(Path(path))
+        atomic_folder.remove(Path(path))
 
 
 class Snapshots(Callback):
