@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from rnnzoo.data.base import Columns, Source
     from rnnzoo.data.sources.embedded import Embedded
     from rnnzoo.engine.layout import Layout
-    from rnnzoo.engine.recurrence import Recurrence
+    from rnnzoo.engine.recurrence import Recurrence, set_path, using_path
     from rnnzoo.engine.sequences import Sequences
     from rnnzoo.errors import CellError, DataError, PluginError, RecipeError, RunError, UnknownName, ZooError
     from rnnzoo.experiment.build import from_recipe
@@ -58,6 +58,8 @@ _PUBLIC = {
     "create_model": "rnnzoo.inference.predictor",
     "from_recipe": "rnnzoo.experiment.build",
     "load": "rnnzoo.inference.predictor",
+    "set_path": "rnnzoo.engine.recurrence",
+    "using_path": "rnnzoo.engine.recurrence",
     # parts to subclass, and naming one without a package
     "Architecture": "rnnzoo.architectures.base",
     "Cell": "rnnzoo.cells.base",
@@ -175,6 +177,8 @@ __all__ = [
     "load",
     "make_cell",
     "register",
+    "set_path",
+    "using_path",
 ]
 
 

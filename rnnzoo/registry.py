@@ -1,4 +1,4 @@
-"""The phone book: the name of every part that a recipe can use, and where its code is.
+"""The registry of parts: the name of everything that a recipe can use, and where its code is.
 
 Names come from the entry points of installed distributions, rnnzoo's own parts included. Listing reads metadata only;
 nothing is imported until `load`. Where two distributions claim one name, `distribution:name` picks one.
@@ -67,7 +67,7 @@ KINDS = {
     )
 }
 SINGULAR = {kind.plural: kind.singular for kind in KINDS.values()}
-HOUSE = "rnnzoo"
+OWN_DISTRIBUTION = "rnnzoo"
 DISTRIBUTION = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9])?")  # a name, as PEP 508 has it
 VERSION = re.compile(r"[0-9][A-Za-z0-9.!+_-]{0,60}")  # as PEP 440 has it, or nearly
 IN_PROCESS = "this process"
@@ -106,7 +106,7 @@ def kind_of(word: str) -> str:
 
 def _seen(distribution: str) -> bool:
     wanted = os.environ.get("RNNZOO_PLUGINS")
-    if wanted is None or distribution == HOUSE:
+    if wanted is None or distribution == OWN_DISTRIBUTION:
         return True
     return distribution in {normal(part.strip()) for part in wanted.split(",")}
 

@@ -5,10 +5,10 @@ import pytest
 from rnnzoo import registry
 from rnnzoo.testing import check_cell
 
-CELLS = [entry.name for entry in registry.entries("cells") if entry.distribution == registry.HOUSE]
+CELLS = [entry.name for entry in registry.entries("cells") if entry.distribution == registry.OWN_DISTRIBUTION]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CELLS)
-def test_a_cell_of_the_house_passes_every_check(name):
+def test_a_cell_of_rnnzoo_passes_every_check(name):
     check_cell(name)

@@ -146,7 +146,7 @@ def test_no_quantity_may_be_text_a_switch_or_endless(annotation):
         assert limits.violation(annotation, value)
 
 
-def test_every_default_of_the_house_is_within_its_range():
+def test_every_default_of_rnnzoo_is_within_its_range():
     parts = [
         (registry.load(kind.plural, entry.name), kind.reserved)
         for kind in registry.KINDS.values()

@@ -105,7 +105,7 @@ def names(*cells: str) -> set[str]:
 
 
 def ours(kind: str) -> set[str]:
-    return {entry.name for entry in registry.entries(kind) if entry.distribution == registry.HOUSE}
+    return {entry.name for entry in registry.entries(kind) if entry.distribution == registry.OWN_DISTRIBUTION}
 
 
 def test_every_part_of_rnnzoo_is_in_a_table_and_no_other():

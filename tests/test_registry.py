@@ -1,4 +1,4 @@
-"""The phone book, with real distributions: folders of a module and its metadata, made on the fly."""
+"""The registry of parts, with real distributions: folders of a module and its metadata, made on the fly."""
 
 import subprocess
 import sys
@@ -125,7 +125,7 @@ def test_rnnzoos_own_parts_are_entry_points_like_any_others():
     assert {"imdb", "text_files", "toy_reviews", "toy_tags", "toy_text", "toy_pairs"} <= names("datasets").keys()
     for kind in registry.KINDS:
         for entry in registry.entries(kind):
-            if entry.distribution == registry.HOUSE:
+            if entry.distribution == registry.OWN_DISTRIBUTION:
                 assert callable(registry.load(kind, entry.name))
 
 

@@ -49,7 +49,7 @@ def test_every_name_is_defined_in_a_file_that_is_named_beside_it(files, names):
     assert names <= set().union(*map(defined, files))
 
 
-@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "README.md", "docs/walk.md"])
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "README.md", "docs/walk.md", "docs/add_a_data_set.md"])
 def test_every_file_that_a_page_names_is_there(page):
     files = re.findall(r"`((?:rnnzoo|tests|plugins|recipes)/[\w./-]+)`", (ROOT / page).read_text(encoding="utf-8"))
     assert [file for file in files if "NAME" not in file and not (ROOT / file).exists()] == []

@@ -67,8 +67,8 @@ def where(report: JsonObject) -> str:
     return (
         f"{device}, {settings['threads']} of {machine['cores']} cores, "
         f"torch {machine['torch']}, {machine['compiler'] or 'no compiler'}; {settings['clock']} time"
-        + (f", medians of {settings['rounds']} rounds in turns" if "rounds" in settings else "")
-        + (", freed memory kept" if machine["memory_kept"] else "")
+        + (f", medians of {settings['rounds']} rounds in which all take turns" if "rounds" in settings else "")
+        + (", memory reused between calls" if machine["memory_kept"] else "")
         + (f"; load {load} before and after." if load else ".")
     )
 

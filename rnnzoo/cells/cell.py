@@ -30,7 +30,7 @@ class Cell(nn.Module):
     state whose name Python cannot read after a dot, is a tuple's own method, or is there twice.
     """
 
-    house: ClassVar[bool] = True  # this very class is rnnzoo's: what it defines, the engine may do in another way
+    is_builtin: ClassVar[bool] = True  # of this class alone: the engine may replace the methods that it defines
     states: tuple[StateSpec | str, ...] = ("h",)
     gates: ClassVar[tuple[str, ...]] = ()
     noise: tuple[NoiseSpec, ...] = ()
@@ -155,7 +155,7 @@ class Cell(nn.Module):
         def owner(name: str) -> type:
             return next((c for c in type(self).__mro__ if name in vars(c)), Cell)
 
-        return [name for name in names if not vars(owner(name)).get("house", False)]
+        return [name for name in names if not vars(owner(name)).get("is_builtin", False)]
 
     def forward(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """One step for (batch, input_size): the output and the new state. For streams and loops of your own.

@@ -14,7 +14,7 @@ from rnnzoo.cells.specs import Projected, State
 class LinearCell(Cell):
     """A cell that is linear in its state: h' = a * h + b, with a and b from the input alone."""
 
-    house = True
+    is_builtin = True
     recurrent: ClassVar[None] = None
     blocks: int = 1
 

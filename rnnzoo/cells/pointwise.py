@@ -32,7 +32,7 @@ class PointwiseCell(Cell):
     Raises: ValueError if a bias is asked for and the cell has no forget gate.
     """
 
-    house = True
+    is_builtin = True
     recurrent: ClassVar[Literal["dense", "block", "diagonal"] | None] = "dense"
     blocks: int = 1
     forget_gate: ClassVar[str | None] = None  # the gate that keeps memory when it is open

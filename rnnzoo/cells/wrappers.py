@@ -26,7 +26,7 @@ class Wrapper(Cell):
     `inner` and `readout`. One that changes what goes into the step overrides `step`, and `core` to be None.
     """
 
-    house = True
+    is_builtin = True
 
     def __init__(
         self, input_size: Size, hidden_size: Size, cell: CellLike = "lstm", noise: tuple[NoiseSpec, ...] = ()

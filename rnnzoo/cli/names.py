@@ -30,6 +30,6 @@ def listed(kinds: Collection[str] = LISTS) -> list[dict[str, str]]:
             rows.setdefault(entry.kind, []).append(entry._asdict() | {"kind": registry.SINGULAR[entry.kind]})
     for kind, paths in SHIPPED.items():
         if kind in kinds:
-            facts = {"kind": kind.removesuffix("s"), "distribution": registry.HOUSE, "version": __version__}
+            facts = {"kind": kind.removesuffix("s"), "distribution": registry.OWN_DISTRIBUTION, "version": __version__}
             rows[kind] = [facts | {"name": name, "value": str(console.short(path))} for name, path in paths().items()]
     return [row for kind in kinds for row in rows.get(kind, ())]

@@ -1,4 +1,4 @@
-"""Which path runs a cell, here and now, and why. Fastest first; the reference loop, which runs everything, is last."""
+"""Which path runs a cell on some sequences, and why: the fastest that can; the reference loop can always."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PATHS: dict[str, Path] = {
     path.name: path
     for path in (Fused(), Native(), Triton(), CellScan(), LinearScan(), Chunked(), Deferred(), Reference())
 }
-AUTO = "auto"  # in the place of a path's name: the engine chooses
+AUTO = "auto"  # instead of a path's name: the engine chooses
 PATIENCE = 100_000  # steps that the plain loop trains in about the time that torch.compile takes
 WIDE = 400  # hidden_size from which one product for a weight's gradient is faster than one a step
 slow_log = Once(logging.getLogger("rnnzoo"))
@@ -71,10 +71,11 @@ def choose(cell: Cell, x: Sequences, steps: int = 0, wanted: str = AUTO) -> tupl
 
 
 def _preferred(cell: Cell, x: Sequences, steps: int) -> tuple[str, ...]:
-    """Names of paths, the fastest first, as measured (`rnnzoo bench cell`).
+    """Names of paths, the fastest first.
 
-    On the CPU native code is faster than the fused layers, which compute the padding too. The exception is an LSTM over
-    sequences of about the same length, which oneDNN has. On CUDA the order is by how few kernels run, not yet measured.
+    The order on the CPU is measured (`rnnzoo bench cell`). Native code is faster than the fused layers, which compute
+    the padding too; the exception is an LSTM over sequences of about equal length, for which oneDNN is faster. The
+    order on CUDA is a guess, not a measurement: fewer kernels first.
     """
     if x.layout.device.type == "cuda":
         first = ("fused", "triton")

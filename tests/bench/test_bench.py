@@ -308,7 +308,7 @@ def test_the_table_is_written_between_the_markers_and_nowhere_else(tmp_path):
         "| `leaky` | A ragged (36 % valid), both directions | train | native, 12.3 ms "
         "| 2.00x `nn.LSTM`, 3.00x `nn.GRU` | 4.00x | 5.00x |"
     )
-    assert "CPU, 1 of 2 cores, torch 2, g++; processor time, medians of 3 rounds in turns" in table
+    assert "CPU, 1 of 2 cores, torch 2, g++; processor time, medians of 3 rounds in which all take turns" in table
 
 
 def test_the_readme_has_a_place_for_the_table():

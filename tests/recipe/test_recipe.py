@@ -727,7 +727,7 @@ def test_no_value_of_a_recipe_is_ever_imported_or_run(text, folder, monkeypatch)
     global listening
     (folder / "canary_module.py").write_text("open('touched', 'w').close()\nclass Thing: ...\n")
     monkeypatch.syspath_prepend(str(folder))
-    resolved(HEAD)  # what the house itself imports is there before the hook listens
+    resolved(HEAD)  # what rnnzoo itself imports is there before the hook listens
     imports.clear()
     listening = True
     try:

@@ -13,9 +13,9 @@ from rnnzoo.training.schedules import interval
 OPTIMIZERS = {
     entry.name: registry.load("optimizers", entry.name)
     for entry in registry.entries("optimizers")
-    if entry.distribution == registry.HOUSE
+    if entry.distribution == registry.OWN_DISTRIBUTION
 }
-SCHEDULES = [entry.name for entry in registry.entries("schedules") if entry.distribution == registry.HOUSE]
+SCHEDULES = [entry.name for entry in registry.entries("schedules") if entry.distribution == registry.OWN_DISTRIBUTION]
 
 TORCH = {
     "adam": torch.optim.Adam,

@@ -3,7 +3,9 @@
 import copy
 import itertools
 import pickle
+import re
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
@@ -354,3 +356,11 @@ def test_lengths_outside_the_time_there_is_are_refused():
         Sequences.of(torch.zeros(2, 4, 3), torch.tensor([5, 1]))
     with pytest.raises(ValueError, match="one length for each of 2 sequences, got 3"):
         Sequences.of(torch.zeros(2, 4, 3), torch.tensor([1, 1, 1]))
+
+
+def test_the_table_of_paths_says_where_each_is_defined():
+    """CONTRIBUTING.md's table: the name of each path, and its file."""
+    page = (Path(__file__).parents[3] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| `([\w/]+)\.py` \|", page, re.MULTILINE)
+    defined = {name: type(path).__module__.removeprefix("rnnzoo.engine.") for name, path in PATHS.items()}
+    assert {name: file.replace("/", ".") for name, file in rows} == defined
