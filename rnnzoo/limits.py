@@ -107,7 +107,7 @@ def violation(annotation: object, value: object) -> str | None:
 
 
 def fits(annotation: Any, value: object) -> bool:
-    """Whether a value is what an annotation of numbers, literals, unions and lists says; other types hold anything."""
+    """Whether a value is what an annotation says: of numbers, literals, unions, lists, mappings; another holds all."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return fits(arguments[0], value) and all(limit.holds(value) for limit in _limits(arguments[1:]))
@@ -117,6 +117,8 @@ def fits(annotation: Any, value: object) -> bool:
         return any(type(item) is type(value) and item == value for item in arguments)
     if origin in (list, Sequence):
         return isinstance(value, (list, tuple)) and all(fits(arguments[0], item) for item in value)
+    if origin is dict:
+        return isinstance(value, dict) and all(fits(arguments[1], item) for item in value.values())
     if annotation in (None, type(None)):
         return value is None
     if annotation in (int, float):
@@ -169,4 +171,6 @@ def described(annotation: Any) -> str:
         return f"{', '.join(words)} or {last}"
     if origin in (list, tuple, Sequence, Iterable) or annotation in (list, tuple):
         return f"a list, each item {described(arguments[0])}" if arguments else "a list"
+    if origin is dict and has_range(annotation):
+        return f"a mapping, each value {described(arguments[1])}"
     return NAMES.get(annotation, "a mapping")

@@ -49,6 +49,13 @@ class Architecture(nn.Module):
         """What writes the target, in an architecture that answers "sequence_to_sequence"; None in any other."""
         return None
 
+    def layer_groups(self) -> list[list[nn.Module]]:
+        """Its layers from the input up, each as its directions, forwards first. One, the whole of it, if not said.
+
+        Learning rates by depth go by them, and what a model takes from a trained one of more or fewer directions.
+        """
+        return [[self]]
+
     def forward(
         self,
         x: Tensor | Sequences,
@@ -127,6 +134,10 @@ class LayerStack(Architecture):
     @classmethod
     def answers(cls, bidirectional: bool = False, **parameters: Any) -> frozenset[str]:
         return frozenset({ONE, EACH} if bidirectional else {ONE, EACH, CAUSAL})
+
+    def layer_groups(self) -> list[list[nn.Module]]:
+        layers, directions = list(self.layers), 1 + self.bidirectional
+        return [layers[first : first + directions] for first in range(0, len(layers), directions)]
 
     def encode(self, x: Sequences, state: list[State] | None, need_state: bool) -> Encoded:
         directions = 1 + self.bidirectional

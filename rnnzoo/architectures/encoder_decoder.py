@@ -99,6 +99,9 @@ class EncoderDecoder(Architecture):
     def _specs(self) -> list[StateSpec]:
         return [spec for cell in self.decoder.cells for spec in cell.state_specs()]
 
+    def layer_groups(self) -> list[list[nn.Module]]:
+        return self.encoder.layer_groups()
+
     def target_decoder(self) -> EncoderDecoder:
         return self
 

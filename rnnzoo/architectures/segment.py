@@ -50,6 +50,9 @@ class Segment(Architecture):
     def answers(cls, **parameters: Any) -> frozenset[str]:
         return frozenset({ONE, EACH})
 
+    def layer_groups(self) -> list[list[nn.Module]]:
+        return [[self.embed], *self.layers.layer_groups()]
+
     def encode(self, x: Sequences, state: list[State] | None, need_state: bool) -> Encoded:
         count = -(-x.layout.time // self.segment)
         padded = F.pad(x.padded, (0, 0, 0, count * self.segment - x.layout.time))

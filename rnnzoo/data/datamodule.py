@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 from rnnzoo.batch import DataSpec
 from rnnzoo.data.base import PARTS, Examples, Form, RowError, Source
 from rnnzoo.data.batching import Remaining
+from rnnzoo.data.encoding.known_words import with_words_of
 from rnnzoo.errors import DataError
 
 log = logging.getLogger("rnnzoo")
@@ -26,14 +27,22 @@ class ZooData(LightningDataModule):
     """Batches of a source's examples, in the order that `seed` fixes, whatever the number of ranks.
 
     spec: the vocabulary and settings of an earlier run, to encode alike; made from the training part if not given.
+    known: the data of a trained model, whose words the vocabulary made then holds, too; see `with_words_of`.
     The loaders share the work out between ranks by themselves: the Trainer is to have `use_distributed_sampler=False`.
     """
 
-    def __init__(self, source: Source, form: Form, seed: int = 1, spec: DataSpec | None = None) -> None:
+    def __init__(
+        self,
+        source: Source,
+        form: Form,
+        seed: int = 1,
+        spec: DataSpec | None = None,
+        known: DataSpec | None = None,
+    ) -> None:
         super().__init__()
         if source.form != form.name:
             raise DataError(f"{type(source).__name__} gives {source.form}, not {form.name}.")
-        self.source, self.form, self.seed, self._spec = source, form, seed, spec
+        self.source, self.form, self.seed, self._spec, self._known = source, form, seed, spec, known
         self.repeat = False  # whether every epoch has the first one's batches in its order, to overfit some of them
         self.batches_done = 0  # of the training part's first epoch, which goes on after them
         self.parts: dict[str, Examples] = {}
@@ -51,7 +60,8 @@ class ZooData(LightningDataModule):
         if empty:
             raise DataError(f"the {empty[0]} part of {self.identity['id']} is empty.\n  Give it at least one row.")
         if self._spec is None:
-            self._spec = self._naming_part("train", self.form.fit, columns["train"])
+            spec = self._naming_part("train", self.form.fit, columns["train"])
+            self._spec = spec if self._known is None else with_words_of(spec, self._known)
         self.parts = {part: self._naming_part(part, self.form.encode, columns[part], self._spec) for part in rows}
         for line in self.losses():
             log.warning("%s", line)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 import lightning.pytorch as pl
 
@@ -13,11 +14,12 @@ from rnnzoo.data.datamodule import ZooData
 from rnnzoo.data.forms import FORMS
 from rnnzoo.engine.recurrence import set_path
 from rnnzoo.errors import RecipeError
+from rnnzoo.experiment.initial import Initial, read_initial, start_from
 from rnnzoo.experiment.network import make_network
 from rnnzoo.experiment.resolver import resolve
 from rnnzoo.recipe import Recipe
 from rnnzoo.recipe.schema import signature
-from rnnzoo.runs.summary import VectorFacts
+from rnnzoo.runs.summary import StartFacts, VectorFacts
 from rnnzoo.training.module import ZooModule
 from rnnzoo.vectors.start import start_from_vectors
 
@@ -29,13 +31,15 @@ def from_recipe(recipe: str | Path, *overrides: str) -> tuple[ZooModule, ZooData
     Raises: RecipeError, DataError.
     """
     resolved = resolve(recipes.read(recipe, overrides))
-    data = make_data(resolved)
-    return start(resolved, data)[0], data
+    initial = read_initial(resolved)
+    data = make_data(resolved, known=initial and initial.trained.spec)
+    return start(resolved, data, initial).module, data
 
 
-def make_data(recipe: Recipe, spec: DataSpec | None = None) -> ZooData:
+def make_data(recipe: Recipe, spec: DataSpec | None = None, known: DataSpec | None = None) -> ZooData:
     """The data of a resolved recipe; encoded as `spec` says, if it comes from an earlier run.
 
+    known: of the trained model that training starts from, whose words stay in the vocabulary.
     Raises: RecipeError if its values do not fit each other.
     """
     source_class = registry.load("datasets", recipe["data"]["name"])
@@ -46,7 +50,7 @@ def make_data(recipe: Recipe, spec: DataSpec | None = None) -> ZooData:
         form = form_class(**{key: value for key, value in settings.items() if key not in of_source})
     except (ValueError, TypeError) as error:
         raise RecipeError(f"{recipe['name']}: data: {error}.") from error
-    return ZooData(source, form, recipe["seed"], spec)
+    return ZooData(source, form, recipe["seed"], spec, known)
 
 
 def make_module(recipe: Recipe, spec: DataSpec) -> ZooModule:
@@ -54,18 +58,33 @@ def make_module(recipe: Recipe, spec: DataSpec) -> ZooModule:
 
     Raises: RecipeError if the parts do not fit each other.
     """
-    return ZooModule(*make_network(recipe, spec), recipe["optimizer"], recipe["schedule"])
+    network = make_network(recipe, spec)
+    freeze, decay = recipe.get("freeze"), recipe.get("layer_decay")
+    try:
+        return ZooModule(*network, recipe["optimizer"], recipe["schedule"], freeze=freeze, layer_decay=decay)
+    except ValueError as error:
+        raise RecipeError(f"{recipe['name']}: {error}") from error
 
 
-def start(recipe: Recipe, data: ZooData) -> tuple[ZooModule, VectorFacts | None]:
-    """The module to train, from the recipe's seed and its word vectors, if any; and how far these cover the data.
+class Start(NamedTuple):
+    """A module to train. vectors: how far the word vectors cover the data. initial: the trained model it starts from,
+    and what was taken of it. None where the recipe names none."""
+
+    module: ZooModule
+    vectors: VectorFacts | None
+    initial: StartFacts | None
+
+
+def start(recipe: Recipe, data: ZooData, initial: Initial | None = None) -> Start:
+    """The module to train, from the recipe's seed, its word vectors, if any, and a trained model, if any.
 
     Raises: RecipeError, DataError.
     """
     seed_everything(recipe["seed"])
     module = make_module(recipe, data.spec)
     set_path(module, recipe["engine"])
-    return module, start_from_vectors(module.model, data)
+    vectors = start_from_vectors(module.model, data)
+    return Start(module, vectors, initial and start_from(module.model, data.spec, recipe, initial))
 
 
 def seed_everything(seed: int) -> None:

@@ -17,11 +17,12 @@ from rnnzoo.data.datamodule import ZooData
 from rnnzoo.errors import RecipeError, RunError, Stopped, ZooError
 from rnnzoo.experiment import build
 from rnnzoo.experiment.facts import computed_with, run_facts, run_name, used_parts, versions
+from rnnzoo.experiment.initial import read_initial
 from rnnzoo.experiment.interruptible import interruptible
 from rnnzoo.experiment.resume import Resumption
 from rnnzoo.recipe import Recipe
 from rnnzoo.runs import checkpoint, report, snapshot, tracking
-from rnnzoo.runs.summary import Best, Summary
+from rnnzoo.runs.summary import Best, StartFacts, Summary
 from rnnzoo.system import console
 from rnnzoo.system.files import JsonObject
 from rnnzoo.system.memory import keep_memory
@@ -53,11 +54,13 @@ def fit(recipe: Recipe, run_dir: Path | None = None, resumption: Resumption | No
     with quiet():
         make_trainer(recipe)  # raises what Lightning refuses, before anything is written
     check_options(recipe)
-    data = build.make_data(recipe)
+    initial = None if resumption is not None else read_initial(recipe)
+    spec = None if resumption is None else resumption.spec
+    data = build.make_data(recipe, spec, known=initial and initial.trained.spec)
     data.repeat = bool(recipe["trainer"]["overfit_batches"])
     data.prepare()
     check_batches(recipe, data)
-    module, vectors = build.start(recipe, data)
+    module, vectors, initial_facts = build.start(recipe, data, initial)
     if resumption is not None:
         resumption.check(data)
         module.steps_before_schedule = resumption.step if resumption.extends else 0
@@ -70,6 +73,10 @@ def fit(recipe: Recipe, run_dir: Path | None = None, resumption: Resumption | No
     summary = run_facts(recipe, module, data)
     if vectors is not None:
         summary["vectors"] = vectors
+    if resumption is not None:
+        initial_facts = resumption.identity.get("init_from")
+    if initial_facts is not None:
+        summary["init_from"] = initial_facts
     loggers = tracking.make_loggers(recipe["tracking"], run, recipe, run_name(recipe))
     summary["status"] = "failed"
     try:
@@ -120,11 +127,12 @@ def _train_and_test(
     """The results of a run that goes to its end; `summary` gets at once what it is computed with."""
     throughput = Throughput()
     outcome = Outcome(run.path / "outcome.json", throughput)
-    meta = _meta(recipe, data, run)
+    initial = summary.get("init_from")
+    meta = _meta(recipe, data, run, initial)
     checkpoints = Checkpoints(run.checkpoints, meta, data.spec.to_json(), *module.monitor)
     snapshots = Snapshots(
         run.resume,
-        meta,
+        meta if initial is None else meta | {"spec": data.spec.to_json()},  # it holds words of a model that may be gone
         **recipe["checkpoint"],
         max_minutes=minutes(recipe["trainer"]["max_time"]),
         metrics=run.metrics,
@@ -163,12 +171,13 @@ def _train_and_test(
     return results
 
 
-def _meta(recipe: Recipe, data: ZooData, run: runs.Run) -> JsonObject:
+def _meta(recipe: Recipe, data: ZooData, run: runs.Run, initial: StartFacts | None) -> JsonObject:
     """What each checkpoint of a run holds beside its weights: how the model is built, and on which data it was trained.
 
     started_in: the folder that the data's relative paths start from, as a path from the checkpoint's own folder.
     """
     meta = {"recipe": redact(recipe), "parts": used_parts(recipe), "versions": versions(recipe)}
+    meta |= {} if initial is None else {"init_from": initial}
     meta["data"] = {"fingerprint": data.fingerprint}
     with contextlib.suppress(ValueError):  # another drive has no relative path
         meta["started_in"] = Path(os.path.relpath(Path.cwd(), run.checkpoints / "any")).as_posix()

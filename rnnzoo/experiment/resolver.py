@@ -23,7 +23,7 @@ from rnnzoo.recipe.schema import (
     quoted,
     signature,
 )
-from rnnzoo.recipe.sections import CheckpointOptions, RunOptions, TrackingOptions, TrainerOptions
+from rnnzoo.recipe.sections import CheckpointOptions, RunOptions, TrackingOptions, TrainerOptions, TransferOptions
 
 log = logging.getLogger("rnnzoo")
 MODEL_GIVEN = frozenset({"spec", "task", "architecture", "inputs", "head"})  # of `build_model`: not settings, or parts
@@ -53,12 +53,16 @@ class Resolver(Parts):
         root = self.raw.root
         self.refuse_import_paths(root, "")
         sections = root.value
-        self.unknown_keys(sections, "", ("format", "name", *signature(RunOptions), *SECTIONS))
+        options = (*signature(RunOptions), *signature(TransferOptions))
+        self.unknown_keys(sections, "", ("format", "name", *options, *SECTIONS))
         self.check_format(sections.get("format"))
         found: dict[str, Any] = {"format": migrations.FORMAT}
         found["name"] = self.scalar(sections.get("name"), "name", Parameter(str, str, False, self.raw.name))
         for key, parameter in signature(RunOptions).items():
             found[key] = self.scalar(sections.get(key), key, parameter)
+        for key, parameter in signature(TransferOptions).items():
+            if (value := self.scalar(sections.get(key), key, parameter)) is not None:
+                found[key] = value
         self.check_name(sections.get("name"), found["name"])
         found["data"] = self.section(sections, "data", "datasets")
         found["task"] = self.section(sections, "task", "tasks")

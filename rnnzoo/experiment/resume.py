@@ -11,6 +11,7 @@ import torch
 
 from rnnzoo import recipe as recipes
 from rnnzoo import registry, runs
+from rnnzoo.batch import DataSpec
 from rnnzoo.data.datamodule import ZooData
 from rnnzoo.errors import RecipeError, RunError
 from rnnzoo.experiment.resolver import resolve
@@ -120,6 +121,12 @@ class Resumption(NamedTuple):
     def identity(self) -> JsonObject:
         return self.state["rnnzoo"]["identity"]
 
+    @property
+    def spec(self) -> DataSpec | None:
+        """How the data were encoded, where the data alone do not say: of a run that started from a trained model."""
+        spec = self.identity.get("spec")
+        return None if spec is None else DataSpec.from_json(spec)
+
     def check(self, data: ZooData) -> None:
         """Refuse data that are not those of the run so far. Raises: RunError."""
         known = self.identity["data"]["fingerprint"]
@@ -218,16 +225,16 @@ def _is_part(part: object) -> bool:
 
 def _fixed(before: Recipe, after: Recipe) -> Iterator[str]:
     """Keys that differ and that a run cannot change."""
-    for section in after:
+    for section in {**before, **after}:
         free = FREE.get(section, set())
-        old, new = before.get(section), redact(after[section])
+        old, new = before.get(section), redact(after.get(section))
         if free is None or old == new:
             continue
         if not (isinstance(old, Mapping) and isinstance(new, Mapping)):
             yield section
             continue
-        for key in new:
-            if old.get(key) != new[key] and key not in free and (section, key) != ("callbacks", "early_stopping"):
+        for key in {**old, **new}:
+            if old.get(key) != new.get(key) and key not in free and (section, key) != ("callbacks", "early_stopping"):
                 yield f"{section}.{key}"
 
 

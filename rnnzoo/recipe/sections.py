@@ -20,6 +20,24 @@ class RunOptions:
     engine: Literal["auto", "fused", "native", "triton", "scan", "linear", "compiled", "deferred", "reference"] = "auto"
 
 
+Epochs = Annotated[int, Limit(0)] | Literal["always"]  # for which a part is frozen
+
+
+@dataclass(frozen=True)
+class TransferOptions:
+    """How training starts from a trained model. A complete recipe has each of these keys only where it is set.
+
+    init_from: a run's folder or id, or a shipped model's name: what fits of its weights is taken.
+    freeze: by part of the model, such as "inputs" or "architecture", for how many epochs its weights stay as they are,
+    or "always".
+    layer_decay: the learning rate of each layer as a share of that of the layer above it. The head has the optimizer's.
+    """
+
+    init_from: str | None = None
+    freeze: dict[str, Epochs] | None = None
+    layer_decay: Annotated[float, Limit(0, 1, open_low=True)] | None = None
+
+
 @dataclass(frozen=True)
 class TrainerOptions:
     """Arguments of `lightning.Trainer`, by its names.

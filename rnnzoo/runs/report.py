@@ -7,7 +7,17 @@ from pathlib import Path
 
 from rnnzoo.runs import snapshot
 from rnnzoo.runs.record import Record
-from rnnzoo.runs.summary import Best, DataFacts, Summary, TrackerPlace, VectorFacts, is_number, well_formed
+from rnnzoo.runs.summary import (
+    Best,
+    DataFacts,
+    StartFacts,
+    StartPart,
+    Summary,
+    TrackerPlace,
+    VectorFacts,
+    is_number,
+    well_formed,
+)
 from rnnzoo.system import console
 from rnnzoo.system.console import printable, short, table
 from rnnzoo.system.quantities import amount, duration, percent, size
@@ -20,6 +30,7 @@ Rows = list[tuple[str, object]]
 def show_header(facts: Summary, recipe: Mapping[str, object], folder: Path) -> None:
     """Print what a run is about to train, and on what: the last moment to notice a mistake."""
     rows: Rows = [*_data_rows(facts["data"]), ("model", _model(recipe)), ("parameters", facts["parameters"])]
+    rows += _start_rows(facts.get("init_from", {}))
     table([*rows, ("device", _device(facts)), ("run", short(folder))], f"{facts['recipe']}, seed {facts['seed']}")
     console.print()
     console.flush()
@@ -62,6 +73,7 @@ def show_run(record: Record) -> None:
     rows += _data_rows(facts.get("data", {}))
     rows += _data_details(facts.get("data", {}))
     rows += [("word vectors", _coverage(facts["vectors"]))] if facts.get("vectors") else []
+    rows += _start_rows(facts.get("init_from", {}))
     rows += [("versions", facts["versions"])] if facts.get("versions") else []
     rows += [("commit", commit[:12])] if (commit := facts.get("commit")) else []
     rows += [("checkpoints", record["checkpoints"])] if record["checkpoints"] else []
@@ -86,6 +98,23 @@ def _data_rows(data: DataFacts) -> Rows:
         "unknown": _shares(data.get("unknown_share", {}), "of the tokens"),
     }
     return [*rows, *((name, text) for name, text in optional.items() if text)]
+
+
+def _start_rows(start: StartFacts) -> Rows:
+    """The trained model that training starts from, and what each part took of it."""
+    if not start:
+        return []
+    which = [text for key in ("recipe", "seed") if (text := f"{key} {start[key]}" if key in start else "")]
+    rows: Rows = [("starts from", f"{start.get('source')} ({', '.join(which)})")]
+    return rows + [(f"  {part['part']}", _taken(part)) for part in start.get("parts", []) if "part" in part]
+
+
+def _taken(part: StartPart) -> str:
+    """ "grown: 24,996 of 25,310 rows", "left as drawn: its cell is gru, and the trained model's lstm"."""
+    outcome = part.get("outcome")
+    if outcome == "left":
+        return f"left as drawn: {part.get('why')}"
+    return f"{outcome}: {part['rows']:,} of {part['of']:,} rows" if "rows" in part and "of" in part else f"{outcome}"
 
 
 def _data_details(data: DataFacts) -> Rows:

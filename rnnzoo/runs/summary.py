@@ -55,6 +55,29 @@ class VectorFacts(TypedDict, total=False):
     tokens: float  # their share of the training tokens, 0 to 1
 
 
+class StartPart(TypedDict, total=False):
+    """What a part of a model took of the trained one that it started from: all, rows for some of its names, nothing."""
+
+    part: str
+    outcome: Literal["taken", "grown", "left"]
+    rows: int  # words or labels that both have
+    of: int  # words or labels of the new model
+    why: str  # it was left as it was drawn
+
+
+class StartFacts(TypedDict, total=False):
+    """The trained model that a run started from."""
+
+    source: str  # as the recipe names it
+    path: str  # of its checkpoint
+    weights_sha256: str
+    recipe: str
+    recipe_digest: str
+    seed: int
+    versions: dict[str, str]
+    parts: list[StartPart]
+
+
 class Best(TypedDict, total=False):
     """The checkpoint that was kept: the dev metric that chose it, and its epoch, from 0."""
 
@@ -129,6 +152,7 @@ class Summary(RunFacts, total=False):
     pid: int
     scoring: dict[str, str]  # how metrics were computed, where there are several ways
     vectors: VectorFacts
+    init_from: StartFacts
     device: str
     precision_reason: str
     engine: list[EngineLayer]

@@ -11,6 +11,7 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.utilities.types import LRSchedulerConfigType, OptimizerLRScheduler
 from torch import Tensor, nn
+from torch.optim import Optimizer
 from torchmetrics import MetricCollection
 
 from rnnzoo import registry
@@ -22,6 +23,8 @@ from rnnzoo.model import SequenceModel
 from rnnzoo.system import seeds
 from rnnzoo.tasks.base import Answer, Output, Task
 from rnnzoo.tasks.metrics.sums import Mean
+from rnnzoo.training.depth import parameter_groups, scale_rates
+from rnnzoo.training.freezing import Freezing
 from rnnzoo.training.schedules import interval
 
 STAGES = ("train", "val", "test")
@@ -35,11 +38,22 @@ class ZooModule(pl.LightningModule):
     accumulated ones and over processes. What training draws at random depends on the module's seed, the process, the
     epoch and the batch alone: not on what validation, logging or a callback drew in between.
 
-    optimizer, schedule: {"name": ..., parameters}, registered parts. The seed comes from torch's generator.
+    optimizer, schedule: {"name": ..., parameters}, registered parts. The seed comes from torch's generator. freeze:
+    parts that are not trained, see `Freezing`. layer_decay: of learning rates by depth, see `parameter_groups`; all
+    layers have the same if not given.
+
+    Raises: ValueError for a part to freeze that the model does not have.
     """
 
     def __init__(
-        self, model: SequenceModel, task: Task, optimizer: Mapping[str, Any], schedule: Mapping[str, Any] | None = None
+        self,
+        model: SequenceModel,
+        task: Task,
+        optimizer: Mapping[str, Any],
+        schedule: Mapping[str, Any] | None = None,
+        *,
+        freeze: Mapping[str, int | str] | None = None,
+        layer_decay: float | None = None,
     ) -> None:
         super().__init__()
         self.model, self.task = model, task
@@ -51,6 +65,7 @@ class ZooModule(pl.LightningModule):
         self.seed = int(torch.randint(2**62, ()))
         self.steps_before_schedule = 0  # of a training that is extended: made under another schedule
         self._step = _Step(-1, torch.zeros(()))
+        self.freezing, self.layer_decay = Freezing(model, freeze or {}), layer_decay
 
     @property
     def monitor(self) -> tuple[str, Literal["max", "min"]]:
@@ -68,6 +83,20 @@ class ZooModule(pl.LightningModule):
         if output.state is not None:
             self._carried[stage] = detach(output.state)
         return output
+
+    def on_fit_start(self) -> None:
+        finds = getattr(self.trainer.strategy, "_ddp_kwargs", {}).get("find_unused_parameters", False)
+        if self.freezing.thaws and self.trainer.world_size > 1 and not finds:
+            raise RecipeError(
+                "freeze: a part that thaws has no gradients at first, and the other processes wait for them.\n"
+                "  Set trainer.strategy to ddp_find_unused_parameters_true, or freeze for always, or use one device."
+            )
+
+    def on_train_start(self) -> None:
+        self.freezing.apply(self.current_epoch)  # also in the middle of an epoch, where training goes on
+
+    def on_train_epoch_start(self) -> None:
+        self.freezing.apply(self.current_epoch)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         seeds.seed(self.seed, self.global_rank, self.current_epoch, batch_idx)
@@ -187,8 +216,7 @@ class ZooModule(pl.LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         monitor, mode = self.monitor
-        parameters = [p for p in self.model.parameters() if p.requires_grad]
-        optimizer = self._built("optimizer", self.optimizer, parameters)
+        optimizer = self._make_optimizer()
         steps = self.trainer.estimated_stepping_batches - self.steps_before_schedule
         if math.isinf(steps):
             raise RecipeError("a schedule needs to know the last step.\n  Give the Trainer max_epochs or max_steps.")
@@ -199,6 +227,13 @@ class ZooModule(pl.LightningModule):
         if when == "plateau":
             config["monitor"], config["frequency"] = monitor, every
         return {"optimizer": optimizer, "lr_scheduler": config}
+
+    def _make_optimizer(self) -> Optimizer:
+        if self.layer_decay is None:
+            return self._built("optimizer", self.optimizer, [p for p in self.model.parameters() if p.requires_grad])
+        optimizer: Optimizer = self._built("optimizer", self.optimizer, parameter_groups(self.model, self.layer_decay))
+        scale_rates(optimizer)
+        return optimizer
 
     @staticmethod
     def _built(kind: str, component: Mapping[str, Any], *given: object, **offered: object) -> Any:

@@ -83,6 +83,7 @@ TRAININGS = {
     "early stopping": ("toy_text", ["--callbacks.early_stopping.patience", "1", "--optimizer.lr", "0.0001"]),
     "ema": ("toy_tags", ["--callbacks.ema.decay", "0.9"]),
     "swa": ("toy_tags", ["--callbacks.swa.lr", "0.01", "--callbacks.swa.start", "0.3", "--schedule", "cosine"]),
+    "thawing": ("toy_tags", ["--freeze.inputs", "1", "--freeze.architecture", "2", "--layer_decay", "0.4"]),
     "nt_asgd": ("toy_tags", ["--callbacks.nt_asgd.interval", "1", "--optimizer", "sgd", "--optimizer.lr", "5.0"]),
 }
 
@@ -90,7 +91,16 @@ TRAININGS = {
 @pytest.mark.parametrize(
     ("training", "stop_after"),
     [(training, 13) for training in TRAININGS]
-    + [("sentiment", 4), ("sentiment", 8), ("accumulation", 4), ("stream", 4), ("stream", 8), ("gaps", 8), ("swa", 8)],
+    + [
+        ("sentiment", 4),
+        ("sentiment", 8),
+        ("accumulation", 4),
+        ("stream", 4),
+        ("stream", 8),
+        ("gaps", 8),
+        ("swa", 8),
+        ("thawing", 4),
+    ],
 )
 def test_a_stopped_training_goes_on_as_if_it_had_not(training, stop_after, tmp_path):
     name, overrides = TRAININGS[training]

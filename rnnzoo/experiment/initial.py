@@ -1,0 +1,98 @@
+"""The trained model that training starts from, as a recipe's `init_from` names it."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import NamedTuple
+
+from rnnzoo import recipe as recipes
+from rnnzoo import runs
+from rnnzoo.batch import SPECIALS, DataSpec
+from rnnzoo.data.encoding.known_words import TOKENS
+from rnnzoo.errors import RecipeError, RunError
+from rnnzoo.experiment.matching import Trained, take
+from rnnzoo.experiment.restore import origin
+from rnnzoo.model import SequenceModel
+from rnnzoo.recipe import Recipe
+from rnnzoo.runs import checkpoint
+from rnnzoo.runs.summary import StartFacts
+from rnnzoo.system import files
+
+log = logging.getLogger("rnnzoo")
+FEW = 0.1  # a share of words in common that is worth a warning
+
+
+class Initial(NamedTuple):
+    """A trained model, and what a run's summary says of it."""
+
+    trained: Trained
+    facts: StartFacts
+
+
+def read_initial(recipe: Recipe) -> Initial | None:
+    """The trained model that a recipe starts from; None if it starts from nothing.
+
+    Raises: RecipeError, RunError if there is no such model, or it cannot be read.
+    """
+    name = recipe.get("init_from")
+    if name is None:
+        return None
+    if "://" in name:
+        raise RecipeError(
+            f"{recipe['name']}: init_from: '{name}' is an address, and models are read from this machine alone.\n"
+            "  Download its folder first (weights.safetensors and the JSON files), and give the folder's path."
+        )
+    try:
+        folder = _folder(name)
+        saved = checkpoint.load(folder)
+        its_recipe, its_spec = origin(saved)
+    except RunError as error:
+        raise RunError(f"{recipe['name']}: init_from: {error}") from error
+    versions = saved.meta.get("versions")
+    return Initial(
+        Trained(saved.weights, its_spec, its_recipe),
+        {
+            "source": name,
+            "path": str(folder),
+            "weights_sha256": files.sha256(folder / checkpoint.WEIGHTS),
+            "recipe": its_recipe["name"],
+            "recipe_digest": recipes.digest(its_recipe),
+            "seed": its_recipe["seed"],
+            "versions": dict(versions) if isinstance(versions, dict) else {},
+        },
+    )
+
+
+def _folder(name: str) -> Path:
+    path = Path(name)
+    return checkpoint.locate(path if (path / checkpoint.MANIFEST).exists() else runs.find(name))
+
+
+def start_from(model: SequenceModel, spec: DataSpec, recipe: Recipe, initial: Initial) -> StartFacts:
+    """Give the model the weights of the trained one, as far as they fit; returns what was taken of whom.
+
+    Raises: RecipeError if nothing fits.
+    """
+    parts = take(model, spec, recipe, initial.trained)
+    source = recipe["init_from"]
+    if all(part["outcome"] == "left" for part in parts):
+        why = [f"  {part['part']}: {part['why']}." for part in parts[:4]]
+        first = f"{recipe['name']}: init_from: nothing of '{source}' fits this model."
+        raise RecipeError("\n".join([first, *why]))
+    _warn_of_few_words(spec, initial)
+    return {**initial.facts, "parts": parts}
+
+
+def _warn_of_few_words(spec: DataSpec, initial: Initial) -> None:
+    """Say so where the trained model reads other tokens than the data have."""
+    own, theirs = spec.inputs.get(TOKENS), initial.trained.spec.inputs.get(TOKENS)
+    if own is None or theirs is None:
+        return
+    tokens = set(own.names).difference(SPECIALS)
+    share = len(tokens.intersection(theirs.names)) / max(1, len(tokens))
+    units = [field.options.get("unit", "word") for field in (own, theirs)]
+    cut = f" They are cut by '{units[0]}' here, and by '{units[1]}' there (data.unit)." if units[0] != units[1] else ""
+    if cut or share < FEW:
+        source, count = initial.facts["source"], len(tokens)
+        log.warning("init_from: '%s' knows %.1f %% of the %d tokens of these data.%s", source, 100 * share, count, cut)
