@@ -32,15 +32,25 @@ RECIPE = [
 ]
 
 
-def start(run: Path, seconds: float | None = None) -> int:
-    """Train in a process of its own, and kill it after so many seconds. Returns its exit code, minus a signal."""
+def start(run: Path, moment: tuple[int, float] | None = None) -> int:
+    """Train in a process of its own. Returns its exit code, minus a signal.
+
+    moment: kill it so many training states, and then so many seconds, after its start.
+    """
+    states = run / "resume"
+    before = set(states.glob("step-*"))
     child = os.fork()  # the imports are done: a start takes no seconds
     if not child:
         quiet = os.open(os.devnull, os.O_WRONLY)
         os.dup2(quiet, 1)
         os.dup2(quiet, 2)
         os._exit(main(["fit", *RECIPE, "--run_dir", str(run), "--resume", "auto"]))
-    if seconds is not None:
+    if moment is not None:
+        more, seconds = moment
+        while more and not os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            if (now := set(states.glob("step-*"))) - before:
+                before, more = now, more - 1
+            time.sleep(0.002)
         time.sleep(seconds)
         with contextlib.suppress(ProcessLookupError):
             os.kill(child, signal.SIGKILL)
@@ -88,7 +98,7 @@ def stress(kills: int, seed: int, folder: Path) -> int:
     run, faults, backwards, too_far, done = folder / "killed", [], 0, 0, 0
     for kill in range(kills):
         before = newest(run)
-        code = start(run, moments.uniform(0.0, 2.5))
+        code = start(run, (moments.choice((0, 1, 1, 2, 3)), moments.uniform(0.0, 0.3)))
         done += code == -signal.SIGKILL
         faults += damaged(run)
         backwards += newest(run) < before
