@@ -216,5 +216,5 @@ def test_a_run_is_shipped_with_its_answers_and_only_once(tmp_path, monkeypatch):
     before, after = (rnnzoo.load(place).predict(texts) for place in (run, shelf / "quickstart"))
     for one, other in zip(before, after, strict=True):
         assert one["label"] == other["label"] and one["confidence"] == pytest.approx(other["confidence"], abs=0.01)
-    with pytest.raises(RunError, match="is there already"):
+    with pytest.raises(RunError, match="exists already"):
         ship.export(run)

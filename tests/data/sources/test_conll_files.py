@@ -169,7 +169,7 @@ def test_tags_that_there_are_not_are_refused():
 COUNTS = """
 import json
 from collections import Counter
-from rnnzoo import spans
+from rnnzoo.data.encoding import spans
 from rnnzoo.data.sources.conll2003 import Conll2003
 from rnnzoo.data.sources.ud_ewt import UdEwt
 
