@@ -81,6 +81,7 @@ class Snapshots(Callback):
         self.out_of_time = self.under_way = False
         self._resumed: State | None = None
         self._schedules: list[State] = []
+        self._optimizers = 0
         self._started = self._saved_at = self._cost = 0.0  # seconds
         self._saved_step = self._first_step = 0
         self._warned = False
@@ -177,11 +178,14 @@ class Snapshots(Callback):
         if self.extends:
             checkpoint["lr_schedulers"] = []
         self._schedules = checkpoint["lr_schedulers"]
+        self._optimizers = len(checkpoint["optimizer_states"])
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         data.batches_done = resumed["batches_done"]
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Here a new training's schedules are made, and those of the state are not loaded yet."""
+        """Here a new training's optimizer and schedule are made, and what the state has of them is not loaded yet."""
+        if self._resumed is not None and self._optimizers != len(trainer.optimizers):
+            raise ValueError(f"it holds {self._optimizers} optimizers, and {len(trainer.optimizers)} go on")
         for saved, config in zip(self._schedules, trainer.lr_scheduler_configs, strict=False):
             _check_alike(saved, config.scheduler.state_dict(), "the schedule")
         self._schedules = []
