@@ -52,9 +52,17 @@ class DataSpec:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> DataSpec:
+        """Raises: KeyError, TypeError for what `to_json` does not give."""
+
         def make(item: dict[str, Any]) -> Field:
-            counts = tuple(item.get("counts", ()))
-            return Field(item["kind"], tuple(item["names"]), item["size"], item["options"], counts)
+            field = Field(
+                item["kind"], tuple(item["names"]), item["size"], item["options"], tuple(item.get("counts", ()))
+            )
+            if not all(isinstance(name, str) for name in field.names):
+                raise TypeError("a name is not a text")
+            if not all(type(number) is int for number in (field.size, *field.counts)):
+                raise TypeError("a size or a count is not a whole number")
+            return field
 
         return cls(data["form"], {name: make(item) for name, item in data["inputs"].items()}, make(data["target"]))
 
