@@ -18,6 +18,9 @@ CODECS = {0x0002: "ADPCM", 0x0006: "A-law", 0x0007: "mu-law", 0x0011: "IMA ADPCM
 UNKNOWN = 0x7FFF0000  # bytes: ffmpeg, sox, arecord and browsers write such sizes, and larger ones, to a pipe
 KINDS = (b"fmt ", b"data", b"LIST", b"fact", b"bext", b"cue ", b"JUNK", b"PAD ", b"id3 ", b"ID3 ", b"smpl", b"PEAK")
 MAX_RATE = 2**22  # samples a second: beyond those of any recorder
+MAX_FACTOR = (
+    2**17
+)  # between two rates, once what they share is taken out: the resampling filter is so many times longer
 CROSSINGS, BLOCK = 10, 2**14  # of the resampling filter on each side; new samples computed at a time
 FLOOR = 1e-6  # power that is added before the logarithm: below what 16 bits tell from silence
 
@@ -68,11 +71,17 @@ def resampled(samples: np.ndarray, rate: int, wanted: int) -> np.ndarray:
 
     A low-pass filter, a sinc in a Kaiser window (beta 5) ten zero crossings wide on each side at the lower rate, is
     evaluated at each new sample, as `scipy.signal.resample_poly` does. Beyond its ends a sound is silent.
+    Raises: DataError for high rates that share no factor.
     """
     common = math.gcd(rate, wanted)
     up, down = wanted // common, rate // common
     if up == down:
         return samples
+    if max(up, down) > MAX_FACTOR:
+        raise DataError(
+            f"a sound of {rate} Hz cannot be resampled to {wanted} Hz: the two share too little.\n"
+            f"  Convert it: ffmpeg -i FILE -ar {wanted} NEW.wav"
+        )
     reach = CROSSINGS * max(up, down)  # of the filter, in steps of 1 / (rate * up)
     offsets = np.arange(-reach, reach + 1)
     taps = np.sinc(offsets / max(up, down)) * np.kaiser(len(offsets), 5.0)
