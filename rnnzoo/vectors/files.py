@@ -18,6 +18,8 @@ from rnnzoo.errors import DataError
 from rnnzoo.system import files
 
 MAX_LINE = 2**20  # bytes
+MAX_RATIO = 100  # bytes that a packed file unpacks to, for each of its own; vectors make 2 or 3
+ALWAYS = 2**20  # bytes that any packed file may unpack to
 BLANKS = (b" ", b"\t")
 
 
@@ -66,9 +68,10 @@ def read_vectors(path: Path, wanted: Collection[str] | None = None) -> Vectors:
 
 def _lines(path: Path) -> Iterator[tuple[int, str, list[bytes]]]:
     """The number, the word and the columns of each line, all of the same number of columns."""
-    count, read = None, 0
+    count, read, unpacked = None, 0, 0
+    is_packed = path.suffix == ".gz"
     try:
-        with files.opened(path) as raw, gzip.open(raw) if path.suffix == ".gz" else raw as file:
+        with files.opened(path) as raw, gzip.open(raw) if is_packed else raw as file:
             start = 3 if file.read(3) == codecs.BOM_UTF8 else 0
             file.seek(start)
             line = file.readline(MAX_LINE)
@@ -81,6 +84,8 @@ def _lines(path: Path) -> Iterator[tuple[int, str, list[bytes]]]:
                 file.seek(start)
             blank = None  # the first of the blank lines, which may stand at the end only
             for number, line in enumerate(iter(partial(file.readline, MAX_LINE), b""), start=1 + headed):
+                if is_packed and (unpacked := unpacked + len(line)) > max(ALWAYS, MAX_RATIO * raw.tell()):
+                    raise DataError(f"{path} unpacks to more than {MAX_RATIO} times its size, as no vectors do.")
                 if not line.strip():
                     blank = blank or number
                     continue

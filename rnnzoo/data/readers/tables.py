@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rnnzoo.data.readers.delimited import csv_lines, reader_of, tsv_lines
 from rnnzoo.data.readers.encodings import decoded
 from rnnzoo.data.readers.table import ABSENT, Keys, Table, column_indices
 from rnnzoo.errors import DataError
 from rnnzoo.system import files
+
+if TYPE_CHECKING:
+    import pyarrow.parquet
+
+# What a Parquet file may unpack to: so much, or so many times its size
+ALWAYS_VALUES = 2**20
+ALWAYS_BYTES = 2**26
+MAX_RATIO = 100
 
 
 def is_table(path: str | Path) -> bool:
@@ -69,6 +77,7 @@ def _parquet(path: Path, columns: Sequence[str] | None, encoding: str, delimiter
             if columns is not None:
                 column_indices(path, header, columns, keys)
             wanted = [name for name in header if columns is None or name in columns]
+            _check_unpacked(path, file, wanted)
             table = file.read(columns=wanted)
         values = [table.column(index).to_pylist() for index in range(table.num_columns)]
     except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as cause:
@@ -79,6 +88,44 @@ def _parquet(path: Path, columns: Sequence[str] | None, encoding: str, delimiter
     by_name = dict(zip(wanted, values, strict=False))
     rows: list[Sequence[Any]] = list(zip(*(by_name.get(name, unread) for name in header), strict=True))
     return Table(path, header, rows, range(1, len(rows) + 1))
+
+
+def _check_unpacked(path: Path, file: pyarrow.parquet.ParquetFile, columns: Collection[str]) -> None:
+    """Refuse a small file that says a few values very often, before it fills the memory. Raises: DataError.
+
+    Texts are counted by a dictionary of them, which is read without the texts that its indices stand for.
+    """
+    import pyarrow.parquet
+    from pyarrow import compute
+
+    size = path.stat().st_size
+    most = max(ALWAYS_BYTES, MAX_RATIO * size)
+    groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
+    chunks = [group.column(number) for group in groups for number in range(group.num_columns)]
+    chunks = [c for c in chunks if c.path_in_schema in columns or c.path_in_schema.split(".")[0] in columns]
+    values, unpacked = (sum(getattr(c, name) for c in chunks) for name in ("num_values", "total_uncompressed_size"))
+    if values > max(ALWAYS_VALUES, 8 * size) or unpacked > most:
+        raise DataError(f"{path} unpacks to {values:,} values of {files.quantity(unpacked)}, from {size:,} bytes.")
+    if values * unpacked <= most:  # not much, even if each value were all of it
+        return
+    fields = [field for field in file.schema_arrow if field.name in columns]
+    with files.opened(path) as raw:
+        texts = [field.name for field in fields if _is_text(field.type)]
+        table = pyarrow.parquet.ParquetFile(raw, read_dictionary=texts).read(columns=texts)
+    for chunk in (chunk for column in table.columns for chunk in column.chunks):
+        unpacked += compute.sum(compute.take(compute.binary_length(chunk.dictionary), chunk.indices)).as_py() or 0
+    nested = [field for field in fields if pyarrow.types.is_nested(field.type) and "string" in str(field.type)]
+    if unpacked > most or nested:  # texts in lists have no dictionary that could be counted
+        raise DataError(f"{path} unpacks to more than {MAX_RATIO} times its size, as no data do.")
+
+
+def _is_text(kind: pyarrow.DataType) -> bool:
+    import pyarrow
+
+    if pyarrow.types.is_dictionary(kind):
+        kind = kind.value_type
+    tests = (pyarrow.types.is_string, pyarrow.types.is_large_string, pyarrow.types.is_binary)
+    return any(test(kind) for test in (*tests, pyarrow.types.is_large_binary))
 
 
 READERS: dict[str, Callable[[Path, Sequence[str] | None, str, str | None, Keys], Table]] = {  # by a file's ending
