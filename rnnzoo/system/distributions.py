@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import sys
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -117,8 +118,11 @@ def _folders() -> Iterator[Folder]:
 
 def _reader(folder: str) -> Callable[[str], bytes | None]:
     def read(name: str) -> bytes | None:
+        path = os.path.join(folder, name)
         try:
-            with open(os.path.join(folder, name), "rb") as file:
+            if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would be waited for
+                raise OSError(f"{name} is not a file")
+            with open(path, "rb") as file:
                 return file.read()
         except (FileNotFoundError, NotADirectoryError):
             return None
