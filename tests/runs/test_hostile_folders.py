@@ -1,11 +1,9 @@
-"""Folders of strangers are read within bounds: whatever is in them, the answer is a message, soon."""
+"""Folders of strangers neither steer the terminal nor ask for machines; see also tests/hostile."""
 
 import hashlib
 import json
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -48,93 +46,12 @@ def changed(**sections):
     return json.dumps(meta).encode()
 
 
-def architecture(**values):
-    return changed(model={"architecture": {"name": "recurrent", "cell": "lstm", "hidden_size": 64} | values})
-
-
-def nested(levels):
-    cell = "lstm"
-    for _ in range(levels):
-        cell = {"name": "residual", "cell": cell}
-    return architecture(cell=cell)
-
-
-def header(size, text=b"{}"):
-    return size.to_bytes(8, "little") + text
-
-
-HUGE = json.dumps({"a": {"dtype": "F32", "shape": [2**40], "data_offsets": [0, 2**42]}}).encode()
-DEEP = b"[" * 100_000
-BOMB = b"a: &a [x, x, x, x, x, x, x, x, x, x]\n" + b"".join(
-    b"%c: &%c [%s]\n" % (name, name, b", ".join([b"*%c" % below] * 10))
-    for below, name in zip(b"abcdefgh", b"bcdefghi", strict=True)
-)
-HOSTILE = {
-    "a pickle as weights": {"weights__safetensors": b"\x80\x04cos\nsystem\n(S'touch executed'\ntR."},
-    "a zip as weights": {"weights__safetensors": b"PK\x03\x04" + bytes(100)},
-    "empty weights": {"weights__safetensors": b""},
-    "weights cut short": {"weights__safetensors": (QUICKSTART / "weights.safetensors").read_bytes()[:1000]},
-    "a huge header": {"weights__safetensors": header(2**62)},
-    "a header of no JSON": {"weights__safetensors": header(4, b"{{{{")},
-    "tensors that are not there": {"weights__safetensors": header(len(HUGE), HUGE)},
-    "weights in a pipe": {"weights__safetensors": os.mkfifo},
-    "weights that are a device": {"weights__safetensors": lambda path: path.symlink_to("/dev/zero")},
-    "weights that are a folder": {"weights__safetensors": Path.mkdir},
-    "a meta that is deep": {"meta__json": DEEP},
-    "a meta that is a list": {"meta__json": b"[]"},
-    "a meta without a recipe": {"meta__json": b"{}"},
-    "a meta of no UTF-8": {"meta__json": b'{"a": "\xff"}'},
-    "a meta with NaN": {"meta__json": b'{"a": NaN}'},
-    "a meta with numbers beyond a float": {"meta__json": b'{"a": 1' + b"0" * 5000 + b"}"},
-    "a meta in a pipe": {"meta__json": os.mkfifo},
-    "a meta that is a link to itself": {"meta__json": lambda path: path.symlink_to(path)},
-    "a hidden size of a million": {"meta__json": architecture(hidden_size=10**6)},
-    "a hidden size of 2^62": {"meta__json": architecture(hidden_size=2**62)},
-    "a million layers": {"meta__json": architecture(name="stacked", num_layers=10**6)},
-    "forty cells in each other": {"meta__json": nested(40)},
-    "four hundred cells in each other": {"meta__json": nested(400)},
-    "a spec that is deep": {"spec__json": DEEP},
-    "a spec that is empty": {"spec__json": b"{}"},
-    "a spec of half a character": {"spec__json": b'{"form": "\\ud800"}'},
-}
-SHOWN = {
-    "a config that is a bomb": {"config__yaml": BOMB},
-    "a config that is deep": {"config__yaml": DEEP},
-    "a config that names code": {"config__yaml": b"!!python/object/apply:os.system ['touch executed']"},
-    "a config that is large": {"config__yaml": lambda path: os.truncate(os.open(path, os.O_CREAT | os.O_RDWR), 2**40)},
-    "a config that is a number": {"config__yaml": b"-1"},
-    "a summary that is deep": {"summary__json": DEEP},
-    "a summary of no UTF-8": {"summary__json": b"\xff"},
-    "a summary that is a text": {"summary__json": b'"\\u001b[2J"'},
-    "a summary that is large": {
-        "summary__json": lambda path: os.truncate(os.open(path, os.O_CREAT | os.O_RDWR), 2**40)
-    },
-}
-
-
 def refused(capsys, *command):
     code = cli.main(list(map(str, command)))
     out, err = capsys.readouterr()
     assert code == 2 and out == "" and err and "Traceback" not in err
     assert not UNSAFE.search(err)
-    assert not Path("executed").exists()
     return err
-
-
-@pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_checkpoint_is_refused(tmp_path, capsys, monkeypatch, name):
-    monkeypatch.chdir(tmp_path)
-    run = folder(tmp_path, **HOSTILE[name])
-    for verb in (("predict", run, "--text", "good"), ("test", run)):
-        refused(capsys, *verb)
-
-
-@pytest.mark.parametrize("name", SHOWN)
-def test_a_hostile_run_is_refused_by_show_and_results(tmp_path, capsys, monkeypatch, name):
-    monkeypatch.chdir(tmp_path)
-    run = folder(tmp_path, **SHOWN[name])
-    for verb in (("show", run), ("results", run)):
-        refused(capsys, *verb)
 
 
 def test_a_run_does_not_say_on_how_many_devices_it_is_tested(tmp_path, capsys):
@@ -179,13 +96,6 @@ def test_nothing_of_a_strangers_folder_steers_the_terminal(tmp_path, capsys):
         cli.main(command)
         out, err = capsys.readouterr()
         assert not UNSAFE.search(out + err), command
-
-
-def test_the_worst_of_them_end_in_seconds_in_a_process_of_their_own(tmp_path):
-    run = folder(tmp_path, config__yaml=BOMB, metrics__jsonl=os.mkfifo, weights__safetensors=os.mkfifo)
-    command = [sys.executable, "-m", "rnnzoo", "show", str(run)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 2 and "Traceback" not in done.stderr
 
 
 def test_a_run_whose_address_lost_its_secret_asks_for_it_again(tmp_path, capsys):

@@ -1,0 +1,61 @@
+"""Files of a run that `show` and `results` read."""
+
+from __future__ import annotations
+
+import json
+import os
+
+from making import (
+    DEEP,
+    EVIL,
+    HUGE_INT,
+    NESTED,
+    PICKLE,
+    QUICKSTART,
+    YAML_BOMB,
+    Entry,
+    Make,
+    run_with,
+    sparse,
+    special,
+    writes,
+)
+
+
+def shown() -> dict[str, Entry]:
+    """Files of a run that `show` and `results` read."""
+    made: dict[str, Make] = {}
+    for file in ("summary.json", "config.yaml"):
+        for name, content in {
+            "deep": DEEP,
+            "nested": NESTED,
+            "no UTF-8": b"\xff\xfe\xff",
+            "a pickle": PICKLE,
+            "a number of many digits": HUGE_INT,
+            "half of a character": b'{"a": "\\ud800"}',
+            "a tag that calls": b"!!python/object/apply:os.system ['touch executed']",
+        }.items():
+            made[f"a {file} that is {name}"] = run_with(writes(file, content))
+        made |= {f"a {file} that is {name}": run_with(make, without=file) for name, make in special(file).items()}
+        made[f"a {file} of a terabyte"] = run_with(sparse(file))
+    made["a config.yaml that is a bomb"] = run_with(writes("config.yaml", YAML_BOMB))
+    made["a config.yaml that is a number"] = run_with(writes("config.yaml", "-1"))
+    made["a summary.json that is a list"] = run_with(writes("summary.json", "[]"))
+    entries = {}
+    for name, make in made.items():
+        entries[f"show {name}"] = Entry(make, ("show", "run"))
+        if "summary" in name:
+            entries[f"results of {name}"] = Entry(make, ("results", "run"))
+    summary = json.loads((QUICKSTART / "summary.json").read_text())
+    summary |= {"recipe": EVIL, "status": EVIL, EVIL: EVIL, "versions": {EVIL: EVIL}, "started": EVIL}
+    summary["metrics"] = {f"test/{EVIL}": 0.5}
+    steering = run_with(
+        writes("summary.json", json.dumps(summary)), writes("metrics.jsonl", json.dumps({EVIL: 1.0}) + "\n")
+    )
+    entries["show names that steer"] = Entry(steering, ("show", "run"), code=0)
+    entries["show names that steer, as JSON"] = Entry(steering, ("show", "run", "--json"), code=0)
+    entries["show metrics in a pipe"] = Entry(run_with(lambda: os.mkfifo("metrics.jsonl")), ("show", "run"), code=0)
+    entries["show metrics that are a device"] = Entry(
+        run_with(lambda: os.symlink("/dev/zero", "metrics.jsonl")), ("show", "run"), code=0
+    )
+    return entries
