@@ -104,15 +104,16 @@ def show_part(kind: str, name: str) -> None:
 
 
 def _parameters(kind: str, cls: Any) -> list[tuple[str, ...]]:
-    """Name, type and default of what a recipe may set of a part; for a data set, that of its form too."""
+    """Name, type and default of what a recipe may set of a part; for a data set, those of any data of its form, too."""
     from rnnzoo.limits import described
     from rnnzoo.recipe.schema import part_kind, signature
 
     classes = [cls]
     if kind == "datasets":
         from rnnzoo.data.forms import FORMS
+        from rnnzoo.recipe.sections import LoaderOptions
 
-        classes += [FORMS[cls.form]] if getattr(cls, "form", None) in FORMS else []
+        classes += [FORMS[cls.form], LoaderOptions] if getattr(cls, "form", None) in FORMS else []
     rows: list[tuple[str, ...]] = []
     for owner in classes:
         try:

@@ -6,16 +6,16 @@ import hashlib
 import logging
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 import numpy as np
 from lightning.pytorch import LightningDataModule
-from torch.utils.data import DataLoader
 
 from rnnzoo.batch import DataSpec
-from rnnzoo.data.base import PARTS, Examples, Form, RowError, Source
+from rnnzoo.data.base import PARTS, Batches, Examples, Form, RowError, Source
 from rnnzoo.data.batching import Remaining
 from rnnzoo.data.encoding.known_words import with_words_of
+from rnnzoo.data.loading import Loader
 from rnnzoo.errors import DataError
 
 log = logging.getLogger("rnnzoo")
@@ -28,6 +28,7 @@ class ZooData(LightningDataModule):
 
     spec: the vocabulary and settings of an earlier run, to encode alike; made from the training part if not given.
     known: the data of a trained model, whose words the vocabulary made then holds, too; see `with_words_of`.
+    num_workers: processes for each part that make its batches ahead of their use, see `Loader`.
     The loaders share the work out between ranks by themselves: the Trainer is to have `use_distributed_sampler=False`.
     """
 
@@ -38,11 +39,13 @@ class ZooData(LightningDataModule):
         seed: int = 1,
         spec: DataSpec | None = None,
         known: DataSpec | None = None,
+        num_workers: int = 0,
     ) -> None:
         super().__init__()
         if source.form != form.name:
             raise DataError(f"{type(source).__name__} gives {source.form}, not {form.name}.")
         self.source, self.form, self.seed, self._spec, self._known = source, form, seed, spec, known
+        self.num_workers = num_workers
         self.repeat = False  # whether every epoch has the first one's batches in its order, to overfit some of them
         self.batches_done = 0  # of the training part's first epoch, which goes on after them
         self.parts: dict[str, Examples] = {}
@@ -146,33 +149,31 @@ class ZooData(LightningDataModule):
                 digest.update(array.tobytes())
         return digest.hexdigest()
 
-    def _loader(self, part: str) -> DataLoader:
+    def _loader(self, part: str) -> Loader:
         self.prepare()
         if part not in self.parts:
             raise DataError(f"{self.identity['id']} has no {part} part.\n  Found: {', '.join(self.parts)}.")
-        examples = self.parts[part]
+        examples, training = self.parts[part], part == "train"
         rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-
-        def batches_of(rank: int) -> Any:
-            training = part == "train"
-            return self.form.batches(examples, training=training, seed=self.seed, rank=rank, world_size=world_size)
-
-        if not len(batches_of(world_size - 1)):  # asked on every rank, so that all of them stop, not one
+        if training and len(examples) < world_size:
             raise DataError(
-                f"the {part} part has {len(examples)} examples, too few to give each of {world_size} ranks some.\n"
+                f"the train part has {len(examples)} examples, too few to give each of {world_size} processes some.\n"
                 "  Use fewer devices."
             )
-        batches = batches_of(rank)
-        if part == "train":
-            batches = Remaining(list(batches) if self.repeat else batches, self.batches_done)
-        # As the sampler of a loader that does no batching of its own, they are told of each epoch by the Trainer.
-        return DataLoader(examples, batch_size=None, sampler=batches)  # type: ignore[arg-type]
 
-    def train_dataloader(self) -> DataLoader:
+        def batches_of(rank: int) -> Batches:
+            return self.form.batches(examples, training=training, seed=self.seed, rank=rank, world_size=world_size)
+
+        batches = batches_of(rank)
+        if training:
+            batches = Remaining(list(batches) if self.repeat else batches, self.batches_done)
+        return Loader(examples, batches, self.num_workers, sized=len(batches_of(world_size - 1)) > 0)
+
+    def train_dataloader(self) -> Loader:
         return self._loader("train")
 
-    def val_dataloader(self) -> DataLoader:
+    def val_dataloader(self) -> Loader:
         return self._loader("dev")
 
-    def test_dataloader(self) -> DataLoader:
+    def test_dataloader(self) -> Loader:
         return self._loader("test")

@@ -19,6 +19,7 @@ from rnnzoo.experiment.network import make_network
 from rnnzoo.experiment.resolver import resolve
 from rnnzoo.recipe import Recipe
 from rnnzoo.recipe.schema import signature
+from rnnzoo.recipe.sections import LoaderOptions
 from rnnzoo.runs.summary import StartFacts, VectorFacts
 from rnnzoo.training.module import ZooModule
 from rnnzoo.vectors.start import start_from_vectors
@@ -45,12 +46,13 @@ def make_data(recipe: Recipe, spec: DataSpec | None = None, known: DataSpec | No
     source_class = registry.load("datasets", recipe["data"]["name"])
     form_class = FORMS[source_class.form]
     of_source, settings = signature(source_class).keys(), registry.settings(recipe["data"])
+    loading = {key: settings.pop(key) for key in signature(LoaderOptions) if key in settings}
     try:
         source = source_class(**{key: value for key, value in settings.items() if key in of_source})
         form = form_class(**{key: value for key, value in settings.items() if key not in of_source})
     except (ValueError, TypeError) as error:
         raise RecipeError(f"{recipe['name']}: data: {error}.") from error
-    return ZooData(source, form, recipe["seed"], spec, known)
+    return ZooData(source, form, recipe["seed"], spec, known, **loading)
 
 
 def make_module(recipe: Recipe, spec: DataSpec) -> ZooModule:

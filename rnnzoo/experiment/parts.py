@@ -13,6 +13,7 @@ from rnnzoo.limits import described
 from rnnzoo.recipe import Node, Raw, as_node, as_part
 from rnnzoo.recipe.mistakes import yaml_trap
 from rnnzoo.recipe.schema import Parameter, part_kind, quoted, signature, takes_list
+from rnnzoo.recipe.sections import LoaderOptions
 from rnnzoo.recipe.values import Values
 from rnnzoo.system.shipped import recipe_folder
 
@@ -65,10 +66,10 @@ class Parts(Values):
 
     @staticmethod
     def of_form(form: str) -> dict[str, Parameter]:
-        """What a recipe may say of a form of data, whichever data set has it."""
+        """What a recipe may say of a form of data, whichever data set has it, and of how its batches are loaded."""
         from rnnzoo.data.forms import FORMS
 
-        return signature(FORMS[form])
+        return {**signature(FORMS[form]), **signature(LoaderOptions)}
 
     def named(self, node: Node, key: str, known: Callable[[], Iterable[str]]) -> tuple[Node, dict[str, Node]] | None:
         """The name of a part and its parameters, from `lstm` or `{name: lstm, ...}`."""

@@ -26,6 +26,7 @@ from rnnzoo.training.schedules import interval
 
 log = logging.getLogger("rnnzoo")
 FREE = {  # what may change; None for all of a section
+    "data": {"num_workers"},
     "trainer": {
         "max_epochs",
         "max_steps",

@@ -74,6 +74,16 @@ class TrainerOptions:
 
 
 @dataclass(frozen=True)
+class LoaderOptions:
+    """What a recipe's `data` may say of any data set: how its batches are loaded, which changes none of them.
+
+    num_workers: processes for each part that make batches ahead of their use; 0 makes them when they are needed.
+    """
+
+    num_workers: Annotated[int, Limit(0)] = 0
+
+
+@dataclass(frozen=True)
 class TrackingOptions:
     """What Weights & Biases is told, if anything; a run's own files are written in any case.
 

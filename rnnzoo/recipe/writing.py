@@ -5,9 +5,14 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 import yaml
+
+from rnnzoo.recipe.sections import LoaderOptions
+
+LOADING = [option.name for option in fields(LoaderOptions)]
 
 
 def dump(resolved: Mapping[str, Any]) -> str:
@@ -18,8 +23,10 @@ def dump(resolved: Mapping[str, Any]) -> str:
 
 
 def digest(resolved: Mapping[str, Any]) -> str:
-    """The sha256 of what a resolved recipe computes: without format, name, tracking and how often it is saved."""
+    """The sha256 of what a resolved recipe computes: without format, name, tracking, and how it is saved and loaded."""
     what = {key: value for key, value in resolved.items() if key not in ("format", "name", "tracking", "checkpoint")}
+    if isinstance(data := what.get("data"), Mapping):
+        what["data"] = {key: value for key, value in data.items() if key not in LOADING}
     return hashlib.sha256(json.dumps(what, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()).hexdigest()
 
 

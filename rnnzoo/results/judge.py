@@ -21,6 +21,8 @@ FREE = (  # what runs of one recipe may differ in
     "seed",
     "engine",
     "tracking",
+    "checkpoint",
+    "data.num_workers",
     "trainer.accelerator",
     "trainer.enable_progress_bar",
     "trainer.log_every_n_steps",

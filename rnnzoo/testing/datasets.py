@@ -18,6 +18,7 @@ from rnnzoo.data.base import PARTS, Columns, Source
 from rnnzoo.data.forms import FORMS
 from rnnzoo.errors import DataError, Unavailable
 from rnnzoo.recipe.schema import signature
+from rnnzoo.recipe.sections import LoaderOptions
 from rnnzoo.testing.base import NotApplicable, checks_in
 from rnnzoo.testing.subject import Subject
 
@@ -76,7 +77,8 @@ class DatasetSubject(Subject):
 
 def check_builds(subject: DatasetSubject) -> str:
     """Parameters are plain data, and none has the name of one of the form's."""
-    twice = sorted(subject.signature.keys() & signature(subject.form).keys())
+    common = signature(subject.form).keys() | signature(LoaderOptions).keys()
+    twice = sorted(subject.signature.keys() & common)
     subject.require(not twice, f"parameters: expected none of the form's own, found {', '.join(twice)}")
     subject.source()
     return f"parameters: {', '.join(subject.signature) or 'none'}"

@@ -108,13 +108,24 @@ def test_each_rank_has_its_share():
     assert sorted(chain(*seen)) == list(range(10))
 
 
+def test_ranks_without_a_row_to_score_have_no_batches_and_no_rank_says_how_many_it_has():
+    seen = []
+    for rank in range(10):
+        module = data()
+        module.trainer = Ranked(rank, world_size=10)
+        loader = module.val_dataloader()
+        with pytest.raises(TypeError, match="no length"):  # Lightning would leave out a rank of length 0
+            len(loader)
+        seen.append([row for batch in loader for row in batch.index.tolist()])
+    assert sorted(seen) == [[]] * 3 + [[row] for row in range(7)]
+
+
 @pytest.mark.parametrize("rank", [0, 9])
-def test_a_part_with_fewer_rows_than_ranks_is_refused_on_every_rank(rank):
-    module = data()
+def test_fewer_rows_to_train_on_than_ranks_are_refused_on_every_rank(rank):
+    module = data(Counting(train=9))
     module.trainer = Ranked(rank, world_size=10)
-    assert len(module.train_dataloader()) == 2
-    with pytest.raises(DataError, match="the dev part has 7 examples, too few"):
-        module.val_dataloader()
+    with pytest.raises(DataError, match="the train part has 9 examples, too few to give each of 10 processes some"):
+        module.train_dataloader()
 
 
 def test_preparing_reads_once():

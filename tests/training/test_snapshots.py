@@ -90,6 +90,7 @@ TRAININGS = {
     "sentiment": ("quickstart", ["--model.head.dropout", "0.3"]),
     "accumulation": ("quickstart", ["--trainer.accumulate_grad_batches", "3"]),
     "stream": ("toy_text", []),
+    "stream of workers": ("toy_text", ["--data.num_workers", "2"]),
     "tagging": ("toy_tags", []),
     "translation": ("toy_reverse", []),
     "gaps": ("toy_gaps", []),
@@ -121,7 +122,7 @@ TRAININGS = {
 def test_a_stopped_training_goes_on_as_if_it_had_not(training, stop_after, tmp_path):
     name, overrides = TRAININGS[training]
     overrides = [*overrides, "--trainer.max_epochs", "3"]
-    full = train(tmp_path / "full", name, overrides)
+    full = train(tmp_path / "full", name, [*overrides, "--data.num_workers", "0"])
     train(tmp_path / "stopped", name, overrides, stop_after)
     newest, *_ = snapshot.complete(tmp_path / "stopped" / "resume")
     resumed = train(tmp_path / "stopped", name, overrides, resume=newest)

@@ -1,0 +1,114 @@
+"""Batches made in this process when they are asked for, or by worker processes ahead of their use."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from multiprocessing import get_all_start_methods, get_context, parent_process
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader
+
+from rnnzoo.batch import Batch
+from rnnzoo.data.base import Batches, Examples
+from rnnzoo.errors import RunError, ZooError
+from rnnzoo.system.signals import SIGNALS
+
+
+class Loader(DataLoader[Batch]):
+    """Batches of examples, one for each window, in the windows' order: the same whatever the number of workers.
+
+    windows: of an epoch. The Trainer tells them which epoch it is, as it does the sampler of a loader.
+    num_workers: processes that make batches ahead of their use, each with a copy of the examples; 0 for none. They
+    start when the first batch is asked for.
+    sized: whether all ranks have a batch. Where not all do, the loader has no length: Lightning then asks each rank for
+    batches until there are none, where it would leave out a rank of length 0, and the others would wait for it.
+
+    Raises, while it is walked: DataError for a row that cannot be read; RunError when a worker is gone.
+    """
+
+    def __init__(self, examples: Examples, windows: Batches, num_workers: int = 0, sized: bool = True) -> None:
+        workers: dict[str, Any] = {}
+        if num_workers:
+            workers = {"multiprocessing_context": _context(), "persistent_workers": True}
+        super().__init__(
+            _Answers(examples),  # type: ignore[arg-type]  # a window for an index
+            batch_size=None,
+            sampler=windows,  # type: ignore[arg-type]
+            num_workers=num_workers,
+            worker_init_fn=_stand_apart,
+            generator=torch.Generator(),  # a seed for each worker is drawn from it, and not from torch's generator
+            **workers,
+        )
+        self._sized = sized
+
+    def __len__(self) -> int:
+        if not self._sized:
+            raise TypeError("some rank has no batch, so that the loader has no length")
+        return super().__len__()
+
+    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
+        try:
+            for answer in super().__iter__():
+                if isinstance(answer, ZooError):
+                    raise answer
+                yield answer
+        except Exception as error:
+            self._end_workers()
+            if not _of_dead_worker(error):
+                raise
+            raise RunError(
+                "a process that loaded data for this one (a worker) was killed.\n"
+                "  Most often the machine is short of memory, or of shared memory (/dev/shm): each worker holds a copy "
+                "of the data.\n"
+                f"  Lower data.num_workers, which is {self.num_workers}; 0 needs no process."
+            ) from error
+
+    def _end_workers(self) -> None:
+        """At once: whoever catches the mistake holds on to this loader by its traceback."""
+        workers: Any = self._iterator
+        if workers is not None:
+            workers._shutdown_workers()
+            self._iterator = None
+
+
+class _Answers:
+    """Batches by window, or the mistake in their rows: one that is raised in a worker arrives as a traceback's text."""
+
+    def __init__(self, examples: Examples) -> None:
+        self.examples = examples
+
+    def __getitem__(self, window: object) -> Batch | ZooError:
+        try:
+            return self.examples[window]
+        except ZooError as mistake:
+            return mistake
+
+
+def _of_dead_worker(error: Exception) -> bool:
+    """Whether a worker is gone: torch says so, or the connection to it broke while a batch came."""
+    text = str(error)
+    if "DataLoader worker process" in text:  # a worker lives, and tells what its code has raised
+        return False
+    broken = isinstance(error, (EOFError, ConnectionError, FileNotFoundError))
+    return broken or (isinstance(error, RuntimeError) and "DataLoader worker (pid" in text)
+
+
+def _context() -> Any:
+    """How workers are started: never as a copy of this process, which has threads, locks and sockets of its own."""
+    if "forkserver" not in get_all_start_methods() or parent_process() is not None:  # a forked one shares its server
+        return get_context("spawn")
+    context = get_context("forkserver")
+    context.set_forkserver_preload([__name__])  # torch is imported once, not by each worker
+    return context
+
+
+def _stand_apart(worker: int) -> None:
+    """Keep a worker from what a terminal or a scheduler sends to all: the main process saves its state, and ends it."""
+    if hasattr(os, "setsid"):
+        os.setsid()
+    for number in SIGNALS:
+        if number != signal.SIGTERM:  # by which the main process ends a worker that it leaves behind
+            signal.signal(number, signal.SIG_IGN)
