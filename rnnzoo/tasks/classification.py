@@ -52,7 +52,7 @@ class Classification(Task):
             {
                 "accuracy": MulticlassAccuracy(n, average="micro"),
                 "f1": MulticlassF1Score(n, average="macro"),
-                "auroc": AUROC(),
+                "auroc": AUROC(n),
             }
         )
 

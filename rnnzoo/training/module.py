@@ -11,6 +11,7 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.utilities.types import LRSchedulerConfigType, OptimizerLRScheduler
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 from torchmetrics import MetricCollection
 
@@ -190,6 +191,22 @@ class ZooModule(pl.LightningModule):
 
     def on_train_epoch_end(self) -> None:
         self._report("train")
+
+    def on_validation_start(self) -> None:
+        """Share the buffers once: from here on, no pass through the network waits for processes with fewer batches."""
+        if (ranks := self._ranks()) is not None:
+            for buffer in self.buffers():
+                torch.distributed.broadcast(buffer, 0)
+            ranks.require_forward_param_sync = False
+
+    def on_validation_end(self) -> None:
+        if (ranks := self._ranks()) is not None:
+            ranks.require_forward_param_sync = True
+
+    def _ranks(self) -> DistributedDataParallel | None:
+        """What shares gradients, and buffers before each pass, between the processes of a training."""
+        wrapped = self.trainer.strategy.model
+        return wrapped if isinstance(wrapped, DistributedDataParallel) else None
 
     def on_validation_epoch_end(self) -> None:
         self._report("val")

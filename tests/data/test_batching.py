@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnnzoo.data.batching import BucketBatches, StreamBatches
+from rnnzoo.data.batching import BucketBatches, Remaining, StreamBatches
 from rnnzoo.errors import DataError
 
 LENGTHS = st.lists(st.integers(1, 50), min_size=1, max_size=101)
@@ -88,6 +88,17 @@ def test_no_rank_is_idle_in_evaluation_while_there_are_rows(lengths, world_size)
 @given(LENGTHS, st.integers(0, 2**32 - 1), st.integers(0, 3))
 def test_the_order_is_a_function_of_seed_and_epoch(lengths, seed, epoch):
     assert list(batches(lengths, epoch, seed=seed)) == list(batches(lengths, epoch, seed=seed))
+
+
+@given(LENGTHS, WORLD, st.integers(0, 3), st.integers(0, 40))
+def test_what_remains_of_an_epoch_is_its_end_on_every_rank_and_the_next_epoch_is_whole(lengths, world, epoch, done):
+    for rank in range(world):
+        here = {"rank": rank, "world_size": world}
+        remaining = Remaining(batches(lengths, **here), done)
+        remaining.set_epoch(epoch)
+        assert list(remaining) == list(batches(lengths, epoch, **here))[done:]
+        remaining.set_epoch(epoch + 1)
+        assert list(remaining) == list(batches(lengths, epoch + 1, **here))
 
 
 def test_epochs_and_seeds_differ():

@@ -55,6 +55,7 @@ class AUROC(Metric):
         A_k = P(s_k(a) > s_k(b)) + P(s_k(a) = s_k(b)) / 2        a of class k, b of another; of all such pairs
 
     A class that no row has, or every row, has none; where no class has one, the result is NaN. Keeps all scores.
+    number: of classes.
     """
 
     higher_is_better = True
@@ -62,10 +63,18 @@ class AUROC(Metric):
     scores: list[Tensor]
     classes: list[Tensor]
 
-    def __init__(self) -> None:
+    def __init__(self, number: int) -> None:
         super().__init__()
+        self.number = number
         self.add_state("scores", [], dist_reduce_fx="cat")
         self.add_state("classes", [], dist_reduce_fx="cat")
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin with no rows, in the shape of rows: a process that gets none has these to send to the others."""
+        super().reset()
+        self.scores.append(torch.empty(0, self.number, device=self.device))
+        self.classes.append(torch.empty(0, dtype=torch.int64, device=self.device))
 
     def update(self, preds: Tensor, target: Tensor) -> None:
         """preds: (rows, classes) scores. target: (rows,) class numbers."""

@@ -12,13 +12,14 @@ from rnnzoo.data.base import Columns
 ROWS = 9
 
 
-def sample(form: str) -> Columns:
-    """A few rows of a form, of unequal lengths."""
+def sample(form: str, rows: int = ROWS) -> Columns:
+    """Rows of a form, of unequal lengths; of a windowed series, so many of its default windows."""
     random = Random(0)
-    words = [random.choices("abcdef", k=random.randint(1, 7)) for _ in range(ROWS)]
+    words = [random.choices("abcdef", k=random.randint(1, 7)) for _ in range(rows)]
+    steps = 191 + rows
     texts = [" ".join(row) for row in words]
     series = [np.array([[random.random(), random.random()] for _ in row], np.float32) for row in words]
-    labels = [random.choice("xyz") if row > 2 else "xyz"[row] for row in range(ROWS)]
+    labels = [random.choice("xyz") if row > 2 else "xyz"[row] for row in range(rows)]
     samples: dict[str, Columns] = {
         "labelled_text": {"text": texts, "label": labels},
         "tagged_text": {"words": words, "tags": [[letter.upper() for letter in row] for row in words]},
@@ -28,7 +29,10 @@ def sample(form: str) -> Columns:
         "labelled_series": {"values": series, "label": labels},
         "described_series": {"values": series, "text": texts},
         "transcribed_series": {"values": series, "text": [" ".join(row[::2]) for row in words]},
-        "windowed_series": {"values": [[math.sin(t / 7), math.sin(t / 11)] for t in range(200)], "own": [True] * 200},
+        "windowed_series": {
+            "values": [[math.sin(t / 7), math.sin(t / 11)] for t in range(steps)],
+            "own": [True] * steps,
+        },
         "measured_series": {"values": series, "target": [row.sum(0) for row in series]},
     }
     return samples[form]

@@ -1,5 +1,6 @@
 """Pictures of what a decoder attends to."""
 
+import math
 from typing import cast
 
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -44,7 +45,8 @@ class AttentionPictures(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        middle = int(trainer.num_val_batches[0]) // 2
+        batches = trainer.num_val_batches[0]  # infinity where some process has none: then this one has a single batch
+        middle = int(batches) // 2 if math.isfinite(batches) else 0
         if batch_idx != middle or trainer.sanity_checking or not trainer.is_global_zero:
             return
         spec: DataSpec = pl_module.task.spec  # type: ignore[union-attr, assignment]

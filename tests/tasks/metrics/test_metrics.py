@@ -38,7 +38,7 @@ def test_one_batch_that_is_not_a_number_makes_the_result_none(metric, place):
 @settings(deadline=None, max_examples=60)
 def test_auroc_is_the_mean_of_scikit_learns_over_the_classes_that_have_one(rows):
     target, scores = (torch.tensor(side) for side in zip(*rows, strict=True))
-    metric = AUROC()
+    metric = AUROC(4)
     for cut in (slice(0, 3), slice(3, None)):
         metric.update(scores[cut].float(), target[cut])
     areas = [
@@ -69,5 +69,5 @@ def test_a_measure_with_nothing_to_count_is_not_a_number():
     errors, steps = TokenErrorRate(), PerStep()
     errors.update([[1, 2]], [[]])
     steps.update(torch.tensor(2.0), 0)
-    for metric in (Mean(), Perplexity(), errors, steps):
+    for metric in (Mean(), Perplexity(), errors, steps, AUROC(3)):
         assert metric.compute().isnan()
