@@ -11,8 +11,11 @@ def check(world, cases):
     assert len(gaps) == len(cases) and not far
 
 
+FEW = [task for task in TASKS if task not in ("classification", "music", "captioning")]  # which have near relations
+
+
 def test_two_processes_score_each_task_as_one_does_even_where_one_has_nothing_to_do_and_train_alike():
-    cases = [Case(ranks.scores, (task, 1)) for task in TASKS] + [Case(ranks.scores, ("translation", 7))]
+    cases = [Case(ranks.scores, (task, 1)) for task in FEW] + [Case(ranks.scores, ("translation", 7))]
     check(2, [*cases, Case(ranks.gradient, ("spans", 23, 2)), Case(ranks.resumed, ("tagging", 3, 4, 0))])
 
 

@@ -1,11 +1,14 @@
 """A run that was killed or stopped goes on from the command line, and ends as if it never had been."""
 
+import contextlib
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -108,6 +111,39 @@ def test_a_second_signal_ends_at_once_and_what_was_saved_is_whole(full, tmp_path
     assert process.returncode in (143, -signal.SIGTERM)  # the first may have been served already
     assert main(["fit", "--resume", str(run)]) == 0
     assert weights(run) == weights(full)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="what is left of a process is read from /proc")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
+def test_a_stopped_run_with_loader_workers_leaves_none_and_goes_on_without_them(number, code, full, tmp_path):
+    """The signal goes to a whole group of processes, as a terminal's Ctrl-C does."""
+    run, mark = tmp_path / "run", f"RNNZOO_TEST_MARK={tmp_path}"
+    command = [sys.executable, "-m", "rnnzoo", "fit", "toy_tags", "--run_dir", str(run), *SMALL, "--data.num_workers=2"]
+    environment = os.environ | {"RNNZOO_TEST_MARK": str(tmp_path)}
+    with subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True
+    ) as process:
+        wait_for(run, 2)
+        assert len(marked(mark)) > 3  # two workers, and what starts them
+        os.killpg(process.pid, number)
+        errors = process.communicate(timeout=60)[1]
+    assert process.returncode == code and "Traceback" not in errors
+    deadline = time.monotonic() + 20  # of a killed process, workers learn within seconds
+    while marked(mark):
+        assert time.monotonic() < deadline, marked(mark)
+    assert main(["fit", "--resume", str(run), "--data.num_workers", "0"]) == 0
+    assert weights(run) == weights(full)
+
+
+def marked(mark):
+    """The processes with this in their environment, by their commands."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if mark in (process / "environ").read_text(errors="replace").split("\0"):
+                found.append((process / "cmdline").read_text().replace("\0", " "))
+    return found
 
 
 def test_two_processes_never_work_in_one_run(full, tmp_path, capsys):
