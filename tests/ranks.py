@@ -56,7 +56,7 @@ NAMES = {"crf": "tagging", "spans": "tagging"}  # variants of a task
 
 
 class Rows(Source):
-    """Given rows as the training part, and the first few of them as the dev part."""
+    """Rows of unequal lengths, so many to train on and so many to score."""
 
     def __init__(self, variant: str, form: str, train: int, dev: int) -> None:
         self.form = form  # type: ignore[misc]  # a matter of the task, not of the class
@@ -98,9 +98,13 @@ def build(
     return ZooModule(model, task, {"name": "sgd", "lr": 1.0}), data
 
 
+def world_size() -> int:
+    return torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
+
+
 def trainer(callbacks: Iterable[Callback] = (), **options: Any) -> pl.Trainer:
     """A Trainer of all processes of this world, as a recipe would have it."""
-    world = torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
+    world = world_size()
     options = {"accelerator": "cpu", "devices": world, "strategy": "ddp" if world > 1 else "auto", **options}
     recipe = {"name": "ranks", "trainer": asdict(TrainerOptions(enable_progress_bar=False)) | options}
     return make_trainer(recipe, callbacks=list(callbacks), plugins=[SnapshotIO()])
@@ -116,8 +120,7 @@ def scores(variant: str, rows: int) -> dict[str, float]:
 
 def gradient(variant: str, batch_size: int, accumulate: int) -> dict[str, torch.Tensor]:
     """The gradient of the first step, of `batch_size` rows in all: plain descent at a rate of 1 moves weights by it."""
-    world = torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
-    rows = -(-batch_size // (world * accumulate))
+    rows = -(-batch_size // (world_size() * accumulate))
     module, data = build(variant, train=batch_size, dev=1, batch_size=rows)
     before = {name: weight.detach().double() for name, weight in module.model.named_parameters()}
     options = {"max_steps": 1, "accumulate_grad_batches": accumulate, "precision": "64-true"}
@@ -168,13 +171,13 @@ CASES = (
 def _shared_folder() -> Iterator[Path]:
     """A folder of all processes of this world, which lasts until all of them are done with it."""
     names: list[Any] = [None]
-    first = not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0
+    first = world_size() == 1 or torch.distributed.get_rank() == 0
     if first:
         names = [tempfile.mkdtemp(prefix="rnnzoo-ranks-")]
-    if torch.distributed.is_initialized():
+    if world_size() > 1:
         torch.distributed.broadcast_object_list(names)
     yield Path(names[0])
-    if torch.distributed.is_initialized():
+    if world_size() > 1:
         torch.distributed.barrier()
     if first:
         shutil.rmtree(names[0])

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
-from multiprocessing import get_all_start_methods, get_context, parent_process
+from multiprocessing import get_context, parent_process
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from torch.utils.data import DataLoader
 
 from rnnzoo.batch import Batch
 from rnnzoo.data.base import Batches, Examples
-from rnnzoo.errors import RunError, ZooError
+from rnnzoo.errors import DataError, RunError
 from rnnzoo.system.signals import SIGNALS
 
 
@@ -52,12 +53,12 @@ class Loader(DataLoader[Batch]):
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
         try:
             for answer in super().__iter__():
-                if isinstance(answer, ZooError):
+                if isinstance(answer, DataError):
                     raise answer
                 yield answer
         except Exception as error:
             self._end_workers()
-            if not _of_dead_worker(error):
+            if not (self.num_workers and _of_dead_worker(error)):
                 raise
             raise RunError(
                 "a process that loaded data for this one (a worker) was killed.\n"
@@ -80,11 +81,11 @@ class _Answers:
     def __init__(self, examples: Examples) -> None:
         self.examples = examples
 
-    def __getitem__(self, window: object) -> Batch | ZooError:
+    def __getitem__(self, window: object) -> Batch | DataError:
         try:
             return self.examples[window]
-        except ZooError as mistake:
-            return mistake
+        except DataError as mistake:
+            return DataError(*mistake.messages)  # some kinds, such as RowError, are not pickled
 
 
 def _of_dead_worker(error: Exception) -> bool:
@@ -98,7 +99,7 @@ def _of_dead_worker(error: Exception) -> bool:
 
 def _context() -> Any:
     """How workers are started: never as a copy of this process, which has threads, locks and sockets of its own."""
-    if "forkserver" not in get_all_start_methods() or parent_process() is not None:  # a forked one shares its server
+    if sys.platform != "linux" or parent_process() is not None:  # a forked process cannot ask its parent's server
         return get_context("spawn")
     context = get_context("forkserver")
     context.set_forkserver_preload([__name__])  # torch is imported once, not by each worker
