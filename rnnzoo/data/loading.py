@@ -18,46 +18,49 @@ from rnnzoo.errors import DataError, RunError
 from rnnzoo.system.signals import SIGNALS
 
 
-class Loader(DataLoader[Batch]):
+class Loader:
     """Batches of examples, one for each window, in the windows' order: the same whatever the number of workers.
 
-    windows: of an epoch. The Trainer tells them which epoch it is, as it does the sampler of a loader.
+    sampler: the windows of an epoch. The Trainer tells them which epoch it is, as it does the sampler of a DataLoader.
     num_workers: processes that make batches ahead of their use, each with a copy of the examples; 0 for none. They
     start when the first batch is asked for.
     sized: whether all ranks have a batch. Where not all do, the loader has no length: Lightning then asks each rank for
     batches until there are none, where it would leave out a rank of length 0, and the others would wait for it.
 
+    It is no DataLoader itself: of one, Lightning makes another, with a sampler of its own choice.
     Raises, while it is walked: DataError for a row that cannot be read; RunError when a worker is gone.
     """
 
-    def __init__(self, examples: Examples, windows: Batches, num_workers: int = 0, sized: bool = True) -> None:
+    batch_sampler = None  # Lightning asks for it where there is a sampler
+
+    def __init__(self, examples: Examples, sampler: Batches, num_workers: int = 0, sized: bool = True) -> None:
+        self.sampler, self.num_workers, self._sized = sampler, num_workers, sized
         workers: dict[str, Any] = {}
         if num_workers:
             workers = {"multiprocessing_context": _context(), "persistent_workers": True}
-        super().__init__(
+        self._batches: DataLoader[Batch | DataError] = DataLoader(
             _Answers(examples),  # type: ignore[arg-type]  # a window for an index
             batch_size=None,
-            sampler=windows,  # type: ignore[arg-type]
+            sampler=sampler,  # type: ignore[arg-type]
             num_workers=num_workers,
             worker_init_fn=_stand_apart,
             generator=torch.Generator(),  # a seed for each worker is drawn from it, and not from torch's generator
             **workers,
         )
-        self._sized = sized
 
     def __len__(self) -> int:
         if not self._sized:
             raise TypeError("some rank has no batch, so that the loader has no length")
-        return super().__len__()
+        return len(self._batches)
 
-    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
+    def __iter__(self) -> Iterator[Batch]:
         try:
-            for answer in super().__iter__():
+            for answer in self._batches:
                 if isinstance(answer, DataError):
                     raise answer
                 yield answer
         except Exception as error:
-            self._end_workers()
+            self._end_workers()  # whoever catches the mistake holds on to this loader by its traceback
             if not (self.num_workers and _of_dead_worker(error)):
                 raise
             raise RunError(
@@ -68,11 +71,18 @@ class Loader(DataLoader[Batch]):
             ) from error
 
     def _end_workers(self) -> None:
-        """At once: whoever catches the mistake holds on to this loader by its traceback."""
-        workers: Any = self._iterator
-        if workers is not None:
-            workers._shutdown_workers()
+        if self._iterator is not None:
+            self._iterator._shutdown_workers()
             self._iterator = None
+
+    @property
+    def _iterator(self) -> Any:
+        """What holds the workers between epochs. Lightning ends them where it finds this name, and then sets it."""
+        return self._batches._iterator
+
+    @_iterator.setter
+    def _iterator(self, iterator: None) -> None:
+        self._batches._iterator = iterator
 
 
 class _Answers:
