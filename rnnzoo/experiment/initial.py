@@ -18,6 +18,7 @@ from rnnzoo.recipe import Recipe
 from rnnzoo.runs import checkpoint
 from rnnzoo.runs.summary import StartFacts
 from rnnzoo.system import files
+from rnnzoo.system.shipped import PACKAGE
 
 log = logging.getLogger("rnnzoo")
 FEW = 0.1  # a share of words in common that is worth a warning
@@ -54,11 +55,11 @@ def read_initial(recipe: Recipe) -> Initial | None:
         Trained(saved.weights, its_spec, its_recipe),
         {
             "source": name,
-            "path": str(folder),
+            "path": str(folder.relative_to(PACKAGE.parent) if folder.is_relative_to(PACKAGE) else folder),
             "weights_sha256": files.sha256(folder / checkpoint.WEIGHTS),
-            "recipe": its_recipe["name"],
+            "recipe": str(its_recipe.get("name")),
             "recipe_digest": recipes.digest(its_recipe),
-            "seed": its_recipe["seed"],
+            "seed": its_recipe.get("seed"),
             "versions": dict(versions) if isinstance(versions, dict) else {},
         },
     )
@@ -72,9 +73,15 @@ def _folder(name: str) -> Path:
 def start_from(model: SequenceModel, spec: DataSpec, recipe: Recipe, initial: Initial) -> StartFacts:
     """Give the model the weights of the trained one, as far as they fit; returns what was taken of whom.
 
-    Raises: RecipeError if nothing fits.
+    Raises: RecipeError if nothing fits; RunError if the trained model's recipe is none.
     """
-    parts = take(model, spec, recipe, initial.trained)
+    try:
+        parts = take(model, spec, recipe, initial.trained)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:  # its JSON may hold anything
+        raise RunError(
+            f"init_from: the checkpoint {initial.facts['path']} does not say how its model is built: "
+            f"{type(error).__name__}: {error}."
+        ) from error
     source = recipe["init_from"]
     if all(part["outcome"] == "left" for part in parts):
         why = [f"  {part['part']}: {part['why']}." for part in parts[:4]]

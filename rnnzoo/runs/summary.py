@@ -73,7 +73,7 @@ class StartFacts(TypedDict, total=False):
     weights_sha256: str
     recipe: str
     recipe_digest: str
-    seed: int
+    seed: int | None
     versions: dict[str, str]
     parts: list[StartPart]
 

@@ -145,3 +145,17 @@ def test_a_model_of_which_nothing_fits_is_refused_with_both_sides(source, capsys
 def test_texts_that_are_cut_otherwise_are_told(source, caplog):
     from_recipe("quickstart", *SMALL, "--data.unit=character", f"--init_from={source.path}")
     assert "They are cut by 'character' here, and by 'word' there (data.unit)." in caplog.text
+
+
+def test_the_shipped_model_reads_own_reviews_as_before(tmp_path):
+    (tmp_path / "reviews.csv").write_text(CSV.replace("yes", "pos").replace(",no", ",neg"))
+    module, data = from_recipe("reviews_from_sentiment")
+    trained = load("sentiment")
+    examples = data.form.ask(["a zing of a film", "a dull, dull thing"], data.spec)
+    answers = module.task.predictions(module.model.eval(), examples[[0, 1]])
+    expected = trained.task.predictions(
+        trained.model, trained.form.ask(["a zing of a film", "a dull, dull thing"], trained.spec)[[0, 1]]
+    )
+    assert [answer["label"] for answer in answers] == [answer["label"] for answer in expected]
+    for answer, other in zip(answers, expected, strict=True):
+        assert answer["probabilities"] == pytest.approx(other["probabilities"], abs=1e-5)

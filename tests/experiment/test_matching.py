@@ -33,8 +33,8 @@ def tags(words=WORDS, labels=("O", "B-X", "I-X"), scheme=None) -> DataSpec:
 class Made:
     """A network of a shipped recipe for some data, its weights drawn from a seed."""
 
-    def __init__(self, name: str, spec: DataSpec, *overrides: str, seed: int = 1) -> None:
-        self.recipe, self.spec = resolve(recipes.read(name, [*SMALL, *overrides])), spec
+    def __init__(self, name: str, spec: DataSpec, *overrides: str, seed: int = 1, small: bool = True) -> None:
+        self.recipe, self.spec = resolve(recipes.read(name, [*(SMALL if small else ()), *overrides])), spec
         torch.manual_seed(seed)
         self.model, self.task = make_network(self.recipe, spec)
         self.drawn = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
@@ -169,3 +169,17 @@ def test_an_adaptive_softmax_of_other_words_is_left():
     same, other = Made("toy_text", stream(), cutoffs, seed=2), Made("toy_text", stream(WORDS[::-1]), cutoffs, seed=2)
     assert same.takes(source)["head"]["outcome"] == "taken"
     assert other.takes(source)["head"]["outcome"] == "left"
+
+
+@pytest.mark.parametrize(
+    ("recipe", "spec", "source", "source_spec", "overrides"),
+    [
+        ("imdb_from_lm", classes(), "wikitext2_lstm", stream(), ["--task.cutoffs=null"]),
+        ("reviews_from_sentiment", classes(), "imdb_bilstm", classes(), []),
+    ],
+)
+def test_a_shipped_recipe_has_the_sizes_of_what_it_starts_from(recipe, spec, source, source_spec, overrides):
+    new, source = Made(recipe, spec, small=False), Made(source, source_spec, *overrides, small=False)
+    outcomes = new.takes(source)
+    left = {part for part, outcome in outcomes.items() if outcome["outcome"] == "left"}
+    assert left <= {"head"} and {"architecture.layers.0", "architecture.layers.1"} <= outcomes.keys()
