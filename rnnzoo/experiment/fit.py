@@ -26,6 +26,7 @@ from rnnzoo.runs.summary import Best, StartFacts, Summary
 from rnnzoo.system import console
 from rnnzoo.system.files import JsonObject
 from rnnzoo.system.memory import keep_memory
+from rnnzoo.system.plain import plain
 from rnnzoo.system.quantities import amount
 from rnnzoo.system.redaction import redact
 from rnnzoo.training.callbacks.base import ChecksModule
@@ -74,7 +75,7 @@ def fit(recipe: Recipe, run_dir: Path | None = None, resumption: Resumption | No
     if vectors is not None:
         summary["vectors"] = vectors
     if resumption is not None:
-        initial_facts = resumption.identity.get("init_from")
+        initial_facts = resumption.initial
     if initial_facts is not None:
         summary["init_from"] = initial_facts
     loggers = tracking.make_loggers(recipe["tracking"], run, recipe, run_name(recipe))
@@ -132,7 +133,7 @@ def _train_and_test(
     checkpoints = Checkpoints(run.checkpoints, meta, data.spec.to_json(), *module.monitor)
     snapshots = Snapshots(
         run.resume,
-        meta if initial is None else meta | {"spec": data.spec.to_json()},  # it holds words of a model that may be gone
+        meta if initial is None else meta | {"spec": plain(data.spec.to_json())},  # with words of a model that may go
         **recipe["checkpoint"],
         max_minutes=minutes(recipe["trainer"]["max_time"]),
         metrics=run.metrics,

@@ -18,7 +18,7 @@ from rnnzoo.experiment.resolver import resolve
 from rnnzoo.recipe import Recipe
 from rnnzoo.runs import atomic_folder, snapshot
 from rnnzoo.runs.state import State, pack
-from rnnzoo.runs.summary import at, mistake
+from rnnzoo.runs.summary import StartFacts, at, mistake, well_formed
 from rnnzoo.system.files import JsonObject
 from rnnzoo.system.launcher import rank
 from rnnzoo.system.redaction import marked, redact
@@ -126,7 +126,16 @@ class Resumption(NamedTuple):
     def spec(self) -> DataSpec | None:
         """How the data were encoded, where the data alone do not say: of a run that started from a trained model."""
         spec = self.identity.get("spec")
-        return None if spec is None else DataSpec.from_json(spec)
+        try:
+            return None if spec is None else DataSpec.from_json(spec)
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            why = f"its rnnzoo.identity.spec does not describe data: {type(error).__name__}: {error}"
+            raise RunError(f"cannot load the training state {self.path}: {why}.\n  {snapshot.FORMAT.remedy}") from error
+
+    @property
+    def initial(self) -> StartFacts | None:
+        """The trained model that the run started from, as its summary had it."""
+        return well_formed({"init_from": self.identity.get("init_from")}).get("init_from")
 
     def check(self, data: ZooData) -> None:
         """Refuse data that are not those of the run so far. Raises: RunError."""
