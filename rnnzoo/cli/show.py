@@ -77,11 +77,11 @@ def show_recipe(name: str) -> None:
 
 def show_model(name: str) -> None:
     """Print a shipped model's card. Raises: UnknownName."""
-    from rnnzoo.runs import shipped as pretrained
+    from rnnzoo.runs import pretrained_models
 
-    folder = pretrained.find(name)
+    folder = pretrained_models.find(name)
     if folder is None:
-        raise UnknownName(unknown("no trained model is shipped as", name, pretrained.names()))
+        raise UnknownName(unknown("no trained model is shipped as", name, pretrained_models.names()))
     console.print(files.read_text(folder / "README.md"), end="")
 
 

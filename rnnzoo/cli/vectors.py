@@ -29,7 +29,7 @@ def add_arguments(parser: Parser) -> None:
         help="learn vectors from running text: word2vec (needs gensim)",
         epilog="example: rnnzoo vectors train --data wikitext2 --method skipgram --out wikitext2.txt",
     )
-    train.add_argument("--data", required=True, metavar="NAME|FILE", help="a data set's training part, or a text file")
+    train.add_argument("--data", required=True, metavar="NAME|FILE", help="a data set's training split, or a text file")
     train.add_argument("--out", required=True, type=Path, metavar="FILE", help="where to write the vectors, as text")
     train.add_argument("--method", choices=("skipgram", "cbow"), default="skipgram", help="(default: skipgram)")
     for name, (default, summary) in COUNTS.items():
@@ -44,7 +44,7 @@ def add_arguments(parser: Parser) -> None:
     )
     evaluate.add_argument("file", metavar="FILE", help="vectors in the text format of GloVe or word2vec")
     for name in SETS:
-        evaluate.add_argument(f"--{name}", metavar="PLACE", help="a path, or an https address#sha256=DIGEST")
+        evaluate.add_argument(f"--{name}", metavar="FILE", help="a path, or an https address#sha256=DIGEST")
     evaluate.add_argument("--json", action="store_true", help="print one JSON object")
     evaluate.set_defaults(do=_evaluate)
 
@@ -74,7 +74,7 @@ def _evaluate(arguments: Namespace) -> int:
     from rnnzoo.vectors.files import read_vectors
 
     pairs = {
-        name: evaluate.read_pairs(getattr(arguments, name) or getattr(evaluate, name.upper())) for name in SETS[:2]
+        name: evaluate.read_pairs(getattr(arguments, name) or address) for name, address in evaluate.SIMILARITY.items()
     }
     questions = evaluate.read_questions(arguments.analogies or evaluate.ANALOGIES)
     vectors = read_vectors(fetch(arguments.file))

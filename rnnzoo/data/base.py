@@ -5,14 +5,15 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import numpy as np
 
 from rnnzoo.batch import Batch, DataSpec
+from rnnzoo.data.batching import Batches
 from rnnzoo.errors import DataError
 
 log = logging.getLogger("rnnzoo")
@@ -119,16 +120,6 @@ class Examples(ABC):
         return self.collate(window)
 
 
-class Batches(Protocol):
-    """The windows of one epoch, in an order that depends on the seed and the epoch only, not on the number of ranks."""
-
-    def __iter__(self) -> Iterator[object]: ...
-
-    def __len__(self) -> int: ...
-
-    def set_epoch(self, epoch: int) -> None: ...
-
-
 class Form(ABC):
     """A kind of examples: makes the vocabulary, encodes rows, and cuts them into batches.
 
@@ -152,7 +143,7 @@ class Form(ABC):
     @abstractmethod
     def batches(
         self, examples: Examples, *, training: bool, seed: int = 0, rank: int = 0, world_size: int = 1
-    ) -> Batches:
+    ) -> Batches[object]:
         """How to walk through `examples`: shuffled each epoch for training, each row once for evaluation."""
 
     @abstractmethod

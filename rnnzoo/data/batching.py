@@ -14,7 +14,7 @@ T = TypeVar("T", covariant=True)
 
 
 class Batches(Protocol[T]):
-    """Batches of an epoch, in an order that may depend on the epoch."""
+    """The batches of one epoch. Their order depends on the seed and the epoch only, not on the number of ranks."""
 
     def set_epoch(self, epoch: int) -> None: ...
 
@@ -27,13 +27,13 @@ class BucketBatches:
     """Batches of rows of similar length, as lists of row numbers.
 
     All rows are sorted by length, longest first. For training, rows of equal length are shuffled, neighbours are
-    shuffled within buckets of `bucket` batches, and at the end so are the batches. Every row is in every epoch exactly
-    once, and the number of batches is the same in every epoch. For evaluation nothing is shuffled.
+    shuffled within buckets of `bucket` batches, and at last the batches are shuffled. Every row is in every epoch
+    exactly once, and the number of batches is the same in every epoch. For evaluation nothing is shuffled.
 
     batch_size: rows a batch. batch_tokens: steps a batch, padding included (longest row x rows); a row longer than
-    that is a batch of its own. The order is a function of (seed, epoch). One list of batches is dealt out rank by rank;
-    in training it starts again from the front until all ranks have the same number of steps, in evaluation it does not,
-    and batches are smaller where there are fewer of them than ranks.
+    that is a batch of its own. The order is a function of (seed, epoch). The batches go to the ranks in turn. In
+    training, batches repeat so that all ranks take equally many steps; evaluation repeats none and uses smaller
+    batches if there are fewer batches than ranks.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class BucketBatches:
         self.total = sum(-(-(stop - start) // rows) for start, stop, rows in self.buckets)  # batches, all ranks
 
     def _cut(self, batch_size: int, batch_tokens: int | None, bucket: int) -> list[tuple[int, int, int]]:
-        """(start, stop, rows a batch) of each bucket, as places in the order of falling length."""
+        """(start, stop, rows a batch) of each bucket, as positions in the order of falling length."""
         ordered = -np.sort(-self.lengths)
         buckets, start = [], 0
         while start < len(ordered):
@@ -79,12 +79,12 @@ class BucketBatches:
         order = np.lexsort((ties, -self.lengths))
         batches = []
         for start, stop, rows in self.buckets:
-            places = order[start:stop]
+            rows_of_bucket = order[start:stop]
             if self.training:
-                places = rng.permutation(places)
-            batches += [places[at : at + rows].tolist() for at in range(0, len(places), rows)]
+                rows_of_bucket = rng.permutation(rows_of_bucket)
+            batches += [rows_of_bucket[at : at + rows].tolist() for at in range(0, len(rows_of_bucket), rows)]
         if self.training:
-            batches = [batches[place] for place in rng.permutation(len(batches))]
+            batches = [batches[index] for index in rng.permutation(len(batches))]
         return batches
 
     def __iter__(self) -> Iterator[list[int]]:
@@ -99,7 +99,7 @@ class BucketBatches:
 
 
 class Window(NamedTuple):
-    """A stretch of some columns of a stream: column `columns[i]` from place `starts[i]`, `lengths[i]` steps on."""
+    """A stretch of some columns of a stream: column `columns[i]` from step `starts[i]`, `lengths[i]` steps."""
 
     columns: np.ndarray
     starts: np.ndarray
@@ -148,9 +148,9 @@ class StreamBatches:
             )
         shortest, longer = divmod(steps, total)
         ends = np.cumsum([shortest + (column < longer) for column in range(total)])
-        own = np.array_split(np.arange(total), world_size)[rank]
-        self.columns, self.ends = own, ends[own]
-        self.starts = np.concatenate([[0], ends[:-1]])[own]
+        self.columns = np.array_split(np.arange(total), world_size)[rank]
+        self.ends = ends[self.columns]
+        self.starts = np.concatenate([[0], ends[:-1]])[self.columns]
         self.shortest, self.tbptt_steps, self.jitter = shortest, tbptt_steps, jitter and training
         self.windows = -(-shortest // tbptt_steps)
         self.seed, self.epoch = seed, 0
@@ -160,14 +160,14 @@ class StreamBatches:
 
     def _cuts(self) -> np.ndarray:
         """(windows,) where each window begins, in steps from a column's start."""
-        places = np.arange(self.windows)
+        numbers = np.arange(self.windows)
         if not self.jitter:
-            return places * self.tbptt_steps
+            return numbers * self.tbptt_steps
         rng = np.random.default_rng((self.seed, self.epoch))
         mean = self.tbptt_steps * np.where(rng.random(self.windows) < 0.95, 1, 0.5)
         wanted = rng.normal(mean, 5).clip(min=5).cumsum()
         stretched = np.floor((self.shortest - self.windows) * wanted / wanted[-1]).astype(np.int64)
-        return places + np.concatenate([[0], stretched[:-1]])  # each window has one step at least
+        return numbers + np.concatenate([[0], stretched[:-1]])  # each window has one step at least
 
     def __iter__(self) -> Iterator[Window]:
         cuts = self._cuts()
@@ -182,7 +182,7 @@ class StreamBatches:
 
 
 class Remaining(Generic[T]):
-    """Batches without the first `done` ones the first time that they are walked, and all of them after."""
+    """Batches without the first `done` ones in the first epoch, and all of them in each later one."""
 
     def __init__(self, batches: Batches[T] | list[T], done: int) -> None:
         self.batches, self.done = batches, done

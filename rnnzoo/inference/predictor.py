@@ -16,7 +16,7 @@ from rnnzoo.data.forms import FORMS
 from rnnzoo.errors import DataError, RunError, ZooError, unknown
 from rnnzoo.experiment.network import make_network
 from rnnzoo.experiment.restore import origin, restore
-from rnnzoo.runs import checkpoint, shipped
+from rnnzoo.runs import checkpoint, pretrained_models
 from rnnzoo.tasks.base import Answer
 from rnnzoo.tasks.decoding.continuation import Continuation
 
@@ -153,10 +153,10 @@ def create_model(
     SequenceModel in evaluation mode; without `pretrained`, the same one untrained.
     Raises: UnknownName, PluginError, RunError; TypeError or ValueError for wrong parameters.
     """
-    folder = shipped.find(name)
+    folder = pretrained_models.find(name)
     if folder is None:
         if pretrained:
-            raise RunError(unknown("no trained model is shipped as", name, shipped.names()))
+            raise RunError(unknown("no trained model is shipped as", name, pretrained_models.names()))
         build = registry.load("architectures", name)
         if input_size is None:
             raise TypeError(f"create_model('{name}', input_size): an architecture needs the size of its input")

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from rnnzoo.limits import Count, Limit, Positive, Seed, Share
 
 Devices = Count | Literal[-1, "auto"] | list[Annotated[int, Limit(0)]]
-Batches = Annotated[int, Limit(0)] | Share  # so many batches, or a share of them: 1 is not 1.0
+BatchLimit = Annotated[int, Limit(0)] | Share  # a number of batches, or a share of them: 1 is not 1.0
 
 
 @dataclass(frozen=True)
@@ -60,10 +60,10 @@ class TrainerOptions:
     gradient_clip_val: Positive | None = None
     gradient_clip_algorithm: Literal["norm", "value"] = "norm"
     accumulate_grad_batches: Count = 1
-    limit_train_batches: Batches | None = None
-    limit_val_batches: Batches | None = None
-    limit_test_batches: Batches | None = None
-    overfit_batches: Batches = 0.0
+    limit_train_batches: BatchLimit | None = None
+    limit_val_batches: BatchLimit | None = None
+    limit_test_batches: BatchLimit | None = None
+    overfit_batches: BatchLimit = 0.0
     val_check_interval: Count | Annotated[float, Limit(0, 1, open_low=True)] | None = None
     check_val_every_n_epoch: Count = 1
     log_every_n_steps: Count = 50

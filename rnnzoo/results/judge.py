@@ -1,4 +1,4 @@
-"""Which runs count: finished, whole, of a shipped recipe as it stands, their test part scored."""
+"""Which runs count: complete runs of a shipped recipe as it is now, with the test split scored."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _recipe_of(run: str | Path, facts: Manifest) -> str:
             _check_pins(run, name, facts, stated, ran)
             return name
     difference = f"{changed[0]} was {ran.get(changed[0])!r} and is {stated.get(changed[0])!r}"
-    raise _refused(run, f"recipe '{names[-1]}' says otherwise: {difference}", "Run the recipe as it stands.")
+    raise _refused(run, f"recipe '{names[-1]}' differs from the run: {difference}", "Run the recipe as it is now.")
 
 
 def _check_pins(
@@ -85,11 +85,11 @@ def _check_pins(
         digest = str(ran.get(key)).partition(PIN)[2] or facts["data"].get("revision")
         if pin and pin.lower() != str(digest).lower():
             difference = f"{key} was {ran.get(key)!r}, of SHA-256 {digest}, and is {value!r}"
-            raise _refused(run, f"recipe '{name}' says otherwise: {difference}", "Run the recipe as it stands.")
+            raise _refused(run, f"recipe '{name}' differs from the run: {difference}", "Run the recipe as it is now.")
 
 
 def _file_name(value: object) -> object:
-    """A setting; of a path or an address, the file's name: where a file lies does not change what is in it."""
+    """A setting; of a path or an address, only the file's name, since the folder does not change the content."""
     return PurePosixPath(value.partition("#")[0]).name if isinstance(value, str) and "/" in value else value
 
 

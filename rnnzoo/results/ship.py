@@ -14,7 +14,7 @@ from rnnzoo.errors import RunError
 from rnnzoo.results.manifests import Manifest, metric
 from rnnzoo.results.tables import score
 from rnnzoo.runs import checkpoint
-from rnnzoo.runs.shipped import ALIASES, FOLDER
+from rnnzoo.runs.pretrained_models import ALIASES, FOLDER
 from rnnzoo.system import files
 from rnnzoo.system.plain import plain
 from rnnzoo.system.shipped import models

@@ -7,7 +7,7 @@ import glob
 from pathlib import Path
 
 from rnnzoo.errors import RunError, nearest
-from rnnzoo.runs import shipped as pretrained
+from rnnzoo.runs import pretrained_models
 
 ROOT = Path("runs")
 
@@ -22,10 +22,10 @@ def find(run: str | Path, root: Path = ROOT) -> Path:
     for candidate in (path, root / path, *(root.glob(f"*/{glob.escape(path.name)}") if path.name == str(run) else ())):
         if is_run(candidate):
             return candidate
-    if shipped := pretrained.find(run):
+    if shipped := pretrained_models.find(run):
         return shipped
     siblings = {str(p): p for folder in (path, path.parent, root, root / path) for p in _runs_under(folder)}
-    trained = pretrained.names()
+    trained = pretrained_models.names()
     match = nearest(str(run), [*siblings, *trained]) or nearest(path.name, [p.name for p in siblings.values()])
     newest = sorted(siblings, key=lambda name: siblings[name].name)[-4:]
     why = "there is no such folder" if not path.exists() else "it holds no summary.json or config.yaml"

@@ -1,7 +1,7 @@
 """Files from anywhere, read within bounds; files of ours, written completely or not at all.
 
 Reading raises what `open` raises, so that each caller says in its own words what was asked: OSError, whose `strerror`
-also tells a pipe, a device or a file that is too large; ValueError for content that cannot be read. `reason` makes one
+also names a pipe, a device or a file that is too large; ValueError for content that cannot be read. `reason` makes one
 line of either. Importing this module does not import torch.
 """
 
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from rnnzoo.errors import RunError
+from rnnzoo.system.quantities import size
 
 JsonObject = dict[str, Any]  # whatever a JSON file or a logger may hold, by keys that are texts
 BLOCK = 2**20  # bytes
@@ -72,15 +73,7 @@ def _check(path: str, status: os.stat_result, limit: int | None) -> None:
 
 
 def _too_large(path: str | Path, limit: int) -> OSError:
-    return OSError(errno.EFBIG, f"it is larger than {quantity(limit)}, the most that is read of such a file", str(path))
-
-
-def quantity(count: int) -> str:
-    """A number of bytes for people: "64 MiB"."""
-    for unit, size in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
-        if count >= size:
-            return f"{count / size:.4g} {unit}"
-    return f"{count} bytes"
+    return OSError(errno.EFBIG, f"it is larger than {size(limit)}, the most that is read of such a file", str(path))
 
 
 def read_bytes(path: str | Path, limit: int, links: bool = True) -> bytes:

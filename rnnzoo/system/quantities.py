@@ -26,8 +26,13 @@ def roughly(seconds: float) -> str:
 
 
 def size(count: float) -> str:
-    """Bytes in the unit that suits: "1.2 GiB", "640 MiB"."""
-    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"
+    """Bytes in the unit that suits: "1.2 GiB", "640 MiB", "512 bytes"."""
+    if count >= 2**30:
+        return f"{count / 2**30:.1f}".removesuffix(".0") + " GiB"
+    for unit, bytes_of_unit in (("MiB", 2**20), ("KiB", 2**10)):
+        if count >= bytes_of_unit:
+            return f"{count / bytes_of_unit:.0f} {unit}"
+    return f"{count:.0f} bytes"
 
 
 def percent(share: float) -> str:

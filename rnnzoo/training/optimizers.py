@@ -1,6 +1,7 @@
-"""Optimizers: functions of the parameters, whose keyword-only arguments are what a recipe may set.
+"""The optimizers of rnnzoo: functions of the parameters. Their keyword-only arguments are what a recipe may set.
 
-A stranger's optimizer is the same, or a subclass of `torch.optim.Optimizer` as it is.
+A plugin's optimizer is such a function or any subclass of `torch.optim.Optimizer`. Names are looked up in the registry:
+the entry points under "rnnzoo.optimizers" in pyproject.toml.
 """
 
 from collections.abc import Iterable

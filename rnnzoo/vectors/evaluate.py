@@ -17,8 +17,10 @@ from rnnzoo.vectors.files import Vectors
 
 CELLS = 2**24  # numbers of a block of answers, (questions, words)
 COPIES = "https://raw.githubusercontent.com/piskvorky/gensim/4.4.0/gensim/test/test_data"
-WORDSIM353 = f"{COPIES}/wordsim353.tsv#sha256=f92a022fc2537793a15bc3a8c162ebcd74990e033a228bb6388cb71e4c0b1e1d"
-SIMLEX999 = f"{COPIES}/simlex999.txt#sha256=d5e0501971478a511430ee880bd0121e94ac701ba86d90544d83e6d2ba3db05d"
+SIMILARITY = {  # where to download each set of pairs
+    "wordsim353": f"{COPIES}/wordsim353.tsv#sha256=f92a022fc2537793a15bc3a8c162ebcd74990e033a228bb6388cb71e4c0b1e1d",
+    "simlex999": f"{COPIES}/simlex999.txt#sha256=d5e0501971478a511430ee880bd0121e94ac701ba86d90544d83e6d2ba3db05d",
+}
 ANALOGIES = f"{COPIES}/questions-words.txt#sha256=8c29b3332afc46f3fb8be04cb5297bf96f39aa7131272dff57869b4485b22a36"
 
 Pair = tuple[str, str, float]

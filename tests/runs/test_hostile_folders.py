@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from rnnzoo import cli
-from rnnzoo.runs import shipped as pretrained
+from rnnzoo.runs import pretrained_models
 from rnnzoo.system.console import UNSAFE
 
-QUICKSTART = pretrained.FOLDER / "quickstart"
+QUICKSTART = pretrained_models.FOLDER / "quickstart"
 
 
 def folder(tmp_path, **files):

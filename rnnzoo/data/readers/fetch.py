@@ -18,6 +18,7 @@ from urllib.parse import unquote, urlsplit
 from rnnzoo.errors import DataError, Unavailable, nearest
 from rnnzoo.system import files
 from rnnzoo.system.paths import cache_folder, typed
+from rnnzoo.system.quantities import size
 from rnnzoo.system.redaction import without_secrets
 
 MAX_BYTES = 4 * 2**30  # of a download
@@ -119,7 +120,7 @@ def _blocks(url: str, opened: Open, max_bytes: int, clock: Clock) -> Iterator[by
                 if max(read, announced) > max_bytes:
                     raise DataError(f"'{shown}' is larger than {max_bytes} bytes, which is the most that is fetched.")
                 if clock() - began > PATIENCE + read / LEAST_RATE:
-                    raise TimeoutError(f"the server sends less than {files.quantity(LEAST_RATE)} a second")
+                    raise TimeoutError(f"the server sends less than {size(LEAST_RATE)} a second")
                 yield block
         if read < announced:
             raise DataError(f"'{shown}' ended after {read} of {announced} bytes.\n  Try again.")

@@ -19,8 +19,7 @@ from rnnzoo.experiment.evaluate import evaluate
 from rnnzoo.results import ship
 from rnnzoo.results.manifests import chosen, metric
 from rnnzoo.results.tables import score
-from rnnzoo.runs import checkpoint
-from rnnzoo.runs import shipped as pretrained
+from rnnzoo.runs import checkpoint, pretrained_models
 from rnnzoo.system.shipped import models
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -86,14 +85,18 @@ def test_half_precision_changes_the_dev_score_by_a_tenth_of_a_point_at_most(name
 
 
 def test_other_names_stand_for_models_that_may_be_shipped():
-    assert {*pretrained.ALIASES.values()} <= ship.SHIPPABLE.keys()
-    assert not pretrained.ALIASES.keys() & recipes.shipped().keys()
-    assert pretrained.find("sentiment") == SHIPPED["imdb_bilstm"] == pretrained.find("imdb_bilstm")
-    assert {*pretrained.names()} >= {"quickstart", "imdb_bilstm", "sentiment"}
+    assert {*pretrained_models.ALIASES.values()} <= ship.SHIPPABLE.keys()
+    assert not pretrained_models.ALIASES.keys() & recipes.shipped().keys()
+    assert pretrained_models.find("sentiment") == SHIPPED["imdb_bilstm"] == pretrained_models.find("imdb_bilstm")
+    assert {*pretrained_models.names()} >= {"quickstart", "imdb_bilstm", "sentiment"}
 
 
 def test_naming_the_models_needs_no_torch():
-    assert not loaded_by("from rnnzoo.runs import shipped\nshipped.names()") & {"torch", "lightning", "numpy"}
+    assert not loaded_by("from rnnzoo.runs import pretrained_models\npretrained_models.names()") & {
+        "torch",
+        "lightning",
+        "numpy",
+    }
 
 
 # -- what they answer -----------------------------------------------------------------------------------------------
