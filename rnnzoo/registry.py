@@ -241,8 +241,8 @@ def _require(parts: Iterable[Mapping[str, str]]) -> None:
         here = {e.distribution for e in entries(kind) if e.name == name.rpartition(":")[2]}
         if here:
             if normal(owner) not in here | {IN_PROCESS}:
-                told = (SINGULAR[kind_of(kind)], name, owner, version, ", ".join(sorted(here)))
-                _warn("the run was trained with %s '%s' of %s %s, which is not here; that of %s is used.", *told)
+                values = (SINGULAR[kind_of(kind)], name, owner, version, ", ".join(sorted(here)))
+                _warn("the run was trained with %s '%s' of %s %s, which is not here; that of %s is used.", *values)
             continue
         whose, remedy = f"of {owner} {version}", "the package that has it"
         if DISTRIBUTION.fullmatch(owner) and VERSION.fullmatch(version):  # nothing else goes onto a command line

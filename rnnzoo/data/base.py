@@ -183,9 +183,9 @@ class Form(ABC):
             )
         counts = {name: len(columns[name]) for name in self.columns if name in columns}
         if len(set(counts.values())) > 1:
-            found = ", ".join(f"{name} {count}" for name, count in counts.items())
+            sizes = ", ".join(f"{name} {count}" for name, count in counts.items())
             raise DataError(
-                f"the columns have unequal numbers of rows: {found}.\n  Give each row a value in each column."
+                f"the columns have unequal numbers of rows: {sizes}.\n  Give each row a value in each column."
             )
         return counts[need[0]]
 

@@ -141,8 +141,8 @@ def using_path(model: nn.Module, path: str) -> Iterator[None]:
     try:
         yield
     finally:
-        for layer, own in before:
-            layer.path = own
+        for layer, path_before in before:
+            layer.path = path_before
 
 
 def _layers(model: nn.Module) -> Iterator[Recurrence]:

@@ -33,15 +33,15 @@ class Predictor:
     model: the SequenceModel, an nn.Module in evaluation mode. recipe: of the run. spec: the vocabulary and labels.
     """
 
-    def __init__(self, kept: checkpoint.Checkpoint, device: str | torch.device = "cpu") -> None:
+    def __init__(self, saved: checkpoint.Checkpoint, device: str | torch.device = "cpu") -> None:
         """Raises: RunError if no model can be built from the checkpoint; PluginError if a part is not installed."""
-        self.recipe, self.spec = origin(kept)
+        self.recipe, self.spec = origin(saved)
         if self.spec.form not in FORMS:
             raise RunError(
                 unknown("the checkpoint's data have a form that this rnnzoo does not know:", self.spec.form, FORMS)
             )
-        with registry.of_run(_of_model(kept)):
-            network = restore(kept, self.recipe, self.spec)
+        with registry.of_run(_of_model(saved)):
+            network = restore(saved, self.recipe, self.spec)
         try:
             self.form = FORMS[self.spec.form].from_spec(self.spec)
         except (KeyError, AttributeError, IndexError, TypeError, ValueError) as error:  # JSON may hold anything
@@ -138,9 +138,9 @@ def load(run: str | Path, device: str | torch.device = "cpu") -> Predictor:
     return Predictor(checkpoint.load(checkpoint.locate(runs.find(run))), device)
 
 
-def _of_model(kept: checkpoint.Checkpoint) -> list[dict[str, str]]:
+def _of_model(saved: checkpoint.Checkpoint) -> list[dict[str, str]]:
     """The registered parts of a checkpoint's model; its data set, optimizer and callbacks need not be installed."""
-    return [part for part in kept.meta["parts"] if registry.KINDS[registry.kind_of(part["kind"])].in_model]
+    return [part for part in saved.meta["parts"] if registry.KINDS[registry.kind_of(part["kind"])].in_model]
 
 
 def create_model(
@@ -164,8 +164,8 @@ def create_model(
         return model
     if input_size is not None or settings:
         raise TypeError(f"'{name}' is a complete model with the sizes of its recipe; give pretrained alone")
-    kept = checkpoint.load(folder)
+    saved = checkpoint.load(folder)
     if pretrained:
-        return Predictor(kept).model
-    with registry.of_run(_of_model(kept)):
-        return make_network(*origin(kept)).model
+        return Predictor(saved).model
+    with registry.of_run(_of_model(saved)):
+        return make_network(*origin(saved)).model

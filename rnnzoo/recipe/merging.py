@@ -23,19 +23,19 @@ def override_tree(words: Sequence[str], mistakes: list[str]) -> Node:
     words = list(words)
     while words:
         word = words.pop(0)
-        key, given, text = word.removeprefix("--").partition("=")
+        key, equals, text = word.removeprefix("--").partition("=")
         parts = key.split(".")
         if not word.startswith("--") or not all(parts):
             example = "An override looks like --model.head.dropout 0.3."
             mistakes.append(f"{COMMAND_LINE}: unexpected argument '{word}'.\n  {example}")
             continue
-        if not given and (not words or words[0].startswith("--")):
+        if not equals and (not words or words[0].startswith("--")):
             mistakes.append(
                 f"{COMMAND_LINE}: {key}: no value.\n"
                 f"  Write --{key} VALUE (true or false for a switch), or --{key}=VALUE for one that begins with --."
             )
             continue
-        text = text if given else words.pop(0)
+        text = text if equals else words.pop(0)
         if parts[0] == "base":
             mistakes.append(f"{COMMAND_LINE}: base: belongs in a recipe's file.")
             continue

@@ -49,9 +49,9 @@ class Mistakes:
 
     def messages(self, found: dict[str, Any]) -> Iterator[str]:
         """All mistakes in reading order; the command line's last."""
-        places = {file: number for number, file in enumerate(dict.fromkeys(m.where.file for m in self.mistakes))}
-        places[COMMAND_LINE] = len(places)
-        for where, key, problem, known in sorted(self.mistakes, key=lambda m: (places[m.where.file], m.where.line)):
+        order = {file: number for number, file in enumerate(dict.fromkeys(m.where.file for m in self.mistakes))}
+        order[COMMAND_LINE] = len(order)
+        for where, key, problem, known in sorted(self.mistakes, key=lambda m: (order[m.where.file], m.where.line)):
             if known is not None:
                 name = key.rpartition(".")[2]
                 match = next(_paths(found, name), None) or nearest(name, known) or _nearest_moved(found, key)

@@ -36,7 +36,7 @@ def signature(target: Callable[..., Any], given: frozenset[str] = frozenset()) -
     keys = dict.fromkeys(key.partition(".")[0] for key in add(target, skip=set(given)))
     defaults = parser.get_defaults().as_dict()
     annotated, hints, required = _declared(target)
-    found: dict[str, Parameter] = {}
+    parameters: dict[str, Parameter] = {}
     for key in keys:
         default = defaults.get(key)
         hint = hints.get(key, type(default) if isinstance(default, (bool, int, float, str)) else None)
@@ -45,10 +45,10 @@ def signature(target: Callable[..., Any], given: frozenset[str] = frozenset()) -
         if _is_plain(hint) and (key in required or _is_json(default)):
             if isinstance(default, int) and not isinstance(default, bool) and hint in (float, float | None):
                 default = float(default)
-            found[key] = Parameter(annotated.get(key, hint), hint, key in required, _jsonable(default))
+            parameters[key] = Parameter(annotated.get(key, hint), hint, key in required, _jsonable(default))
         elif key in required:
             raise ValueError(f"'{key}' is required, and its type is not plain data that a recipe could hold")
-    return found
+    return parameters
 
 
 def _declared(target: Callable[..., Any]) -> tuple[dict[str, Any], dict[str, Any], set[str]]:

@@ -36,7 +36,7 @@ def load_yaml(text: str, file: str, mistakes: list[str]) -> Node:
     def refuse(mark: Any, message: str) -> RecipeError:
         return RecipeError(f"{where(mark)}: {message}")
 
-    def convert(node: yaml.Node, place: Where, key: str) -> Node:
+    def convert(node: yaml.Node, written_at: Where, key: str) -> Node:
         if isinstance(node, yaml.MappingNode):
             items: dict[str, Node] = {}
             for name, item in node.value:
@@ -49,13 +49,13 @@ def load_yaml(text: str, file: str, mistakes: list[str]) -> Node:
                     first = items[name.value].where
                     mistakes.append(f"{where(name.start_mark)}: {path}: given twice, first in line {first.line}.")
                 items[name.value] = convert(item, where(name.start_mark), path)
-            return Node(items, place)
+            return Node(items, written_at)
         if isinstance(node, yaml.SequenceNode):
-            return Node([convert(item, where(item.start_mark), key) for item in node.value], place)
+            return Node([convert(item, where(item.start_mark), key) for item in node.value], written_at)
         assert isinstance(node, yaml.ScalarNode)
         if re.search("[\ud800-\udfff]", node.value):
             raise refuse(node.start_mark, "a text holds half of a character (a lone surrogate).")
-        return Node(_scalar(node), place, node.value)
+        return Node(_scalar(node), written_at, node.value)
 
     try:
         _check_events(yaml.parse(text, Loader=yaml.SafeLoader), refuse)

@@ -51,8 +51,8 @@ def manifest(run: str | Path) -> Manifest:
         raise _refused(run, problem, "Only a whole run whose test part was scored counts; run it again.")
     name = _recipe_of(run, cast(Manifest, facts))
     config = {key: _local(value) for key, value in facts["config"].items() if key not in ("name", "tracking")}
-    kept = {key: facts[key] for key in ("migrated", *KEPT) if key in facts}
-    return cast(Manifest, {"recipe": name, "digest": digest(name), **kept, "config": config})
+    facts_to_keep = {key: facts[key] for key in ("migrated", *KEPT) if key in facts}
+    return cast(Manifest, {"recipe": name, "digest": digest(name), **facts_to_keep, "config": config})
 
 
 def _recipe_of(run: str | Path, facts: Manifest) -> str:

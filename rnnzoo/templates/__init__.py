@@ -72,10 +72,10 @@ def check_name(kind: str, name: str) -> None:
             raise PluginError(f"{kind} '{name}' is {entry.distribution}'s already.\n  Choose another: my_{name}.")
     package = f"rnnzoo-{name.replace('_', '-')}"
     try:
-        found = version(package)
+        installed = version(package)
     except PackageNotFoundError:
         return
-    raise PluginError(f"{package} {found} is installed already.\n  Choose another name: my_{name}.")
+    raise PluginError(f"{package} {installed} is installed already.\n  Choose another name: my_{name}.")
 
 
 def rendered(kind: str, words: dict[str, str]) -> dict[str, str]:
@@ -83,8 +83,8 @@ def rendered(kind: str, words: dict[str, str]) -> dict[str, str]:
     files = {}
     for root in (TEMPLATES / "common", TEMPLATES / kind):
         for path in sorted(root.rglob(f"*{SUFFIX}")):
-            place = path.relative_to(root).as_posix().removesuffix(SUFFIX).replace("NAME", words["name"])
-            files[place] = Template(path.read_text(encoding="utf-8")).substitute(words)
+            target = path.relative_to(root).as_posix().removesuffix(SUFFIX).replace("NAME", words["name"])
+            files[target] = Template(path.read_text(encoding="utf-8")).substitute(words)
     return files
 
 

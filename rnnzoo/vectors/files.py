@@ -91,9 +91,9 @@ def _lines(path: Path) -> Iterator[tuple[int, str, list[bytes]]]:
                     continue
                 word, columns = _word_and_numbers(line, size)
                 if blank or len(columns) != size or _ends_in_number(word):
-                    found = 0 if blank else max(0, len(line.split()) - 1)
+                    count = 0 if blank else max(0, len(line.split()) - 1)
                     raise DataError(
-                        f"{path}, line {blank or number}: {found} numbers, where line 1 has {size}.\n"
+                        f"{path}, line {blank or number}: {count} numbers, where line 1 has {size}.\n"
                         "  Each line is a word and its numbers, as GloVe and word2vec write text; binary is not read."
                     )
                 read += 1

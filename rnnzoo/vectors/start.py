@@ -48,22 +48,22 @@ def start_from(weight: Tensor, data: ZooData, file: str) -> VectorFacts:
         )
     rows = vectors.find(names)
     rows[PAD] = -1
-    found = rows >= 0
-    if not found.any():
+    has_vector = rows >= 0
+    if not has_vector.any():
         raise DataError(
             f"{path} has no vector for any of the {len(names)} words of the vocabulary, such as {names[-1]!r:.40}.\n"
             "  Is it of another language, or of other tokens?"
         )
-    known = torch.from_numpy(vectors.rows[rows[found]])
+    known = torch.from_numpy(vectors.rows[rows[has_vector]])
     with torch.no_grad():
         weight.normal_(std=float(known.std(correction=0)))
         weight[PAD].zero_()
-        weight[torch.from_numpy(found)] = known
+        weight[torch.from_numpy(has_vector)] = known
     tokens = data.parts["train"].arrays()[0]  # the ids
     return {
         "file": path.name,
         "sha256": digest(path),
-        "found": int(found.sum()),
-        "types": round(float(found[len(SPECIALS) :].mean()), 6),
-        "tokens": round(float(found[tokens].mean()), 6),
+        "found": int(has_vector.sum()),
+        "types": round(float(has_vector[len(SPECIALS) :].mean()), 6),
+        "tokens": round(float(has_vector[tokens].mean()), 6),
     }

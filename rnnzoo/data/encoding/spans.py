@@ -130,11 +130,11 @@ def read(tags: Sequence[str]) -> list[Span]:
     """The spans of one row of tags, in any scheme, well-formed or not; see `joins`."""
     spans: list[Span] = []
     before = OUTSIDE
-    for place, tag in enumerate(tags):
+    for index, tag in enumerate(tags):
         if joins(before, tag):
-            spans[-1] = spans[-1]._replace(stop=place + 1)
+            spans[-1] = spans[-1]._replace(stop=index + 1)
         elif tag != OUTSIDE:
-            spans.append(Span(tag[2:], place, place + 1))
+            spans.append(Span(tag[2:], index, index + 1))
         before = tag
     return spans
 
@@ -144,9 +144,9 @@ def write(spans: Iterable[Span], length: int, scheme: Scheme) -> list[str]:
     tags = [OUTSIDE] * length
     before = Span("", 0, 0)
     for span in spans:
-        for place in range(span.start, span.stop):
-            first, last = place == span.start, place == span.stop - 1
-            tags[place] = f"{LETTERS[scheme][2 * first + last]}-{span.type}"
+        for index in range(span.start, span.stop):
+            first, last = index == span.start, index == span.stop - 1
+            tags[index] = f"{LETTERS[scheme][2 * first + last]}-{span.type}"
         if scheme == "iob1" and (before.type, before.stop) == (span.type, span.start):
             tags[span.start] = f"B-{span.type}"
         before = span

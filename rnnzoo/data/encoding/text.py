@@ -72,9 +72,9 @@ class Ragged:
         if max_length is None or not (lengths > max_length).any():
             return self
         head = {"head": max_length, "tail": 0, "head_tail": (max_length + 1) // 2}[how]
-        place = np.arange(len(self.flat)) - np.repeat(self.offsets[:-1], lengths)  # (tokens,) within its row
+        position = np.arange(len(self.flat)) - np.repeat(self.offsets[:-1], lengths)  # (tokens,) within its row
         tail_starts = np.repeat(lengths - np.minimum(lengths, max_length) + np.minimum(lengths, head), lengths)
-        keep = (place < head) | (place >= tail_starts)
+        keep = (position < head) | (position >= tail_starts)
         return Ragged.of(self.flat[keep], np.minimum(lengths, max_length))
 
     def filled(self, token: int) -> Ragged:
@@ -117,11 +117,11 @@ def normal(text: str, lowercase: bool) -> str:
 
 def unspaced(tokens: Iterable[str], counts: Iterable[int]) -> float:
     """The share of tokens that are longer than a character and of a script without blanks between words, 0 to 1."""
-    found = total = 0
+    long = total = 0
     for token, count in zip(tokens, counts, strict=True):
         total += count
-        found += count * (len(token) > 1 and not token.isascii() and UNSPACED.search(token) is not None)
-    return found / total if total else 0.0
+        long += count * (len(token) > 1 and not token.isascii() and UNSPACED.search(token) is not None)
+    return long / total if total else 0.0
 
 
 class _Numbers(dict):

@@ -36,8 +36,8 @@ def letters_field(words: Sequence[str]) -> Field:
 
 def letters(words: Sequence[str], field: Field) -> np.ndarray:
     """(words, letters of the longest, at least one) int64 letters, PAD after each one's last."""
-    found = Encoder.from_field(field).encode(words, blank=None)[0].padded(range(len(words)), PAD)
-    return found if found.shape[1] else np.full((len(words), 1), PAD, np.int64)
+    ids = Encoder.from_field(field).encode(words, blank=None)[0].padded(range(len(words)), PAD)
+    return ids if ids.shape[1] else np.full((len(words), 1), PAD, np.int64)
 
 
 def shapes_field(words: Sequence[str]) -> Field:

@@ -238,8 +238,8 @@ class LogMel:
         frames = 1 + max(0, -(-(len(samples) - self.window) // self.hop))
         frames += -frames % self.stack
         padded = np.zeros(self.window + (frames - 1) * self.hop)
-        kept = min(len(samples), len(padded))
-        padded[:kept] = samples[:kept]
+        length = min(len(samples), len(padded))
+        padded[:length] = samples[:length]
         cut = np.lib.stride_tricks.sliding_window_view(padded, self.window)[:: self.hop]
         hann = (1 - np.cos(2 * np.pi * np.arange(self.window) / self.window)) / 2
         power = np.abs(np.fft.rfft(cut * hann, self.points)) ** 2

@@ -15,29 +15,29 @@ from rnnzoo.errors import DataError
 log = logging.getLogger("rnnzoo")
 
 
-def read_labels(place: str, column: str, values: Sequence[Any], missing_label: str | None = None) -> list[str]:
+def read_labels(file: str, column: str, values: Sequence[Any], missing_label: str | None = None) -> list[str]:
     """The values of a table's column as labels: text without the blanks at its ends, which are reported.
 
-    place: the file, for messages. missing_label: of a row without a label (nothing, blanks, null or NaN).
+    file: the file, for messages. missing_label: of a row without a label (nothing, blanks, null or NaN).
     Raises: DataError for a row without a label, unless `missing_label` is given, and for lists, objects and bytes.
     """
     labels = []
     for row, value in enumerate(values, start=1):
         if (label := as_text(value)) is None:
-            raise DataError(f"{place}, row {row}: '{column}' is {value!r:.80}, not a label.")
+            raise DataError(f"{file}, row {row}: '{column}' is {value!r:.80}, not a label.")
         labels.append(label)
     without = [row for row, label in enumerate(labels) if not label]
     if without and missing_label is None:
         row = without[0]
         raise DataError(
-            f"{place}, row {row + 1}: '{column}' is {values[row]!r:.80}, not a label ({len(without)} rows have none).\n"
+            f"{file}, row {row + 1}: '{column}' is {values[row]!r:.80}, not a label ({len(without)} rows have none).\n"
             "  Label these rows or leave them out; `missing_label: NAME` gives all of them the label NAME."
         )
     if without:
-        log.warning("%s: %d rows without a label have the label %r.", place, len(without), missing_label)
+        log.warning("%s: %d rows without a label have the label %r.", file, len(without), missing_label)
     cut = Counter(value for value in values if isinstance(value, str) and value.strip() and value != value.strip())
     if cut:
-        log.warning("%s: the blanks at the ends of %d labels are cut, as in %r.", place, cut.total(), next(iter(cut)))
+        log.warning("%s: the blanks at the ends of %d labels are cut, as in %r.", file, cut.total(), next(iter(cut)))
     return [label or (missing_label or "") for label in labels]
 
 

@@ -49,9 +49,9 @@ class Time(NamedTuple):
 
 
 class Steps(NamedTuple):
-    """Where each time stands, counted in steps from the first. name: of a step, as in "15 minutes" or "1 month"."""
+    """The position of each time, in steps from the first. name: of a step, as in "15 minutes" or "1 month"."""
 
-    places: np.ndarray
+    positions: np.ndarray
     name: str
 
 
@@ -122,7 +122,7 @@ def read_digits(texts: Sequence[str]) -> list[Time] | None:
 
 
 def count_steps(times: Sequence[Time] | np.ndarray) -> Steps:
-    """The places of times, or of numbers, in even steps: of the clock, of months, or of working days.
+    """The positions of times, or of numbers, in even steps: of the clock, of months, or of working days.
 
     The step is the most frequent one. Months are even though their days are not; and where no time is on a weekend and
     none is missing but weekends, steps are working days. Raises: Uneven.
@@ -132,9 +132,9 @@ def count_steps(times: Sequence[Time] | np.ndarray) -> Steps:
     instants = np.array([_microseconds(time) for time in times])
     _forward(instants)
     if len(times) > 2 and len(set(np.diff(instants).tolist())) > 1:
-        for places, unit in ((_months(times), "month"), (_working_days(times), "working day")):
-            if places is not None:
-                return _even(places, lambda count, unit=unit: _of(unit, count))  # type: ignore[misc]
+        for positions, unit in ((_months(times), "month"), (_working_days(times), "working day")):
+            if positions is not None:
+                return _even(positions, lambda count, unit=unit: _of(unit, count))  # type: ignore[misc]
     return _even(instants, duration)
 
 
@@ -153,18 +153,18 @@ def _microseconds(time: Time) -> int:
     return (time.local - datetime(1970, 1, 1) - (time.offset or timedelta())) // timedelta(microseconds=1)
 
 
-def _forward(places: np.ndarray) -> None:
-    apart = np.diff(places)
+def _forward(positions: np.ndarray) -> None:
+    apart = np.diff(positions)
     for wrong, why in ((apart == 0, "repeats the time of"), (apart < 0, "is earlier than that of")):
         if wrong.any():
             raise Uneven(int(np.argmax(wrong)) + 1, why)
 
 
-def _even(places: np.ndarray, name: Callable[[float], str]) -> Steps:
-    _forward(places)
-    apart = np.diff(places)
+def _even(positions: np.ndarray, name: Callable[[float], str]) -> Steps:
+    _forward(positions)
+    apart = np.diff(positions)
     if not len(apart):
-        return Steps(np.zeros(len(places), dtype=np.int64), "")
+        return Steps(np.zeros(len(positions), dtype=np.int64), "")
     step = Counter(apart.tolist()).most_common(1)[0][0]
     counts = np.round(apart / step)
     uneven = (np.abs(apart / step - counts) > 1e-3) | (counts < 1)
@@ -192,6 +192,6 @@ def _working_days(times: Sequence[Time]) -> np.ndarray | None:
     if len({time.time() for time in local}) > 1 or not np.is_busday(days).all():
         return None
     steps = np.diff(days).astype(int)
-    places = np.busday_count(days[0], days)
-    over = (np.diff(places) == 1) & (steps == 3)  # from Friday to Monday
-    return places if over.any() and Counter(steps.tolist()).most_common(1)[0][0] == 1 else None
+    positions = np.busday_count(days[0], days)
+    over = (np.diff(positions) == 1) & (steps == 3)  # from Friday to Monday
+    return positions if over.any() and Counter(steps.tolist()).most_common(1)[0][0] == 1 else None

@@ -58,7 +58,7 @@ class ConllFiles(FileSource):
 
     def columns(self, path: Path) -> Columns:
         is_conllu = path.suffix.lower() == ".conllu"
-        sentences: list[list[int]] = [[]]  # places in `lines`
+        sentences: list[list[int]] = [[]]  # indices into `lines`
         lines: list[tuple[int, list[str]]] = []  # each word's line, counted from 1, and its columns
         text = [line.removesuffix("\r") for line in decoded(path, self.encoding).split("\n")]
         comments = self._comments(path, text)
@@ -79,17 +79,17 @@ class ConllFiles(FileSource):
             sentences[-1].append(len(lines) - 1)
         if not lines:
             raise DataError(f"{path} has no words.\n  Give a line for each word, and a blank one after each sentence.")
-        places = dict(zip(("words", "tags"), self._places(path, len(lines[0][1])), strict=True))
-        for name, place in places.items():
-            blank = next((number for number, values in lines if not values[place]), None)
+        columns = dict(zip(("words", "tags"), self._places(path, len(lines[0][1])), strict=True))
+        for name, column in columns.items():
+            blank = next((number for number, values in lines if not values[column]), None)
             if blank is not None:
                 raise DataError(
-                    f"{path}, line {blank}: column {place + 1} is empty, where {name} stand.\n"
+                    f"{path}, line {blank}: column {column + 1} is empty, where {name} stand.\n"
                     "  Give each word one tag; a blank line ends a sentence."
                 )
         rows = [row for row in sentences if row]
         self._lines[path] = [lines[row[0]][0] for row in rows]
-        return {name: [[lines[word][1][place] for word in row] for row in rows] for name, place in places.items()}
+        return {name: [[lines[word][1][column] for word in row] for row in rows] for name, column in columns.items()}
 
     def _comments(self, path: Path, text: Sequence[str]) -> set[int]:
         """The lines, counted from 1, that are comments. Those that are found to be, unasked, are reported."""
@@ -109,18 +109,19 @@ class ConllFiles(FileSource):
         if not before_words or not words:
             return set()
         width, tabs = len(cut(words[0])), "\t" in words[0]
-        found = {number for number, line in before_words if len(cut(line)) != width or (tabs and line[1] == " ")}
-        if found:
-            log.warning("%s: %d lines such as '%.60s' are skipped as comments.", path, len(found), text[min(found) - 1])
-        kept = [(number, line) for number, line in before_words if number not in found]
-        if kept:
+        comments = {number for number, line in before_words if len(cut(line)) != width or (tabs and line[1] == " ")}
+        if comments:
+            first = text[min(comments) - 1]
+            log.warning("%s: %d lines such as '%.60s' are skipped as comments.", path, len(comments), first)
+        read_as_words = [(number, line) for number, line in before_words if number not in comments]
+        if read_as_words:
             log.warning(
                 "%s, line %d: '%.60s' is read as a word (%d such lines); `comment: \"#\"` skips them.",
                 path,
-                *kept[0],
-                len(kept),
+                *read_as_words[0],
+                len(read_as_words),
             )
-        return found
+        return comments
 
     def row_in_file(self, path: Path, row: int) -> str:
         return f"sentence {row + 1} (line {self._lines[path][row]})"

@@ -98,7 +98,7 @@ class CsvSeries(Source):
         except OSError as cause:
             raise DataError(f"cannot read {self.path}: {cause.strerror or cause}.") from cause
         names = enumerate(written.header, 1)
-        header = [name if name.strip() else f"column {place} without a name" for place, name in names]
+        header = [name if name.strip() else f"column {number} without a name" for number, name in names]
         self._known(header)
         table = replace(written, header=tuple(header)).select(header)
         variables, out = self._variables(table)
@@ -128,14 +128,14 @@ class CsvSeries(Source):
         if self.columns:
             return self.columns, []
         why = {name: self._left_out(name, texts) for name, texts in table.items() if name != self.time_column}
-        found = [name for name, reason in why.items() if reason is None]
+        variables = [name for name, reason in why.items() if reason is None]
         out = [f"{name} ({reason})" for name, reason in why.items() if reason is not None]
-        if not found:
+        if not variables:
             raise DataError(
                 f"{self.path} has no column of numbers.\n  Left out: {'; '.join(out) or 'none'}.\n"
                 "  Values are separated by commas, in .tsv by tabs; `columns` names the variables."
             )
-        return found, out
+        return variables, out
 
     def _left_out(self, name: str, texts: Sequence[str]) -> str | None:
         """Why a column is certainly not a variable; None if it is one. Raises: DataError if it may be one."""

@@ -44,10 +44,10 @@ class Imdb(HubSource):
         if self.dev_split == "test":
             return {"train": train, "dev": test}
         if self.dev_split == "films":
-            kept, dev = held_out(train["label"], self.dev_fraction, self.gap)
+            train_rows, dev_rows = held_out(train["label"], self.dev_fraction, self.gap)
         else:
-            kept, dev = drawn(len(train["label"]), self.dev_fraction, self.split_seed)
-        return {"train": taken(train, kept), "dev": taken(train, dev), "test": test}
+            train_rows, dev_rows = drawn(len(train["label"]), self.dev_fraction, self.split_seed)
+        return {"train": taken(train, train_rows), "dev": taken(train, dev_rows), "test": test}
 
     def identity(self) -> dict[str, str | None]:
         return super().identity() | ({"dev": "the test part"} if self.dev_split == "test" else {})

@@ -55,5 +55,5 @@ class MnistCaptions(Mnist):
         return {**columns, "text": [caption(image, int(label)) for image, label in pairs]}
 
     def parts(self, parts: Any) -> dict[str, Columns]:
-        found = super().parts(parts)
-        return {part: {name: columns[name] for name in ("values", "text")} for part, columns in found.items()}
+        splits = super().parts(parts)
+        return {part: {name: columns[name] for name in ("values", "text")} for part, columns in splits.items()}

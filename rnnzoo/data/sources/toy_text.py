@@ -107,13 +107,13 @@ class ToyText(Embedded):
 
     def _arcs(self, text: str) -> list[Arc]:
         """The arc that each word of `text` takes. Raises: ValueError."""
-        state, found = "start", []
+        state, arcs_taken = "start", []
         for word in text.split():
             if word not in self.grammar[state]:
                 raise ValueError(f"no line of ToyText begins with '{text}': '{word}' cannot stand there")
-            found.append(self.grammar[state][word])
-            state = found[-1].state
-        return found
+            arcs_taken.append(self.grammar[state][word])
+            state = arcs_taken[-1].state
+        return arcs_taken
 
 
 class ToyGaps(ToyText):

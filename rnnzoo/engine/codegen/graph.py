@@ -86,11 +86,11 @@ def where(condition: Scalar, a: Scalar, b: Scalar) -> Scalar:
 
 def reached_from(outputs: list[Scalar]) -> list[Value]:
     """The values that the outputs are made of, each after its arguments."""
-    found: dict[int, Value] = {}
+    values: dict[int, Value] = {}
     waiting = [value for value in outputs if isinstance(value, Value)]
     while waiting:
         value = waiting.pop()
-        if value.number not in found:
-            found[value.number] = value
+        if value.number not in values:
+            values[value.number] = value
             waiting += [a for a in value.arguments if isinstance(a, Value)]
-    return [found[number] for number in sorted(found)]
+    return [values[number] for number in sorted(values)]

@@ -53,11 +53,11 @@ def _separate(trace: Trace) -> bool:
 
 def _inputs(trace: Trace) -> list[str]:
     """Where channel j of each input of the forward program stands."""
-    places = [f"gx[{k} * H + j]" for k in range(trace.gates)]
+    expressions = [f"gx[{k} * H + j]" for k in range(trace.gates)]
     if _separate(trace):
-        places += [f"gh[{k} * H + j]" for k in range(trace.gates)]
-    places += [f"old{k}[j]" for k in range(trace.states)] + [f"noise{k}[j]" for k in range(trace.noise)]
-    return places + [f"channel{k}[j]" for k in range(len(trace.channels))]
+        expressions += [f"gh[{k} * H + j]" for k in range(trace.gates)]
+    expressions += [f"old{k}[j]" for k in range(trace.states)] + [f"noise{k}[j]" for k in range(trace.noise)]
+    return expressions + [f"channel{k}[j]" for k in range(len(trace.channels))]
 
 
 def _input_pointers(trace: Trace) -> list[str]:

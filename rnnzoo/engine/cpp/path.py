@@ -103,9 +103,9 @@ class Native(Path):
 
 def _start(cell: Cell, x: Sequences, state: State | None) -> Start:
     """The first states of a batch, longest sequence first."""
-    own = bool(cell.overrides("initial_state")) or any(spec.initial for spec in cell.state_specs())
+    own_start = bool(cell.overrides("initial_state")) or any(spec.initial for spec in cell.state_specs())
     first = cell.initial_state(x.layout.batch, x.at_hand) if state is None else state
-    return Start(tuple(x.layout.sort(s) for s in first), zero=state is None and not own)
+    return Start(tuple(x.layout.sort(s) for s in first), zero=state is None and not own_start)
 
 
 def _worthwhile_shards(cells: int, x: Sequences) -> int:

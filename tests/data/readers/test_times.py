@@ -58,16 +58,16 @@ def test_a_duration_says_what_it_is(microseconds):
 
 def test_days_without_a_weekend_in_between_are_days_and_weekly_times_are_weeks():
     days = [Time(datetime(2024, 1, 1) + timedelta(days=day)) for day in (0, 1, 2, 4)]
-    assert count_steps(days).name == "1 day" and count_steps(days).places.tolist() == [0, 1, 2, 4]
+    assert count_steps(days).name == "1 day" and count_steps(days).positions.tolist() == [0, 1, 2, 4]
     mondays = [Time(datetime(2024, 1, 1) + timedelta(weeks=week)) for week in (0, 1, 3)]
-    assert count_steps(mondays).name == "7 days" and count_steps(mondays).places.tolist() == [0, 1, 3]
+    assert count_steps(mondays).name == "7 days" and count_steps(mondays).positions.tolist() == [0, 1, 3]
 
 
 def test_summer_time_is_no_gap_where_offsets_are_written():
     local = [(1, 1), (3, 2), (4, 2)]  # hour, offset on 31 March 2024 in Berlin
     times = [Time(datetime(2024, 3, 31, hour), timedelta(hours=offset)) for hour, offset in local]
-    assert count_steps(times).places.tolist() == [0, 1, 2]
+    assert count_steps(times).positions.tolist() == [0, 1, 2]
 
 
 def test_numbers_count_themselves():
-    assert count_steps(np.array([0.1, 0.2, 0.4])).places.tolist() == [0, 1, 3]
+    assert count_steps(np.array([0.1, 0.2, 0.4])).positions.tolist() == [0, 1, 3]
