@@ -195,8 +195,8 @@ ROWS = "text,label\ngood,x\nbad,y\n"
         ('text,label\n"good,x\n', ROWS, "train.csv, line 2: not CSV: ", "double quotes"),
         ("text,label\ngood,x\n\0,y\n", ROWS, "train.csv, line 3: a NUL character.", "JSON lines"),
         (b"text,label\ngood,x\ncaf\xe9,y\n", ROWS, "train.csv, line 3: byte 21 (0xe9) is not utf-8", "cp1252"),
-        ("text,label\ngood,x\nbad,x\n", ROWS, "train.csv: column 'label': the training part has one label only", ""),
-        (ROWS, ROWS + "fine,z\n", "dev.csv, row 3: column 'label': the training part has no label 'z'.", "x, y."),
+        ("text,label\ngood,x\nbad,x\n", ROWS, "train.csv: column 'label': the training split has one label only", ""),
+        (ROWS, ROWS + "fine,z\n", "dev.csv, row 3: column 'label': the training split has no label 'z'.", "x, y."),
     ],
 )
 def test_a_data_file_that_cannot_be_used_is_told_with_its_place(told, train, dev, first, rest):

@@ -21,7 +21,7 @@ class ToyComplaints(Embedded):
 
     A clause complains if it says bad, or not good; so whether there is a "not", and where, decides. Half of all clauses
     complain. No review is there twice. The labels stand in alphabetical order, "|" between them; "" is no complaint.
-    examples: reviews of the training part, some hundreds for every set of labels to be in it.
+    examples: reviews of the training split, some hundreds for every set of labels to be in it.
     """
 
     form = "labelled_text"

@@ -34,7 +34,7 @@ class Multilabel(Task):
         loss = -mean_k (y_k log p_k + (1 - y_k) log(1 - p_k))                  nats, the mean over texts and labels
 
     The data's label column holds all labels of a text, `separator` between them: "price|service"; nothing where there
-    is none. A set of labels must occur in the training part to occur in others.
+    is none. A set of labels must occur in the training split to occur in others.
     threshold: p_k above which a text is said to have a label.
     """
 

@@ -45,7 +45,7 @@ class Source(ABC):
         labelled_series values: one array (time, features) a row    label: list[str]
         labelled_sound  sound: one array (samples,) a row    rate: list[int], in Hz    label: list[str]
         windowed_series values: one array (variables,) a step, or a structured one with their names
-                        own: bool a step, False for steps of the part before, which windows may read
+                        own: bool a step, False for steps of the split before, which windows may read
         measured_series values: one array (time, features) a row    target: one number, or an array (targets,), a row
         described_series values: one array (time, features) a row    text: list[str]
         transcribed_series values: one array (time, features) a row    text: list[str]
@@ -63,11 +63,11 @@ class Source(ABC):
         return {"id": type(self).__name__, "revision": None}
 
     def part_name(self, part: str) -> str:
-        """What a message calls a part: the file that it is from, where there is one."""
-        return f"{part} part"
+        """What a message calls a split: the file that it is from, where there is one."""
+        return f"{part} split"
 
     def row_name(self, part: str, row: int) -> str:
-        """What a message calls a part's row, counted from 0: the row of its file, if it has one."""
+        """What a message calls a row of a split, counted from 0: the row of its file, if it has one."""
         return f"{self.part_name(part)}, row {row + 1}"
 
 
@@ -214,7 +214,7 @@ def label_ids(
         raise RowError(
             row,
             column,
-            f"the training part has no label {values[index]!r}.\n  Known labels: {', '.join(names[:20])}{many}.",
+            f"the training split has no label {values[index]!r}.\n  Known labels: {', '.join(names[:20])}{many}.",
         )
     return np.array(numbers, dtype=np.int64)
 
@@ -237,7 +237,7 @@ def named_labels(column: str, values: Iterable[str]) -> tuple[str, ...]:
         log.warning("%s is a label like any other; where it means none, leave its rows out.", ", ".join(unsure))
     if len(names) < 2:
         raise DataError(
-            f"column '{column}': the training part has one label only, {names[0]!r}.\n"
+            f"column '{column}': the training split has one label only, {names[0]!r}.\n"
             "  There is nothing to learn from it; give rows of at least two labels."
         )
     return names

@@ -26,7 +26,7 @@ Result = TypeVar("Result")
 class ZooData(LightningDataModule):
     """Batches of a source's examples, in the order that `seed` fixes, whatever the number of ranks.
 
-    spec: the vocabulary and settings of an earlier run, to encode alike; made from the training part if not given.
+    spec: the vocabulary and settings of an earlier run, to encode alike; made from the training split if not given.
     known: the data of a trained model, whose words the vocabulary made then holds, too; see `with_words_of`.
     num_workers: processes for each part that make its batches ahead of their use, see `Loader`.
     The loaders share the work out between ranks by themselves: the Trainer is to have `use_distributed_sampler=False`.
@@ -47,21 +47,21 @@ class ZooData(LightningDataModule):
         self.source, self.form, self.seed, self._spec, self._known = source, form, seed, spec, known
         self.num_workers = num_workers
         self.repeat = False  # whether every epoch has the first one's batches in its order, to overfit some of them
-        self.batches_done = 0  # of the training part's first epoch, which goes on after them
+        self.batches_done = 0  # of the training split's first epoch, which goes on after them
         self.parts: dict[str, Examples] = {}
 
     def prepare(self) -> None:
-        """Read, make the vocabulary from the training part, encode. A second call does nothing. Raises: DataError."""
+        """Read, make the vocabulary from the training split, encode. A second call does nothing. Raises: DataError."""
         if self.parts:
             return
         columns = self.source.read()
         for part in PARTS:
             if part not in columns and part != "test":
-                raise DataError(f"{type(self.source).__name__} gives no {part} part.\n  Found: {', '.join(columns)}.")
+                raise DataError(f"{type(self.source).__name__} gives no {part} split.\n  Found: {', '.join(columns)}.")
         rows = {part: self._naming_part(part, self.form.rows, columns[part]) for part in PARTS if part in columns}
         empty = [part for part, count in rows.items() if not count]
         if empty:
-            raise DataError(f"the {empty[0]} part of {self.identity['id']} is empty.\n  Give it at least one row.")
+            raise DataError(f"the {empty[0]} split of {self.identity['id']} is empty.\n  Give it at least one row.")
         if self._spec is None:
             spec = self._naming_part("train", self.form.fit, columns["train"])
             self._spec = spec if self._known is None else with_words_of(spec, self._known)
@@ -75,10 +75,10 @@ class ZooData(LightningDataModule):
         for part, examples in self.parts.items():
             if examples.truncated:
                 cut, of = examples.truncated, len(examples)
-                sentences.append(f"{part} part: {cut} of {of} rows are longer than max_length and were cut.")
+                sentences.append(f"{part} split: {cut} of {of} rows are longer than max_length and were cut.")
             if empty := examples.notes.get("empty"):
                 sentences.append(
-                    f"{part} part: {empty} of {len(examples)} rows have no text, and are read as one <unk>."
+                    f"{part} split: {empty} of {len(examples)} rows have no text, and are read as one <unk>."
                 )
         return sentences
 
@@ -125,7 +125,7 @@ class ZooData(LightningDataModule):
 
     @property
     def labels(self) -> dict[str, int]:
-        """How often each label occurs in the training part, in their order; empty where the target is no label."""
+        """How often each label occurs in the training split, in their order; empty where the target is no label."""
         self.prepare()
         if self.spec.target.kind not in ("label", "tags"):
             return {}
@@ -152,12 +152,12 @@ class ZooData(LightningDataModule):
     def _loader(self, part: str) -> Loader:
         self.prepare()
         if part not in self.parts:
-            raise DataError(f"{self.identity['id']} has no {part} part.\n  Found: {', '.join(self.parts)}.")
+            raise DataError(f"{self.identity['id']} has no {part} split.\n  Found: {', '.join(self.parts)}.")
         examples, training = self.parts[part], part == "train"
         rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
         if training and len(examples) < world_size:
             raise DataError(
-                f"the train part has {len(examples)} examples, too few to give each of {world_size} processes some.\n"
+                f"the train split has {len(examples)} examples, too few to give each of {world_size} processes some.\n"
                 "  Use fewer devices."
             )
 

@@ -1,4 +1,4 @@
-"""Which rows are held out for the dev part."""
+"""Which rows are held out for the dev split."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from rnnzoo.model import SequenceModel
 from rnnzoo.tasks.base import Task
 
 RATES = (1e-4, 2e-4, 5e-4, 1e-3)
-DEV_TOKENS = 10_000  # of the dev part, to choose the rate
+DEV_TOKENS = 10_000  # of the dev split, to choose the rate
 TRAINING_WINDOWS = 200  # for the mean square of gradients
 EPSILON = 1e-4
 
@@ -28,7 +28,7 @@ class DynamicEvaluation:
 
         w <- w - lr * g / (sqrt(mean g^2) + epsilon)
 
-    g is the gradient of the window's mean loss; its mean square over windows of the training part is taken once.
+    g is the gradient of the window's mean loss; its mean square over windows of the training split is taken once.
     Source: Krause et al., arXiv:1709.07432, the RMS form. Differs: no decay back to the trained weights. Every call
     starts from the trained weights, and restores them.
     """
@@ -59,7 +59,7 @@ class DynamicEvaluation:
         return torch.autograd.grad(loss, self.parameters)
 
     def best_rate(self) -> float:
-        """The one of `RATES` with the lowest perplexity on the beginning of the dev part."""
+        """The one of `RATES` with the lowest perplexity on the beginning of the dev split."""
         return min(RATES, key=lambda lr: self.perplexity("dev", lr, DEV_TOKENS))
 
     def perplexity(self, part: str, lr: float, tokens: float = math.inf) -> float:

@@ -198,12 +198,12 @@ def _restore_best(run: runs.Run, module: ZooModule) -> tuple[dict[str, float | N
 
 
 def _test(trainer: pl.Trainer, module: ZooModule, data: ZooData, run: runs.Run) -> dict[str, float]:
-    """The scores on the test part."""
+    """The scores on the test split."""
     try:
         interruptible(trainer, lambda: trainer.test(module, data, verbose=False))
     except KeyboardInterrupt as stop:
         path = console.short(run.path)
-        message = f"stopped after training; the test part was not scored.\n  `rnnzoo test {path}` scores it."
+        message = f"stopped after training; the test split was not scored.\n  `rnnzoo test {path}` scores it."
         raise _with_message(stop, message) from None
     return {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("test/")}
 

@@ -24,7 +24,7 @@ from rnnzoo.model import SequenceModel
 from rnnzoo.pictures import svg
 from rnnzoo.runs import checkpoint
 
-SEQUENCES = 128  # of the dev part; their mean is drawn
+SEQUENCES = 128  # of the dev split; their mean is drawn
 
 
 def through_time(model: SequenceModel, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -49,7 +49,7 @@ def through_time(model: SequenceModel, batch: Batch) -> tuple[Tensor, Tensor]:
 
 
 def of_run(run: str | Path) -> list[float]:
-    """The mean of |d h_T / d x_(T-k)|, k = 0, 1, ..., over some sequences of the dev part, for a run's best checkpoint.
+    """The mean of |d h_T / d x_(T-k)|, k = 0, 1, ..., over some sequences of the dev split, of a run's best model.
 
     Raises: RunError, DataError.
     """

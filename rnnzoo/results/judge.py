@@ -48,7 +48,7 @@ def manifest(run: str | Path) -> Manifest:
     if missing := [key for key in KEPT if key not in facts]:
         raise _refused(run, f"its summary lacks {', '.join(missing)}", "Run it again, with this rnnzoo.")
     if problem := flaw(cast(Manifest, facts)):
-        raise _refused(run, problem, "Only a whole run whose test part was scored counts; run it again.")
+        raise _refused(run, problem, "Only a whole run whose test split was scored counts; run it again.")
     name = _recipe_of(run, cast(Manifest, facts))
     config = {key: _local(value) for key, value in facts["config"].items() if key not in ("name", "tracking")}
     facts_to_keep = {key: facts[key] for key in ("migrated", *KEPT) if key in facts}

@@ -105,7 +105,7 @@ def metric(facts: Manifest) -> str:
 
 
 def scored(facts: Manifest) -> str:
-    """The key of the score that counts: of the test part or, where there is none, of dev."""
+    """The key of the score that counts: of the test split or, where there is none, of dev."""
     return f"{'test' if 'test' in facts['data']['sizes'] else 'best'}/{metric(facts)}"
 
 

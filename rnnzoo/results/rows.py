@@ -19,13 +19,13 @@ class Row(TypedDict):
     """What a table says of one score of one recipe, over all its runs."""
 
     recipe: str
-    metric: str  # "accuracy"; "val/accuracy" where there is no test part
+    metric: str  # "accuracy"; "val/accuracy" where there is no test split
     unit: str
     direction: Literal["max", "min"]
     mean: float
     std: float | None  # n - 1; None for one run
     seeds: int
-    dev: float  # the mean on the dev part
+    dev: float  # the mean on the dev split
     parameters: int
     epochs: float
     train_seconds: float

@@ -75,7 +75,7 @@ SHIPPABLE: dict[str, Terms] = {  # what may be shipped
 def export(run: str | Path) -> Path:
     """Ship a run that counts (see `rnnzoo.results.judge`): its best weights in half precision, its facts, and a card.
 
-    The effect of half precision is measured on the dev part, so the run's data must be there.
+    The effect of half precision is measured on the dev split, so the run's data must be there.
     Raises: RunError if the run does not count or may not be shipped, or its weights are too large, all or one of them.
     """
     from rnnzoo.experiment.evaluate import evaluate

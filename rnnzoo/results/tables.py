@@ -34,7 +34,7 @@ BRIEF = ("Recipe", "Metric", "Test", "Seeds", "Training", "Memory", "Published")
 PAGE = """# Results
 
 Test scores of the shipped recipes: the mean over seeds and the standard deviation (n - 1), for the checkpoint that
-was best on dev; each run reads the test part once. "val" marks a recipe without a test part; its score is of dev.
+was best on dev; each run reads the test split once. "val" marks a recipe without a test split; its score is of dev.
 Time and memory are means. Each row's command makes it again. `rnnzoo results --markdown` writes this page from
 `manifests/`, the facts of every run that counts; `RESULTS.csv` has more columns. A digest identifies the recipe; a
 "+" after a commit means that the working tree had changes. Published figures are of work on the same data. A † marks

@@ -36,10 +36,10 @@ class DataFacts(TypedDict, total=False):
 
     id: str | None
     revision: str | None
-    dev: str  # what stands in for the dev part, where a data set has none
+    dev: str  # what stands in for the dev split, where a data set has none
     fingerprint: str  # SHA-256 of all examples in their order
     sizes: dict[str, int]  # examples
-    labels: dict[str, int]  # how often each occurs in the training part
+    labels: dict[str, int]  # how often each occurs in the training split
     truncated: dict[str, int]  # examples cut to max_length
     unknown_share: dict[str, float]  # of the input tokens, 0 to 1
     notes: dict[str, dict[str, object]]

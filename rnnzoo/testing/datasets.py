@@ -108,7 +108,7 @@ def check_columns(subject: DatasetSubject) -> str:
 
 
 def check_labels_are_known(subject: DatasetSubject) -> None:
-    """Every label of the dev and test parts occurs in the training part, and every row can be encoded."""
+    """Every label of the dev and test splits occurs in the training split, and every row can be encoded."""
     form = subject.form()
     spec = form.fit(subject.parts["train"])
     for part, columns in subject.parts.items():
@@ -119,7 +119,7 @@ def check_labels_are_known(subject: DatasetSubject) -> None:
 
 
 def check_no_overlap(subject: DatasetSubject) -> None:
-    """No input of the dev or the test part occurs in the training part, nor in each other."""
+    """No input of the dev or the test split occurs in the training split, nor in each other."""
     form = subject.form
     if form.name in ("text_stream", "masked_text"):
         raise NotApplicable("the lines of a text may recur")
@@ -192,7 +192,7 @@ def check_identity(subject: DatasetSubject) -> str:
 
 
 def check_batches(subject: DatasetSubject) -> str:
-    """The form makes batches of it: every row of the dev part is in one batch, and nothing is beyond its bounds."""
+    """The form makes batches of it: every row of the dev split is in one batch, and nothing is beyond its bounds."""
     from rnnzoo.data.datamodule import ZooData  # imports Lightning
 
     parts = subject.parts

@@ -43,7 +43,7 @@ def _mistakes(recipe: Recipe) -> Iterator[str]:
         schedule = registry.load("schedules", recipe["schedule"]["name"])
         waiting += ["schedule"] if interval(schedule) == "plateau" else []
         for key in waiting:
-            why = "waits for a score of the dev part, and "
+            why = "waits for a score of the dev split, and "
             why += "no epoch that is trained ends with one" if never else "trainer.limit_val_batches is 0"
             yield f"{key}: {why}.\n  Leave one of them out."
 

@@ -35,7 +35,7 @@ def start_from(weight: Tensor, data: ZooData, file: str) -> VectorFacts:
     drawn from torch's generator with the standard deviation of those found. Padding stays zero.
 
     Coverage: file, its sha256, found (words), types (their share of the vocabulary), tokens (their share of the
-    training part's tokens), both 0 to 1.
+    training split's tokens), both 0 to 1.
     Raises: DataError if the file cannot be read, has vectors of another size, or none for the vocabulary.
     """
     path = fetch(file)

@@ -18,7 +18,7 @@ from rnnzoo.recipe.schema import signature
 
 
 def sentences(data: str) -> list[list[str]]:
-    """The training part of a data set, or the lines of a text file, as the tokens that a model reads by default.
+    """The training split of a data set, or the lines of a text file, as the tokens that a model reads by default.
 
     data: a registered name (of a stream, of labelled texts, of tagged words, of pairs, whose sources are taken), or a
     path. Raises: DataError.

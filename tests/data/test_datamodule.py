@@ -124,7 +124,7 @@ def test_ranks_without_a_row_to_score_have_no_batches_and_no_rank_says_how_many_
 def test_fewer_rows_to_train_on_than_ranks_are_refused_on_every_rank(rank):
     module = data(Counting(train=9))
     module.trainer = Ranked(rank, world_size=10)
-    with pytest.raises(DataError, match="the train part has 9 examples, too few to give each of 10 processes some"):
+    with pytest.raises(DataError, match="the train split has 9 examples, too few to give each of 10 processes some"):
         module.train_dataloader()
 
 
@@ -142,7 +142,7 @@ def test_preparing_reads_once():
 def test_cut_rows_are_counted_by_part_and_reported_before_training(caplog):
     rows = [1 + row % 50 for row in range(101)]
     assert data(max_length=5).truncated == {"train": sum(n > 5 for n in rows), "dev": 2, "test": 5}
-    assert "dev part: 2 of 7 rows are longer than max_length and were cut." in caplog.messages
+    assert "dev split: 2 of 7 rows are longer than max_length and were cut." in caplog.messages
     assert len(caplog.messages) == 3
 
 
@@ -155,7 +155,7 @@ def test_rows_without_a_text_are_counted_by_part_and_reported(caplog):
 
     module = data(Blank())
     assert module.notes["train"] == {"empty": 2}
-    assert caplog.messages == ["train part: 2 of 101 rows have no text, and are read as one <unk>."]
+    assert caplog.messages == ["train split: 2 of 101 rows have no text, and are read as one <unk>."]
 
 
 def test_the_fingerprint_is_of_the_examples_and_not_of_their_batches():
@@ -166,16 +166,16 @@ def test_the_fingerprint_is_of_the_examples_and_not_of_their_batches():
 
 @pytest.mark.parametrize("part", ["train", "dev", "test"])
 def test_an_empty_part_is_refused(part):
-    with pytest.raises(DataError, match=f"the {part} part of Counting is empty"):
+    with pytest.raises(DataError, match=f"the {part} split of Counting is empty"):
         data(Counting(**{part: 0})).prepare()
 
 
 def test_a_test_part_is_asked_for_only_when_there_is_one():
     module = data(Counting(test=None))
     assert list(module.sizes) == ["train", "dev"]
-    with pytest.raises(DataError, match="has no test part"):
+    with pytest.raises(DataError, match="has no test split"):
         module.test_dataloader()
-    with pytest.raises(DataError, match="gives no dev part"):
+    with pytest.raises(DataError, match="gives no dev split"):
         data(Counting(dev=None)).prepare()
 
 
@@ -186,7 +186,7 @@ def test_an_error_in_the_rows_says_in_which_part():
             parts["dev"]["label"][3] = "c"
             return parts
 
-    with pytest.raises(DataError, match="dev part, row 4: column 'label': the training part has no label 'c'"):
+    with pytest.raises(DataError, match="dev split, row 4: column 'label': the training split has no label 'c'"):
         data(Wrong()).prepare()
 
 

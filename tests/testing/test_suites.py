@@ -32,9 +32,9 @@ OURS = [(kind, entry.name) for kind in CHECKS for entry in registry.entries(kind
 
 
 class Doubled(ToyReviews):
-    """Has its training part for a test part as well."""
+    """Has its training split for a test split as well."""
 
-    expected_failures = {"no_overlap": "its test part is its training part"}  # noqa: RUF012
+    expected_failures = {"no_overlap": "its test split is its training split"}  # noqa: RUF012
 
     def read(self):
         found = super().read()
@@ -66,13 +66,13 @@ def test_every_data_set_of_the_hub_keeps_its_promises_where_it_can_be_had(name):
 def test_what_is_declared_to_fail_is_reported_with_its_reason_and_is_no_failure():
     report = testing.check_dataset(Doubled)
     assert report["no_overlap"].outcome == "fails as declared"
-    assert report["no_overlap"].expected_failure == "its test part is its training part"
+    assert report["no_overlap"].expected_failure == "its test split is its training split"
     assert "4000" in report["no_overlap"].detail
 
 
 def test_what_is_declared_to_fail_and_holds_is_a_failure():
     with pytest.raises(ConformanceError, match="DECLARED TO FAIL, HOLDS parts"):
-        testing.check_dataset(ToyReviews, {"parts": "there is no dev part"})
+        testing.check_dataset(ToyReviews, {"parts": "there is no dev split"})
 
 
 def test_a_check_that_is_not_there_cannot_be_declared_to_fail():

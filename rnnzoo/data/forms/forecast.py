@@ -67,7 +67,7 @@ class WindowExamples(Examples):
 class WindowedSeries(RowForm):
     """One long series: from `lookback` steps in a row, the `horizon` steps after them, at every place where both fit.
 
-    Each variable is standardised by its mean and standard deviation over the training part. A part may begin with
+    Each variable is standardised by its mean and standard deviation over the training split. A split may begin with
     steps that are not its own: windows read them, and are not asked for them. So each of its own steps is asked for.
     lookback, horizon: steps. batch_size: windows a batch. eval_batch_size: windows a batch in evaluation; as in
     training if not given.
@@ -101,7 +101,7 @@ class WindowedSeries(RowForm):
         constant = std <= 1e-10 * np.abs(mean)  # its deviation is rounding
         if constant.any():
             unscaled = ", ".join(np.array(names)[constant])
-            log.warning("constant in the training part, and so shifted by its mean but not scaled: %s.", unscaled)
+            log.warning("constant in the training split, and so shifted by its mean but not scaled: %s.", unscaled)
         scale = {"mean": mean.tolist(), "std": np.where(constant, 1, std).tolist()}
         return DataSpec(
             self.name,
@@ -152,7 +152,7 @@ class WindowedSeries(RowForm):
         with np.errstate(over="ignore"):  # what overflows is infinite, and refused as such
             read = standardised(values[len(values) - self.lookback :], spec)
         if not np.isfinite(read).all():
-            raise DataError(f"{what}: a number is too far from those of the training part to be read.")
+            raise DataError(f"{what}: a number is too far from those of the training split to be read.")
         return read
 
     def _starts(self, own: Sequence[bool]) -> np.ndarray:
@@ -172,7 +172,7 @@ class WindowedSeries(RowForm):
 
 
 def standardised(values: np.ndarray, spec: DataSpec) -> np.ndarray:
-    """(steps, variables) in the data's own units, as float32 of the training part's mean 0 and deviation 1."""
+    """(steps, variables) in the data's own units, as float32 of the training split's mean 0 and deviation 1."""
     scale = spec.inputs["values"].options
     return ((values - np.array(scale["mean"])) / np.array(scale["std"])).astype(np.float32)
 

@@ -21,7 +21,7 @@ WAV = ".wav"
 
 
 class Sounds(Series):
-    """A series that is a sound: its features are log-mel frames, standardised by the training part's.
+    """A series that is a sound: its features are log-mel frames, standardised by the training split's.
 
     sound: (samples,) float in [-1, 1]; rate: samples a second, the same in every row, unless `sample_rate` is given:
     then sounds of other rates are resampled to it, in prediction too.

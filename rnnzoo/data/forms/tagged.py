@@ -60,7 +60,7 @@ class TaggedText(RowForm):
 
     Tags of spans, in IOB1, IOB2, BIOES or BILOU, are recognised by how they are written: also in small letters, with
     the letter last, with an underscore or without a type (`rnnzoo.data.encoding.spans.NOTATIONS`). All parts are
-    converted to one scheme: to `scheme`, or if not given, to that of the training part. Tags that break the rules of
+    converted to one scheme: to `scheme`, or if not given, to that of the training split. Tags that break the rules of
     their scheme are read as conlleval reads them (`spans.joins`), counted, and reported in a warning.
 
     vocab_size: words kept, the most frequent first, four special ones counted. min_freq: how often a kept word occurs
@@ -122,7 +122,7 @@ class TaggedText(RowForm):
         return DataSpec(self.name, inputs, self._tags(train["tags"]))
 
     def _tags(self, rows: Sequence[Sequence[str]]) -> Field:
-        """The tags of the training part; of spans, each type with every letter of the scheme."""
+        """The tags of the training split; of spans, each type with every letter of the scheme."""
         names = named_labels("tags", [tag for tags in rows for tag in tags])
         notation = spans.notation_of(names)
         if notation is not None and notation != spans.STANDARD:

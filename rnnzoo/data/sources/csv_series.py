@@ -208,7 +208,7 @@ class CsvSeries(Source):
         return rows - dev - test, rows - test, rows
 
     def part_name(self, part: str) -> str:
-        return f"{self.path}, {part} part"
+        return f"{self.path}, {part} split"
 
     def identity(self) -> dict[str, str | None]:
         """The file's name, and the SHA-256 of its contents."""

@@ -18,11 +18,11 @@ WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight",
 class DigitStrings(SpokenDigits):
     """Strings of spoken digits, joined from recordings, and the words that they say: "seven three nine".
 
-    A string has one speaker, 3 to 7 digits that are drawn alike, and a pause of 0 to 200 ms of silence between two. A
-    part's strings are of that part's recordings alone, so that nothing of the test part is heard before. The recordings
-    and their parts: see `SpokenDigits`.
+    A string has one speaker, 3 to 7 digits that are drawn alike, and a pause of 0 to 200 ms of silence between two. The
+    strings of a split are made of its own recordings alone, so that nothing of the test split is heard before. The
+    recordings and their splits: see `SpokenDigits`.
 
-    examples: strings of the training part; the dev part has an eighth and the test part a quarter of their number.
+    examples: strings of the training split; the dev split has an eighth and the test split a quarter of their number.
     seed: same seed, same strings, on every machine.
     """
 

@@ -16,9 +16,9 @@ from rnnzoo.limits import Count, Seed, checked
 
 
 class Embedded(Source):
-    """A source that makes its examples: a training part, and a dev and a test part an eighth and a quarter its size.
+    """A source that makes its examples: a training split, and a dev and a test split an eighth and a quarter its size.
 
-    examples: of the training part (reviews, sentences, lines or pairs).
+    examples: of the training split (reviews, sentences, lines or pairs).
     seed: same seed, same examples, on every machine and version of Python.
     """
 

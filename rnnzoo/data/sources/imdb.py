@@ -15,11 +15,11 @@ class Imdb(HubSource):
 
     Source: Maas et al., "Learning Word Vectors for Sentiment Analysis", ACL 2011; `stanfordnlp/imdb` on the Hub.
 
-    dev_split: "films" makes the dev part of the training part's end, after a gap: reviews of one film stand together.
+    dev_split: "films" makes the dev split of the training split's end, after a gap: reviews of one film stand together.
     "random" draws it with `split_seed`, as many tutorials do: it shares films with what is trained on, and reads about
-    three points of accuracy high. "test", as other tutorials have it, trains on all of the training part and takes the
-    test part as dev part; there is no test part then, since a checkpoint chosen on it is not tested on it.
-    dev_fraction: of the training part, for "films" and "random". revision: the Hub's commit, branch or tag; the newest
+    three points of accuracy high. "test", as other tutorials have it, trains on all of the training split and takes the
+    test split as dev split; there is no test split then, since a checkpoint chosen on it is not tested on it.
+    dev_fraction: of the training split, for "films" and "random". revision: the Hub's commit, branch or tag; the newest
     if not given.
     """
 

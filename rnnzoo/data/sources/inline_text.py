@@ -4,7 +4,7 @@ from rnnzoo.data.base import Columns, Source
 
 
 class TypedText(Source):
-    """A text of a sentence or two, to be learned by heart: its dev part is the same text, and nothing is held out.
+    """A text of a sentence or two, to be learned by heart: its dev split is the same text, and nothing is held out.
 
     text: the whole text; each line of it ends with <eos>.
     """

@@ -21,12 +21,12 @@ class Mnist(HubSource):
     """60,000 handwritten digits for training and 10,000 for testing, 28 x 28 pixels, read from top to bottom.
 
     Source: LeCun, Bottou, Bengio, Haffner, Proc. IEEE 86(11), 1998; `ylecun/mnist` on the Hub. As sequences of pixels,
-    and of pixels in one fixed order of no meaning: Le, Jaitly, Hinton, arXiv:1504.00941. The dev part is the end of the
-    training part. Pixels are in [0, 1], 1 is ink.
+    and of pixels in one fixed order of no meaning: Le, Jaitly, Hinton, arXiv:1504.00941. The dev split is the end of
+    the training split. Pixels are in [0, 1], 1 is ink.
 
     order: "rows" for a row of 28 pixels a step, "pixels" for one of 784 pixels a step, "permuted" for those in the
-    fixed order. revision: the Hub's commit, branch or tag; the newest if not given. dev_fraction: of the training part.
-    `read` needs Pillow.
+    fixed order. revision: the Hub's commit, branch or tag; the newest if not given. dev_fraction: of the training
+    split. `read` needs Pillow.
     """
 
     form = "labelled_series"

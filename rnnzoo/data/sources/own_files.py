@@ -73,7 +73,7 @@ class FileSource(Source):
     def part_name(self, part: str) -> str:
         if part in self.paths:
             return str(self.paths[part])
-        return f"{self.paths['train']}, {part} part" if part in self._rows else super().part_name(part)
+        return f"{self.paths['train']}, {part} split" if part in self._rows else super().part_name(part)
 
     def row_name(self, part: str, row: int) -> str:
         if part in self._rows:

@@ -16,10 +16,10 @@ class SpokenDigits(HubSource):
     """3,000 recordings of the ten digits by six speakers, 300 of them for testing; 8,000 samples a second.
 
     Source: Jackson, "Free Spoken Digit Dataset", doi:10.5281/zenodo.1342401; `mteb/free-spoken-digit-dataset` on the
-    Hub. The dev part is the last recordings of each speaker and digit in the training part; the test part has the same
-    speakers.
+    Hub. The dev split is the last recordings of each speaker and digit in the training split; the test split has the
+    same speakers.
 
-    revision: the Hub's commit, branch or tag; the newest if not given. dev_fraction: of the training part.
+    revision: the Hub's commit, branch or tag; the newest if not given. dev_fraction: of the training split.
     """
 
     form = "labelled_sound"

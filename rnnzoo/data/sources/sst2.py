@@ -14,10 +14,10 @@ class Sst2(HubSource):
     """Sentences of film reviews, for training with their phrases, each positive or negative.
 
     Source: Socher et al., EMNLP 2013, as GLUE has it (arXiv:1804.07461); `stanfordnlp/sst2` on the Hub.
-    The labels of GLUE's test part are not public. Its validation part, 872 sentences, is the dev part here. The test
-    part is carved from the training part: its last 1,000 rows that seem to be whole sentences (a row that ends
+    The labels of GLUE's test split are not public. Its validation split, 872 sentences, is the dev split here. The test
+    split is carved from the training split: its last 1,000 rows that seem to be whole sentences (a row that ends
     in a full stop, and is the end of no longer row). What shares four words in a row with one of them, as its phrases
-    do, is left out of training. So a score here stands beside others by its dev part only.
+    do, is left out of training. So a score here stands beside others by its dev split only.
     """
 
     form = "labelled_text"

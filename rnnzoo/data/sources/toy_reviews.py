@@ -135,7 +135,7 @@ class ToyReviews(Embedded):
     may stand around. The parts share words and phrases, and differ in which claims stand together and how they are
     joined, so that dev and test ask for composition, not memory.
 
-    examples: reviews of the training part; every part is rounded up to whole twins, which stand next to each other.
+    examples: reviews of the training split; every part is rounded up to whole twins, which stand next to each other.
     """
 
     form = "labelled_text"

@@ -74,7 +74,7 @@ class ToyText(Embedded):
     The lines are drawn from a grammar that tells the probability of each next word, so the best perplexity that a model
     can reach is known. A model of neighbouring words cannot come near it, as other nouns stand between.
 
-    examples: lines of the training part.
+    examples: lines of the training split.
     """
 
     form = "text_stream"

@@ -14,9 +14,9 @@ from rnnzoo.runs.tracking import draw
 
 
 class AttentionPictures(Callback):
-    """At each validation, draws the attention for a few sentences of the dev part, teacher-forced: an SVG file each.
+    """At each validation, draws the attention for a few sentences of the dev split, teacher-forced: an SVG file each.
 
-    The sentences are the same each time and of medium length, as batches of the dev part are sorted by length.
+    The sentences are the same each time and of medium length, as batches of the dev split are sorted by length.
     Raises: RecipeError if the architecture has no attention.
     """
 

@@ -98,7 +98,7 @@ def test_the_scale_is_that_of_the_training_part_alone():
 
 def test_a_constant_variable_is_told_of_and_shifted_but_not_scaled(caplog):
     spec, parts = parts_of(WindowedSeries(2, 1), {"flat": np.full(30, 0.1), "up": np.arange(30.0)}, (20, 25, 30))
-    assert "constant in the training part" in caplog.text and "flat" in caplog.text and "up" not in caplog.text
+    assert "constant in the training split" in caplog.text and "flat" in caplog.text and "up" not in caplog.text
     assert spec.inputs["values"].options["std"][0] == 1
     np.testing.assert_allclose(parts["dev"].values[:, 0], 0, atol=1e-6)
 
@@ -159,7 +159,7 @@ def test_no_series_has_no_forecast():
         ("[[1, 2, 3], [4, 5, 6], [7, 8, 9]]", "3 features a step, where 2 are expected"),
         ("[[1, 2], [3, NaN], [5, 6]]", "series 1, step 2: '2' is missing, infinite or not a number"),
         ("[[1, 2], [3], [5, 6]]", "series 1: expected numbers, as many each step"),
-        ("[[1, 2], [3, 1e300], [5, 6]]", "series 1: a number is too far from those of the training part"),
+        ("[[1, 2], [3, 1e300], [5, 6]]", "series 1: a number is too far from those of the training split"),
         (f"[[1, 2], [3, 1{400 * '0'}], [5, 6]]", "series 1: expected numbers"),
         ("rain", "expected numbers as JSON, got 'rain'"),
     ],

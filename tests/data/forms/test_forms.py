@@ -97,7 +97,7 @@ def test_cut_texts_are_counted():
 def test_a_label_that_training_has_not_is_refused_with_its_row():
     form = LabelledText()
     spec = form.fit(REVIEWS)
-    with pytest.raises(DataError, match="row 2: the training part has no label 'Neg'") as error:
+    with pytest.raises(DataError, match="row 2: the training split has no label 'Neg'") as error:
         form.encode({"text": ["a", "b"], "label": ["neg", "Neg"]}, spec)
     assert "Known labels: neg, pos" in str(error.value)
 
@@ -150,7 +150,7 @@ def test_a_word_without_a_tag_is_refused_with_its_row():
 def test_an_unknown_tag_is_refused_with_the_row_of_its_text():
     form = TaggedText()
     spec = form.fit(TAGGED)
-    with pytest.raises(DataError, match="row 3: the training part has no label 'NOUN'"):
+    with pytest.raises(DataError, match="row 3: the training split has no label 'NOUN'"):
         form.encode({"words": [["a", "b"], [], ["c"]], "tags": [["VERB", "NAME"], [], ["NOUN"]]}, spec)
 
 

@@ -151,7 +151,7 @@ def test_a_scheme_for_tags_that_are_no_spans_is_refused():
 
 def test_a_type_that_training_has_not_is_refused_with_its_row():
     form, spec = both()
-    with pytest.raises(DataError, match=r"column 'tags', row 2: the training part has no label 'B-ORG'"):
+    with pytest.raises(DataError, match=r"column 'tags', row 2: the training split has no label 'B-ORG'"):
         form.encode({"words": [["a"], ["b"]], "tags": [["O"], ["B-ORG"]]}, spec)
 
 

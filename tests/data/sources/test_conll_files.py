@@ -156,7 +156,7 @@ def test_the_last_sentences_are_held_out_where_there_is_no_dev_part(tmp_path):
 def test_mistakes_name_the_file_they_are_in(tmp_path):
     path = write(tmp_path / "a.txt", "a X\n\nb Y\n")
     source = ConllFiles(path, dev=path)
-    assert source.part_name("train") == path and source.part_name("test") == "test part"
+    assert source.part_name("train") == path and source.part_name("test") == "test split"
     source.read()
     assert source.identity()["id"] == "a.txt, a.txt" and len(source.identity()["revision"]) == 64
 

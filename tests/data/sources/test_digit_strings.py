@@ -19,7 +19,7 @@ def wav(value, samples=5):
 
 
 def hub(takes, named=True):
-    """Both parts of the Hub's set, with `takes` recordings of each digit by two speakers in the training part."""
+    """Both parts of the Hub's set, with `takes` recordings of each digit by two speakers in the training split."""
     parts, value = {}, 0
     for part, count in (("train", takes), ("test", 2)):
         rows = []

@@ -94,7 +94,7 @@ def test_the_corpora_have_the_tokens_and_types_that_papers_count():
 def test_a_text_with_nothing_to_predict_is_refused_with_its_place(tmp_path):
     train, blank = write(tmp_path / "a.txt", "a b\n"), write(tmp_path / "b.txt", "c\n\n")
     data = ZooData(TextLines(blank, dev_fraction=0.5), TextStream(batch_size=1))
-    with pytest.raises(DataError, match=r"dev part: the text has one token, which there is nothing to predict from"):
+    with pytest.raises(DataError, match=r"dev split: the text has one token, which there is nothing to predict from"):
         data.prepare()
     short = ZooData(TextLines(train, dev=train), TextStream(batch_size=20))
     with pytest.raises(DataError, match=r"3 tokens, too few for 20 columns side by side"):

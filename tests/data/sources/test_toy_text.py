@@ -43,7 +43,7 @@ def test_words_follow_as_often_as_the_grammar_says(lines):
 
 
 def test_the_best_model_of_neighbouring_words_is_far_from_ideal(lines):
-    """Fitted to the test part itself, no bigram model has a lower perplexity there than its relative frequencies."""
+    """Fitted to the test split itself, no bigram model has a lower perplexity there than its relative frequencies."""
     counts = defaultdict(Counter)
     for line in lines["test"]:
         words = ["<bos>", *line.split(), "<eos>"]
