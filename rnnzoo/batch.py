@@ -78,7 +78,7 @@ class Batch:
     targets).
     target_lengths: (batch,) int64 on the CPU, where the target is a sequence of its own.
     index: (batch,) int64 on the CPU, the examples' row numbers.
-    fresh: False if every row goes on where the same row of the batch before ended (carried state).
+    fresh: False if every row continues the same row of the batch before (carried state).
     references: one text a row, the target as it was written, for a metric that compares texts.
     """
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 class ZooError(Exception):
     """One or more mistakes of the caller. The command line prints the messages, without a traceback, and exits with 2.
 
-    Each message's first line stands alone; the lines after it are indented and at most four.
+    The first line of a message makes sense alone; the lines after it are indented and at most four.
     """
 
     def __init__(self, *messages: str) -> None:

@@ -131,7 +131,7 @@ def _warn(message: str, *values: object) -> None:
 
 
 def entries(kind: str | None = None) -> list[Entry]:
-    """All registered names of one kind, or of all kinds, sorted, as the environment stands now. Imports nothing."""
+    """All registered names of one kind, or of all kinds, sorted, as the environment is now. Imports nothing."""
     wanted = KINDS if kind is None else (kind_of(kind),)
     known = {entry for entry in _installed() if entry.kind in wanted}
     for (own_kind, name), part in _in_process.items():

@@ -55,7 +55,7 @@ class Dilated(Architecture):
         return frozenset({ONE, EACH, CAUSAL})
 
     def encode(self, x: Sequences, state: list[State] | None, need_state: bool) -> Encoded:
-        """state: for each layer (batch, s_l, *shape), by which of the coming steps, modulo s_l, goes on from it."""
+        """state: for each layer (batch, s_l, *shape), by which of the coming steps, modulo s_l, continues it."""
         last: list[State] = []
         for depth, layer in enumerate(self.layers):
             dilation = 2**depth
@@ -83,7 +83,7 @@ def together(x: Sequences, layout: Layout, dilation: int) -> Sequences:
 
 
 def turned(state: State, lengths: Tensor, dilation: int) -> State:
-    """(batch * dilation, *shape) to (batch, dilation, *shape), the state that the next step goes on from first."""
+    """(batch * dilation, *shape) to (batch, dilation, *shape), the state that the next step continues first."""
     places = (lengths[:, None] + torch.arange(dilation)) % dilation
     places = places + dilation * torch.arange(len(lengths))[:, None]
     return tuple(s[places.to(s.device)] for s in state)

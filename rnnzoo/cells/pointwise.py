@@ -24,7 +24,7 @@ class PointwiseCell(Cell):
     `blocks` blocks on the diagonal), "diagonal" (a vector per gate), or None (gh is empty).
 
     init: "uniform" as in torch.nn, or "orthogonal": Glorot-uniform input weights, orthogonal recurrent weights per
-    gate (Saxe et al., arXiv:1312.6120), zero biases but 1 for a forget gate that stands beside an input gate
+    gate (Saxe et al., arXiv:1312.6120), zero biases but 1 for a forget gate that has an input gate beside it
     (Jozefowicz et al., ICML 2015). forget_bias: the bias of the forget gate, in place of init's. chrono_steps: T, the
     longest memory in steps: the bias of the forget gate is log U(1, T - 1), that of the input gate its negative
     (Tallec, Ollivier, arXiv:1804.11188).

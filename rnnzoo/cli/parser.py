@@ -18,7 +18,7 @@ class Verb(Protocol):
     EXAMPLE: str
 
     def add_arguments(self, parser: Parser) -> None:
-        """Add what stands after the verb."""
+        """Add the arguments that follow the verb."""
 
     def run(self, arguments: Namespace) -> int:
         """Run the command and return its exit code. Raises: ZooError for a mistake of the caller."""

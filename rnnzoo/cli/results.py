@@ -27,7 +27,9 @@ def run(arguments: Namespace) -> int:
     for reason in stale:
         console.print_error(reason)
     if not table:
-        raise ZooError("no run counts.\n  A run counts if it is a finished one of a shipped recipe, as it stands.")
+        raise ZooError(
+            "no run counts.\n  A run counts if it has finished and its recipe is a shipped one, as it is now."
+        )
     brief = tables.BRIEF[:-1]  # a terminal has no room for sources
     console.table([brief, *([tables.SHOWN[column](row).strip("`") for column in brief] for row in table)])
     pages = {arguments.markdown: tables.PAGE + tables.markdown(table), arguments.csv: tables.as_csv(table)}

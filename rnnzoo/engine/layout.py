@@ -264,7 +264,7 @@ class Layout:
 
     @cached_property
     def rows_from_shards(self) -> Tensor:
-        """(rows,) where each packed row stands in the rows of all shards, one after the other."""
+        """(rows,) the position of each packed row among the rows of all shards, one shard after the other."""
         return torch.cat([shard.rows for shard in self._shards if shard.rows is not None]).argsort()
 
     def chunks(self, steps: int) -> Chunks:

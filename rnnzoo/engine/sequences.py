@@ -16,8 +16,8 @@ from rnnzoo.engine.uncompiled import uncompiled
 class Sequences:
     """Features (batch, time, features) of a ragged batch, held padded or as packed rows (rows, features).
 
-    One form is given, the others are made when they are asked for. padded: zeros past a sequence's end. padded_finite:
-    any finite numbers there. padded_raw: anything there, NaN too. rows: no padding at all.
+    It is made from one form; the others are computed when first used. padded: zeros past a sequence's end.
+    padded_finite: any finite numbers there. padded_raw: anything there, NaN too. rows: no padding at all.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Sequences:
     @classmethod
     @uncompiled("lengths decide how many steps run: export with strict=False")
     def of(cls, x: Tensor, lengths: Tensor | Sequence[int] | None = None) -> Sequences:
-        """From (batch, time, features), whatever stands in the padding; all of x without lengths.
+        """From (batch, time, features), whatever the padding holds; all of x without lengths.
 
         lengths: (batch,) whole numbers, a tensor, a list or an array.
         Raises: ValueError; ZooError while a model is traced by torch.jit.

@@ -54,7 +54,7 @@ class Predictor:
 
         A model of numbers is asked with series: lists or arrays (time, features), or the same as JSON text.
         unknown_share: of the text's tokens that the model does not know, 0 to 1. A text without a known word, or
-        without any, gets an answer too; texts beyond the data's max_length are cut, and a warning tells how many.
+        without any, gets an answer too; texts beyond the data's max_length are cut, and a warning says how many.
         Raises: TypeError if `texts` is a single string.
         """
         if isinstance(texts, str):

@@ -25,7 +25,7 @@ class CharacterFeatures(Input):
     `Convolution`; or an architecture that reads the letters in order and whose last outputs are the features, as the
     bidirectional LSTM of Lample et al., arXiv:1603.01360. dropout: of the words' features, one mask through a sentence.
 
-    A word that stands several times in a batch is computed once.
+    A word that occurs several times in a batch is computed once.
     """
 
     reads = frozenset({"characters"})
@@ -58,7 +58,7 @@ class CharacterFeatures(Input):
 def distinct(words: Tensor) -> tuple[Tensor, Tensor]:
     """The distinct rows of (words, letters), and the index of each row among them: (distinct, letters), (words,).
 
-    Rows are told apart by 64-bit keys, which takes a twentieth of the time of `torch.unique(words, dim=0)`.
+    Rows are distinguished by 64-bit keys, which takes a twentieth of the time of `torch.unique(words, dim=0)`.
     """
     powers = (pow(MULTIPLIER, position, 2**64) for position in range(words.shape[1]))
     signed = torch.tensor([p - 2**64 if p >= 2**63 else p for p in powers], dtype=torch.int64, device=words.device)

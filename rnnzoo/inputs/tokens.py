@@ -49,7 +49,7 @@ class TokenEmbedding(Embedding):
 
     size: features of a vector. dropout: drops features of a whole sequence at once, see `Embedding`. word_dropout: a
     token becomes <unk> with this probability (Iyyer et al., ACL 2015). type_dropout: the vector of a word is zero
-    wherever the word stands in a batch, with this probability, and the others are scaled up (the "embedding dropout" of
+    wherever the word occurs in a batch, with this probability, and the others are scaled up (the "embedding dropout" of
     Merity et al., arXiv:1708.02182). rare_word_dropout: a word that occurs n times in training becomes <unk> with
     probability a / (a + n), for this a (Kiperwasser, Goldberg, arXiv:1603.04351); the data must count their words, as
     those of tagging do. vectors: a file of word vectors that training starts from, see `rnnzoo.vectors.start`; a path,

@@ -34,7 +34,7 @@ class CRF(nn.Module):
     and of the last tag. All sums are in fp32.
     Sources: Lafferty et al., ICML 2001; Lample et al., arXiv:1603.01360.
 
-    legal: (tags + 1, tags + 1) bool, which tag may stand after which, in decoding; the last row is for the first tag of
+    legal: (tags + 1, tags + 1) bool, which tag may follow which, in decoding; the last row is for the first tag of
     a sentence, the last column for the last one. All may if not given.
     """
 
@@ -61,7 +61,7 @@ class CRF(nn.Module):
         return (surprise * asked).sum()
 
     def score(self, emissions: Tensor, tags: Tensor, lengths: Tensor) -> Tensor:
-        """(batch,) the score of the given tags (batch, time), whatever stands past the ends; lengths >= 1."""
+        """(batch,) the score of the given tags (batch, time), whatever is past the ends; lengths >= 1."""
         emissions, layout = emissions.float(), Layout(lengths, emissions.shape[1], emissions.device)
         steps = emissions.gather(2, tags[:, :, None]).squeeze(2)
         steps = steps + torch.cat([self.start[tags[:, :1]], self.transitions[tags[:, :-1], tags[:, 1:]]], 1)

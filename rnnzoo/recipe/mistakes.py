@@ -20,7 +20,7 @@ class Mistake(NamedTuple):
 
 
 class Mistakes:
-    """Collects mistakes; checking goes on after each."""
+    """Collects mistakes; checking continues after each."""
 
     def __init__(self) -> None:
         self.mistakes: list[Mistake] = []

@@ -76,7 +76,7 @@ def locate(recipe: str | Path, folder: Path = Path()) -> Path:
 
 
 def text(recipe: str | Path) -> str:
-    """What stands in the file of a recipe. Raises: RecipeError."""
+    """The content of a recipe's file. Raises: RecipeError."""
     path = locate(recipe)
     return _content(path, shown(path))
 

@@ -14,7 +14,7 @@ BatchLimit = Annotated[int, Limit(0)] | Share  # a number of batches, or a share
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What stands beside the sections. seed: of all random numbers. engine: how cells run over time."""
+    """The keys beside the sections. seed: of all random numbers. engine: how cells run over time."""
 
     seed: Seed = 1
     engine: Literal["auto", "fused", "native", "triton", "scan", "linear", "compiled", "deferred", "reference"] = "auto"
@@ -85,7 +85,7 @@ class LoaderOptions:
 
 @dataclass(frozen=True)
 class TrackingOptions:
-    """What Weights & Biases is told, if anything; a run's own files are written in any case.
+    """What is logged to Weights & Biases, if anything; a run's own files are written in any case.
 
     mode: "auto" is online where a key is configured and offline where none is. What is left open is as W&B's
     environment says (WANDB_PROJECT, WANDB_NAME, WANDB_RUN_GROUP, ...), or `wandb init`; then the project is "rnnzoo",
@@ -102,7 +102,7 @@ class TrackingOptions:
 
 @dataclass(frozen=True)
 class CheckpointOptions:
-    """How often the state of a training is saved, from which `rnnzoo fit --resume` goes on.
+    """How often the state of a training is saved, from which `rnnzoo fit --resume` continues.
 
     every_n_steps: optimizer steps; null for time alone. every_minutes: minutes. A state is saved, too, at the end, when
     the process is asked to stop, and between epochs where that costs little.

@@ -41,7 +41,7 @@ class Values(Mistakes):
         if match:
             return f"{wrong}.\n  Did you mean '{match}'?"
         if isinstance(value, (int, float)) and accepts(parameter.hint, node.text):
-            return f'{wrong}.\n  A number or date that is meant as text stands in quotes: "{node.text}".'
+            return f'{wrong}.\n  A number or date that is meant as text needs quotes: "{node.text}".'
         return f"{wrong}."
 
     def words(self, hint: Any) -> list[str]:

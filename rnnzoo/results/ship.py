@@ -85,7 +85,7 @@ def export(run: str | Path) -> Path:
     facts = manifest(run)
     name = facts["recipe"]
     if name not in SHIPPABLE:
-        raise RunError(f"weights of '{name}' are not shipped.\n  What may be, and its licence, stands in {__name__}.")
+        raise RunError(f"weights of '{name}' are not shipped.\n  {__name__} lists what may be, and its licence.")
     saved = checkpoint.load(checkpoint.locate(runs.find(run)))
     meta = {key: value for key, value in saved.meta.items() if key in ("parts", "versions", "metrics", "epoch")}
     config, _ = origin(saved)

@@ -1,7 +1,7 @@
 """Folders that are complete or not there: JSON, tensors, and last a manifest with the size and sha256 of each file.
 
-A folder is written beside its place under a temporary name, and renamed when it is complete: a crash leaves the one
-before or the new one, never half of one. Nothing in it names code. Importing this module does not import torch.
+A folder is written under a temporary name and renamed when it is complete, so a crash leaves the one before or the new
+one, never half of one. Nothing in it names code. Importing this module does not import torch.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def is_complete(folder: Path) -> bool:
 
 
 def remove(folder: Path) -> None:
-    """Delete a folder: it is a whole one until it is none."""
+    """Delete a folder at once: it is complete until it is gone."""
     doomed = folder.with_name(f"{TEMPORARY}{folder.name}-{secrets.token_hex(4)}")
     with contextlib.suppress(OSError):  # a folder too many is no reason to end a training
         os.replace(folder, doomed)

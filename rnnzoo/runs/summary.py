@@ -32,7 +32,7 @@ class Hardware(TypedDict, total=False):
 
 
 class DataFacts(TypedDict, total=False):
-    """The data of a run: which, and what encoding found in each part ("train", "dev", "test")."""
+    """The data of a run: which, and what encoding found in each split ("train", "dev", "test")."""
 
     id: str | None
     revision: str | None

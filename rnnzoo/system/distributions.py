@@ -64,7 +64,7 @@ def entry_points(prefix: str) -> tuple[list[EntryPoint], dict[str, str]]:
 
 
 def _points(folder: Folder, prefix: str) -> list[EntryPoint]:
-    """Raises: OSError; ValueError for text that is not UTF-8, a line that is none, no name or no version."""
+    """Raises: OSError; ValueError for text that is not UTF-8, a line that is not metadata, no name or no version."""
     content = folder.read(POINTS)
     if content is None or prefix.encode() not in content:
         return []

@@ -1,4 +1,4 @@
-"""Masked word: what stands in a gap, from both sides of it (aligned many to many, asked at the gaps only)."""
+"""Masked word: the word in a gap, from both sides of it (aligned many to many, asked at the gaps only)."""
 
 from __future__ import annotations
 

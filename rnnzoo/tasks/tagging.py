@@ -26,8 +26,8 @@ class Tagging(Task):
     chooses the checkpoint; otherwise the share of words that are tagged right, `accuracy`, does.
 
     crf: the tags of a sentence are decided together (`rnnzoo.layers.crf.CRF`), not each by itself. constrained: a CRF
-    tells no tags that their scheme forbids, such as an I-PER after an O. outside: where the tags are no spans, the tag
-    of words that are nothing in particular; `recall` is then the share of the others that is tagged right.
+    predicts no tags that their scheme forbids, such as an I-PER after an O. outside: where the tags are no spans, the
+    tag of words that are nothing in particular; `recall` is then the share of the others that is tagged right.
     """
 
     form = "tagged_text"

@@ -119,7 +119,7 @@ def check_labels_are_known(subject: DatasetSubject) -> None:
 
 
 def check_no_overlap(subject: DatasetSubject) -> None:
-    """No input of the dev or the test split occurs in the training split, nor in each other."""
+    """No input of the dev or the test split occurs in another split."""
     form = subject.form
     if form.name in ("text_stream", "masked_text"):
         raise NotApplicable("the lines of a text may recur")

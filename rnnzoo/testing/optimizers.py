@@ -59,7 +59,7 @@ def check_lowers_a_quadratic(subject: OptimizerSubject) -> str:
 
 
 def check_resumes_exactly_from_its_state_dict(subject: OptimizerSubject) -> None:
-    """A new one that has loaded the state dict goes on bit for bit."""
+    """A new one that has loaded the state dict continues bit for bit."""
     params = weights()
     optimizer = subject.build(params)
     descend(optimizer, params, 3)
@@ -87,7 +87,7 @@ def check_keeps_its_groups(subject: OptimizerSubject) -> None:
 
 
 def check_a_copy_is_its_own(subject: OptimizerSubject) -> None:
-    """A deep copy of the weights and the optimizer goes on the same, and leaves the first alone."""
+    """A deep copy of the weights and the optimizer continues the same, and leaves the first alone."""
     params = weights()
     optimizer = subject.build(params)
     descend(optimizer, params, 2)

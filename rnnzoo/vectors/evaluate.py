@@ -72,7 +72,7 @@ def read_pairs(location: str | Path) -> list[Pair]:
 def read_questions(location: str | Path) -> list[Question]:
     """A category and four words a row: Parquet (category, word1 to word4), or text as in word2vec's questions-words.
 
-    There, a line ": category" stands before its questions, each of them four words with blanks between.
+    There, a line ": category" comes before its questions, each of them four words with blanks between.
     location: a path or an address, see `fetch`. Raises: DataError, naming the line or row.
     """
     path = fetch(location)

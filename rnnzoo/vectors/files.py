@@ -44,7 +44,7 @@ def read_vectors(path: Path, wanted: Collection[str] | None = None) -> Vectors:
 
     Each line is a word and its numbers, with blanks between; word2vec's files begin with a line of two counts. Words
     are brought to Unicode's composed form NFC, and the first of equal ones counts. A byte order mark and blank lines at
-    the end are read over; the vector of a blank stands behind two blanks.
+    the end are read over; the vector of a blank follows two blanks.
     Raises: DataError, naming the line, for a wrong number of columns, or what is not a finite number.
     """
     rows: dict[str, np.ndarray] = {}
@@ -82,7 +82,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str, list[bytes]]]:
                 raise DataError(f"{path}, line 1: neither a word and its numbers, nor two counts, as word2vec begins.")
             if not headed:
                 file.seek(start)
-            blank = None  # the first of the blank lines, which may stand at the end only
+            blank = None  # the first of the blank lines, which may be at the end only
             for number, line in enumerate(iter(partial(file.readline, MAX_LINE), b""), start=1 + headed):
                 if is_packed and (unpacked := unpacked + len(line)) > max(ALWAYS, MAX_RATIO * raw.tell()):
                     raise DataError(f"{path} unpacks to more than {MAX_RATIO} times its size, as no vectors do.")

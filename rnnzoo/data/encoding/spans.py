@@ -108,7 +108,7 @@ def letters(scheme: Scheme) -> str:
 
 
 def joins(before: str, tag: str) -> bool:
-    """Whether `tag` goes on with the span of the tag before it, as conlleval has it (CoNLL-2000 and 2003).
+    """Whether `tag` continues the span of the tag before it, as conlleval has it (CoNLL-2000 and 2003).
 
     It does if the type is the same, the span before may go on (B, I) and the tag may not begin one (I, E). A tag that
     joins nothing begins a span, whatever its letter: an I after an O, or after another type.
@@ -117,7 +117,7 @@ def joins(before: str, tag: str) -> bool:
 
 
 def breaks(scheme: Scheme, before: str, tag: str) -> bool:
-    """Whether `tag` after `before` is against the rules of `scheme`; "O" stands before a first tag and after a last."""
+    """Whether `tag` after `before` is against the rules of `scheme`; "O" comes before a first tag and after a last."""
     if tag[0] not in f"O{letters(scheme)}":
         return True
     if scheme == "iob1":

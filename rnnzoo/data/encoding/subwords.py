@@ -1,7 +1,7 @@
 """Subwords: pieces of words, so that a small vocabulary writes every word of the training text.
 
 Source: Sennrich, Haddow, Birch, "Neural Machine Translation of Rare Words with Subword Units", arXiv:1508.07909.
-Differs: the mark of a word stands at its beginning ("▁wor", "d", "s"), as in SentencePiece, arXiv:1808.06226, so that
+Differs: the mark of a word is at its beginning ("▁wor", "d", "s"), as in SentencePiece, arXiv:1808.06226, so that
 pieces put together are the text again. Punctuation marks are pieces of their own.
 """
 

@@ -86,7 +86,7 @@ class Ragged:
         return Ragged.of(flat, np.where(empty, 1, self.lengths))
 
     def with_last(self, token: int, where: np.ndarray | None = None) -> Ragged:
-        """The same rows with `token` at the end of each, or of those that `where`, (rows,) bool, tells."""
+        """The same rows with `token` at the end of each, or of those that `where`, (rows,) bool, selects."""
         where = np.ones(len(self), dtype=bool) if where is None else where
         return Ragged.of(np.insert(self.flat, self.offsets[1:][where], token), self.lengths + where)
 

@@ -1,4 +1,4 @@
-"""Windows over one long series of several variables: what a window tells of the steps that follow it."""
+"""Windows over one long series of several variables: the steps of a window, and those to forecast from it."""
 
 from __future__ import annotations
 

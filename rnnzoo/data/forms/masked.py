@@ -18,7 +18,7 @@ from rnnzoo.data.forms.rows import RowExamples, RowForm
 from rnnzoo.errors import DataError
 from rnnzoo.limits import Count, Probability, VocabSize, checked
 
-GAP = "____"  # the mask, as it stands in a text and in the vocabulary, its last name
+GAP = "____"  # the mask, in texts and in the vocabulary, where it is the last name
 WRITTEN_GAP = re.compile("_{2,}")
 
 

@@ -105,7 +105,7 @@ def _chunks(file: bytes, name: str) -> dict[bytes, bytes]:
     """The first chunk of each kind, up to "data". Raises: DataError if this is not a WAV file, or not a whole one.
 
     Sound whose size the writer never knew reaches to the file's end. A chunk of odd size should be
-    followed by a byte of padding; where the name of a chunk stands at once, the byte is missing.
+    followed by a byte of padding; where the name of a chunk follows at once, the byte is missing.
     """
     if len(file) < 12 or file[:4] != b"RIFF" or file[8:12] != b"WAVE":
         raise DataError(f"{name} is not a WAV file: it begins with {file[:12]!r}, not with RIFF and WAVE.")

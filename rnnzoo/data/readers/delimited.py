@@ -71,7 +71,7 @@ def csv_lines(path: Path, text: str, delimiter: str = ",") -> Lines:
     except csv.Error as cause:
         raise DataError(
             f"{path}, line {reader.line_num}: not CSV: {cause}.\n"
-            '  A text that holds a comma, a quote or a line feed stands in double quotes, its own quotes doubled ("").'
+            '  A text that holds a comma, a quote or a line feed goes in double quotes, its own quotes doubled ("").'
         ) from cause
     finally:
         csv.field_size_limit(limit)

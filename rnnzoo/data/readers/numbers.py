@@ -11,9 +11,9 @@ from functools import cached_property
 from typing import Any
 
 MINUS = "\u2212"  # as typeset tables have it
-SPACES = {" ": " \u00a0\u202f", "'": "'\u2019"}  # what else stands for a separator: no-break spaces, the apostrophe
+SPACES = {" ": " \u00a0\u202f", "'": "'\u2019"}  # what else is read as the separator: no-break spaces, the apostrophe
 
-# What stands for no value: as pandas reads it, in any case, with the marks and errors of UCI's and Excel's files.
+# What is read as no value: as pandas reads it, in any case, with the marks and errors of UCI's and Excel's files.
 NO_VALUES = frozenset(
     {
         *("", "nan", "-nan", "na", "n/a", "n.a.", "<na>", "null", "none", "-", "--", "?"),
@@ -27,9 +27,9 @@ NO_VALUES = frozenset(
 class NumberFormat:
     """How a table writes numbers.
 
-    decimal: the decimal point. thousands: what stands between groups of digits. units: what may stand before or after a
-    number and is left out, as "%", "$" or "kWh"; the number stays as it is. na_values: further texts, or numbers, that
-    stand for no value, as -999. These are pandas' names. Raises: ValueError for separators that are alike or digits.
+    decimal: the decimal point. thousands: the mark between groups of digits. units: what may be written before or
+    after a number and is ignored, as "%", "$" or "kWh". na_values: further texts, or numbers, that mean no value, as
+    -999. These are pandas' names. Raises: ValueError for separators that are alike or digits.
     """
 
     decimal: str = "."
@@ -47,7 +47,7 @@ class NumberFormat:
             raise ValueError("units must be texts such as % or kWh, got ''")
 
     def read(self, text: str) -> float:
-        """The number; NaN where the text stands for no value. Raises: ValueError for any other text, and infinity."""
+        """The number; NaN where the text means no value. Raises: ValueError for any other text, and infinity."""
         text = text.strip()
         if text.lower() in NO_VALUES or text in self._no_values[0]:
             return math.nan

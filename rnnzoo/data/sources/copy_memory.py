@@ -15,7 +15,7 @@ class CopyMemory(Memory):
 
     The words are ten symbols out of eight, T - 1 blanks, a sign to begin, and ten blanks; the tags are T + 10 blanks
     and the ten symbols. To know all but the symbols has a mean loss of 10 ln 8 / (T + 20) nats. Task `tagging` with
-    `outside: blank` tells the share of symbols recalled beside the accuracy, which blanks dominate.
+    `outside: blank` reports the share of symbols recalled beside the accuracy, which blanks dominate.
     Source: as in Arjovsky, Shah, Bengio, arXiv:1511.06464.
     """
 

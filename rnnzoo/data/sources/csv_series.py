@@ -44,7 +44,7 @@ class CsvSeries(Source):
     as they come. Times are ISO 8601, in full, or quarters (2024-Q1); steps are even by the clock, or are months,
     quarters, years, or working days. missing: "refuse" values and rows that are not there, or carry the values before
     them "forward". dev_size, test_size: so many rows as a whole number, or a share of them; the end is for testing,
-    what stands before it for dev. encoding, delimiter: of the file, see `TextFiles`.
+    what is before it for dev. encoding, delimiter: of the file, see `TextFiles`.
     decimal, thousands, units, na_values: how numbers are written; see `NumberFormat`.
     """
 

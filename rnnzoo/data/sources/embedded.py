@@ -16,7 +16,7 @@ from rnnzoo.limits import Count, Seed, checked
 
 
 class Embedded(Source):
-    """A source that makes its examples: a training split, and a dev and a test split an eighth and a quarter its size.
+    """A source that makes its examples: a training split, a dev split an eighth and a test split a quarter of its size.
 
     examples: of the training split (reviews, sentences, lines or pairs).
     seed: same seed, same examples, on every machine and version of Python.
@@ -27,11 +27,11 @@ class Embedded(Source):
         self.examples, self.seed = examples, seed
 
     def sizes(self) -> dict[str, int]:
-        """How many examples each part has."""
+        """How many examples each split has."""
         return {"train": self.examples, "dev": math.ceil(self.examples / 8), "test": math.ceil(self.examples / 4)}
 
     def random(self, part: str) -> Random:
-        """The part's own source of random numbers."""
+        """The split's own source of random numbers."""
         return Random(f"{type(self).__name__} {self.seed} {part}")
 
     def identity(self) -> dict[str, str | None]:

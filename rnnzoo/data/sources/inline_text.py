@@ -1,4 +1,4 @@
-"""A text that stands in the recipe itself."""
+"""A text written in the recipe itself."""
 
 from rnnzoo.data.base import Columns, Source
 

@@ -1,4 +1,4 @@
-"""Data sets that are the user's own files, one for each part."""
+"""Data sets that are the user's own files, one for each split."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from rnnzoo.system.paths import typed
 
 
 class FileSource(Source):
-    """The user's own files, one for each part. A subclass says how one is read.
+    """The user's own files, one for each split. A subclass says how one is read.
 
-    paths: by part, None where there is none. Without "dev", the last `dev_fraction` of the training rows are held out,
+    paths: by split, None where there is none. Without "dev", the last `dev_fraction` of the training rows are held out,
     of those of each label where rows have one.
     """
 
@@ -59,7 +59,7 @@ class FileSource(Source):
         return parts
 
     def files(self, path: Path) -> list[Path]:
-        """The files that a part's path stands for."""
+        """The files that the path of a split names."""
         return [path]
 
     def unreadable(self, part: str, path: Path) -> str | None:

@@ -17,7 +17,7 @@ class Sst2(HubSource):
     The labels of GLUE's test split are not public. Its validation split, 872 sentences, is the dev split here. The test
     split is carved from the training split: its last 1,000 rows that seem to be whole sentences (a row that ends
     in a full stop, and is the end of no longer row). What shares four words in a row with one of them, as its phrases
-    do, is left out of training. So a score here stands beside others by its dev split only.
+    do, is left out of training. So only the dev score here compares with published ones.
     """
 
     form = "labelled_text"
@@ -53,7 +53,7 @@ def carved(texts: Sequence[str], count: int, shared: int) -> tuple[list[int], li
 def _sentences(texts: Sequence[str]) -> list[int]:
     """The rows that end in a full stop and are the end of no other row, in order."""
     ends = sorted((text[::-1], row) for row, text in enumerate(texts) if text.endswith(" ."))
-    longer = [*ends[1:], ("", -1)]  # what goes on from a text, read backwards, is sorted right behind it
+    longer = [*ends[1:], ("", -1)]  # read backwards, the continuation of a text is sorted right behind it
     return sorted(row for (text, row), (after, _) in zip(ends, longer, strict=True) if not after.startswith(text))
 
 

@@ -131,8 +131,8 @@ class ToyReviews(Embedded):
         aside       not every no judges      we did not book a table and i did like the food
         correction  A, not B                 the food was good , not bad at all
 
-    The twin exchanges the two claims, the two judging words, or where the negation stands. Remarks without a judgement
-    may stand around. The parts share words and phrases, and differ in which claims stand together and how they are
+    The twin exchanges the two claims, the two judging words, or the position of the negation. There may be remarks
+    without a judgement. The splits share words and phrases, and differ in which claims are combined and how they are
     joined, so that dev and test ask for composition, not memory.
 
     examples: reviews of the training split; every part is rounded up to whole twins, which stand next to each other.
@@ -212,7 +212,7 @@ def _claim(random: Random, frame: Frame, positive: bool, denied: bool, bare: flo
 
 
 def _slots(random: Random, polar: Polar, bare: float) -> dict[str, str]:
-    """What changes no judgement. `bare`: how often nothing stands before the judging word, a probability."""
+    """What changes no judgement. `bare`: how often nothing comes before the judging word, a probability."""
     so = random.choice(polar.very)
     return {
         "so": so,

@@ -71,7 +71,7 @@ def _text_grammar() -> Grammar:
 class ToyText(Embedded):
     """Lines of text whose verbs agree with a subject some words back: "the dogs near the old house often sleep".
 
-    The lines are drawn from a grammar that tells the probability of each next word, so the best perplexity that a model
+    The lines are drawn from a grammar that gives the probability of each next word, so the best perplexity that a model
     can reach is known. A model of neighbouring words cannot come near it, as other nouns stand between.
 
     examples: lines of the training split.

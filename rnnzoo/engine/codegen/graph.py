@@ -12,7 +12,7 @@ Argument: TypeAlias = Union["Value", float, str, int]
 
 
 class Graph:
-    """Scalar operations, each value once, in an order in which each stands after what it is made of."""
+    """Scalar operations, each value once, in an order in which each comes after its arguments."""
 
     def __init__(self) -> None:
         self.nodes: list[Value] = []

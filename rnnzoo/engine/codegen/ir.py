@@ -1,6 +1,6 @@
 """A cell's step and its gradient as lists of scalar operations, of which the emitters make code.
 
-Every operation stands in `OPERATIONS`: the tracer records no other, `cpp/emit.py` has code for each, and
+Every operation is in `OPERATIONS`: the tracer records no other, `cpp/emit.py` has code for each, and
 `triton/emit.py` has code for it or refuses it by name.
 """
 

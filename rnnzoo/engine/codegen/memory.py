@@ -1,4 +1,4 @@
-"""What stands in the memory of tensors while a step is traced: for each number its value, row and channel."""
+"""What the memory of tensors holds while a step is traced: for each number its value, row and channel."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ class Memory:
 
 
 def storage_of(tensor: Tensor) -> int:
-    """What tells the memory of a tensor from that of others."""
+    """What identifies the memory of a tensor."""
     return tensor.untyped_storage()._cdata
 
 

@@ -1,6 +1,6 @@
 """From C++ source to a loaded library: on-disk cache by source, compiler, flags and processor.
 
-The cache folder must belong to the user and be writable by nobody else, since what lies there is loaded into the
+The cache folder must belong to the user and be writable by nobody else, since its files are loaded into the
 process. A library is built under a temporary name and renamed when it is complete, with its hash beside it. So several
 processes may build the same one at once, and a damaged file is built again.
 """
@@ -47,7 +47,7 @@ def compiler() -> str:
 
 @lru_cache(maxsize=1)
 def fingerprint() -> str:
-    """The compiler, its flags, and the processor features that -march=native stands for here. Raises: Unbuildable."""
+    """The compiler, its flags, and the processor features that -march=native means here. Raises: Unbuildable."""
     command = [compiler(), *FLAGS[:2], "-dM", "-E", "-x", "c++", os.devnull]
     try:
         macros = subprocess.run(command, check=True, capture_output=True, timeout=SECONDS).stdout

@@ -52,7 +52,7 @@ def _separate(trace: Trace) -> bool:
 
 
 def _inputs(trace: Trace) -> list[str]:
-    """Where channel j of each input of the forward program stands."""
+    """The C expression for channel j of each input of the forward program."""
     expressions = [f"gx[{k} * H + j]" for k in range(trace.gates)]
     if _separate(trace):
         expressions += [f"gh[{k} * H + j]" for k in range(trace.gates)]

@@ -27,7 +27,7 @@ FIELDS = (
     Field("has_first", "int64_t", "whether the first state is not all zeros"),
     Field("batch_sizes", "const int64_t*", "(steps,) sequences that have a step t"),
     Field("x", "const float*", "(rows, input), or null: gx is given"),
-    Field("position", "const int64_t*", "(rows,) where in x each row stands, if not in order; the same for dx"),
+    Field("position", "const int64_t*", "(rows,) the position of each row in x, if not in order; the same for dx"),
     Field("weight_ih", "const float*", "(gates * hidden, input)"),
     Field("bias_ih", "const float*", "(gates * hidden,): with that of gh if additive"),
     Field("gx", "float*", "(rows, gates * hidden): from the input; then what the backward pass needs of a step"),

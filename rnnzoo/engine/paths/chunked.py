@@ -48,7 +48,7 @@ class Chunked(Path):
         if any(spec.dtype is not None and spec.dtype.is_complex for spec in cell.state_specs()):
             return "torch.compile makes no code for complex numbers"
         if cell.training and any(getattr(module, "track_running_stats", False) for module in cell.modules()):
-            return "its steps gather running statistics, and a chunk goes on past the end of a sequence"
+            return "its steps gather running statistics, and a chunk runs past the end of a sequence"
         if x.layout.longest == 0:
             return "every sequence is empty"
         if x.layout.device.type == "cpu":

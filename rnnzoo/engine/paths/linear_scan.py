@@ -126,7 +126,7 @@ def scan_parallel(a: Tensor, b: Tensor, first: Tensor, layout: Layout, reverse: 
     """The same in log2(time) rounds, combining steps ever further apart (Hillis, Steele, doi:10.1145/7902.7903)."""
     decay, total = layout.to_grid(a), layout.to_grid(b)
     if reverse:
-        decay, total = decay.flip(1), total.flip(1)  # a sequence now stands at the end; what is before it is zeros
+        decay, total = decay.flip(1), total.flip(1)  # a sequence is now at the end, after zeros
         begins = layout.longest - layout.sorted_lengths
     else:
         begins = torch.zeros_like(layout.sorted_lengths)

@@ -39,7 +39,7 @@ class SpanScore(Metric):
         self.what = what
         for name in ("tp", "fp", "fn"):
             self.add_state(name, torch.tensor(0), dist_reduce_fx="sum")
-        tags = (*labels, OUTSIDE)  # the last one stands for the end of a text
+        tags = (*labels, OUTSIDE)  # the last one marks the end of a text
         types = sorted({tag[2:] for tag in tags})
         self.register_buffer("joins", torch.tensor([[joins(a, b) for b in tags] for a in tags]), persistent=False)
         self.register_buffer("types", torch.tensor([types.index(tag[2:]) for tag in tags]), persistent=False)

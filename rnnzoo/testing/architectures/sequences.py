@@ -19,7 +19,7 @@ from rnnzoo.testing.base import NotApplicable
 
 
 def check_padding_invariance(subject: ArchitectureSubject) -> None:
-    """What stands past a sequence's end, and how much of it, changes nothing."""
+    """What is past a sequence's end, and how much of it, changes nothing."""
     network = subject.network()
     x, lengths = batch_of()
     wanted = answer(network, x, lengths)

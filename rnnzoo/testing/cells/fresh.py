@@ -103,7 +103,7 @@ def _refuse_unfindable(maker: Callable[..., object], request: dict[str, object])
     except (AttributeError, KeyError):
         imported = None
     if imported is not maker or maker.__module__ == "__main__":
-        raise NotApplicable("the class stands in no module that another process could import")
+        raise NotApplicable("the class is in no module that another process could import")
     try:
         json.dumps(request)
     except TypeError as error:

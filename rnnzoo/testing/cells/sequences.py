@@ -59,7 +59,7 @@ def check_split_invariance(subject: CellSubject) -> None:
 
 
 def check_padding_invariance(subject: CellSubject) -> None:
-    """What stands past a sequence's end, and how much of it, changes no output, state or gradient."""
+    """What is past a sequence's end, and how much of it, changes no output, state or gradient."""
     cell = subject.kept
     x, lengths = ragged(cell)
     first = some_state(cell, len(x))

@@ -1,4 +1,4 @@
-"""A text that stands in the recipe is learned by heart."""
+"""A text written in the recipe is learned by heart."""
 
 import pytest
 
