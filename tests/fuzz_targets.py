@@ -51,10 +51,10 @@ def _recipe() -> Target:
 
 def _checkpoint() -> Target:
     from rnnzoo.inference import predictor
-    from rnnzoo.runs import shipped
+    from rnnzoo.runs import pretrained_models
     from rnnzoo.runs.checkpoint import FORMAT
 
-    model = shipped.FOLDER / "quickstart"
+    model = pretrained_models.FOLDER / "quickstart"
     names = ("meta.json", "spec.json", "weights.safetensors")
 
     def read(content: bytes, folder: Path) -> None:
@@ -70,9 +70,9 @@ def _checkpoint() -> Target:
 
 def _weights() -> Target:
     checkpoint = _checkpoint()
-    from rnnzoo.runs import shipped
+    from rnnzoo.runs import pretrained_models
 
-    content = (shipped.FOLDER / "quickstart" / "weights.safetensors").read_bytes()
+    content = (pretrained_models.FOLDER / "quickstart" / "weights.safetensors").read_bytes()
     size = 8 + int.from_bytes(content[:8], "little")
     words = [b"F32", b"F64", b"BF16", b'"shape":', b'"data_offsets":', b"[0,0]", b"[64,64]", b"\0\0", b"\xff\xff"]
 
@@ -123,9 +123,9 @@ def _training(whole: bool) -> Target:
 
 def _show() -> Target:
     """A run's own files, as the terminal shows them."""
-    from rnnzoo.runs import shipped
+    from rnnzoo.runs import pretrained_models
 
-    model = shipped.FOLDER / "quickstart"
+    model = pretrained_models.FOLDER / "quickstart"
     names = ("summary.json", "config.yaml", "metrics.jsonl")
     summary = (model / "summary.json").read_bytes()
     config = json.dumps(json.loads(summary)["config"]).encode()

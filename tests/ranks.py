@@ -111,7 +111,7 @@ def trainer(callbacks: Iterable[Callback] = (), **options: Any) -> pl.Trainer:
 
 
 def scores(variant: str, rows: int) -> dict[str, float]:
-    """The loss and the metrics of a dev part with so many rows."""
+    """The loss and the metrics of a dev split with so many rows."""
     module, data = build(variant, dev=rows)
     scorer = trainer()
     scorer.validate(module, data, verbose=False)

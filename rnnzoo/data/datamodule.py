@@ -12,8 +12,8 @@ import numpy as np
 from lightning.pytorch import LightningDataModule
 
 from rnnzoo.batch import DataSpec
-from rnnzoo.data.base import PARTS, Batches, Examples, Form, RowError, Source
-from rnnzoo.data.batching import Remaining
+from rnnzoo.data.base import PARTS, Examples, Form, RowError, Source
+from rnnzoo.data.batching import Batches, Remaining
 from rnnzoo.data.encoding.known_words import with_words_of
 from rnnzoo.data.loading import Loader
 from rnnzoo.errors import DataError
@@ -161,7 +161,7 @@ class ZooData(LightningDataModule):
                 "  Use fewer devices."
             )
 
-        def batches_of(rank: int) -> Batches:
+        def batches_of(rank: int) -> Batches[object]:
             return self.form.batches(examples, training=training, seed=self.seed, rank=rank, world_size=world_size)
 
         batches = batches_of(rank)

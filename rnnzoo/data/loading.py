@@ -13,7 +13,8 @@ import torch
 from torch.utils.data import DataLoader
 
 from rnnzoo.batch import Batch
-from rnnzoo.data.base import Batches, Examples
+from rnnzoo.data.base import Examples
+from rnnzoo.data.batching import Batches
 from rnnzoo.errors import DataError, RunError
 from rnnzoo.system.signals import SIGNALS
 
@@ -33,7 +34,7 @@ class Loader:
 
     batch_sampler = None  # Lightning asks for it where there is a sampler
 
-    def __init__(self, examples: Examples, sampler: Batches, num_workers: int = 0, sized: bool = True) -> None:
+    def __init__(self, examples: Examples, sampler: Batches[object], num_workers: int = 0, sized: bool = True) -> None:
         self.sampler, self.num_workers, self._sized = sampler, num_workers, sized
         workers: dict[str, Any] = {}
         if num_workers:

@@ -66,7 +66,7 @@ def _mistakes_in_batches(trainer: Recipe, data: ZooData) -> Iterator[str]:
         for key in (f"limit_{part}_batches", *(["overfit_batches"] if part != "test" else [])):
             share = trainer[key]
             if isinstance(share, float) and share > 0 and share * count < 1:
-                of = f"the {count} batches that the {part.replace('val', 'dev')} part has"
+                of = f"the {count} batches that the {part.replace('val', 'dev')} split has"
                 remedy = f"Give at least {1 / count:.3g}, or a whole number of batches."
                 yield f"trainer.{key}: is {share:g} of {of}, less than one.\n  {remedy}"
     interval, batches = trainer["val_check_interval"], counts["train"]

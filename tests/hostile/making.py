@@ -15,9 +15,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rnnzoo.runs import shipped
+from rnnzoo.runs import pretrained_models
 
-QUICKSTART = shipped.FOLDER / "quickstart"
+QUICKSTART = pretrained_models.FOLDER / "quickstart"
 EVIL = "\x1b[2J\x9b31m\u202eevil\r"
 Make = Callable[[], object]
 

@@ -10,7 +10,7 @@ from rnnzoo.data.readers.delimited import csv_lines, reader_of, tsv_lines
 from rnnzoo.data.readers.encodings import decoded
 from rnnzoo.data.readers.table import ABSENT, Keys, Table, column_indices
 from rnnzoo.errors import DataError
-from rnnzoo.system import files
+from rnnzoo.system import files, quantities
 
 if TYPE_CHECKING:
     import pyarrow.parquet
@@ -105,7 +105,7 @@ def _check_unpacked(path: Path, file: pyarrow.parquet.ParquetFile, columns: Coll
     chunks = [c for c in chunks if c.path_in_schema in columns or c.path_in_schema.split(".")[0] in columns]
     values, unpacked = (sum(getattr(c, name) for c in chunks) for name in ("num_values", "total_uncompressed_size"))
     if values > max(ALWAYS_VALUES, 8 * size) or unpacked > most:
-        raise DataError(f"{path} unpacks to {values:,} values of {files.quantity(unpacked)}, from {size:,} bytes.")
+        raise DataError(f"{path} unpacks to {values:,} values of {quantities.size(unpacked)}, from {size:,} bytes.")
     if values * unpacked <= most:  # not much, even if each value were all of it
         return
     fields = [field for field in file.schema_arrow if field.name in columns]
