@@ -50,7 +50,7 @@ if TYPE_CHECKING:
         checked,
     )
     from rnnzoo.model import SequenceModel
-    from rnnzoo.registry import register
+    from rnnzoo.registry import register, unregister
     from rnnzoo.tasks.base import Output, Task
 
 _PUBLIC = {
@@ -72,6 +72,7 @@ _PUBLIC = {
     "Task": "rnnzoo.tasks.base",
     "Wrapper": "rnnzoo.cells.wrappers",
     "register": "rnnzoo.registry",
+    "unregister": "rnnzoo.registry",
     # what parts are made of
     "Batch": "rnnzoo.batch",
     "CAUSAL": "rnnzoo.architectures.base",
@@ -178,6 +179,7 @@ __all__ = [
     "make_cell",
     "register",
     "set_path",
+    "unregister",
     "using_path",
 ]
 
