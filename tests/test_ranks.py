@@ -2,7 +2,7 @@
 
 import pytest
 import ranks
-from ranks import CASES, TASKS, Case
+from ranks import TASKS, Case
 
 
 def check(world, cases):
@@ -22,7 +22,7 @@ def test_two_processes_score_each_task_as_one_does_even_where_one_has_nothing_to
 @pytest.mark.slow
 @pytest.mark.parametrize("world", ranks.WORLDS)
 def test_processes_score_train_and_go_on_as_one_does(world):
-    check(world, CASES)
+    check(world, ranks.cases_of(world))
 
 
 def test_what_differs_is_told():

@@ -47,10 +47,11 @@ class SnapshotIO(CheckpointIO):
 class Snapshots(Callback):
     """Saves the training state between two batches: every so often, at the end, and when the process is asked to stop.
 
-    A resumed training (`trainer.fit(..., ckpt_path=folder)`) equals one that was never stopped, bit for bit on the CPU:
-    in the middle of an epoch, of an accumulation, of a stream. What Lightning does not save is saved here, for each
-    process its own: carried states, gradients so far, sums of metrics, random states, the place in the epoch. To stand
-    before all other callbacks, and `SnapshotIO` among the Trainer's plugins.
+    A resumed training (`trainer.fit(..., ckpt_path=folder)`) equals one that was never stopped, bit for bit on the CPU
+    with one or two processes; sums over more are rounded in another order. It may be stopped in the middle of an epoch,
+    of an accumulation, of a stream. What Lightning does not save is saved here, for each process its own: carried
+    states, gradients so far, sums of metrics, random states, the place in the epoch. To stand before all other
+    callbacks, and `SnapshotIO` among the Trainer's plugins.
 
     folder: the run's `resume` folder. identity: JSON that is saved along. every_n_steps: optimizer steps; None for time
     alone. every_minutes: minutes. max_minutes: after which training ends, None for never. Between epochs a state is
