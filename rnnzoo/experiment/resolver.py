@@ -1,6 +1,6 @@
 """The second phase of a recipe: its parts imported, every key checked against their signatures, defaults filled in.
 
-It goes on after a mistake and raises all of them at the end. Parts are named as they are registered; an import path
+It continues after a mistake and raises all of them at the end. Parts are named as they are registered; an import path
 means nothing here, so that a stranger's recipe runs no code of its own.
 """
 
@@ -47,7 +47,7 @@ def _in_todays_format(raw: Raw) -> Raw:
 
 
 class Resolver(Parts):
-    """One resolution: goes on after a mistake, and raises all of them at the end."""
+    """One resolution: continues after a mistake, and raises all of them at the end."""
 
     def resolve(self) -> dict[str, Any]:
         root = self.raw.root

@@ -1,4 +1,4 @@
-"""The mistakes of a recipe: collected while it is checked, and told together, in the order of its file."""
+"""The mistakes of a recipe: collected while it is checked, and reported together, in the order of its file."""
 
 import re
 from collections.abc import Iterator, Mapping

@@ -153,7 +153,7 @@ def _coverage(vectors: VectorFacts) -> str:
 
 
 def _ending_rows(facts: Summary, folder: Path) -> Rows:
-    """How a run ended that is not finished, and how it goes on."""
+    """How an unfinished run ended, and how to continue it."""
     status = facts.get("status")
     if status in ("finished", "running"):
         return []

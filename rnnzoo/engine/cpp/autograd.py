@@ -19,7 +19,7 @@ Tensors = list[Tensor | None]
 
 
 class _Context(FunctionCtx):
-    """What a forward pass leaves for its backward passes. warn: told when a slow way is taken."""
+    """What a forward pass leaves for its backward passes. warn: called when a slow way is taken."""
 
     jobs: list[Job]
     warn: Callable[[str], None]
@@ -34,7 +34,7 @@ class Scan(torch.autograd.Function):
     def forward(
         ctx: _Context, jobs: list[Job], warn: Callable[[str], None], *tensors: Tensor | None
     ) -> tuple[Tensor, ...]:
-        """tensors: `Job.tensors` of all jobs. warn: told when a slow way is taken.
+        """tensors: `Job.tensors` of all jobs. warn: called when a slow way is taken.
 
         Returns for each job all its states, (rows, hidden_size) each, and its last ones, (batch, hidden_size) each.
         """

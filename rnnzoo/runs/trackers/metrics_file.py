@@ -71,7 +71,7 @@ class MetricsFile(Tracker):
             files.append_text(path, text)
         except OSError as error:
             if not self._warned:
-                log.warning("metrics are not written to %s: %s. The run goes on.", path, error.strerror)
+                log.warning("metrics are not written to %s: %s. The run continues.", path, error.strerror)
             self._warned = True
 
 

@@ -22,7 +22,7 @@ from rnnzoo.system.plain import plain
 if TYPE_CHECKING:
     import wandb
 
-FAILED = "W&B failed: %s. The run goes on without it; its metrics file is complete."
+FAILED = "W&B failed: %s. The run continues without it; its metrics file is complete."
 log = logging.getLogger("rnnzoo")
 
 
