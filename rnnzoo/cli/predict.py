@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,7 @@ def add_arguments(parser: Parser) -> None:
 
 def run(arguments: Namespace) -> int:
     path = None if arguments.file in (None, "-") else typed(arguments.file)
-    if path is not None and not path.is_dir():
+    if path is not None and not os.path.isdir(path):
         with texts.opened(arguments.file, texts.Column()):  # a missing file is a mistake before a model is loaded
             pass
     from rnnzoo.inference import predictor

@@ -167,7 +167,7 @@ def _refuse_links(folder: Path) -> None:
 
 def refuse_used(folder: Path | None) -> None:
     """Refuse a folder that holds anything, before any work is done for a run in it. Raises: RunError."""
-    if folder is None or rank() > 0 or not folder.exists():
+    if folder is None or rank() > 0 or not os.path.exists(folder):
         return
     if not folder.is_dir():
         raise RunError(f"cannot start a run in {folder}: it is a file.\n  {OTHER_FOLDER}")

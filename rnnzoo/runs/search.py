@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import glob
+import os
 from pathlib import Path
 
 from rnnzoo.errors import RunError, nearest
@@ -19,7 +20,8 @@ def find(run: str | Path, root: Path = ROOT) -> Path:
     Raises: RunError naming the nearest runs if there is none.
     """
     path = Path(run)
-    for candidate in (path, root / path, *(root.glob(f"*/{glob.escape(path.name)}") if path.name == str(run) else ())):
+    by_id = glob.glob(f"{glob.escape(str(root))}/*/{glob.escape(path.name)}") if path.name == str(run) else []
+    for candidate in (path, root / path, *map(Path, by_id)):
         if is_run(candidate):
             return candidate
     if shipped := pretrained_models.find(run):
@@ -28,9 +30,9 @@ def find(run: str | Path, root: Path = ROOT) -> Path:
     trained = pretrained_models.names()
     match = nearest(str(run), [*siblings, *trained]) or nearest(path.name, [p.name for p in siblings.values()])
     newest = sorted(siblings, key=lambda name: siblings[name].name)[-4:]
-    why = "there is no such folder" if not path.exists() else "it holds no summary.json or config.yaml"
+    why = "there is no such folder" if not os.path.exists(path) else "it holds no summary.json or config.yaml"
     raise RunError(
-        f"no run at {run}: {why}.\n"
+        f"no run at {str(run)[:200]}: {why}.\n"
         + (f"  Did you mean '{match}'?\n" if match else "")
         + (f"  Runs near it: {', '.join(newest)}." if newest else f"  No run is near it, nor in {root}/.")
         + (f"\n  Trained models that come with rnnzoo: {', '.join(trained)}." if trained else "")
@@ -38,7 +40,8 @@ def find(run: str | Path, root: Path = ROOT) -> Path:
 
 
 def is_run(folder: Path) -> bool:
-    return (folder / "summary.json").is_file() or (folder / "config.yaml").is_file()
+    """Whether a folder holds a run; never an error, also for what can be no path."""
+    return any(os.path.isfile(folder / name) for name in ("summary.json", "config.yaml"))
 
 
 def _runs_under(folder: Path) -> list[Path]:

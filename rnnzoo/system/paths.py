@@ -33,9 +33,9 @@ def typed(text: str | Path) -> Path:
 
 def _is_there(path: Path) -> bool:
     """Whether a file is there, or files that begin with the path and have endings, as of pairs in two languages."""
-    if path.exists():
+    if os.path.exists(path):
         return True
-    return path.parent.is_dir() and any(file.stem == path.name for file in path.parent.iterdir())
+    return os.path.isdir(path.parent) and any(file.stem == path.name for file in path.parent.iterdir())
 
 
 def cache_folder(kind: str) -> Path:

@@ -60,7 +60,7 @@ def train(
         from gensim.models import Word2Vec
     except ImportError as cause:
         raise ZooError("word2vec needs gensim, which is not installed.\n  pip install 'rnnzoo[vectors]'") from cause
-    if out.exists():
+    if os.path.exists(out):
         raise DataError(f"'{out}' exists.\n  Give another name, or move it away.")
     settings: dict[str, Any] = {"vector_size": size, "window": window, "negative": negative, "min_count": min_count}
     model = Word2Vec(sg=int(method == "skipgram"), epochs=epochs, seed=seed, workers=1, **settings)

@@ -39,6 +39,13 @@ def names() -> dict[str, Entry]:
         ("gradients", EVIL),
     ):
         entries[f"a name that steers: {words[0]!r:.12} {len(words)}"] = Entry(lambda: None, words)
+    long = "a" * 5000
+    for words in (
+        *(("show", long), ("results", long), ("predict", long, "--text", "x"), ("test", f"{'a/' * 3000}b")),
+        *(("fit", "--resume", long), ("fit", "quickstart", "--data.examples", "8", "--run_dir", long)),
+        *(("predict", "quickstart", "--file", long), ("vectors", "train", "--data", long, "--out", "v.txt")),
+    ):
+        entries[f"a path that is too long: {' '.join(words)[:40]}"] = Entry(lambda: None, words)
     for number, (points, metadata) in enumerate(
         [
             ("[rnnzoo.cells]\nevil = \n", "Name: evil\nVersion: 1\n"),

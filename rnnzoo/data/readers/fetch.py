@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import http.client
+import os
 import re
 import tempfile
 import threading
@@ -65,10 +66,10 @@ def fetch(location: str | Path, sha256: str | None = None) -> Path:
 
 
 def _local(path: Path, sha256: str | None) -> Path:
-    if not path.is_file():
-        if path.exists():
+    if not os.path.isfile(path):
+        if os.path.exists(path):
             raise DataError(f"'{path}' is not a file.")
-        near = nearest(path.name, [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else [])
+        near = nearest(path.name, [file.name for file in path.parent.iterdir()] if os.path.isdir(path.parent) else [])
         hint = f"\n  Did you mean '{path.parent / near}'?" if near else ""
         raise DataError(f"there is no file '{path}'.{hint}\n  Looked in {path.parent.resolve()}.")
     if sha256 is not None and (found := digest(path)) != sha256.lower():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from abc import abstractmethod
 from pathlib import Path
@@ -57,7 +58,7 @@ def load_hub(hub_id: str, revision: str | None = None, config_name: str | None =
 
     Raises: DataError if it can neither be fetched nor was fetched before.
     """
-    if Path(hub_id).exists():  # `datasets` would read that, and run on other data in silence
+    if os.path.exists(hub_id):  # `datasets` would read that, and run on other data in silence
         raise DataError(
             f"'{hub_id}' in {Path.cwd()} has the name of a data set of the Hub, and would be read in its place.\n"
             "  Rename it, or start from another folder."

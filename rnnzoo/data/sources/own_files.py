@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -91,15 +92,15 @@ class FileSource(Source):
 
 def missing(name: str, path: Path) -> str | None:
     """What a message says of `path`, the value of the option `name`, if no file is there; None if one is."""
-    if path.is_file():
+    if os.path.isfile(path):
         return None
-    if path.exists():
+    if os.path.exists(path):
         return f"data.{name}: '{path}' is not a file."
     if re.match(r"[a-z]+:[/\\]", str(path)) and not path.drive:
         return f"data.{name}: '{path}' is an address, and files are read from this machine alone.\n  Download it first."
     if set(path.name) & set("*?["):
         return f"data.{name}: '{path}' is a pattern, and one file is read.\n  Join the files, or name one of them."
-    near = nearest(path.name, [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else [])
+    near = nearest(path.name, [file.name for file in path.parent.iterdir()] if os.path.isdir(path.parent) else [])
     hint = f"\n  Did you mean '{path.parent / near}'?" if near else ""
     return f"data.{name}: there is no file '{path}'.{hint}\n  Looked in {path.parent.resolve()}."
 
