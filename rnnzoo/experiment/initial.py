@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ from rnnzoo.experiment.restore import origin
 from rnnzoo.model import SequenceModel
 from rnnzoo.recipe import Recipe
 from rnnzoo.runs import checkpoint
-from rnnzoo.runs.summary import StartFacts
+from rnnzoo.runs.summary import StartFacts, well_formed
 from rnnzoo.system import files
 from rnnzoo.system.shipped import PACKAGE
 
@@ -50,24 +51,21 @@ def read_initial(recipe: Recipe) -> Initial | None:
         its_recipe, its_spec = origin(saved)
     except RunError as error:
         raise RunError(f"{recipe['name']}: init_from: {error}") from error
-    versions = saved.meta.get("versions")
-    return Initial(
-        Trained(saved.weights, its_spec, its_recipe),
-        {
-            "source": name,
-            "path": str(folder.relative_to(PACKAGE.parent) if folder.is_relative_to(PACKAGE) else folder),
-            "weights_sha256": files.sha256(folder / checkpoint.WEIGHTS),
-            "recipe": str(its_recipe.get("name")),
-            "recipe_digest": recipes.digest(its_recipe),
-            "seed": its_recipe.get("seed"),
-            "versions": dict(versions) if isinstance(versions, dict) else {},
-        },
-    )
+    facts = {
+        "source": name,
+        "path": str(folder.relative_to(PACKAGE.parent) if folder.is_relative_to(PACKAGE) else folder),
+        "weights_sha256": files.sha256(folder / checkpoint.WEIGHTS),
+        "recipe": its_recipe.get("name"),
+        "recipe_digest": recipes.digest(its_recipe),
+        "seed": its_recipe.get("seed"),
+        "versions": saved.meta.get("versions", {}),
+    }
+    return Initial(Trained(saved.weights, its_spec, its_recipe), well_formed({"init_from": facts})["init_from"])
 
 
 def _folder(name: str) -> Path:
     path = Path(name)
-    return checkpoint.locate(path if (path / checkpoint.MANIFEST).exists() else runs.find(name))
+    return checkpoint.locate(path if os.path.exists(path / checkpoint.MANIFEST) else runs.find(name))
 
 
 def start_from(model: SequenceModel, spec: DataSpec, recipe: Recipe, initial: Initial) -> StartFacts:

@@ -113,7 +113,7 @@ def blocked(*_: object) -> None:
     raise RuntimeError(f"blocked for {WAIT} seconds")
 
 
-def run(entry: Entry, folder: Path, watch: Watch) -> dict[str, Any]:
+def run(entry: Entry, folder: Path, watch: Watch, wait: int = WAIT) -> dict[str, Any]:
     """Make an entry in a folder of its own and run its command in this process."""
     from rnnzoo.cli import main
 
@@ -124,7 +124,7 @@ def run(entry: Entry, folder: Path, watch: Watch) -> dict[str, Any]:
     before = set(folder.rglob("*"))
     out, err = io.StringIO(), io.StringIO()
     began, least = time.process_time(), peak(reset=True)
-    signal.alarm(WAIT)
+    signal.alarm(wait)
     watch.armed = True
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
@@ -156,9 +156,18 @@ WARM_UP = {  # what a group's commands import and read when all is well; the las
         ("fit", "quickstart", "--model.architecture.hidden_size", "9999999"),
     ],
     "shown": [("results", "quickstart"), ("show", "quickstart")],
-    "names": [("check", "no_such_cell"), ("gradients", "no_such_run"), ("new-plugin", "lstm"), ("list", "cells")],
+    "names": [
+        ("predict", "quickstart", "--text", "good"),
+        ("fit", "quickstart", "--data.examples", "8", "--trainer.devices", "[3]"),
+        ("vectors", "train", "--data", "no_such_file", "--out", "v.txt"),
+        ("check", "no_such_cell"),
+        ("gradients", "no_such_run"),
+        ("new-plugin", "lstm"),
+        ("list", "cells"),
+    ],
     "data": [("fit", "quickstart", "--data.examples", "8", "--trainer.devices", "[3]")],
     "vectors": [("vectors", "evaluate", "no_such_file")],
+    "starts": [("fit", "quickstart", "--data.examples", "64", "--init_from", "no_such_run")],
     "states": [("fit", "quickstart", "--print_config")],
     "models": [
         ("test", "quickstart", "--trainer.devices", "[3]"),
@@ -173,7 +182,7 @@ def main(group: str, folder: Path, wanted: list[str]) -> None:
     watch = Watch(folder)
     usual = 0.0
     for number, command in enumerate(WARM_UP[group] * 2):
-        usual = run(Entry(lambda: None, command), folder / f"warm-{number}", watch)["seconds"]
+        usual = run(Entry(lambda: None, command), folder / f"warm-{number}", watch, wait=0)["seconds"]
     for number, (name, entry) in enumerate(GROUPS[group]().items()):
         if wanted and name not in wanted:
             continue

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from making import Entry
 from of_data import data, vectors
-from of_models import models
+from of_models import models, starts
 from of_names import names
 from of_recipes import recipes
 from of_runs import shown
@@ -24,4 +24,5 @@ GROUPS: dict[str, Callable[[], dict[str, Entry]]] = {
     "vectors": vectors,
     "models": models,
     "states": states,
+    "starts": starts,
 }

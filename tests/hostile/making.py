@@ -23,11 +23,14 @@ Make = Callable[[], object]
 
 
 class Entry(NamedTuple):
-    """make: the files, in the current folder. command: what reads them. code: its exit code. leaves: may it write?"""
+    """make: the files, in the current folder. command: what reads them. leaves: whether it may write.
+
+    code: its exit code; None for 0 or 2.
+    """
 
     make: Make
     command: Sequence[str]
-    code: int = 2
+    code: int | None = 2
     leaves: bool = False
 
 

@@ -176,6 +176,10 @@ def data() -> dict[str, Entry]:
         made = makes(listed, writes("list.csv", f"file,label\n{name},a\nok.wav,b\n"))
         entries[f"a sound named {name!r}"] = Entry(made, ("fit", "mine.yaml"))
     decoder = "model: {architecture: {name: encoder_decoder, hidden_size: 4}}\n"
+    steering = "text,label\n" + "".join(f"a{n},{word}\n" for n in range(20) for word in ("\x1b[2Ja", "\u202eb"))
+    made = makes(_fit("name: text_files, train: a.csv"), writes("a.csv", steering))
+    small = ("--trainer.max_epochs", "1", "--engine", "reference", "--run_dir", "run")
+    entries["labels that steer, trained"] = Entry(made, ("fit", "mine.yaml", *small), code=0, leaves=True)
     pairs = _fit("name: pair_files, train: a, source: en, target: de", "translation", decoder)
     entries["pairs: more lines on one side"] = Entry(
         makes(pairs, writes("a.en", "a\nb\n"), writes("a.de", "a\n")), ("fit", "mine.yaml")

@@ -92,6 +92,10 @@ METAS: dict[str, bytes | str | Make] = {
     "a million layers": _architecture(name="stacked", num_layers=10**6),
     "forty cells in each other": _architecture(cell=_cells(40)),
     "four hundred cells in each other": _architecture(cell=_cells(400)),
+    "no name": json.dumps(
+        {key: value for key, value in json.loads(_meta()).items() if key != "recipe"} | {"recipe": {}}
+    ),
+    "a name that steers": _meta().replace('"quickstart"', json.dumps({EVIL: EVIL})),
     "a recipe that is a text": json.dumps({"recipe": EVIL, "parts": []}),
     "a part of no package": json.dumps(
         json.loads(_meta())
@@ -127,8 +131,8 @@ def checkpoint(**changed: bytes | str | Make) -> Make:
     return run_with(make)
 
 
-def models() -> dict[str, Entry]:
-    """Checkpoints, of `predict` and `test`; and the files that a sound one is asked about."""
+def folders() -> dict[str, Make]:
+    """Checkpoints that mean harm or are broken, in `run`."""
     made: dict[str, Make] = {}
     for file, contents in {"weights.safetensors": WEIGHTS, "meta.json": METAS, "spec.json": SPECS}.items():
         for name, content in (contents | special(file)).items():
@@ -156,8 +160,23 @@ def models() -> dict[str, Entry]:
         for name, make in special("best").items()
         if name != "a folder"
     }
+    return made
+
+
+def starts() -> dict[str, Entry]:
+    """Checkpoints that a training is to start from; where its weights fit, what else is in one does not matter."""
+    fit = ("fit", "quickstart", "--init_from", "run", "--run_dir", "new", "--data.examples", "64")
+    small = ("--trainer.max_epochs", "1", "--engine", "reference", "--tracking.mode", "disabled")
+    entries = {name: Entry(make, (*fit, *small), code=None, leaves=True) for name, make in folders().items()}
+    for name in ("http://127.0.0.1/a", "/dev/zero", "../../etc", EVIL, "evil.module", "a" * 5000):
+        entries[f"from {name!r:.30}"] = Entry(lambda: None, ("fit", "quickstart", "--init_from", name))
+    return entries
+
+
+def models() -> dict[str, Entry]:
+    """Checkpoints, of `predict` and `test`; and the files that a sound one is asked about."""
     entries = {}
-    for name, make in made.items():
+    for name, make in folders().items():
         entries[f"predict, {name}"] = Entry(make, ("predict", "run", "--text", "good"))
         entries[f"test, {name}"] = Entry(make, ("test", "run"))
     asked: dict[str, tuple[str, bytes | str | Make]] = {
