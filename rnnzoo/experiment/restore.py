@@ -25,8 +25,10 @@ def origin(saved: checkpoint.Checkpoint) -> tuple[Recipe, DataSpec]:
         spec = DataSpec.from_json(saved.spec)
         sections = [recipe[name] for name in ("data", "task", "model", "optimizer", "schedule", "trainer")]
         parts = [part[key] for part in saved.meta["parts"] for key in ("kind", "name", "distribution", "version")]
-        if not all(isinstance(section, dict) for section in sections) or not all(isinstance(p, str) for p in parts):
-            raise TypeError("a section is not a mapping, or a part not named")
+        if not all(isinstance(section, dict) for section in sections):
+            raise TypeError("a section is not a mapping")
+        if not all(isinstance(text, str) for text in (*parts, recipe.get("name", ""))):
+            raise TypeError("the recipe or a part is not named by a text")
         return recipe, spec
     except (KeyError, TypeError, AttributeError) as error:
         raise RunError(
