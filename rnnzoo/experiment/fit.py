@@ -126,8 +126,8 @@ def _train_and_test(
     resumption: Resumption | None,
 ) -> Summary:
     """The results of a run that goes to its end; `summary` gets at once what it is computed with."""
-    throughput = Throughput()
-    outcome = Outcome(run.path / "outcome.json", throughput)
+    throughput, finite = Throughput(), Finite(**recipe["bad_numbers"])
+    outcome = Outcome(run.path / "outcome.json", throughput, finite)
     initial = summary.get("init_from")
     meta = _meta(recipe, data, run, initial)
     checkpoints = Checkpoints(run.checkpoints, meta, data.spec.to_json(), *module.monitor)
@@ -140,7 +140,7 @@ def _train_and_test(
         extends=resumption is not None and resumption.extends,
     )
     bar = [Progress()] if recipe["trainer"]["enable_progress_bar"] else []
-    callbacks = [snapshots, Finite(), checkpoints, throughput, outcome, BatchSize(), Termination(), *callbacks, *bar]
+    callbacks = [snapshots, finite, checkpoints, throughput, outcome, BatchSize(), Termination(), *callbacks, *bar]
     trainer = make_trainer(
         recipe, callbacks=callbacks, logger=loggers, default_root_dir=run.path, plugins=[SnapshotIO()]
     )

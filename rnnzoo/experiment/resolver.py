@@ -23,11 +23,29 @@ from rnnzoo.recipe.schema import (
     quoted,
     signature,
 )
-from rnnzoo.recipe.sections import CheckpointOptions, RunOptions, TrackingOptions, TrainerOptions, TransferOptions
+from rnnzoo.recipe.sections import (
+    BadNumbersOptions,
+    CheckpointOptions,
+    RunOptions,
+    TrackingOptions,
+    TrainerOptions,
+    TransferOptions,
+)
 
 log = logging.getLogger("rnnzoo")
 MODEL_GIVEN = frozenset({"spec", "task", "architecture", "inputs", "head"})  # of `build_model`: not settings, or parts
-SECTIONS = ("data", "task", "model", "optimizer", "schedule", "trainer", "callbacks", "checkpoint", "tracking")
+SECTIONS = (
+    "data",
+    "task",
+    "model",
+    "optimizer",
+    "schedule",
+    "trainer",
+    "callbacks",
+    "bad_numbers",
+    "checkpoint",
+    "tracking",
+)
 DEFAULTS = {"optimizers": "adamw", "schedules": "constant"}  # what a section without a name is for
 
 
@@ -73,6 +91,7 @@ class Resolver(Parts):
         found["trainer"] = self.options(TrainerOptions, sections.get("trainer"), "trainer")
         found["callbacks"] = self.parts_by_name(sections.get("callbacks"), "callbacks", "callbacks")
         self.check_exclusive(sections.get("callbacks"), found["callbacks"])
+        found["bad_numbers"] = self.options(BadNumbersOptions, sections.get("bad_numbers"), "bad_numbers")
         found["checkpoint"] = self.options(CheckpointOptions, sections.get("checkpoint"), "checkpoint")
         found["tracking"] = self.options(TrackingOptions, sections.get("tracking"), "tracking")
         self.check_form(sections)

@@ -38,6 +38,7 @@ FREE = {  # what may change; None for all of a section
     },
     "tracking": None,
     "checkpoint": None,
+    "bad_numbers": None,
     "name": None,
 }
 LENGTH = ("max_epochs", "max_steps")

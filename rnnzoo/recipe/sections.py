@@ -6,7 +6,7 @@ Each class here is the schema of a section: its parameters with their types, ran
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from rnnzoo.limits import Count, Limit, Positive, Seed, Share
+from rnnzoo.limits import Count, Fraction, Limit, Positive, Seed, Share
 
 Devices = Count | Literal[-1, "auto"] | list[Annotated[int, Limit(0)]]
 BatchLimit = Annotated[int, Limit(0)] | Share  # a number of batches, or a share of them: 1 is not 1.0
@@ -81,6 +81,22 @@ class LoaderOptions:
     """
 
     num_workers: Annotated[int, Limit(0)] = 0
+
+
+@dataclass(frozen=True)
+class BadNumbersOptions:
+    """What follows on a step whose loss or gradient is NaN or infinite.
+
+    policy: "stop" ends the run before the step is made. "skip" leaves the step out: no weight moves, and its batches
+    count in no metric. "rollback" also returns to the weights and the optimizer's state of at least `every_n_steps`
+    steps before, and goes on with the next batches at `lr_factor` times the learning rate. at_most: so many times in a
+    run; the next one ends it.
+    """
+
+    policy: Literal["stop", "skip", "rollback"] = "stop"
+    at_most: Count = 5
+    lr_factor: Fraction = 0.5
+    every_n_steps: Count = 100
 
 
 @dataclass(frozen=True)

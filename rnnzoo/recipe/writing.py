@@ -23,10 +23,15 @@ def dump(resolved: Mapping[str, Any]) -> str:
 
 
 def digest(resolved: Mapping[str, Any]) -> str:
-    """The sha256 of what a resolved recipe computes: without format, name, tracking, and how it is saved and loaded."""
+    """The sha256 of what a resolved recipe computes: without format, name, tracking, and how it is saved and loaded.
+
+    What follows on bad numbers counts only where the run goes on after them.
+    """
     what = {key: value for key, value in resolved.items() if key not in ("format", "name", "tracking", "checkpoint")}
     if isinstance(data := what.get("data"), Mapping):
         what["data"] = {key: value for key, value in data.items() if key not in LOADING}
+    if isinstance(bad := what.get("bad_numbers"), Mapping) and bad.get("policy") == "stop":
+        del what["bad_numbers"]
     return hashlib.sha256(json.dumps(what, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()).hexdigest()
 
 

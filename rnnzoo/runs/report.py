@@ -47,6 +47,7 @@ def show_result(summary: Summary, folder: Path) -> None:
             ("parameters", summary["parameters"]),
             *vectors,
             ("training", f"{summary['train_seconds']:.1f} s" + (f", {speed:,.0f} tokens/s" if speed else "")),
+            *_bad_numbers_rows(summary),
             ("engine", "; ".join(sorted({f"{layer['cell']}: {layer['path']}" for layer in summary["engine"]}))),
             ("W&B", _tracker(summary["wandb"], folder)),
             ("run", short(folder)),
@@ -223,7 +224,17 @@ def _cost_rows(facts: Summary) -> Rows:
     ]
     rows: Rows = [("training", ", ".join(filter(None, parts)))] if any(parts) else []
     rows += [("processor time", duration(cpu))] if cpu is not None else []
+    rows += _bad_numbers_rows(facts)
     return rows + ([("peak memory", size(memory))] if memory is not None else [])
+
+
+def _bad_numbers_rows(facts: Summary) -> Rows:
+    """How often training met NaN or infinity and went on."""
+    counts = facts.get("bad_numbers", {})
+    skipped, back = counts.get("skipped", 0), counts.get("rolled_back", 0)
+    texts = [f"{amount(skipped, 'step')} left out"] if skipped else []
+    texts += [f"went back {amount(back, 'time')}"] if back else []
+    return [("bad numbers", ", ".join(texts))] if texts else []
 
 
 def _best(best: Best) -> str:

@@ -107,6 +107,13 @@ class EngineLayer(TypedDict, total=False):
     why: str
 
 
+class BadNumbers(TypedDict, total=False):
+    """How often a step was left out, or training went back, as a loss or a gradient was not finite."""
+
+    skipped: int
+    rolled_back: int
+
+
 class TrackerPlace(TypedDict, total=False):
     """Where Weights & Biases has the run: its page (online), or a folder, from the run's own (offline)."""
 
@@ -134,6 +141,7 @@ class RunFacts(TypedDict, total=False):
     best: Best
     epochs: int
     steps: int
+    bad_numbers: BadNumbers  # where there were any
     train_seconds: float
     cpu_seconds: float | None
     peak_memory_bytes: float | None

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 import lightning.pytorch as pl
 import torch
+from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.utilities.types import LRSchedulerConfigType, OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
@@ -17,15 +18,17 @@ from torchmetrics import MetricCollection
 
 from rnnzoo import registry
 from rnnzoo.batch import Batch
-from rnnzoo.cells.base import State
+from rnnzoo.cells.base import State as CellState
 from rnnzoo.engine.recurrence import detach
 from rnnzoo.errors import RecipeError
 from rnnzoo.model import SequenceModel
+from rnnzoo.runs.state import State
 from rnnzoo.system import seeds
 from rnnzoo.tasks.base import Answer, Output, Task
 from rnnzoo.tasks.metrics.sums import Mean
 from rnnzoo.training.depth import parameter_groups, scale_rates
 from rnnzoo.training.freezing import Freezing
+from rnnzoo.training.metric_state import copied, load_metric_states, metric_states
 from rnnzoo.training.schedules import interval
 
 STAGES = ("train", "val", "test")
@@ -61,12 +64,15 @@ class ZooModule(pl.LightningModule):
         self.optimizer, self.schedule = optimizer, schedule or {"name": "constant"}
         self.losses = nn.ModuleList(Mean() for _ in STAGES)
         self.measures = nn.ModuleList(task.train_metrics() if stage == "train" else task.metrics() for stage in STAGES)
-        self._carried: dict[str, list[State]] = {}
+        self._carried: dict[str, list[CellState]] = {}
         self._answers = 0.0  # answers behind the gradients accumulated so far, of all processes
         self.seed = int(torch.randint(2**62, ()))
         self.steps_before_schedule = 0  # of a training that is extended: made under another schedule
         self._step = _Step(-1, torch.zeros(()))
         self.freezing, self.layer_decay = Freezing(model, freeze or {}), layer_decay
+        self.undoable = False  # whether `undo_step` is to work; keeping what it needs takes a little time
+        self.rate_factor = 1.0  # of the learning rate that the schedule gives
+        self._before_step: State | None = None
 
     @property
     def monitor(self) -> tuple[str, Literal["max", "min"]]:
@@ -74,7 +80,7 @@ class ZooModule(pl.LightningModule):
         name, mode = self.task.monitor
         return f"val/{name}", mode
 
-    def forward(self, batch: Batch, state: list[State] | None = None) -> Output:
+    def forward(self, batch: Batch, state: list[CellState] | None = None) -> Output:
         """The task's `forward` on a batch: logits (batch, classes) or (batch, time, classes), see `Output`."""
         return self.task.forward(self.model, batch, state, self.global_step)
 
@@ -100,6 +106,8 @@ class ZooModule(pl.LightningModule):
         self.freezing.apply(self.current_epoch)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        if self.undoable and batch_idx % self.trainer.accumulate_grad_batches == 0:
+            self._before_step = self._records()
         seeds.seed(self.seed, self.global_rank, self.current_epoch, batch_idx)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -214,6 +222,41 @@ class ZooModule(pl.LightningModule):
     def on_test_epoch_end(self) -> None:
         self._report("test")
 
+    def _records(self) -> State:
+        """What a training step leaves behind beside gradients and weights: this process's own, and copied."""
+        return {
+            "carried": self._carried.get("train"),
+            "step": (self._step.number, self._step.total, self._step.count),
+            "metrics": copied(metric_states(self)),
+            "buffers": [buffer.clone() for buffer in self.model.buffers()],
+        }
+
+    def undo_step(self) -> None:
+        """Take back what the batches of this optimizer step have changed, but for gradients; in an `undoable` module.
+
+        These are sums of metrics, carried states and buffers.
+        """
+        assert self._before_step is not None
+        before, self._before_step = self._before_step, None
+        self._carry(before["carried"])
+        self._step = self._loaded_step(before["step"])
+        load_metric_states(self, before["metrics"], self.device)
+        for buffer, value in zip(self.model.buffers(), before["buffers"], strict=True):
+            buffer.copy_(value)
+
+    def forget_stream(self) -> None:
+        """Start the training part's stream anew with the next batch, from the states of a new sequence."""
+        self._carried.pop("train", None)
+
+    def _carry(self, carried: list[CellState] | None) -> None:
+        self.forget_stream()
+        if carried is not None:
+            self._carried["train"] = [tuple(s.to(self.device) for s in layer) for layer in carried]
+
+    def _loaded_step(self, saved: tuple[int, Tensor, int]) -> _Step:
+        number, total, count = saved
+        return _Step(number, total.to(self.device), count)
+
     def training_state(self) -> dict[str, Any]:
         """What the next batch of training depends on besides weights, optimizer and schedule: this process's own."""
         return {
@@ -221,15 +264,30 @@ class ZooModule(pl.LightningModule):
             "carried": self._carried.get("train"),
             "answers": self._answers,
             "step": (self._step.number, self._step.total, self._step.count),
+            "before_step": self._before_step,
         }
 
     def load_training_state(self, state: Mapping[str, Any]) -> None:
         """Go on from what `training_state` gave."""
         self.seed, self._answers = state["seed"], state["answers"]
-        if state["carried"] is not None:
-            self._carried["train"] = [tuple(s.to(self.device) for s in layer) for layer in state["carried"]]
-        number, total, count = state["step"]
-        self._step = _Step(number, total.to(self.device), count)
+        self._carry(state["carried"])
+        self._step = self._loaded_step(state["step"])
+        self._before_step = state["before_step"]
+
+    def optimizer_step(
+        self,
+        epoch: int,
+        batch_idx: int,
+        optimizer: Optimizer | LightningOptimizer,
+        optimizer_closure: Callable[[], Any] | None = None,
+    ) -> None:
+        """Make the step at the schedule's learning rate times `rate_factor`, of which the schedule knows nothing."""
+        rates = [group["lr"] for group in optimizer.param_groups] if self.rate_factor != 1 else []
+        for group, rate in zip(optimizer.param_groups, rates, strict=False):
+            group["lr"] = rate * self.rate_factor
+        super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+        for group, rate in zip(optimizer.param_groups, rates, strict=False):
+            group["lr"] = rate
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         monitor, mode = self.monitor

@@ -422,6 +422,7 @@ def test_every_default_is_filled_in():
         "schedule",
         "trainer",
         "callbacks",
+        "bad_numbers",
         "checkpoint",
         "tracking",
     ]
@@ -816,6 +817,12 @@ def test_the_digest_is_of_what_is_computed():
     same = resolved(HEAD + "seed: 3\nname: other\ntracking: {project: x}\n")
     assert recipe.digest(one) == recipe.digest(same) and re.fullmatch("[0-9a-f]{64}", recipe.digest(one))
     assert recipe.digest(one) != recipe.digest(resolved(HEAD + "seed: 4\n"))
+
+
+def test_what_follows_on_bad_numbers_is_in_the_digest_where_the_run_goes_on_after_them():
+    stop, fewer, skip = (resolved(HEAD + f"bad_numbers: {{{text}}}\n") for text in ("", "at_most: 1", "policy: skip"))
+    without = {key: value for key, value in stop.items() if key != "bad_numbers"}
+    assert recipe.digest(stop) == recipe.digest(fewer) == recipe.digest(without) != recipe.digest(skip)
 
 
 def test_nothing_deprecated_of_jsonargparse_is_used(monkeypatch):

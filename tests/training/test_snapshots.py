@@ -7,6 +7,7 @@ import signal
 import pytest
 import torch
 from lightning.pytorch import Callback
+from spoiling import Spoil
 
 from rnnzoo import recipe as recipes
 from rnnzoo.errors import RunError
@@ -15,6 +16,7 @@ from rnnzoo.experiment.resolver import resolve
 from rnnzoo.runs import snapshot
 from rnnzoo.runs.tracking import MetricsFile
 from rnnzoo.training.callbacks.checkpoints import Checkpoints
+from rnnzoo.training.callbacks.finite import Finite
 from rnnzoo.training.callbacks.snapshots import SnapshotIO, Snapshots
 from rnnzoo.training.trainer import make_trainer, minutes, quiet
 
@@ -47,7 +49,7 @@ def forecasting(folder):
     return recipe
 
 
-def train(folder, name, overrides, stop_after=None, resume=None):
+def train(folder, name, overrides, stop_after=None, resume=None, bad=None):
     """The weights after a training, or after it was stopped."""
     folder.mkdir(exist_ok=True)
     recipe = resolve(recipes.read(forecasting(folder) if name == "forecasting" else name, [*SMALL, *overrides]))
@@ -57,7 +59,8 @@ def train(folder, name, overrides, stop_after=None, resume=None):
     log = folder / "metrics.jsonl"
     time = minutes(recipe["trainer"]["max_time"])
     states = Snapshots(folder / "resume", {"recipe": name}, metrics=log, max_minutes=time)
-    callbacks = [states, Checkpoints(folder / "checkpoints", {}, {}, *module.monitor)]
+    finite = Finite(**recipe["bad_numbers"])
+    callbacks = [states, finite, Spoil(bad or {}), Checkpoints(folder / "checkpoints", {}, {}, *module.monitor)]
     callbacks += fit.make_callbacks(recipe, module)
     if stop_after:
         callbacks.append(StopAfter(stop_after))
@@ -150,3 +153,19 @@ def test_another_number_of_processes_is_refused(tmp_path):
     newest, *_ = snapshot.complete(tmp_path / "resume")
     with pytest.raises(RunError, match="was stopped with 2 processes"):
         train(tmp_path, "toy_tags", ["--trainer.max_epochs", "2"], resume=newest)
+
+
+@pytest.mark.parametrize("policy", ["skip", "rollback"])
+@pytest.mark.parametrize("stop_after", [5, 6, 7, 9])
+@pytest.mark.parametrize(("name", "accumulated"), [("toy_text", 1), ("toy_tags", 3)])
+def test_a_training_that_went_on_after_bad_numbers_goes_on_as_if_it_had_not_stopped(
+    policy, stop_after, name, accumulated, tmp_path
+):
+    """The loss is NaN in the sixth batch, before, within, or after the step that is stopped."""
+    options = [f"--bad_numbers.policy={policy}", "--bad_numbers.every_n_steps=2", "--trainer.max_epochs=2"]
+    options.append(f"--trainer.accumulate_grad_batches={accumulated}")
+    full = train(tmp_path / "full", name, options, bad={5: math.nan})
+    train(tmp_path / "stopped", name, options, stop_after, bad={5: math.nan})
+    newest, *_ = snapshot.complete(tmp_path / "stopped" / "resume")
+    assert same(full, train(tmp_path / "stopped", name, options, resume=newest, bad={5: math.nan}))
+    assert rows(tmp_path / "full") == rows(tmp_path / "stopped")

@@ -75,10 +75,10 @@ class Averaging(Callback):
             self._swap_in(pl_module)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._swap_out(pl_module)
+        self.swap_out(pl_module)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        self._swap_out(pl_module)
+        self.swap_out(pl_module)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._swap_in(pl_module)
@@ -94,7 +94,7 @@ class Averaging(Callback):
         try:
             yield
         finally:
-            self._swap_out(pl_module)
+            self.swap_out(pl_module)
 
     @torch.no_grad()
     def _swap_in(self, pl_module: LightningModule) -> None:
@@ -104,7 +104,8 @@ class Averaging(Callback):
             torch._foreach_copy_(weights, self.average)
 
     @torch.no_grad()
-    def _swap_out(self, pl_module: LightningModule) -> None:
+    def swap_out(self, pl_module: LightningModule) -> None:
+        """Give the model its training weights back, where it holds the averages."""
         if self._aside is not None:
             torch._foreach_copy_(_weights(pl_module), self._aside)
             self._aside = None

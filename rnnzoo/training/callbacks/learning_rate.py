@@ -21,4 +21,5 @@ class LearningRate(Callback):
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self.interval == "epoch":
-            pl_module.log("lr", trainer.optimizers[0].param_groups[0]["lr"])
+            factor = getattr(pl_module, "rate_factor", 1.0)  # of a `ZooModule`, where bad numbers have lowered the rate
+            pl_module.log("lr", trainer.optimizers[0].param_groups[0]["lr"] * factor)

@@ -14,6 +14,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from rnnzoo.engine import recurrence
 from rnnzoo.runs.summary import EngineLayer, Summary
 from rnnzoo.system.files import write_text
+from rnnzoo.training.callbacks.finite import Finite
 from rnnzoo.training.callbacks.throughput import Throughput
 
 
@@ -24,8 +25,8 @@ class Outcome(Callback):
     end: there the first of them leaves the facts in a file.
     """
 
-    def __init__(self, file: Path, throughput: Throughput) -> None:
-        self.file, self.throughput = file, throughput
+    def __init__(self, file: Path, throughput: Throughput, finite: Finite) -> None:
+        self.file, self.throughput, self.finite = file, throughput, finite
         self._facts: Summary | None = None
         self._began = self._cpu_began = self._cpu_seconds = 0.0
         self._wall_before = self._cpu_before = 0.0
@@ -58,6 +59,8 @@ class Outcome(Callback):
             "engine": cast("list[EngineLayer]", recurrence.report(pl_module)),
             "throughput": self.throughput.summary(),
         }
+        if any(self.finite.summary().values()):
+            self._facts["bad_numbers"] = self.finite.summary()
         if trainer.is_global_zero and multiprocessing.parent_process() is not None:
             write_text(self.file, json.dumps(self._facts))
 
@@ -65,5 +68,5 @@ class Outcome(Callback):
         """The facts, in the process that trained or the one that started it."""
         if self._facts is None:
             self._facts = json.loads(self.file.read_text(encoding="utf-8"))
-        self.file.unlink(missing_ok=True)
+            self.file.unlink()
         return self._facts

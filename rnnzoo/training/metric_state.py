@@ -1,0 +1,52 @@
+"""The sums that the metrics of a module hold so far, taken out and put back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torchmetrics import Metric
+
+from rnnzoo.runs.state import State
+
+
+def metric_states(module: nn.Module) -> list[State]:
+    """Of each metric in the module, in order: how often it was updated, and its sums. The tensors are its own."""
+    return [
+        {"count": metric._update_count, "values": {name: getattr(metric, name) for name in metric._defaults}}
+        for metric in _metrics(module)
+    ]
+
+
+def copied(states: list[State]) -> list[State]:
+    """The states with tensors that no later update changes."""
+    return [
+        {"count": state["count"], "values": {name: _copy(value) for name, value in state["values"].items()}}
+        for state in states
+    ]
+
+
+def load_metric_states(module: nn.Module, states: list[State], device: torch.device) -> None:
+    """Put back what `metric_states` gave."""
+    for metric, saved in zip(_metrics(module), states, strict=True):
+        for name, value in saved["values"].items():
+            setattr(metric, name, _on(value, device))
+        metric._update_count, metric._computed = saved["count"], None
+
+
+def _metrics(module: nn.Module) -> Iterator[Metric]:
+    return (part for part in module.modules() if isinstance(part, Metric))
+
+
+def _copy(value: Any) -> Any:
+    return (
+        list(value) if isinstance(value, list) else value.clone()
+    )  # an update appends to a list, and adds to a tensor
+
+
+def _on(value: Any, device: torch.device) -> Any:
+    if isinstance(value, Tensor):
+        return value.to(device)
+    return [_on(item, device) for item in value] if isinstance(value, list) else value
