@@ -44,6 +44,10 @@ class RunError(ZooError):
     """A run's folder that cannot be written or read."""
 
 
+class Unwritable(RunError):
+    """A file that the system does not let us write: the disk is full, the folder is gone or read-only."""
+
+
 def nearest(word: str, options: Iterable[str]) -> str | None:
     """The option closest in spelling to `word`, if one is close."""
     import difflib

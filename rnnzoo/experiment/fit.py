@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 from pathlib import Path
@@ -14,12 +15,13 @@ from lightning.pytorch.loggers.logger import Logger
 from rnnzoo import recipe as recipes
 from rnnzoo import registry, runs
 from rnnzoo.data.datamodule import ZooData
-from rnnzoo.errors import RecipeError, RunError, Stopped, ZooError
+from rnnzoo.errors import RecipeError, RunError, Stopped, Unwritable, ZooError
 from rnnzoo.experiment import build
 from rnnzoo.experiment.facts import computed_with, run_facts, run_name, used_parts, versions
 from rnnzoo.experiment.initial import read_initial
 from rnnzoo.experiment.interruptible import interruptible
 from rnnzoo.experiment.resume import Resumption
+from rnnzoo.experiment.space import check_space
 from rnnzoo.recipe import Recipe
 from rnnzoo.runs import checkpoint, report, snapshot, tracking
 from rnnzoo.runs.summary import Best, StartFacts, Summary
@@ -41,6 +43,8 @@ from rnnzoo.training.callbacks.throughput import Throughput
 from rnnzoo.training.checks import check_batches, check_options
 from rnnzoo.training.module import ZooModule
 from rnnzoo.training.trainer import make_trainer, minutes, quiet
+
+log = logging.getLogger("rnnzoo")
 
 
 def fit(recipe: Recipe, run_dir: Path | None = None, resumption: Resumption | None = None) -> tuple[Summary, runs.Run]:
@@ -66,6 +70,7 @@ def fit(recipe: Recipe, run_dir: Path | None = None, resumption: Resumption | No
         resumption.check(data)
         module.steps_before_schedule = resumption.step if resumption.extends else 0
     callbacks = make_callbacks(recipe, module)
+    check_space(resumption.folder if resumption is not None else run_dir or runs.ROOT, module)
     if resumption is None:
         run = runs.create(recipe["name"], run_dir, recipe["seed"])
     else:
@@ -94,9 +99,17 @@ def fit(recipe: Recipe, run_dir: Path | None = None, resumption: Resumption | No
     finally:
         summary["wandb"] = tracking.where(loggers)
         tracking.finish(loggers, ok=summary["status"] == "finished")
-        run.write_summary(summary)
+        _write_summary(run, summary)
         run.release()
     return summary, run
+
+
+def _write_summary(run: runs.Run, summary: Summary) -> None:
+    """Write how the run ended. A disk that is full by now is a warning: the checkpoints are what counts."""
+    try:
+        run.write_summary(summary)
+    except Unwritable as error:
+        log.warning("%s", error)
 
 
 def make_callbacks(recipe: Recipe, module: ZooModule) -> list[Callback]:

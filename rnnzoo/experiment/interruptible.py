@@ -38,5 +38,8 @@ def interruptible(trainer: pl.Trainer, work: Callable[[], object]) -> None:
             raise size.error(error) from error
         lost = isinstance(error, getattr(torch.distributed, "DistError", ())) or "gloo" in str(error)
         if lost and trainer.world_size > 1:
-            raise RunError("another process of the run has stopped; its message stands above.") from error
+            raise RunError(
+                "another process of the run is gone; if it had a message, that stands above.\n"
+                "  Without one it was killed, as the system does where memory runs out."
+            ) from error
         raise

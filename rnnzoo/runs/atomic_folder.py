@@ -135,7 +135,9 @@ def _save_tensors(tensors: Mapping[str, Tensor], path: Path, permissions: int) -
     try:
         save_file(dict(tensors), path)
     except SafetensorError as error:
-        raise OSError(f"{error}") from error  # safetensors hides the system's error in its text
+        hidden = re.search(r"os error (\d+)", str(error))  # the system's error is in the text of safetensors' own
+        cause = OSError(int(hidden[1]), os.strerror(int(hidden[1]))) if hidden else OSError(str(error))
+        raise cause from error
     path.chmod(permissions)  # safetensors makes a file that its owner alone may read
     files.sync(path)
 

@@ -47,7 +47,8 @@ def save(folder: Path, weights: dict[str, Tensor], meta: JsonObject, spec: JsonO
 
     weights: tensors on any device; those that share storage are stored once, with the other names in meta's "tied".
     meta, spec: JSON values; "tied" is a reserved key of meta.
-    Raises: RunError if the folder exists or cannot be written, or a weight is not finite; what was there before stays.
+    Raises: Unwritable if the system does not let it; RunError if the folder exists, or a weight is not finite. What was
+    there before stays.
     """
     if "tied" in meta:
         raise ValueError("'tied' is a reserved key of a checkpoint's meta")

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from rnnzoo.errors import RunError
+from rnnzoo.errors import Unwritable
 from rnnzoo.system.quantities import size
 
 JsonObject = dict[str, Any]  # whatever a JSON file or a logger may hold, by keys that are texts
@@ -207,7 +207,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:
-    """Write a file, or replace it, completely or not at all. Raises: RunError."""
+    """Write a file, or replace it, completely or not at all. Raises: Unwritable."""
     try:
         with replacing(path) as temporary, open(temporary, "xb") as file:
             file.write(content)
@@ -216,18 +216,18 @@ def write_bytes(path: str | Path, content: bytes) -> None:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write a UTF-8 text file, or replace it, completely or not at all. Raises: RunError."""
+    """Write a UTF-8 text file, or replace it, completely or not at all. Raises: Unwritable."""
     write_bytes(path, text.encode("utf-8", "surrogatepass"))
 
 
-def unwritable(path: str | Path, error: OSError) -> RunError:
+def unwritable(path: str | Path, error: OSError) -> Unwritable:
     """The message for a file that the system does not let us write."""
     folder = Path(path).absolute().parent
     full = error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG)
     remedy = f"Free some space in {folder}" if full else f"Permit writing in {folder}"
     if not folder.is_dir():
         remedy = f"Make the folder {folder}"
-    return RunError(
+    return Unwritable(
         f"cannot write {path}: {reason(error)}.\n  What was there before is untouched.\n"
         f"  {remedy}, or choose another place."
     )

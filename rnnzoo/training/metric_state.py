@@ -29,11 +29,11 @@ def copied(states: list[State]) -> list[State]:
 
 
 def load_metric_states(module: nn.Module, states: list[State], device: torch.device) -> None:
-    """Put back what `metric_states` gave."""
+    """Put back what `metric_states` gave. Raises: TypeError, AttributeError for states of another kind."""
     for metric, saved in zip(_metrics(module), states, strict=True):
-        for name, value in saved["values"].items():
-            setattr(metric, name, _on(value, device))
-        metric._update_count, metric._computed = saved["count"], None
+        for name, default in metric._defaults.items():
+            setattr(metric, name, _on(saved["values"][name], default, device))
+        metric._update_count, metric._computed = int(saved["count"]), None
 
 
 def _metrics(module: nn.Module) -> Iterator[Metric]:
@@ -41,12 +41,12 @@ def _metrics(module: nn.Module) -> Iterator[Metric]:
 
 
 def _copy(value: Any) -> Any:
-    return (
-        list(value) if isinstance(value, list) else value.clone()
-    )  # an update appends to a list, and adds to a tensor
+    """An update appends to a list, and adds to a tensor in place."""
+    return list(value) if isinstance(value, list) else value.clone()
 
 
-def _on(value: Any, device: torch.device) -> Any:
-    if isinstance(value, Tensor):
-        return value.to(device)
-    return [_on(item, device) for item in value] if isinstance(value, list) else value
+def _on(value: Any, default: Tensor | list[Tensor], device: torch.device) -> Tensor | list[Tensor]:
+    """A metric's sum, or list of values, on a device. Raises: TypeError, AttributeError for what is neither."""
+    if isinstance(default, Tensor) and not isinstance(value, Tensor):
+        raise TypeError(f"a metric's sum is a {type(value).__name__}")
+    return [item.to(device) for item in value] if isinstance(value, list) else value.to(device)

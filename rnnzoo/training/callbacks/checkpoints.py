@@ -1,5 +1,6 @@
 """Saves the model after each validation; keeps the last and the best."""
 
+import logging
 import math
 import re
 from contextlib import nullcontext
@@ -8,12 +9,13 @@ from typing import Literal
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from rnnzoo.errors import RunError, unknown
+from rnnzoo.errors import RunError, Unwritable, unknown
 from rnnzoo.runs import atomic_folder, checkpoint
 from rnnzoo.system.files import JsonObject
 from rnnzoo.training.callbacks.averaging import Averaging
 
 NAME = re.compile(r"step-\d{9,}(-\d+)?")  # of a checkpoint's folder
+log = logging.getLogger("rnnzoo")
 
 
 class Checkpoints(Callback):
@@ -21,7 +23,10 @@ class Checkpoints(Callback):
 
     It saves exactly the weights that were validated: averaged ones if there is an `Averaging` callback, in any order.
     At the end of training it saves once more if the weights have changed since. Folders that neither pointer names are
-    deleted once the pointers are written. Rank 0 writes; all ranks know `best_path`.
+    deleted once the pointers are written. Rank 0 writes; all ranks know `best_path`. Where a checkpoint cannot be
+    written, as the disk is full, those before stay, and training goes on with one warning.
+
+    Raises: RunError for a metric that is not logged; Unwritable if there is no checkpoint at all after training.
     """
 
     def __init__(
@@ -43,6 +48,7 @@ class Checkpoints(Callback):
         self.best_path: Path | None = None
         self.last_path: Path | None = None
         self._saved_step = -1
+        self._warned = False
 
     def state_dict(self) -> JsonObject:
         best, last = (None if path is None else path.name for path in (self.best_path, self.last_path))
@@ -76,7 +82,18 @@ class Checkpoints(Callback):
         path = self.folder / f"step-{trainer.global_step:09d}"  # of another name where it is there: validated twice
         path = trainer.strategy.broadcast(atomic_folder.unused(path))  # between two steps, or resumed from before it
         best = score is not None and self._improves(score)
+        written = not trainer.is_global_zero or self._write(trainer, pl_module, path, score, best)
+        if not trainer.strategy.broadcast(written):
+            return
+        self.last_path, self._saved_step = path, trainer.global_step
+        if best:
+            self.best_score, self.best_path = score, path
         if trainer.is_global_zero:
+            self._rotate()
+
+    def _write(self, trainer: Trainer, pl_module: LightningModule, path: Path, score: float | None, best: bool) -> bool:
+        """Write a checkpoint and the pointers to it. Returns whether the system let us; those before stay if not."""
+        try:
             averaging = next((c for c in trainer.callbacks if isinstance(c, Averaging)), None)  # type: ignore[attr-defined]
             with averaging.applied(pl_module) if averaging else nullcontext():
                 meta = self.meta | self._progress(trainer, score)
@@ -84,12 +101,14 @@ class Checkpoints(Callback):
             checkpoint.point(self.folder / "last", path.name)
             if best:
                 checkpoint.point(self.folder / "best", path.name)
-        self.last_path, self._saved_step = path, trainer.global_step
-        if best:
-            self.best_score, self.best_path = score, path
-        if trainer.is_global_zero:
-            self._rotate()
-        trainer.strategy.barrier("checkpoint saved")
+        except Unwritable as error:
+            if score is None and self.last_path is None:  # training is over, and nothing of it would be left
+                raise
+            if not self._warned:
+                log.warning("%s\n  The run goes on.", error)
+            self._warned = True
+            return False
+        return True
 
     def _improves(self, score: float) -> bool:
         if not math.isfinite(score) or self.best_score is None:

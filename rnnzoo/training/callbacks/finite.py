@@ -77,8 +77,8 @@ class Finite(Callback):
         return own | {"good": self.good.states}
 
     def load_state_dict(self, state_dict: State) -> None:
-        self.skipped, self.rolled_back = state_dict["skipped"], state_dict["rolled_back"]
-        self._rate_factor, self.good.states = state_dict["rate_factor"], state_dict["good"]
+        self.skipped, self.rolled_back = int(state_dict["skipped"]), int(state_dict["rolled_back"])
+        self._rate_factor, self.good.states = float(state_dict["rate_factor"]), list(state_dict["good"])
 
     # the check of each step
 

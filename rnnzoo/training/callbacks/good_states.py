@@ -11,6 +11,7 @@ from torch import Tensor
 
 from rnnzoo.runs.state import State
 from rnnzoo.training.callbacks.averaging import Averaging
+from rnnzoo.training.callbacks.snapshots import check_fused
 from rnnzoo.training.module import ZooModule
 
 KEPT = 2
@@ -58,6 +59,7 @@ class GoodStates:
         module.forget_stream()
         optimizer = trainer.optimizers[0]
         optimizer.load_state_dict({**optimizer.state_dict(), "state": _copied(state["optimizer"])})
+        check_fused(optimizer)
         if averaging is not None and averaging.average is not None and state["average"] is not None:
             torch._foreach_copy_(averaging.average, move_data_to_device(state["average"], module.device))
         return int(state["step"])

@@ -6,7 +6,7 @@ import logging
 import math
 import random
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,6 @@ from lightning.fabric.plugins import CheckpointIO
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 from torch.optim import Optimizer
-from torchmetrics import Metric
 
 from rnnzoo.errors import RunError, Stopped
 from rnnzoo.runs import atomic_folder, snapshot
@@ -24,6 +23,7 @@ from rnnzoo.runs.state import State
 from rnnzoo.system import files
 from rnnzoo.system.files import JsonObject
 from rnnzoo.system.signals import Listener
+from rnnzoo.training.metric_state import load_metric_states, metric_states
 from rnnzoo.training.module import ZooModule
 
 COST = 0.02  # the share of a training's time that saving at the ends of epochs may take
@@ -31,10 +31,23 @@ log = logging.getLogger("rnnzoo")
 
 
 class SnapshotIO(CheckpointIO):
-    """Lightning's training state without pickle: a plugin of the Trainer. Paths are folders."""
+    """Lightning's training state without pickle: a plugin of the Trainer. Paths are folders.
+
+    Where a state cannot be written, as the disk is full, those before stay, and training goes on with one warning.
+    """
+
+    def __init__(self) -> None:
+        self._warned = False
 
     def save_checkpoint(self, checkpoint: State, path: str | Path, storage_options: object = None) -> None:
-        snapshot.write(Path(path), checkpoint)
+        """In the first process alone; an error here would leave the others waiting for it."""
+        try:
+            snapshot.write(Path(path), checkpoint)
+        except OSError as error:
+            if not self._warned:
+                folder, reason = Path(path).parent, files.reason(error)
+                log.warning("the training state cannot be saved in %s: %s. The run goes on.", folder, reason)
+            self._warned = True
 
     def load_checkpoint(self, path: str | Path, map_location: object = None, weights_only: bool | None = None) -> State:
         return snapshot.read(Path(path))
@@ -85,7 +98,6 @@ class Snapshots(Callback):
         self._optimizers = 0
         self._started = self._saved_at = self._cost = 0.0  # seconds
         self._saved_step = self._first_step = 0
-        self._warned = False
 
     # saving
 
@@ -137,12 +149,7 @@ class Snapshots(Callback):
     def _save(self, trainer: Trainer) -> None:
         start = time.monotonic()
         folder = self.folder / f"step-{trainer.global_step:09d}-{trainer.fit_loop.epoch_loop.total_batch_idx + 1}"
-        try:
-            trainer.save_checkpoint(folder)
-        except OSError as error:
-            if not self._warned:
-                log.warning("the training state cannot be saved in %s: %s. The run goes on.", folder.parent, error)
-            self._warned = True
+        trainer.save_checkpoint(folder)
         self._saved_step, self._saved_at = trainer.global_step, time.monotonic()
         self._cost = self._saved_at - start
 
@@ -204,7 +211,7 @@ class Snapshots(Callback):
                 ):
                     group["lr"] = rate
         for optimizer in trainer.optimizers:
-            _check_fused(optimizer)
+            check_fused(optimizer)
         _restore_process(pl_module, self._resumed["processes"][trainer.global_rank])
         if trainer.is_global_zero and self.metrics is not None and self.metrics.exists():
             files.truncate(self.metrics, self._resumed["metrics_bytes"])
@@ -216,10 +223,7 @@ def _process_state(module: LightningModule) -> State:
     return {
         "module": module.training_state(),
         "gradients": {name: p.grad for name, p in module.named_parameters() if p.grad is not None},
-        "metrics": [
-            {"count": metric._update_count, "values": {name: getattr(metric, name) for name in metric._defaults}}
-            for metric in _metrics(module)
-        ],
+        "metrics": metric_states(module),
         "random": {
             "python": random.getstate(),
             "numpy": np.random.get_state(),
@@ -235,10 +239,7 @@ def _restore_process(module: LightningModule, state: State) -> None:
     for name, parameter in module.named_parameters():
         gradient = state["gradients"].get(name)
         parameter.grad = None if gradient is None else gradient.to(parameter.device)
-    for metric, saved in zip(_metrics(module), state["metrics"], strict=True):
-        for name, default in metric._defaults.items():
-            setattr(metric, name, _on(saved["values"][name], default, module.device))
-        metric._update_count, metric._computed = int(saved["count"]), None
+    load_metric_states(module, state["metrics"], module.device)
     generators = state["random"]
     random.setstate(generators["python"])
     _check_numpy_state(generators["numpy"])
@@ -265,7 +266,7 @@ def _kind(value: object) -> type:
     return kinds.get(type(value), type(value))
 
 
-def _check_fused(optimizer: Optimizer) -> None:
+def check_fused(optimizer: Optimizer) -> None:
     """A fused optimizer does not look at the shapes of its own averages, and would read and write beyond them.
 
     Raises: ValueError for averages that are not of their parameter's shape and type.
@@ -283,14 +284,3 @@ def _check_numpy_state(state: tuple[Any, ...]) -> None:
     _, words, place, *_ = state
     if not (type(place) is int and 0 <= place <= len(words)):
         raise ValueError(f"NumPy's random state has no place {place!r:.20}")
-
-
-def _metrics(module: torch.nn.Module) -> Iterator[Metric]:
-    return (part for part in module.modules() if isinstance(part, Metric))
-
-
-def _on(value: Any, default: Tensor | list[Tensor], device: torch.device) -> Tensor | list[Tensor]:
-    """A metric's sum, or list of values, on a device. Raises: TypeError, AttributeError for what is neither."""
-    if isinstance(default, Tensor) and not isinstance(value, Tensor):
-        raise TypeError(f"a metric's sum is a {type(value).__name__}")
-    return [item.to(device) for item in value] if isinstance(value, list) else value.to(device)

@@ -1,0 +1,106 @@
+"""What a run does when its disk is full, or its folder is gone: it goes on, and what was saved stays."""
+
+import resource
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from lightning.pytorch import Callback
+
+from rnnzoo import recipe as recipes
+from rnnzoo import runs
+from rnnzoo.errors import RunError
+from rnnzoo.experiment import fit as fitting
+from rnnzoo.experiment.resolver import resolve
+from rnnzoo.experiment.space import check_space
+from rnnzoo.runs import checkpoint, snapshot
+
+OPTIONS = [
+    *(
+        "--data.examples=80",
+        "--trainer.max_epochs=4",
+        "--trainer.enable_progress_bar=false",
+        "--tracking.mode=disabled",
+    ),
+    *("--optimizer.lr=0.001", "--checkpoint.every_n_steps=2"),
+]
+
+
+class AtEpoch(Callback):
+    """Does something at the starts of epochs."""
+
+    def __init__(self, work: dict[int, Callable[[], object]]) -> None:
+        self.work = work
+
+    def on_train_epoch_start(self, trainer, pl_module):
+        self.work.get(trainer.current_epoch, lambda: None)()
+
+
+def fit(monkeypatch, work):
+    """Train four epochs in the folder `run`, with something done at the starts of some of them."""
+    monkeypatch.setattr(fitting, "make_callbacks", lambda recipe, module: [AtEpoch(work)])
+    monkeypatch.setenv(runs.SHARED, "")
+    return fitting.fit(resolve(recipes.read("quickstart", OPTIONS)), Path("run"))[0]
+
+
+@pytest.fixture
+def full_disk():
+    """Begins and ends a time in which no file can become longer than 16 KiB."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    limits = {True: (2**14, before[1]), False: before}
+    yield lambda full: resource.setrlimit(resource.RLIMIT_FSIZE, limits[full])
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def epochs_of_checkpoints(folder="run/checkpoints"):
+    return {name: checkpoint.load(checkpoint.follow(Path(folder, name))).meta["epoch"] for name in ("best", "last")}
+
+
+def test_training_goes_on_when_the_disk_is_full_and_what_was_saved_stays(here, monkeypatch, full_disk, caplog):
+    summary = fit(monkeypatch, {2: lambda: full_disk(True)})
+    assert summary["status"] == "finished" and summary["epochs"] == 4 and "test/accuracy" in summary["metrics"]
+    assert epochs_of_checkpoints()["last"] == 1 and summary["best"]["epoch"] <= 1
+    (newest, *_) = snapshot.complete(Path("run/resume"))
+    assert snapshot.read(newest)["epoch"] <= 2
+    messages = [record.getMessage() for record in caplog.records if record.name == "rnnzoo"]
+    assert sum("cannot write" in m and "File too large" in m and "Free some space" in m for m in messages) == 1
+    assert sum("the training state cannot be saved" in m for m in messages) == 1
+    assert not list(Path("run").rglob(".tmp-*"))
+
+
+def test_checkpoints_are_saved_again_once_there_is_room(here, monkeypatch, full_disk):
+    fit(monkeypatch, {1: lambda: full_disk(True), 3: lambda: full_disk(False)})
+    assert epochs_of_checkpoints()["last"] == 3
+    assert len(list(Path("run/checkpoints").glob("step-*"))) <= 2
+
+
+def test_a_training_of_which_nothing_could_be_saved_has_failed(here, monkeypatch, full_disk):
+    with pytest.raises(RunError, match="cannot write"):
+        fit(monkeypatch, {0: lambda: full_disk(True)})
+    assert runs.read("run")["summary"]["status"] == "failed"
+
+
+def test_a_folder_that_vanishes_is_made_again_for_what_comes(here, monkeypatch):
+    summary = fit(monkeypatch, {2: lambda: shutil.rmtree("run")})
+    assert summary["status"] == "finished" and runs.read("run")["summary"]["status"] == "finished"
+    assert checkpoint.load(checkpoint.follow(Path("run/checkpoints/last"))).meta["epoch"] == 3
+
+
+def test_a_folder_that_takes_no_files_any_more_ends_no_training(here, monkeypatch):
+    def replace():
+        Path("run").rename("before")
+        Path("run").write_text("a file")
+
+    assert fit(monkeypatch, {2: replace})["epochs"] == 4
+    assert epochs_of_checkpoints("before/checkpoints")["last"] == 1
+
+
+def test_a_disk_without_room_for_a_run_is_refused_before_it_begins(tmp_path):
+    module = SimpleNamespace(model=torch.nn.Linear(10**8, 10**8, device="meta"))  # 40 PB
+    with pytest.raises(RunError, match=r"cannot start a run in .*: the disk has") as error:
+        check_space(tmp_path / "not" / "there", module)
+    assert "--run_dir" in str(error.value) and not (tmp_path / "not").exists()
+    check_space(tmp_path, SimpleNamespace(model=torch.nn.Linear(1, 1)))
