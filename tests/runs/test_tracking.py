@@ -492,3 +492,59 @@ def test_what_is_logged_at_a_step_is_that_steps_own_loss_and_learning_rate(
     rows = history(run)
     for name in (LOSS, RATE):
         assert [(row["trainer/global_step"], row[name]) for row in rows if name in row] == logged[name]
+
+
+RUN = {"id": "r", "name": "run1", "project": {"id": "p", "name": "zoo", "entity": {"id": "e", "name": "team"}}}
+OPENED = json.dumps({"data": {"upsertBucket": {"bucket": RUN, "inserted": True}}}).encode()
+
+
+class Fails(BaseHTTPRequestHandler):
+    """A server that opens a run, and then does what its `fault` says: a status, or a kind of failure."""
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        fault = self.server.fault
+        if fault == "stalls":
+            self.server.ended.wait()
+        elif fault == "cuts":
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{")
+        else:
+            body = {None: OPENED, "rubbish": b"\x00\xff<html>", "null": b'{"data": {}}'}.get(fault, b"{}")
+            self.send_response(fault if isinstance(fault, int) else 200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+    do_GET = do_PUT = do_POST
+
+    def log_message(self, *_):
+        """Nothing."""
+
+
+@pytest.mark.parametrize("fault", [401, 429, 500, "stalls", "cuts", "rubbish", "null", "goes away"])
+def test_a_server_that_fails_in_the_middle_of_a_run_changes_no_weight_and_loses_no_metric(
+    fault, run, wandb, monkeypatch, caplog
+):
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Fails)
+    server.fault, server.ended = None, threading.Event()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.delenv("WANDB_MODE")
+    monkeypatch.setenv("WANDB_API_KEY", SECRET)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{server.server_address[1]}")
+    try:
+        loggers = tracking.make_loggers({}, run, {})
+        assert tracking.where(loggers)["mode"] == "online"
+        if fault == "goes away":
+            server.shutdown()
+            server.server_close()
+        server.fault = fault
+        assert torch.equal(train(loggers), train(False))
+        tracking.finish(loggers, timeout=1)
+    finally:
+        server.ended.set()
+        if fault != "goes away":
+            server.shutdown()
+            server.server_close()
+    assert len(run.metrics.read_text().splitlines()) == 6
+    assert len(told(caplog)) <= 1 and SECRET not in caplog.text
