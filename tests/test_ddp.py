@@ -217,6 +217,37 @@ def test_a_mistake_of_one_process_is_told_once_and_ends_both(tmp_path, monkeypat
     assert runs.read("run")["summary"]["status"] in ("failed", "interrupted")
 
 
+NAN_IN_ONE = """
+import math
+from lightning.pytorch import Callback
+
+
+class Spoil(Callback):
+    def on_fit_start(self, trainer, pl_module):
+        loss = pl_module.task.loss
+        pl_module.task.loss = lambda *arguments: loss(*arguments) * (math.nan if self.bad and trainer.training else 1)
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        self.bad = trainer.global_rank == 1 and trainer.current_epoch == 0 and batch_idx == 1
+"""
+
+
+@pytest.mark.parametrize("policy", ["stop", "skip"])
+def test_all_processes_do_with_a_bad_step_what_one_of_them_does(policy, here, monkeypatch):
+    distribution(here / "site", "rnnzoo-spoil", "rnnzoo.callbacks", "spoil = stranger_spoil:Spoil", NAN_IN_ONE)
+    monkeypatch.setenv("PYTHONPATH", str(here / "site"))
+    options = ["--data.examples=80", "--data.batch_size=8", "--callbacks.spoil=true", f"--bad_numbers.policy={policy}"]
+    done = rnnzoo("fit", "quickstart", *options, *SMALL, *TWO, "--run_dir", "run")
+    assert "Traceback" not in done.stderr
+    summary = runs.read("run")["summary"]
+    if policy == "skip":
+        assert done.returncode == 0 and summary["bad_numbers"] == {"skipped": 1, "rolled_back": 0}
+        assert done.stderr.count("The step is left out") == 1
+    else:
+        assert done.returncode == 2 and summary["status"] == "failed"
+        assert done.stderr.count("rows of the train part") == 1
+
+
 @pytest.mark.parametrize("strategy", ["ddp_spawn", "ddp_notebook"])
 def test_processes_of_the_trainers_own_test_the_best_checkpoint_and_leave_the_facts(strategy, tmp_path):
     """The rate rises until the network forgets, so the last checkpoint is not the best."""
@@ -264,3 +295,22 @@ def test_sigterm_to_one_process_ends_both_in_words(target, tmp_path):
     assert told.count(message) == 1
     assert fit.returncode == (143, 2)[target]
     assert runs.read("run")["summary"]["status"] == ("interrupted", "failed")[target]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="the children of a process are read from /proc")
+@pytest.mark.parametrize("target", [0, 1])
+def test_a_process_that_is_killed_takes_the_other_one_with_it(target, here):
+    options = ["--trainer.accelerator=cpu", "--trainer.enable_progress_bar=false", "--trainer.max_epochs=100000"]
+    command = [sys.executable, "-m", "rnnzoo", "fit", "quickstart", *options, *TWO, "--run_dir", "run"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as fit:
+        deadline = time.monotonic() + 120
+        while not Path("run/checkpoints/best").exists():
+            assert fit.poll() is None and time.monotonic() < deadline, fit.communicate()[1]
+            select.select([], [], [], 0.05)
+        children = Path(f"/proc/{fit.pid}/task/{fit.pid}/children").read_text().split()
+        (other,) = (int(pid) for pid in children if "fit" in Path(f"/proc/{pid}/cmdline").read_text().split("\0"))
+        os.kill((fit.pid, other)[target], signal.SIGKILL)
+        message = fit.communicate(timeout=30)[1]  # both have closed it
+    assert fit.returncode == (-signal.SIGKILL, 2)[target]
+    assert message.count("another process of the run is gone") == 1 and "Traceback" not in message
