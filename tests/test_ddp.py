@@ -245,7 +245,7 @@ def test_all_processes_do_with_a_bad_step_what_one_of_them_does(policy, here, mo
         assert done.stderr.count("The step is left out") == 1
     else:
         assert done.returncode == 2 and summary["status"] == "failed"
-        assert done.stderr.count("rows of the train part") == 1
+        assert done.stderr.count("rows of the train split") == 1
 
 
 @pytest.mark.parametrize("strategy", ["ddp_spawn", "ddp_notebook"])

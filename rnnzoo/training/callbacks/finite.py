@@ -162,7 +162,7 @@ class Finite(Callback):
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         loss = trainer.callback_metrics.get("val/loss")
         if trainer.state.fn == TrainerFn.FITTING and loss is not None and not math.isfinite(loss):
-            self._repair(trainer, pl_module, f"the loss of the dev part ({float(loss):.6g})", "every weight is finite")
+            self._repair(trainer, pl_module, f"the loss of the dev split ({float(loss):.6g})", "every weight is finite")
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._check_weights(trainer, pl_module)
@@ -225,7 +225,7 @@ class Finite(Callback):
         numbers = f"  Loss {loss:.6g}, gradient norm {norm:.6g} before clipping, learning rate {rate:.6g}; {where}."
         rows = [row for index in self._rows for row in index.tolist()]
         some = ", ".join(map(str, rows[:ROWS])) + (f" and {len(rows) - ROWS} more" if len(rows) > ROWS else "")
-        return numbers + (f"\n  {amount(len(rows), 'row')} of the train part: {some}." if rows else "")
+        return numbers + (f"\n  {amount(len(rows), 'row')} of the train split: {some}." if rows else "")
 
 
 def _zoo_module(module: LightningModule) -> ZooModule:

@@ -219,7 +219,7 @@ def test_the_message_names_the_rows_of_the_step(tmp_path, caplog):
     train(tmp_path, "toy_tags", {5: math.nan}, [*SKIP, "--trainer.accumulate_grad_batches=2"], [rows])
     step = torch.cat(rows.rows[4:6]).tolist()
     assert (
-        f"{len(step)} rows of the train part: {', '.join(map(str, step[:12]))} and {len(step) - 12} more."
+        f"{len(step)} rows of the train split: {', '.join(map(str, step[:12]))} and {len(step) - 12} more."
         in caplog.text
     )
 
