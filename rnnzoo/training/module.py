@@ -236,8 +236,9 @@ class ZooModule(pl.LightningModule):
 
         These are sums of metrics, carried states and buffers.
         """
-        assert self._before_step is not None
         before, self._before_step = self._before_step, None
+        if before is None:  # resumed within a step, of a training that was not undoable
+            return
         self._carry(before["carried"])
         self._step = self._loaded_step(before["step"])
         load_metric_states(self, before["metrics"], self.device)
@@ -245,7 +246,7 @@ class ZooModule(pl.LightningModule):
             buffer.copy_(value)
 
     def forget_stream(self) -> None:
-        """Start the training part's stream anew with the next batch, from the states of a new sequence."""
+        """Start the train split's stream anew with the next batch, from the states of a new sequence."""
         self._carried.pop("train", None)
 
     def _carry(self, carried: list[CellState] | None) -> None:
