@@ -117,7 +117,9 @@ class Finite(Callback):
             return
         weight = _first_bad_weight(pl_module)
         where = f"first bad weight: {weight}" if weight else _first_bad_gradient(pl_module)
-        what = WHAT[bad] + ("" if process == trainer.global_rank else f" of process {process}")
+        what = WHAT[bad]
+        if process != trainer.global_rank:
+            what, self._rows = f"{what} of process {process}", []  # the rows here are not those of the bad numbers
         if self._exhausted or (self.policy == "skip" and weight):
             raise self._error(trainer, what, where)
         if process == trainer.global_rank:
