@@ -291,10 +291,9 @@ def test_sigterm_to_one_process_ends_both_in_words(target, tmp_path):
         os.kill((fit.pid, other)[target], signal.SIGTERM)
         told = fit.communicate(timeout=60)[1]
     assert "Traceback" not in told and "gloo" not in told
-    message = ("stopped in epoch", "process 1 of 2 was stopped.")[target]
-    assert told.count(message) == 1
-    assert fit.returncode == (143, 2)[target]
-    assert runs.read("run")["summary"]["status"] == ("interrupted", "failed")[target]
+    assert told.count("stopped in epoch") == 1 and "Go on from here: rnnzoo fit --resume run" in told
+    assert fit.returncode == 143  # whichever was asked: they stop between the same two batches
+    assert runs.read("run")["summary"]["status"] == "interrupted"
 
 
 @pytest.mark.slow

@@ -60,7 +60,7 @@ class Loader:
                 if isinstance(answer, DataError):
                     raise answer
                 yield answer
-        except Exception as error:
+        except Exception as error:  # the code of a data set, perhaps a plugin's, runs in the workers
             self._end_workers()  # whoever catches the mistake holds on to this loader by its traceback
             if not (self.num_workers and _of_dead_worker(error)):
                 raise
