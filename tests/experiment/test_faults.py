@@ -43,23 +43,25 @@ def fit(monkeypatch, work):
     """Train four epochs in the folder `run`, with something done at the starts of some of them."""
     monkeypatch.setattr(fitting, "make_callbacks", lambda recipe, module: [AtEpoch(work)])
     monkeypatch.setenv(runs.SHARED, "")
-    return fitting.fit(resolve(recipes.read("quickstart", OPTIONS)), Path("run"))[0]
+    try:
+        return fitting.fit(resolve(recipes.read("quickstart", OPTIONS)), Path("run"))[0]
+    finally:
+        full_disk(False)  # here, before pytest writes the test's result into a file that may be longer
 
 
-@pytest.fixture
-def full_disk():
-    """Begins and ends a time in which no file can become longer than 16 KiB."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    limits = {True: (2**14, before[1]), False: before}
-    yield lambda full: resource.setrlimit(resource.RLIMIT_FSIZE, limits[full])
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+LIMIT = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+
+def full_disk(full: bool) -> None:
+    """Begin or end a time in which no file can become longer than 16 KiB."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**14, LIMIT[1]) if full else LIMIT)
 
 
 def epochs_of_checkpoints(folder="run/checkpoints"):
     return {name: checkpoint.load(checkpoint.follow(Path(folder, name))).meta["epoch"] for name in ("best", "last")}
 
 
-def test_training_goes_on_when_the_disk_is_full_and_what_was_saved_stays(here, monkeypatch, full_disk, caplog):
+def test_training_goes_on_when_the_disk_is_full_and_what_was_saved_stays(here, monkeypatch, caplog):
     summary = fit(monkeypatch, {2: lambda: full_disk(True)})
     assert summary["status"] == "finished" and summary["epochs"] == 4 and "test/accuracy" in summary["metrics"]
     assert epochs_of_checkpoints()["last"] == 1 and summary["best"]["epoch"] <= 1
@@ -71,13 +73,13 @@ def test_training_goes_on_when_the_disk_is_full_and_what_was_saved_stays(here, m
     assert not list(Path("run").rglob(".tmp-*"))
 
 
-def test_checkpoints_are_saved_again_once_there_is_room(here, monkeypatch, full_disk):
+def test_checkpoints_are_saved_again_once_there_is_room(here, monkeypatch):
     fit(monkeypatch, {1: lambda: full_disk(True), 3: lambda: full_disk(False)})
     assert epochs_of_checkpoints()["last"] == 3
     assert len(list(Path("run/checkpoints").glob("step-*"))) <= 2
 
 
-def test_a_training_of_which_nothing_could_be_saved_has_failed(here, monkeypatch, full_disk):
+def test_a_training_of_which_nothing_could_be_saved_has_failed(here, monkeypatch):
     with pytest.raises(RunError, match="cannot write"):
         fit(monkeypatch, {0: lambda: full_disk(True)})
     assert runs.read("run")["summary"]["status"] == "failed"
