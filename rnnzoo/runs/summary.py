@@ -141,7 +141,6 @@ class RunFacts(TypedDict, total=False):
     best: Best
     epochs: int
     steps: int
-    bad_numbers: BadNumbers  # where there were any
     train_seconds: float
     cpu_seconds: float | None
     peak_memory_bytes: float | None
@@ -155,6 +154,7 @@ class Summary(RunFacts, total=False):
     recipe: str
     digest: str
     seconds: float  # since the start
+    bad_numbers: BadNumbers  # where there were any
     ended_by: str  # a signal's name or an error's first line, where the run did not come to its end
     host: str
     pid: int

@@ -3,7 +3,7 @@
 import logging
 import math
 import re
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Literal
 
@@ -125,8 +125,15 @@ class Checkpoints(Callback):
         }
 
     def _rotate(self) -> None:
-        """Delete checkpoints that are neither the last nor the best, and what crashes left."""
+        """Delete checkpoints that are neither the last nor the best, and what crashes left.
+
+        A pointer may have been written although its writing failed at the end, so what the pointers name stays, too.
+        """
+        kept = {self.last_path, self.best_path}
+        for pointer in checkpoint.POINTERS:
+            with suppress(RunError):
+                kept.add(checkpoint.follow(self.folder / pointer))
         for folder in self.folder.glob("step-*"):
-            if folder not in (self.last_path, self.best_path):
+            if folder not in kept:
                 atomic_folder.remove(folder)
         atomic_folder.sweep(self.folder)
