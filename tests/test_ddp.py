@@ -276,9 +276,8 @@ def test_a_training_that_breaks_in_a_process_of_the_trainers_own_is_one_message(
     assert runs.read(tmp_path / "run")["summary"]["status"] == "failed"
 
 
-@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="the children of a process are read from /proc")
-@pytest.mark.parametrize("target", [0, 1])
-def test_sigterm_to_one_process_ends_both_in_words(target, tmp_path):
+def after_signal(number: int, target: int, seconds: float) -> tuple[int, str]:
+    """The exit code and the messages of a run of two processes, one of which got a signal, within so many seconds."""
     options = ["--trainer.accelerator=cpu", "--trainer.enable_progress_bar=false", "--trainer.max_epochs=100000"]
     command = [sys.executable, "-m", "rnnzoo", "fit", "quickstart", *options, *TWO, "--run_dir", "run"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as fit:
@@ -288,11 +287,18 @@ def test_sigterm_to_one_process_ends_both_in_words(target, tmp_path):
             select.select([], [], [], 0.05)
         children = Path(f"/proc/{fit.pid}/task/{fit.pid}/children").read_text().split()
         (other,) = (int(pid) for pid in children if "fit" in Path(f"/proc/{pid}/cmdline").read_text().split("\0"))
-        os.kill((fit.pid, other)[target], signal.SIGTERM)
-        told = fit.communicate(timeout=60)[1]
+        os.kill((fit.pid, other)[target], number)
+        messages = fit.communicate(timeout=seconds)[1]  # once both have closed it
+    return fit.returncode, messages
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="the children of a process are read from /proc")
+@pytest.mark.parametrize("target", [0, 1])
+def test_sigterm_to_one_process_ends_both_in_words(target, tmp_path):
+    code, told = after_signal(signal.SIGTERM, target, seconds=60)
     assert "Traceback" not in told and "gloo" not in told
     assert told.count("stopped in epoch") == 1 and "Go on from here: rnnzoo fit --resume run" in told
-    assert fit.returncode == 143  # whichever was asked: they stop between the same two batches
+    assert code == 143  # whichever was asked: they stop between the same two batches
     assert runs.read("run")["summary"]["status"] == "interrupted"
 
 
@@ -300,16 +306,6 @@ def test_sigterm_to_one_process_ends_both_in_words(target, tmp_path):
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="the children of a process are read from /proc")
 @pytest.mark.parametrize("target", [0, 1])
 def test_a_process_that_is_killed_takes_the_other_one_with_it(target, here):
-    options = ["--trainer.accelerator=cpu", "--trainer.enable_progress_bar=false", "--trainer.max_epochs=100000"]
-    command = [sys.executable, "-m", "rnnzoo", "fit", "quickstart", *options, *TWO, "--run_dir", "run"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as fit:
-        deadline = time.monotonic() + 120
-        while not Path("run/checkpoints/best").exists():
-            assert fit.poll() is None and time.monotonic() < deadline, fit.communicate()[1]
-            select.select([], [], [], 0.05)
-        children = Path(f"/proc/{fit.pid}/task/{fit.pid}/children").read_text().split()
-        (other,) = (int(pid) for pid in children if "fit" in Path(f"/proc/{pid}/cmdline").read_text().split("\0"))
-        os.kill((fit.pid, other)[target], signal.SIGKILL)
-        message = fit.communicate(timeout=30)[1]  # both have closed it
-    assert fit.returncode == (-signal.SIGKILL, 2)[target]
+    code, message = after_signal(signal.SIGKILL, target, seconds=30)
+    assert code == (-signal.SIGKILL, 2)[target]
     assert message.count("another process of the run is gone") == 1 and "Traceback" not in message

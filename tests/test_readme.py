@@ -33,6 +33,13 @@ def alone(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
+def test_the_first_screen_has_a_newcomers_two_commands():
+    """One runs the main job, one the tests; `.ci/run` types the same words."""
+    first_screen = blocks("console")[0]
+    for words in ("pip install -e . && rnnzoo fit quickstart", "pip install -e '.[test]' && pytest"):
+        assert words in first_screen
+
+
 @pytest.mark.slow
 def test_the_script_with_a_plain_trainer_runs(capsys):
     exec(compile(blocks("python")[0], "README.md", "exec"), {})

@@ -42,6 +42,7 @@ class Parser(argparse.ArgumentParser):
         """Raises: ZooError."""
         raise ZooError(f"{self.prog}: {message}.\n  See `{self.prog} --help`.")
 
+    # argparse's has an overload for each kind of namespace, and here there is one kind
     def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> tuple[Any, list[str]]:  # type: ignore[override]
         """As argparse does, after the recipe's keys are taken out. Raises: ZooError."""
         words = self._with_texts([self._spelled(word) for word in args or ()])

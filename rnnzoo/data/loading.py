@@ -42,7 +42,7 @@ class Loader:
         self._batches: DataLoader[Batch | DataError] = DataLoader(
             _Answers(examples),  # type: ignore[arg-type]  # a window for an index
             batch_size=None,
-            sampler=sampler,  # type: ignore[arg-type]
+            sampler=sampler,  # type: ignore[arg-type]  # of batches, and not of indices
             num_workers=num_workers,
             worker_init_fn=_stand_apart,
             generator=torch.Generator(),  # a seed for each worker is drawn from it, and not from torch's generator

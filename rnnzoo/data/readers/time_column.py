@@ -69,6 +69,7 @@ class TimeColumn:
                     "  Times are ISO 8601, as 2016-07-01 13:00, 2016-07 or 2016-W26-5, or numbers; all with an offset\n"
                     "  from UTC, or none."
                 )
+        # all are like the first, as was checked; the type says a mixture
         return times if isinstance(times[0], Time) else np.array(times)  # type: ignore[return-value]
 
     def _time(self, text: str) -> Time | float | None:

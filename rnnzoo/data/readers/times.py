@@ -134,7 +134,7 @@ def count_steps(times: Sequence[Time] | np.ndarray) -> Steps:
     if len(times) > 2 and len(set(np.diff(instants).tolist())) > 1:
         for positions, unit in ((_months(times), "month"), (_working_days(times), "working day")):
             if positions is not None:
-                return _even(positions, lambda count, unit=unit: _of(unit, count))  # type: ignore[misc]
+                return _even(positions, lambda count, unit=unit: _of(unit, count))  # type: ignore[misc]  # a lambda with a default
     return _even(instants, duration)
 
 

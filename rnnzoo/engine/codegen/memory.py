@@ -77,6 +77,7 @@ class Memory:
 
     def code(self, entry: Entry) -> int:
         """The label of an entry that is the same for all rows and channels."""
+        # a constant's text in the place of its value: as keys 0.0 and -0.0 are one, and NaN is none
         key = entry if isinstance(entry.value, Value) else Entry(repr(entry.value), entry.summed)  # type: ignore[arg-type]
         if key not in self._numbers:
             self._numbers[key] = len(self._entries)
