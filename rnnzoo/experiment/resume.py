@@ -251,7 +251,7 @@ def _fixed(before: Recipe, after: Recipe) -> Iterator[str]:
 
 def _free() -> list[str]:
     keys = [f"{section}.{key}" for section, free in FREE.items() for key in sorted(free or ())]
-    return [*keys, "callbacks.early_stopping", *(f"{section}.*" for section, free in FREE.items() if free is None)]
+    return [*keys, "callbacks.early_stopping", *(section for section, free in FREE.items() if free is None)]
 
 
 def _depends_on_length(recipe: Recipe, state: State) -> bool:
