@@ -176,7 +176,7 @@ def last(run: Path) -> dict[str, torch.Tensor]:
 
 
 def test_too_few_rows_for_two_processes_is_one_readable_mistake_and_ends_both():
-    done = rnnzoo("fit", "toy_tags", "--data.examples", 1, *SMALL, *TWO)
+    done = rnnzoo("fit", "toy_reverse", "--data.examples", 1, *SMALL, *TWO)
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert done.stderr.count("the train split has 1 examples, too few to give each of 2 processes some") == 1
 

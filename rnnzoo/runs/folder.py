@@ -68,9 +68,11 @@ class Run:
         return self.path / "checkpoints"
 
     def release(self) -> None:
-        """Let other processes have the folder."""
+        """Let other processes have the folder, and tell no later one of this run."""
         if self.lock is not None:
             self.lock.release()
+        if self.writer and os.environ.get(SHARED) == str(self.path):
+            del os.environ[SHARED]
 
     def write_config(self, text: str) -> None:
         """Write the resolved recipe, secrets taken out before (`redact`)."""
@@ -106,13 +108,13 @@ def create(recipe_name: str, run_dir: Path | None = None, seed: int = 1, root: P
     Raises: RunError if the folder holds anything, or cannot be made.
     """
     if rank() > 0:
-        shared = os.environ.get(SHARED) or run_dir
+        shared = run_dir or os.environ.get(SHARED)
         if not shared:
             raise RunError(
                 f"process {rank()} does not know the folder of its run.\n"
                 "  Where another program starts the processes (torchrun, srun), give all of them the same --run_dir."
             )
-        return Run(Path(shared), recipe_name, seed, writer=False)
+        return Run(Path(shared).absolute(), recipe_name, seed, writer=False)
     if run_dir is None:
         stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
         run_dir = root / slug(recipe_name) / f"{stamp}-{secrets.token_hex(4)}"
@@ -137,7 +139,7 @@ def reopen(folder: Path, recipe_name: str, seed: int) -> Run:
     Raises: RunError if another process is at work in it, it cannot be written, or what is in it leads elsewhere.
     """
     if rank() > 0:
-        return Run(Path(os.environ.get(SHARED) or folder), recipe_name, seed, writer=False)
+        return Run(folder.absolute(), recipe_name, seed, writer=False)
     _refuse_links(folder)
     summary = well_formed(read_summary(folder))
     run = Run(folder.absolute(), recipe_name, seed)

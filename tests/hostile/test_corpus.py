@@ -26,7 +26,8 @@ LEAST = {
 
 def outcomes(group: str, folder: Path) -> list[dict]:
     """What a process of its own made of each entry of a group."""
-    own = {"HOME": "home", "TMPDIR": "tmp", "RNNZOO_CACHE": "cache", "XDG_CACHE_HOME": "cache"}
+    caches = ("RNNZOO_CACHE", "XDG_CACHE_HOME", "TORCHINDUCTOR_CACHE_DIR")  # torch leaves the last in the environment
+    own = {"HOME": "home", "TMPDIR": "tmp"} | dict.fromkeys(caches, "cache")
     for name in set(own.values()):
         (folder / name).mkdir()
     environment = os.environ | {key: str(folder / name) for key, name in own.items()}

@@ -113,12 +113,22 @@ def test_the_other_processes_share_the_folder_and_write_nothing(monkeypatch):
     assert summary(first)["status"] == "running"
 
 
+def test_a_run_that_is_over_says_nothing_to_the_processes_of_a_later_one(monkeypatch):
+    first = runs.create("imdb", Path("first"))
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert runs.create("imdb", Path("mine")).path == Path.cwd() / "mine"
+    first.release()
+    with pytest.raises(RunError, match="--run_dir"):
+        runs.create("imdb")
+
+
 def test_a_process_of_a_foreign_launcher_needs_the_folder(monkeypatch):
     monkeypatch.setenv("RANK", "1")
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(RunError, match="--run_dir"):
         runs.create("imdb")
-    assert runs.create("imdb", Path("mine")).path == Path("mine")
+    assert runs.create("imdb", Path("mine")).path == Path.cwd() / "mine"
     assert not Path("mine").exists()
 
 
