@@ -1,8 +1,12 @@
-"""The trackers of a run: always a file of JSON lines, which is the truth; Weights & Biases too, where it can."""
+"""The trackers of a run: always a file of JSON lines, which is the truth; Weights & Biases too, where it can.
+
+Whatever is called here on the loggers of `make_loggers` never raises: each but the metrics file is guarded.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from lightning.pytorch.loggers.logger import Logger
 
@@ -37,21 +41,43 @@ def where(loggers: Sequence[Logger]) -> TrackerPlace:
 
 
 def finish(loggers: Sequence[Logger], ok: bool = True, timeout: float = FINISH_SECONDS) -> None:
-    """Close the trackers, waiting at most `timeout` seconds for an upload. For a `finally`; never raises."""
+    """Close the trackers, waiting at most `timeout` seconds for an upload. For a `finally`."""
     for tracker in _trackers(loggers):
         tracker.close(ok, timeout)
 
 
-def summarise(loggers: Sequence[Logger], scores: Mapping[str, float | None]) -> None:
-    """Put a finished run's scores into W&B's summary: `best/*` and `test/*`, of the checkpoint kept. Never raises."""
+def summarise(loggers: Sequence[Logger], facts: Mapping[str, object]) -> None:
+    """Give the trackers facts of the whole run: `best/*` and `test/*`, of the checkpoint kept, and others."""
     for tracker in _trackers(loggers):
-        tracker.summarise(scores)
+        tracker.summarise(facts)
 
 
 def draw(loggers: Sequence[Logger], name: str, svg: str, step: int) -> None:
-    """Keep a picture: in the run's folder, as pictures/<name>-<step>.svg, and in W&B. Rank 0 only; never raises."""
+    """Keep a picture: in the run's folder, as pictures/<name>-<step>.svg, and in trackers. Rank 0 only."""
     for tracker in _trackers(loggers):
         tracker.log_picture(name, svg, step)
+
+
+def log_table(
+    loggers: Sequence[Logger], name: str, columns: Sequence[str], rows: Sequence[Sequence[object]], step: int
+) -> None:
+    """Keep a table in the trackers that keep tables: plain values, a row per line. Rank 0 only."""
+    for tracker in _trackers(loggers):
+        tracker.log_table(name, columns, rows, step)
+
+
+def log_checkpoint(
+    loggers: Sequence[Logger], folder: Path, aliases: Sequence[str], metadata: Mapping[str, object]
+) -> None:
+    """Give the trackers a complete checkpoint. aliases: "best", "latest". Rank 0 only."""
+    for tracker in _trackers(loggers):
+        tracker.log_checkpoint(folder, aliases, metadata)
+
+
+def use_data(loggers: Sequence[Logger], identity: Mapping[str, object]) -> None:
+    """Tell the trackers which data the run reads: id, revision, fingerprint, sizes. Rank 0 only."""
+    for tracker in _trackers(loggers):
+        tracker.use_data(identity)
 
 
 def _trackers(loggers: Sequence[Logger]) -> list[Tracker]:

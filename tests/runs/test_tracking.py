@@ -437,7 +437,7 @@ def test_wandb_init_and_wandb_offline_hold_here_where_the_environment_says_nothi
 def test_finishing_a_hanging_upload_ends_in_time(run, wandb, monkeypatch, caplog):
     loggers = tracking.make_loggers({}, run, {})
     released = threading.Event()
-    monkeypatch.setattr(loggers[1]._experiment, "finish", lambda **_: released.wait(30))
+    monkeypatch.setattr(loggers[1].tracker._experiment, "finish", lambda **_: released.wait(30))
     tracking.finish(loggers, timeout=0.05)
     released.set()
     assert "wandb sync" in caplog.text

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from lightning.pytorch.loggers.logger import Logger
 
@@ -10,21 +11,44 @@ from rnnzoo.runs.summary import TrackerPlace
 
 
 class Tracker(Logger):
-    """A logger that neither stops nor changes a training, nor delays it by more than seconds.
+    """A logger that takes more than numbers. A subclass writes `log_metrics`, and the others where it has use for them.
 
-    Its first failure is one warning, and the last that it does.
+    A run calls them in its first process alone, from one thread, and guards each call (`rnnzoo.runs.trackers.guard`):
+    the first that raises is one warning and, but for `close`, the tracker's last.
     """
+
+    unfinished = "what it had not written is lost"  # what follows where `close` takes too long
+
+    @property
+    def name(self) -> str | None:
+        return type(self).__name__
+
+    @property
+    def version(self) -> int | str | None:
+        return None
 
     @property
     def place(self) -> TrackerPlace | None:
         """Where people find the run, for its summary; None if in its own folder."""
         return None
 
-    def log_picture(self, name: str, svg: str, step: int) -> None:
-        """Keep a picture of a step. Called in the first process alone."""
+    def log_hyperparams(self, params: object, *args: object, **kwargs: object) -> None:
+        """Nothing: a tracker has the config from its start, redacted."""
 
-    def summarise(self, scores: Mapping[str, float | None]) -> None:
-        """Take a finished run's scores: `best/*` and `test/*`, of the checkpoint kept."""
+    def log_picture(self, name: str, svg: str, step: int) -> None:
+        """Keep a picture of a step."""
+
+    def log_table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[object]], step: int) -> None:
+        """Keep a table of a step: each row has a plain value (text, number, truth value or None) per column."""
+
+    def log_checkpoint(self, folder: Path, aliases: Sequence[str], metadata: Mapping[str, object]) -> None:
+        """Keep a complete checkpoint, or name it. aliases: "best", "latest". metadata: plain values."""
+
+    def use_data(self, identity: Mapping[str, object]) -> None:
+        """Take the identity of the data that the run reads: id, revision, fingerprint, sizes."""
+
+    def summarise(self, facts: Mapping[str, object]) -> None:
+        """Take facts of the whole run: `best/*` and `test/*`, of the checkpoint kept, and others. May come twice."""
 
     def close(self, ok: bool, timeout: float) -> None:
-        """End the run, waiting at most `timeout` seconds. ok: whether it finished."""
+        """End the run within `timeout` seconds; what takes longer goes on in a thread. ok: whether it finished."""

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from rnnzoo.recipe import Recipe
 from rnnzoo.recipe.sections import TrackingOptions
 from rnnzoo.runs.folder import Run
+from rnnzoo.runs.trackers.guard import first_line
 from rnnzoo.system.network import PORTS, connects
 from rnnzoo.system.redaction import redact
 
@@ -143,9 +144,3 @@ def _in_netrc(host: str) -> bool:
             if netrc.netrc(os.path.expanduser(file)).authenticators(host):
                 return True
     return False
-
-
-def first_line(error: BaseException) -> str:
-    """What an error says, without secrets, as part of a sentence."""
-    text = str(redact(str(error))).strip()
-    return (text.splitlines()[0].rstrip(".") if text else type(error).__name__)[:200]
