@@ -1,12 +1,13 @@
-"""Line charts and grids as SVG text, without a plotting library."""
+"""Charts with a legend, and grids, as SVG text, without a plotting library."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from html import escape
 
-COLOURS = ("#1b6ca8", "#d1495b", "#2e8b57", "#c77d0a", "#7b4ea3", "#555555")
+from rnnzoo.pictures import theme
+from rnnzoo.pictures.theme import Picture, fill, series, stroke
+
 WIDTH, HEIGHT = 640, 360
 LEFT, RIGHT, TOP, BOTTOM = 70, 20, 40, 50  # margins
 LETTER = 7  # about as wide as one
@@ -34,29 +35,25 @@ def chart(title: str, x_label: str, y_label: str, lines: Mapping[str, Points], l
         up = (y - y_ticks[0]) / (y_ticks[-1] - y_ticks[0])
         return LEFT + across * (WIDTH - LEFT - RIGHT), HEIGHT - BOTTOM - up * (HEIGHT - TOP - BOTTOM)
 
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif">',
-        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
-        _text(WIDTH / 2, 22, title, size=15),
-        _text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 12, x_label),
-        f'<g transform="rotate(-90 16 {(TOP + HEIGHT - BOTTOM) / 2:.0f})">'
-        + _text(16, (TOP + HEIGHT - BOTTOM) / 2, y_label)
-        + "</g>",
-    ]
+    x, y = 16.0, (TOP + HEIGHT - BOTTOM) / 2
+    turned = f' transform="rotate(-90 {x:.1f} {y:.1f})"'
+    parts = [_title(WIDTH / 2, title), theme.text(x, y, y_label, extra=turned)]
+    parts.append(theme.text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 12, x_label))
     for tick in x_ticks:
         x, y = place(tick, y_ticks[0])
-        parts += [_line(x, y, x, y + 4), _text(x, y + 18, f"{tick:g}")]
+        parts += [f'<path d="M{x:.1f} {y:.1f}v4" {stroke("quiet")}/>', theme.text(x, y + 18, f"{tick:g}")]
     for tick in y_ticks:
         x, y = place(x_ticks[0], tick)
-        parts += [_line(x, y, WIDTH - RIGHT, y, "#e5e5e5"), _text(x - 6, y + 4, _named(tick, log_y), "end")]
+        parts.append(f'<path d="M{x:.1f} {y:.1f}H{WIDTH - RIGHT}" {stroke("rule")}/>')
+        parts.append(theme.text(x - 6, y + 4, _named(tick, log_y), "end"))
     legend = min(WIDTH - 150, max(LEFT, WIDTH - 30 - LETTER * max(map(len, drawn))))
     for number, (name, points) in enumerate(drawn.items()):
-        colour = COLOURS[number % len(COLOURS)]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(*point) for point in points))
-        parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
+        parts.append(f'<polyline points="{path}" {stroke(series(number), 2)}/>')
         y = TOP + 6 + 16 * number
-        parts += [_line(legend, y, legend + 20, y, colour, 2), _text(legend + 26, y + 4, name, "start")]
-    return "\n".join([*parts, "</svg>", ""])
+        parts.append(f'<path d="M{legend} {y}h20" {stroke(series(number), 2)}/>')
+        parts.append(theme.text(legend + 26, y + 4, name, "start", "ink"))
+    return Picture(WIDTH, HEIGHT, title, f"{y_label} by {x_label}: {', '.join(drawn)}.", parts).svg()
 
 
 def grid(title: str, columns: Sequence[str], rows: Sequence[str], values: Sequence[Sequence[float]]) -> str:
@@ -64,22 +61,19 @@ def grid(title: str, columns: Sequence[str], rows: Sequence[str], values: Sequen
     side, left = 22, 20 + 7.5 * max(map(len, rows))
     top = 50 + 7.5 * max(map(len, columns))
     width, height = max(left + side * len(columns) + 10, 9.0 * len(title)), top + side * len(rows) + 10
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" font-family="sans-serif">',
-        f'<rect width="{width:.0f}" height="{height:.0f}" fill="white"/>',
-        _text(width / 2, 22, title, size=15),
-    ]
+    parts = [_title(width / 2, title)]
     for number, name in enumerate(columns):
         x, y = left + side * (number + 0.7), top - 6
-        parts.append(f'<g transform="rotate(-90 {x:.1f} {y:.1f})">{_text(x, y, name, "start")}</g>')
+        parts.append(theme.text(x, y, name, "start", "ink", f' transform="rotate(-90 {x:.1f} {y:.1f})"'))
     for number, (name, line) in enumerate(zip(rows, values, strict=True)):
         y = top + side * number
-        parts.append(_text(left - 6, y + side * 0.7, name, "end"))
+        parts.append(theme.text(left - 6, y + side * 0.7, name, "end", "ink"))
         for column, value in enumerate(line):
             x = left + side * column
-            shade = f'fill="{COLOURS[0]}" fill-opacity="{value:.3f}"'
-            parts.append(f'<rect x="{x:.1f}" y="{y:.1f}" width="{side}" height="{side}" {shade} stroke="#eee"/>')
-    return "\n".join([*parts, "</svg>", ""])
+            shade = f'{fill("s0")} fill-opacity="{value:.3f}"'
+            parts.append(f'<rect x="{x:.1f}" y="{y:.1f}" width="{side}" height="{side}" {shade}/>')
+    summary = f"{len(rows)} rows by {len(columns)} columns."
+    return Picture(width, height, title, summary, parts).svg()
 
 
 def ticks(low: float, high: float, whole: bool = False) -> list[float]:
@@ -97,10 +91,5 @@ def _named(tick: float, log: bool) -> str:
     return f"1e{tick:g}" if log else f"{tick:g}"
 
 
-def _line(x1: float, y1: float, x2: float, y2: float, colour: str = "#333", width: int = 1) -> str:
-    ends = f'x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"'
-    return f'<line {ends} stroke="{colour}" stroke-width="{width}"/>'
-
-
-def _text(x: float, y: float, words: str, anchor: str = "middle", size: int = 12) -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}">{escape(words)}</text>'
+def _title(middle: float, words: str) -> str:
+    return theme.text(middle, 22, words, shade="ink", extra=' font-size="15"')
