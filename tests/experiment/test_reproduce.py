@@ -1,0 +1,109 @@
+"""A finished run made again: what is different today is said, and what comes out is judged."""
+
+import json
+import math
+import os
+from pathlib import Path
+
+import pytest
+from conftest import write_reviews
+
+from rnnzoo import runs
+from rnnzoo.cli import main
+from rnnzoo.errors import RecipeError, RunError
+from rnnzoo.experiment import reproduce as reproducing
+from rnnzoo.experiment.reproduce import SPREADS, claim_of, compared, other_seeds
+
+FACTS = {
+    "status": "finished",
+    "recipe": "reviews",
+    "seed": 1,
+    "metrics": {"best/accuracy": 0.75, "test/accuracy": 0.7, "test/loss": 0.5},
+    "best": {"monitor": "val/accuracy", "mode": "max", "score": 0.75, "epoch": 0},
+}
+RECIPE = {"seed": 1, "data": {"name": "x"}, "trainer": {"max_epochs": 1}}
+
+
+def claim(**facts):
+    return claim_of("runs/x", {**RECIPE, "seed": facts.get("seed", 1)}, {**FACTS, **facts})
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(runs.SHARED, "")
+    return tmp_path
+
+
+def test_equal_scores_and_weights_are_the_same_to_the_last_bit():
+    same = compared(claim(), dict(FACTS["metrics"]), True, [0.6])
+    assert same.outcome == "equal" and "weights and scores" in str(same)
+    assert compared(claim(), dict(FACTS["metrics"]), None, []).outcome == "equal"
+    assert compared(claim(), dict(FACTS["metrics"]), False, []).outcome == "unknown"
+
+
+def test_a_difference_is_judged_by_the_spread_over_seeds():
+    """Two seeds at 0.7 and 0.72 have a standard deviation of 0.01 sqrt(2)."""
+    limit = SPREADS * 0.01 * math.sqrt(2)
+
+    def outcome(score):
+        return compared(claim(), {**FACTS["metrics"], "test/accuracy": score}, None, [0.72])
+
+    assert outcome(0.7 + 0.99 * limit).outcome == "alike"
+    assert outcome(0.7 - 1.01 * limit).outcome == "other"
+    assert outcome(0.7 - 1.01 * limit).spread == pytest.approx(0.01 * math.sqrt(2))
+    alone = compared(claim(), {**FACTS["metrics"], "test/accuracy": 0.71}, None, [])
+    assert alone.outcome == "unknown" and "another seed" in str(alone)
+
+
+def test_other_seeds_are_those_of_the_same_recipe():
+    other_recipe = claim(seed=4)._replace(recipe={**RECIPE, "seed": 4, "trainer": {"max_epochs": 2}})
+    unscored = claim(seed=3, metrics={"test/loss": 0.1})
+    assert other_seeds(claim(), [claim(), claim(seed=2, metrics={"test/accuracy": 0.8}), unscored, other_recipe]) == [
+        0.8
+    ]
+
+
+@pytest.mark.parametrize(
+    ("facts", "message"),
+    [
+        ({"status": "failed"}, "its status is failed"),
+        ({"status": 3}, "its status is unknown"),
+        ({"metrics": {}}, "no scores"),
+        ({"best": 3}, "no scores"),
+    ],
+)
+def test_a_run_without_a_result_cannot_be_reproduced(facts, message):
+    with pytest.raises(RunError, match=message):
+        claim(**facts)
+    with pytest.raises(RunError, match=r"config\.yaml"):
+        claim_of("runs/x", None, FACTS)
+
+
+def test_a_plugin_that_is_not_installed_is_named_with_its_version():
+    facts = {**FACTS, "versions": {"python": "3.11.0", "rnnzoo-gone": "1.2"}}
+    gone = claim_of("runs/x", {**RECIPE, "data": {"name": "gone"}}, facts)
+    with pytest.raises(RecipeError, match=r"pip install rnnzoo-gone==1\.2"):
+        reproducing.pinned(gone)
+
+
+def test_a_run_is_reproduced_to_the_last_bit_and_what_changed_is_said(here, capsys):
+    recipe = [str(write_reviews(here)), "--trainer.max_epochs", "1"]
+    assert main(["fit", *recipe, "--run_dir", "runs/reviews/a"]) == 0
+    summary = Path("runs/reviews/a/summary.json")
+    facts = json.loads(summary.read_text())
+    facts["versions"]["torch"] = "1.0"
+    summary.write_text(json.dumps(facts))
+    capsys.readouterr()
+    assert main(["reproduce", "runs/reviews/a", "--run_dir", "again"]) == 0
+    told = capsys.readouterr().out
+    assert "the same to the last bit, weights and scores: test/accuracy" in told and "was 1.0" in told
+    assert runs.is_run(Path("again"))
+
+    with Path("train.csv").open("a") as file:
+        file.write("one more good film,positive\n")
+    assert main(["reproduce", "runs/reviews/a", "--check"]) == 1
+    assert main(["reproduce", "runs/reviews/a", "--run_dir", "third"]) == 2
+    told = capsys.readouterr()
+    assert told.err.splitlines()[-2].startswith("runs/reviews/a cannot be reproduced: data: ")
+    assert not os.path.exists("third")
