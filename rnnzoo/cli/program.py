@@ -27,6 +27,7 @@ VERBS = {  # each with a module of this folder
     "reproduce": "run a finished run again, and say whether the same comes out",
     "list": "list what is installed",
     "show": "show a part, a recipe or a run",
+    "compare": "compare finished runs: what differs, what they score and cost",
     "gradients": "plot the gradient of the last output of trained models through time",
     "check": "check that a part keeps its contract, and show what holds",
     "new-plugin": "write a package with a part of your own",

@@ -37,19 +37,21 @@ def read(run: str | Path, root: Path = ROOT, tail: int = 10) -> Record:
     folder = find(run, root)
     return {
         "path": str(folder),
-        "config": _config(folder),
+        "config": read_config(folder),
         "summary": read_summary(folder),
         "metrics": last_records(folder / "metrics.jsonl", tail),
         "checkpoints": {name: target for name in POINTERS if (target := _pointed(folder / "checkpoints" / name))},
     }
 
 
-def _config(folder: Path) -> JsonObject | None:
+def read_config(folder: Path) -> JsonObject | None:
+    """The resolved recipe in today's format, without secrets; None if there is none. Raises: RunError."""
     from rnnzoo import recipe as recipes  # yaml is read for it alone
+    from rnnzoo.recipe.dumped import parse_dumped
 
     path = folder / "config.yaml"
     try:
-        recipe = redact(recipes.parse(files.read_text(path, recipes.MAX_BYTES), str(path)))
+        recipe = redact(parse_dumped(files.read_text(path, recipes.MAX_BYTES), str(path)))
         if recipe is not None and not isinstance(recipe, dict):
             raise ValueError("it does not hold a mapping")
         return None if recipe is None else _today(recipe)

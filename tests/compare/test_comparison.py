@@ -1,0 +1,66 @@
+"""Runs are grouped over their seeds and named by what differs; what cannot be compared is said."""
+
+import statistics
+import subprocess
+import sys
+
+import pytest
+from compared_runs import make_run, six_runs
+
+from rnnzoo.compare import compare
+from rnnzoo.errors import RunError
+
+
+def test_runs_are_grouped_over_seeds_and_named_by_what_differs_the_best_first(tmp_path):
+    comparison = compare([six_runs(tmp_path)])
+    assert [group.name for group in comparison.groups] == ["lstm", "gru", "vanilla"]
+    assert [group.seeds for group in comparison.groups] == [[1, 2]] * 3
+    spread = comparison.groups[0].scores["test/accuracy"]
+    assert spread.mean == pytest.approx(0.83) and spread.std == pytest.approx(statistics.stdev([0.82, 0.84]))
+    assert comparison.keys == {"model.architecture.cell.name": "cell"}
+    assert not comparison.left_out
+
+
+def test_a_loss_is_best_where_it_is_least(tmp_path):
+    facts = {"best": {"monitor": "val/loss", "mode": "min", "score": 0.5, "epoch": 1}}
+    for cell, loss in {"lstm": 0.7, "gru": 0.3}.items():
+        make_run(tmp_path / cell, cell, facts=facts | {"metrics": {"test/loss": loss, "best/loss": loss}})
+    comparison = compare([tmp_path])
+    assert [group.name for group in comparison.groups] == ["gru", "lstm"]
+    assert (comparison.main.name, comparison.main.mode) == ("test/loss", "min")
+
+
+@pytest.mark.parametrize(
+    ("what", "changes", "facts"),
+    [
+        ("task", {"task__name": "regression"}, {}),
+        ("test set", {}, {"data": {"id": "other", "sizes": {"test": 1000}}}),
+        ("test set", {"trainer__limit_test_batches": 2}, {}),
+        ("main metric", {}, {"best": {"monitor": "val/accuracy", "mode": "min"}}),
+        ("way to compute metrics", {}, {"scoring": {"accuracy": "top 5"}}),
+    ],
+)
+def test_what_is_not_alike_is_refused_with_what_differs_and_a_way_out(tmp_path, what, changes, facts):
+    make_run(tmp_path / "a")
+    make_run(tmp_path / "b", facts=facts, **changes)
+    with pytest.raises(RunError, match=f"they differ in their {what}") as refusal:
+        compare([tmp_path])
+    assert "rnnzoo compare" in str(refusal.value)
+
+
+@pytest.mark.parametrize("status", ["failed", "running", "interrupted"])
+def test_a_run_that_did_not_finish_is_left_out_and_said(tmp_path, status):
+    make_run(tmp_path / "a")
+    make_run(tmp_path / "b", facts={"status": status})
+    comparison = compare([tmp_path])
+    assert [(run.path.name, status in run.why) for run in comparison.left_out] == [("b", True)]
+
+
+def test_nothing_heavy_is_imported(tmp_path):
+    runs = six_runs(tmp_path)
+    code = (
+        "import sys; from rnnzoo.cli import main; code = main(['compare', sys.argv[1]])\n"
+        "print(code, {'torch', 'lightning', 'datasets', 'wandb', 'pandas'} & {*sys.modules}, file=sys.stderr)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code, str(runs)], capture_output=True, text=True)
+    assert ran.stderr == "0 set()\n"
