@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from abc import ABC, abstractmethod
 from collections import Counter
@@ -19,6 +20,20 @@ from rnnzoo.errors import DataError
 log = logging.getLogger("rnnzoo")
 Columns = dict[str, list[Any]]  # column name -> one value per row
 PARTS = ("train", "dev", "test")
+
+
+def rows_digest(columns: Columns) -> str:
+    """SHA-256, in hexadecimal, of raw rows: equal for equal values in equal order, whatever encodes them."""
+    digest = hashlib.sha256()
+    for name in sorted(columns):
+        digest.update(f"{name} {len(columns[name])} ".encode())
+        for value in columns[name]:
+            if isinstance(value, (np.ndarray, np.generic)) and not value.dtype.hasobject:
+                digest.update(f"{value.dtype.str} {value.shape} ".encode())
+                digest.update(value.tobytes())
+            else:
+                digest.update(f"{value!r} ".encode())
+    return digest.hexdigest()
 
 
 class RowError(DataError):

@@ -12,7 +12,7 @@ import numpy as np
 from lightning.pytorch import LightningDataModule
 
 from rnnzoo.batch import DataSpec
-from rnnzoo.data.base import PARTS, Examples, Form, RowError, Source
+from rnnzoo.data.base import PARTS, Examples, Form, RowError, Source, rows_digest
 from rnnzoo.data.batching import Batches, Remaining
 from rnnzoo.data.encoding.known_words import with_words_of
 from rnnzoo.data.loading import Loader
@@ -49,6 +49,7 @@ class ZooData(LightningDataModule):
         self.repeat = False  # whether every epoch has the first one's batches in its order, to overfit some of them
         self.batches_done = 0  # of the training split's first epoch, which goes on after them
         self.parts: dict[str, Examples] = {}
+        self.scored_rows = ""  # SHA-256 of the raw rows of the test split, or of dev where there is none
 
     def prepare(self) -> None:
         """Read, make the vocabulary from the training split, encode. A second call does nothing. Raises: DataError."""
@@ -66,6 +67,7 @@ class ZooData(LightningDataModule):
             spec = self._naming_part("train", self.form.fit, columns["train"])
             self._spec = spec if self._known is None else with_words_of(spec, self._known)
         self.parts = {part: self._naming_part(part, self.form.encode, columns[part], self._spec) for part in rows}
+        self.scored_rows = rows_digest(columns["test" if "test" in rows else "dev"])
         for line in self.losses():
             log.warning("%s", line)
 

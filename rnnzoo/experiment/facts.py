@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import lightning.pytorch as pl
 import torch
@@ -78,15 +78,27 @@ def run_facts(recipe: Recipe, module: ZooModule, data: ZooData) -> Summary:
         "parameters": sum(p.numel() for p in module.model.parameters()),
         "versions": versions(recipe),
         "scoring": module.task.metric_signatures(),
+        "directions": directions(module),
         "commit": provenance.commit(),
         "hardware": cast(Hardware, provenance.hardware()),
         "data": _data_facts(data),
     }
 
 
+def directions(module: ZooModule) -> dict[str, Literal["max", "min"]]:
+    """Which way each metric is better, by its name, as far as it says so."""
+    said = {name: getattr(metric, "higher_is_better", None) for name, metric in module.task.metrics().items()}
+    known: dict[str, Literal["max", "min"]] = {
+        name: "max" if up else "min" for name, up in said.items() if up is not None
+    }
+    monitor, mode = module.task.monitor
+    return {**known, "loss": "min", monitor: mode}
+
+
 def _data_facts(data: ZooData) -> DataFacts:
     facts: DataFacts = {
         "fingerprint": data.fingerprint,
+        "scored_rows": data.scored_rows,
         "sizes": data.sizes,
         "labels": data.labels,
         "truncated": data.truncated,

@@ -37,7 +37,8 @@ class DataFacts(TypedDict, total=False):
     id: str | None
     revision: str | None
     dev: str  # what stands in for the dev split, where a data set has none
-    fingerprint: str  # SHA-256 of all examples in their order
+    fingerprint: str  # SHA-256 of all examples in their order, as they are encoded
+    scored_rows: str  # SHA-256 of the raw rows of the test split, or of dev where there is none: equal for any encoding
     sizes: dict[str, int]  # examples
     labels: dict[str, int]  # how often each occurs in the training split
     truncated: dict[str, int]  # examples cut to max_length
@@ -159,6 +160,7 @@ class Summary(RunFacts, total=False):
     host: str
     pid: int
     scoring: dict[str, str]  # how metrics were computed, where there are several ways
+    directions: dict[str, Literal["max", "min"]]  # which way a metric is better, by its name without the split
     vectors: VectorFacts
     init_from: StartFacts
     device: str

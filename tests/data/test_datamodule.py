@@ -158,6 +158,14 @@ def test_rows_without_a_text_are_counted_by_part_and_reported(caplog):
     assert caplog.messages == ["train split: 2 of 101 rows have no text, and are read as one <unk>."]
 
 
+def test_the_digest_of_the_scored_rows_is_of_raw_rows_and_not_of_how_they_are_encoded():
+    made = {}
+    for name, one in {"plain": data(), "cut": data(max_length=5), "other": data(Counting(test=11))}.items():
+        one.prepare()
+        made[name] = one.scored_rows
+    assert made["plain"] == made["cut"] != made["other"]
+
+
 def test_the_fingerprint_is_of_the_examples_and_not_of_their_batches():
     assert data().fingerprint == data(batch_tokens=100, seed=7).fingerprint
     assert data().fingerprint != data(max_length=5).fingerprint
