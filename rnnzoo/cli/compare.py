@@ -3,16 +3,60 @@
 from __future__ import annotations
 
 from rnnzoo.cli.parser import Namespace, Parser
+from rnnzoo.errors import ZooError
+from rnnzoo.system import console
+from rnnzoo.system.paths import typed
 
-EXAMPLE = "rnnzoo compare runs/imdb_bilstm   or   rnnzoo compare RUN RUN"
+EXAMPLE = "rnnzoo compare runs/imdb_bilstm   or   rnnzoo compare runs --at cpu_seconds=300"
 
 
 def add_arguments(parser: Parser) -> None:
-    parser.add_argument("runs", nargs="+", metavar="RUN | DIR", help="runs' folders or ids, or folders of runs")
+    parser.add_argument(
+        "runs", nargs="+", metavar="RUN | DIR", help="runs' folders or ids, or folders with runs in them"
+    )
+    parser.add_argument(
+        "--at", metavar="AXIS=N", help="dev scores at equal cost: cpu_seconds, tokens, epoch, step, ..."
+    )
+    parser.add_argument("--metric", metavar="NAME", help="the metric that counts (default: what chose the checkpoints)")
+    parser.add_argument(
+        "--where", action="append", default=[], metavar="KEY=VALUE", help="only runs with this setting; may be repeated"
+    )
+    output = parser.add_mutually_exclusive_group()
+    output.add_argument("--json", action="store_true", help="print one JSON object, with every run and setting")
+    output.add_argument("--csv", action="store_true", help="print a line a run")
+    output.add_argument("--md", action="store_true", help="print a page in Markdown")
+    parser.add_argument("--out", type=typed, metavar="FILE", help="write the JSON, CSV or Markdown there instead")
 
 
 def run(arguments: Namespace) -> int:
-    from rnnzoo.compare import compare, terminal
+    """Compare and print. Raises: ZooError."""
+    from rnnzoo.compare import compare, exports, parse_at, terminal
 
-    terminal.show(compare(arguments.runs))
+    kind = next((name for name in exports.WRITERS if getattr(arguments, name)), None)
+    if arguments.out and not kind:
+        raise ZooError(
+            "rnnzoo compare: --out needs --json, --csv or --md.\n  As in: rnnzoo compare runs --csv --out a.csv"
+        )
+    at = parse_at(arguments.at) if arguments.at is not None else None
+    where = dict(map(_setting, arguments.where))
+    comparison = compare(arguments.runs, at=at, metric=arguments.metric, where=where)
+    if kind is None:
+        terminal.show(comparison)
+        return 0
+    text = exports.WRITERS[kind](comparison)
+    if arguments.out:
+        from rnnzoo.system import files
+
+        files.write_text(arguments.out, text)
+        console.print(arguments.out)
+    else:
+        console.print(text, end="")
     return 0
+
+
+def _setting(text: str) -> tuple[str, str]:
+    """Raises: ZooError."""
+    key, equals, value = text.partition("=")
+    if not (key and equals):
+        raise ZooError(f"--where: takes KEY=VALUE, got '{text}'.\n  As in: --where cell=gru")
+    return key, value

@@ -4,11 +4,16 @@ comparison      `compare` groups runs of one recipe over their seeds; the datacl
 collect         a run's folder as a `ComparedRun`
 settings        which settings differ between groups, and what the groups are called
 alike           what runs must have in common to be compared
-curves          the dev curves of metrics.jsonl, and their values at equal cost
+fairness        what differs beside the settings
+curves          the curves of metrics.jsonl
+equal_cost      dev scores at equal cost
+spread          mean and spread over runs
 terminal, exports       the result as tables, JSON, CSV and Markdown
 """
 
 from rnnzoo.compare.collect import ComparedRun, LeftOut
-from rnnzoo.compare.comparison import Comparison, Group, Metric, Spread, compare
+from rnnzoo.compare.comparison import Comparison, Group, Metric, compare
+from rnnzoo.compare.equal_cost import At, parse_at
+from rnnzoo.compare.spread import Spread
 
-__all__ = ["ComparedRun", "Comparison", "Group", "LeftOut", "Metric", "Spread", "compare"]
+__all__ = ["At", "ComparedRun", "Comparison", "Group", "LeftOut", "Metric", "Spread", "compare", "parse_at"]

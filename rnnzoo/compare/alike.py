@@ -2,59 +2,95 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from rnnzoo.compare.collect import ComparedRun
 from rnnzoo.errors import RunError
+from rnnzoo.system.console import inline, short
+
+Mode = Literal["max", "min"]
+LIMITS = ("trainer.limit_test_batches", "trainer.fast_dev_run")  # settings by which a part of the test set is scored
+NAMED = 3  # runs in a command that is proposed
 
 
-def main_metric(run: ComparedRun) -> tuple[str, Literal["max", "min"]]:
-    """The test score of the metric that chose its checkpoint, and which way is better; of dev without a test split."""
+def monitor(run: ComparedRun) -> tuple[str, Mode]:
+    """The dev metric that chose a run's checkpoint, as "accuracy", and which way is better."""
     best = run.facts.get("best", {})
-    name = (best.get("monitor") or "val/loss").removeprefix("val/")
-    part = "test" if any(score.startswith("test/") for score in run.scores) else "best"
-    return f"{part}/{name}", best.get("mode", "min")
+    return (best.get("monitor") or "val/loss").removeprefix("val/"), best.get("mode", "min")
 
 
-def check_alike(found: Sequence[ComparedRun]) -> None:
+def directions(run: ComparedRun) -> dict[str, Mode]:
+    """Which way each metric is better, as far as the run says."""
+    name, mode = monitor(run)
+    return {"loss": "min", **run.facts.get("directions", {}), name: mode}
+
+
+def scored_part(run: ComparedRun) -> str:
+    """The part of the data whose scores count: "test", or "dev" where there is no other."""
+    return "test" if "test" in run.facts.get("data", {}).get("sizes", {}) else "dev"
+
+
+def check_alike(runs: Sequence[ComparedRun]) -> None:
     """Raises: RunError that says what differs, and which runs could be compared."""
-    for what, fact in CHECKS.items():
-        kinds: dict[object, list[ComparedRun]] = {}
-        for run in found:
-            kinds.setdefault(fact(run), []).append(run)
-        if len(kinds) > 1:
-            raise RunError(_refusal(what, kinds))
+    _check(runs, "task", [str(run.settings.get("task.name")) for run in runs])
+    _check(runs, "test set", _test_sets(runs))
+    _check(runs, "monitored metric", [" by ".join(monitor(run)) for run in runs])
+    for name in dict.fromkeys(name for run in runs for name in directions(run)):
+        known = [directions(run).get(name) for run in runs]
+        _check(runs, f"direction of {name}", [f"better {mode}" if mode else None for mode in known])
+    for name in dict.fromkeys(name for run in runs for name in run.facts.get("scoring", {})):
+        said = [run.facts["scoring"].get(name, "by its name") if "scoring" in run.facts else None for run in runs]
+        _check(runs, f"way to compute {name}", said)
 
 
-def _refusal(what: str, kinds: dict[object, list[ComparedRun]]) -> str:
-    largest = max(kinds.values(), key=len)
-    lines = [f"{kind}: {len(some)} runs, as {some[0].path}" for kind, some in kinds.items()]
-    shown = "".join(f"\n  {line}" for line in lines[:2])
-    return (
-        f"these runs cannot be compared: they differ in their {what}.{shown}\n"
-        f"  Name the runs of one kind, as in: rnnzoo compare {' '.join(str(run.path) for run in largest[:2])}"
+def _check(runs: Sequence[ComparedRun], what: str, kinds: Sequence[str | None]) -> None:
+    """kinds: of each run; None where it does not say. Raises: RunError if there are several."""
+    groups: dict[str, list[ComparedRun]] = {}
+    for run, kind in zip(runs, kinds, strict=True):
+        if kind is not None:
+            groups.setdefault(kind, []).append(run)
+    if len(groups) < 2:
+        return
+    largest = max(groups.values(), key=len)
+    lines = "".join(f"\n  {inline(kind, 100)}: {_examples(some)}" for kind, some in list(groups.items())[:3])
+    more = f"; {len(groups)} kinds in all" if len(groups) > 3 else ""
+    raise RunError(
+        f"these runs cannot be compared: they differ in their {inline(what, 60)}{more}.{lines}\n"
+        f"  Compare runs of one kind: {_command(largest, [run for run in runs if run not in largest])}"
     )
 
 
-def _test_set(run: ComparedRun) -> str:
-    data, settings = run.facts.get("data", {}), run.settings
-    sizes = data.get("sizes", {})
-    part = "test" if "test" in sizes else "dev"
-    limits = [f"{key} {settings[key]}" for key in ("trainer.limit_test_batches",) if settings.get(key) is not None]
-    found = data.get("revision")
-    revision = [f"revision {found[:12]}"] if found else []
-    return ", ".join([str(data.get("id")), *revision, f"{sizes.get(part)} {part} examples", *limits])
+def _examples(runs: Sequence[ComparedRun]) -> str:
+    return f"{runs[0].name}" + (f" and {len(runs) - 1} more" if len(runs) > 1 else "")
 
 
-def _scoring(run: ComparedRun) -> str:
-    scoring = run.facts.get("scoring", {})
-    return ", ".join(f"{name} {how}" for name, how in sorted(scoring.items())) or "as the metrics' names say"
+def _command(runs: Sequence[ComparedRun], others: Sequence[ComparedRun]) -> str:
+    """The command that compares some runs, by a setting that no other run shares where there is one."""
+    for key, value in runs[0].settings.items():
+        alike = all(run.settings.get(key) == value for run in runs) and key not in ("seed", "name")
+        if alike and not any(key in run.settings and run.settings[key] == value for run in others):
+            return inline(f"rnnzoo compare ... --where {key}={value}", 200)
+    some = " ".join(str(short(run.path)) for run in runs[:NAMED])
+    return inline(f"rnnzoo compare {some}" + (" ..." if len(runs) > NAMED else ""), 300)
 
 
-CHECKS: dict[str, Callable[[ComparedRun], object]] = {
-    "task": lambda run: run.settings.get("task.name"),
-    "test set": _test_set,
-    "main metric": lambda run: " by ".join(main_metric(run)),
-    "way to compute metrics": _scoring,
-}
+def _test_sets(runs: Sequence[ComparedRun]) -> list[str]:
+    """The test set of each run: by its raw rows where all runs have kept their digest, else by the data's identity."""
+    by_rows = all("scored_rows" in run.facts.get("data", {}) for run in runs)
+    return [_test_set(run, by_rows) for run in runs]
+
+
+def _test_set(run: ComparedRun, by_rows: bool) -> str:
+    data = run.facts.get("data", {})
+    part, sizes = scored_part(run), data.get("sizes", {})
+    if by_rows:
+        which = f"rows {data['scored_rows'][:12]}"
+    else:
+        which = f"{data.get('id')}" + (f", revision {found[:12]}" if (found := data.get("revision")) else "")
+    count = f"{sizes[part]:,} {part} examples" if part in sizes else f"{part} examples"
+    return ", ".join([which, count, *_limits(run.settings)])
+
+
+def _limits(settings: Mapping[str, object]) -> list[str]:
+    return [f"{key} {settings[key]}" for key in LIMITS if settings.get(key) not in (None, False)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +14,7 @@ from rnnzoo import runs
 from rnnzoo.compare.curves import Curves, read_curves
 from rnnzoo.errors import RecipeError, RunError
 from rnnzoo.runs.record import read_config, read_summary
-from rnnzoo.runs.summary import Summary, well_formed
+from rnnzoo.runs.summary import Summary, is_number, well_formed
 from rnnzoo.system import files
 from rnnzoo.system.files import JsonObject
 
@@ -36,6 +36,7 @@ class ComparedRun:
 
     name: its folder's, with as many of the folders above as tell it apart. recipe: the name of its recipe.
     digest: of its recipe without the seed. settings: its recipe by dotted keys, as "model.architecture.hidden_size".
+    scores: "test/accuracy", "best/accuracy" (on dev), ... of the checkpoint kept; None for NaN and infinity.
     facts: what its summary holds and has the type that it should.
     """
 
@@ -45,16 +46,12 @@ class ComparedRun:
     seed: int | None
     digest: str
     settings: Mapping[str, object]
+    scores: Mapping[str, float | None]
     facts: Summary
 
     @property
     def id(self) -> str:
         return self.path.name
-
-    @property
-    def scores(self) -> Mapping[str, float | None]:
-        """ "test/accuracy", "best/accuracy" (on dev), ... of the checkpoint kept; None for NaN and infinity."""
-        return self.facts.get("metrics", {})
 
     @property
     def predictions(self) -> Path | None:
@@ -76,7 +73,7 @@ def collect(paths: Sequence[str | Path], root: Path = runs.ROOT) -> tuple[list[C
     """
     found: list[ComparedRun] = []
     left_out: list[LeftOut] = []
-    for folder in dict.fromkeys(_folders(paths, root, left_out)):
+    for folder in _folders(paths, root, left_out):
         try:
             run = read_run(folder)
         except (RunError, RecipeError) as error:
@@ -105,16 +102,19 @@ def read_run(folder: Path) -> ComparedRun | str:
     config = read_config(folder) or _mapping(raw.get("config"))
     if config is None:
         return "it has no config.yaml"
-    if not facts.get("metrics"):
+    scores = _scores(raw.get("metrics"))
+    if not scores:
         return "its summary has no scores"
     settings = flat(config)
+    seed = facts.get("seed", settings.get("seed"))
     return ComparedRun(
         path=folder,
         name=folder.name,
         recipe=str(config.get("name") or facts.get("recipe") or folder.parent.name),
-        seed=facts.get("seed"),
+        seed=seed if isinstance(seed, int) else None,
         digest=seedless_digest(config),
         settings=settings,
+        scores=scores,
         facts=facts,
     )
 
@@ -156,36 +156,52 @@ def short_names(paths: Sequence[Path]) -> list[str]:
 
 
 def _folders(paths: Sequence[str | Path], root: Path, left_out: list[LeftOut]) -> Iterator[Path]:
-    """The folders of the runs that paths name."""
+    """The folders of the runs that paths name, each once."""
+    seen: set[str] = set()
     for path in map(Path, paths):
-        if not runs.is_run(path) and path.is_dir():
-            inside = list(_runs_below(path, DEPTH))
-            yield from inside
+        if not runs.is_run(path) and os.path.isdir(path):
+            inside = list(_runs_below(path))
             if not inside:
                 left_out.append(LeftOut(path, "no run is in it"))
-        elif path.is_file():
+        elif os.path.isfile(path):
+            inside = []
             left_out.append(LeftOut(path, "it is a file, not a run's folder"))
         else:
-            yield runs.find(path, root)
+            inside = [runs.find(path, root)]
+        for folder in inside:
+            if (real := os.path.realpath(folder)) not in seen:
+                seen.add(real)
+                yield folder
 
 
-def _runs_below(folder: Path, depth: int) -> Iterator[Path]:
-    """The runs in a folder and the folders in it, by their names; links are not followed."""
-    try:
-        inside = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir(follow_symlinks=False))
-    except OSError:
-        return
-    for name in inside[:MOST]:
-        if runs.is_run(folder / name):
-            yield folder / name
-        elif depth > 1:
-            yield from _runs_below(folder / name, depth - 1)
+def _runs_below(folder: Path) -> Iterator[Path]:
+    """The runs in a folder and in the folders in it, by their names; links are not followed, and runs not searched.
+
+    Raises: RunError where there are more folders than anyone keeps runs in.
+    """
+    waiting, looked_at = [(folder, 1)], 0
+    while waiting:
+        place, depth = waiting.pop()
+        try:
+            inside = sorted((e.name for e in os.scandir(place) if e.is_dir(follow_symlinks=False)), reverse=True)
+        except OSError:
+            continue
+        looked_at += len(inside)
+        if looked_at > MOST:
+            raise RunError(f"{folder} has more than {MOST:,} folders in it.\n  Name one that runs are kept in.")
+        found = [place / name for name in inside if runs.is_run(place / name)]
+        yield from reversed(found)
+        if depth < DEPTH:
+            waiting += [(place / name, depth + 1) for name in inside if place / name not in found]
+
+
+def _scores(metrics: object) -> dict[str, float | None]:
+    """The scores of a summary; what is neither a number nor null is left out."""
+    if not isinstance(metrics, dict):
+        return {}
+    kinds = {name: value for name, value in metrics.items() if value is None or type(value) in (int, float)}
+    return {name: float(value) if is_number(value) else None for name, value in kinds.items()}
 
 
 def _mapping(value: object) -> JsonObject | None:
     return value if isinstance(value, dict) else None
-
-
-def seeds(group: Iterable[ComparedRun]) -> list[int]:
-    """The seeds of runs, in order."""
-    return sorted(run.seed for run in group if run.seed is not None)

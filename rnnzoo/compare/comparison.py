@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import fmean, stdev
-from typing import Literal
 
 from rnnzoo import runs
-from rnnzoo.compare.alike import check_alike, main_metric
+from rnnzoo.compare.alike import Mode, check_alike, directions, monitor, scored_part
 from rnnzoo.compare.collect import ComparedRun, LeftOut, collect
-from rnnzoo.compare.settings import differing, group_key, named
-from rnnzoo.errors import RunError
-
-Mode = Literal["max", "min"]
+from rnnzoo.compare.equal_cost import COSTS, At, Measured, at_cost, at_end
+from rnnzoo.compare.fairness import notes
+from rnnzoo.compare.settings import chosen, differing, group_key, named
+from rnnzoo.compare.spread import Spread
+from rnnzoo.errors import RunError, unknown
+from rnnzoo.system.console import inline, short
 
 
 @dataclass(frozen=True)
@@ -24,36 +24,6 @@ class Metric:
 
     name: str
     mode: Mode | None
-
-
-@dataclass(frozen=True)
-class Spread:
-    """A quantity over a group's runs. values: one a run, in the order of the group's runs; None where it has none."""
-
-    values: tuple[float | None, ...]
-
-    @property
-    def known(self) -> list[float]:
-        return [value for value in self.values if value is not None]
-
-    @property
-    def n(self) -> int:
-        return len(self.known)
-
-    @property
-    def missing(self) -> int:
-        """Runs whose value is NaN, infinite or absent: the mean is then not known."""
-        return len(self.values) - self.n
-
-    @property
-    def mean(self) -> float | None:
-        """None where any run has no value: a mean of the others would flatter the group."""
-        return fmean(self.known) if self.known and not self.missing else None
-
-    @property
-    def std(self) -> float | None:
-        """The standard deviation (n - 1); None for one run."""
-        return stdev(self.known) if self.n > 1 and not self.missing else None
 
 
 @dataclass
@@ -78,20 +48,12 @@ class Group:
         return [run.seed for run in self.runs if run.seed is not None]
 
 
-@dataclass(frozen=True)
-class At:
-    """An equal cost at which dev curves are read: "cpu_seconds", 300."""
-
-    axis: str
-    value: float
-
-
 @dataclass
 class Comparison:
     """Groups of runs side by side, the best first.
 
     keys: the settings that differ between groups, by dotted names, each with the short name that tells it apart.
-    metrics: those of the test split, then of dev, the main one of each first; with `at` those of dev alone.
+    metrics: "test/*", then "best/*" of dev, the main one of each first; with `at` "val/*" of dev alone.
     data: the test set, in words. notes: what a reader must know besides, as sentences. verdicts: see
     `rnnzoo.compare.verdict`; empty where per-example results are missing. left_out: what is not compared, and why.
     """
@@ -112,69 +74,107 @@ class Comparison:
         return [run for group in self.groups for run in group.runs]
 
 
-COSTS = ("parameters", "tokens", "cpu_seconds", "train_seconds")
-
-
-def compare(paths: Sequence[str | Path], at: At | None = None, root: Path = runs.ROOT) -> Comparison:
+def compare(
+    paths: Sequence[str | Path],
+    at: At | None = None,
+    metric: str | None = None,
+    where: Mapping[str, str] | None = None,
+    root: Path = runs.ROOT,
+) -> Comparison:
     """Compare the finished runs at paths, see `collect`.
 
+    at: the cost at which dev curves are read, instead of the scores of the checkpoints kept. metric: the one that
+    counts (default: the one that chose the checkpoints). where: settings, by key, that a run must have.
     Raises: RunError where there is none, or where they differ in their task, test set or metrics.
     """
     found, left_out = collect(paths, root)
+    found = chosen(found, where or {})
     if not found:
         raise RunError(_nothing(left_out))
     check_alike(found)
-    grouped: dict[tuple[str, ...], list[ComparedRun]] = {}
-    for run in found:
-        grouped.setdefault(group_key(run), []).append(run)
-    members = [_one_a_seed(group, left_out) for group in grouped.values()]
-    name, mode = main_metric(found[0])
-    metrics = _metrics(found, name, mode)
+    members = _grouped(found, left_out)
+    measured = _measured(members, at, left_out)
+    members = [[run for run in group if run.path in measured] for group in members]
+    members = [group for group in members if group]
+    if not members:
+        raise RunError(_nothing(left_out))
+    metrics = _metrics(members, measured, metric)
     keys, values = differing(members)
     names = named(members, keys, values)
     groups = [
         Group(
-            name=names[index],
+            name=name,
             digest=group[0].digest,
             runs=group,
-            settings=values[index],
-            scores={metric.name: Spread(tuple(run.scores.get(metric.name) for run in group)) for metric in metrics},
-            costs={cost: Spread(tuple(_cost(run, cost) for run in group)) for cost in COSTS},
+            settings=settings,
+            scores={m.name: Spread(tuple(measured[run.path].scores.get(m.name) for run in group)) for m in metrics},
+            costs={cost: Spread(tuple(measured[run.path].costs.get(cost) for run in group)) for cost in COSTS},
             engine=_engine(group),
         )
-        for index, group in enumerate(members)
+        for name, group, settings in zip(names, members, values, strict=True)
     ]
-    main = metrics[0]
-    groups.sort(key=lambda group: _rank(group.scores[main.name], mode))
-    return Comparison(groups, keys, metrics, main, _task(found[0]), _data(found[0]), at, left_out=left_out)
+    groups.sort(key=lambda group: _rank(group.scores[metrics[0].name], metrics[0].mode))
+    of = groups[0].runs[0]
+    unread = [f"{run.name}: {note}." for group in groups for run in group.runs for note in measured[run.path].notes]
+    return Comparison(
+        groups=groups,
+        keys=keys,
+        metrics=metrics,
+        main=metrics[0],
+        task=str(of.settings.get("task.name", "unknown task")),
+        data=_data(of),
+        at=at,
+        notes=[*notes(members), *unread],
+        left_out=left_out,
+    )
 
 
-def _one_a_seed(group: list[ComparedRun], left_out: list[LeftOut]) -> list[ComparedRun]:
-    """The newest run of each seed: a repeated seed is no further sample."""
-    kept: dict[object, ComparedRun] = {}
-    for run in sorted(group, key=lambda run: (run.facts.get("started", ""), str(run.path))):
+def _grouped(found: Iterable[ComparedRun], left_out: list[LeftOut]) -> list[list[ComparedRun]]:
+    """Runs by their recipe without the seed, the newest run of each seed: a repeated seed is no further sample."""
+    groups: dict[tuple[str, ...], dict[object, ComparedRun]] = {}
+    for run in sorted(found, key=lambda run: (run.facts.get("started", ""), str(run.path))):
+        group = groups.setdefault(group_key(run), {})
         key = run.seed if run.seed is not None else run.path
-        if key in kept:
-            left_out.append(LeftOut(kept[key].path, f"{run.name} has its recipe and seed, and is newer"))
-        kept[key] = run
-    return sorted(kept.values(), key=lambda run: (run.seed is None, run.seed or 0))
+        if (older := group.get(key)) is not None:
+            copied = older.facts.get("started") == run.facts.get("started")
+            why = f"{run.name} is a copy of it" if copied else f"{run.name} has its recipe and seed, and is newer"
+            left_out.append(LeftOut(older.path, why))
+        group[key] = run
+    return [sorted(group.values(), key=lambda run: (run.seed is None, run.seed or 0)) for group in groups.values()]
 
 
-def _metrics(found: Iterable[ComparedRun], main: str, mode: Mode) -> list[Metric]:
-    """Every metric of the runs: of test first, and in each part the main one first."""
-    names = dict.fromkeys(name for run in found for name in run.scores)
-    tail = main.partition("/")[2]
+def _measured(groups: Iterable[Iterable[ComparedRun]], at: At | None, left_out: list[LeftOut]) -> dict[Path, Measured]:
+    """Each run's scores and costs, by its folder; those that have none are left out."""
+    measured = {}
+    for run in (run for group in groups for run in group):
+        try:
+            result = at_end(run) if at is None else at_cost(run, at)
+        except RunError as error:
+            result = str(error).splitlines()[0].rstrip(".")
+        if isinstance(result, str):
+            left_out.append(LeftOut(run.path, result))
+        else:
+            measured[run.path] = result
+    return measured
+
+
+def _metrics(
+    groups: Sequence[Sequence[ComparedRun]], measured: Mapping[Path, Measured], asked: str | None
+) -> list[Metric]:
+    """Every metric of the runs: of test first, and in each part the one that counts first. Raises: RunError."""
+    every = [run for group in groups for run in group]
+    names = dict.fromkeys(name for run in every for name in measured[run.path].scores)
+    modes = {name: mode for run in every for name, mode in directions(run).items()}
+    tail = (asked or monitor(every[0])[0]).rpartition("/")[2]
+    if not any(name.endswith(f"/{tail}") for name in names):
+        raise RunError(unknown("no run has the metric", tail, {name.rpartition("/")[2] for name in names}))
+    if tail not in modes:
+        raise RunError(f"no run says which way {inline(tail)} is better.\n  Known of: {', '.join(sorted(modes))}.")
 
     def order(name: str) -> tuple[bool, bool, bool, str]:
         return (not name.startswith("test/"), not name.endswith(f"/{tail}"), name.endswith("/loss"), name)
 
-    modes: dict[str, Mode] = {"loss": "min", tail: mode}
-    return [Metric(name, modes.get(name.partition("/")[2])) for name in sorted(names, key=order)]
-
-
-def _cost(run: ComparedRun, cost: str) -> float | None:
-    value = run.facts.get(cost)
-    return float(value) if isinstance(value, (int, float)) else None
+    return [Metric(name, modes.get(name.rpartition("/")[2])) for name in sorted(names, key=order)]
 
 
 def _engine(group: Iterable[ComparedRun]) -> str:
@@ -182,25 +182,22 @@ def _engine(group: Iterable[ComparedRun]) -> str:
     return ", ".join(sorted(path for path in paths if path)) or "unknown"
 
 
-def _rank(spread: Spread, mode: Mode) -> float:
+def _rank(spread: Spread, mode: Mode | None) -> float:
+    """A place in the order of groups: the best first, those without a mean last."""
     mean = spread.mean
     if mean is None:
         return math.inf
     return -mean if mode == "max" else mean
 
 
-def _task(run: ComparedRun) -> str:
-    return str(run.settings.get("task.name", "unknown"))
-
-
 def _data(run: ComparedRun) -> str:
-    data = run.facts.get("data", {})
-    sizes = data.get("sizes", {})
-    part = "test" if "test" in sizes else "dev"
-    return f"{data.get('id') or 'unknown data'}, {part} split of {sizes.get(part, 0):,} examples"
+    """ "lhoestq/imdb, 25,000 test examples"."""
+    data, part = run.facts.get("data", {}), scored_part(run)
+    count = data.get("sizes", {}).get(part)
+    return (data.get("id") or "unknown data") + (f", {count:,} {part} examples" if count is not None else "")
 
 
 def _nothing(left_out: Sequence[LeftOut]) -> str:
-    reasons = "".join(f"\n  {run.path}: {run.why}." for run in left_out[:3])
+    reasons = "".join(f"\n  {short(run.path)}: {run.why}." for run in left_out[:3])
     more = f"\n  ... and {len(left_out) - 3} more." if len(left_out) > 3 else ""
     return f"there is no finished run to compare.{reasons}{more}"

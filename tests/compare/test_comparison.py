@@ -36,8 +36,8 @@ def test_a_loss_is_best_where_it_is_least(tmp_path):
         ("task", {"task__name": "regression"}, {}),
         ("test set", {}, {"data": {"id": "other", "sizes": {"test": 1000}}}),
         ("test set", {"trainer__limit_test_batches": 2}, {}),
-        ("main metric", {}, {"best": {"monitor": "val/accuracy", "mode": "min"}}),
-        ("way to compute metrics", {}, {"scoring": {"accuracy": "top 5"}}),
+        ("monitored metric", {}, {"best": {"monitor": "val/accuracy", "mode": "min"}}),
+        ("way to compute accuracy", {}, {"scoring": {"accuracy": "top 5"}}),
     ],
 )
 def test_what_is_not_alike_is_refused_with_what_differs_and_a_way_out(tmp_path, what, changes, facts):
@@ -64,3 +64,11 @@ def test_nothing_heavy_is_imported(tmp_path):
     )
     ran = subprocess.run([sys.executable, "-c", code, str(runs)], capture_output=True, text=True)
     assert ran.stderr == "0 set()\n"
+
+
+def test_a_trained_run_says_which_way_its_metrics_are_better_and_which_rows_they_are_of(trained):
+    comparison = compare([trained])
+    (group,) = comparison.groups
+    modes = {metric.name: metric.mode for metric in comparison.metrics}
+    assert modes["test/accuracy"] == modes["test/f1"] == "max" and modes["test/loss"] == "min"
+    assert len(group.runs[0].facts["data"]["scored_rows"]) == 64
