@@ -80,6 +80,7 @@ class Batch:
     index: (batch,) int64 on the CPU, the examples' row numbers.
     fresh: False if every row continues the same row of the batch before (carried state).
     references: one text a row, the target as it was written, for a metric that compares texts.
+    starts: (batch,) int64 on the CPU, where in a stream each row begins, in steps; None where rows are examples.
     """
 
     inputs: dict[str, Tensor]
@@ -89,6 +90,7 @@ class Batch:
     index: Tensor | None = None
     fresh: bool = True
     references: list[str] | None = None
+    starts: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -108,4 +110,5 @@ class Batch:
             self.index,
             self.fresh,
             self.references,
+            self.starts,
         )

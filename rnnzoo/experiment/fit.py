@@ -36,6 +36,7 @@ from rnnzoo.training.callbacks.checkpoints import Checkpoints
 from rnnzoo.training.callbacks.finite import Finite
 from rnnzoo.training.callbacks.memory import BatchSize
 from rnnzoo.training.callbacks.outcome import Outcome
+from rnnzoo.training.callbacks.predictions import Predictions
 from rnnzoo.training.callbacks.progress import Progress
 from rnnzoo.training.callbacks.snapshots import SnapshotIO, Snapshots
 from rnnzoo.training.callbacks.termination import Termination
@@ -153,7 +154,10 @@ def _train_and_test(
         extends=resumption is not None and resumption.extends,
     )
     bar = [Progress()] if recipe["trainer"]["enable_progress_bar"] else []
-    callbacks = [snapshots, finite, checkpoints, throughput, outcome, BatchSize(), Termination(), *callbacks, *bar]
+    kept = recipe["tracking"]["predictions"]
+    observer = [Predictions(run.predictions, recipe["task"]["name"], data.fingerprint, kept == "all")]
+    callbacks = [*callbacks, *([] if kept == "none" else observer), *bar]
+    callbacks = [snapshots, finite, checkpoints, throughput, outcome, BatchSize(), Termination(), *callbacks]
     trainer = make_trainer(
         recipe, callbacks=callbacks, logger=loggers, default_root_dir=run.path, plugins=[SnapshotIO()]
     )

@@ -15,9 +15,13 @@ from rnnzoo.batch import IGNORE
 class Softmax(nn.Linear):
     """One logit for each word."""
 
-    def nll(self, features: Tensor, target: Tensor) -> Tensor:
-        """features: (..., features); target: (...) words, or IGNORE. The negative log-likelihood, summed, in nats."""
-        return _nll(self(features).flatten(0, -2), target.flatten())
+    def nll(self, features: Tensor, target: Tensor, each: bool = False) -> Tensor:
+        """The negative log-likelihood in nats: the sum, or that of each word, (...), and 0 for IGNORE.
+
+        features: (..., features); target: (...) words, or IGNORE.
+        """
+        total = _nll(self(features).flatten(0, -2), target.flatten(), each)
+        return total.view(target.shape) if each else total
 
 
 class AdaptiveSoftmax(nn.Module):
@@ -43,16 +47,17 @@ class AdaptiveSoftmax(nn.Module):
             narrow = max(1, features // 4 ** (c + 1))
             self.tails.append(nn.Sequential(nn.Linear(features, narrow, bias=False), nn.Linear(narrow, end - start)))
 
-    def nll(self, features: Tensor, target: Tensor) -> Tensor:
-        """features: (..., features); target: (...) words, or IGNORE. The negative log-likelihood, summed, in nats."""
+    def nll(self, features: Tensor, target: Tensor, each: bool = False) -> Tensor:
+        """The negative log-likelihood, as `Softmax.nll` gives it."""
         asked = target != IGNORE
         x, words = features[asked], target[asked]
         cluster = torch.bucketize(words, torch.tensor(self.ends[:-1], device=words.device), right=True)
-        total = _nll(self.head(x), torch.where(cluster == 0, words, self.ends[0] + cluster - 1))
+        total = _nll(self.head(x), torch.where(cluster == 0, words, self.ends[0] + cluster - 1), each)
         for c, (start, tail) in enumerate(zip(self.ends, self.tails, strict=False), start=1):
             inside = cluster == c  # where there are none, the tail still has a gradient, of zeros: DDP waits for it
-            total = total + _nll(tail(x[inside]), words[inside] - start)
-        return total
+            part = _nll(tail(x[inside]), words[inside] - start, each)
+            total = total.masked_scatter(inside, total[inside] + part) if each else total + part
+        return total.new_zeros(target.shape).masked_scatter(asked, total) if each else total
 
     def forward(self, features: Tensor) -> Tensor:
         """features: (..., features). Log-probabilities of all words (..., words), whose exponentials add up to 1."""
@@ -65,6 +70,7 @@ class AdaptiveSoftmax(nn.Module):
         return torch.cat([frequent, *rare], -1)
 
 
-def _nll(logits: Tensor, target: Tensor) -> Tensor:
-    """logits: (rows, classes), of any precision; target: (rows,). Summed in fp32."""
-    return F.nll_loss(logits.log_softmax(-1, dtype=torch.float32), target, ignore_index=IGNORE, reduction="sum")
+def _nll(logits: Tensor, target: Tensor, each: bool) -> Tensor:
+    """logits: (rows, classes), of any precision; target: (rows,). In fp32; summed, or (rows,)."""
+    log_probs = logits.log_softmax(-1, dtype=torch.float32)
+    return F.nll_loss(log_probs, target, ignore_index=IGNORE, reduction="none" if each else "sum")

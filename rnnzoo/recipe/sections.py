@@ -106,6 +106,8 @@ class TrackingOptions:
     mode: "auto" is online where a key is configured and offline where none is. What is left open is as W&B's
     environment says (WANDB_PROJECT, WANDB_NAME, WANDB_RUN_GROUP, ...), or `wandb init`; then the project is "rnnzoo",
     and a run is named after its recipe, parts and seed.
+    predictions: what the run's folder keeps of each example of the test: its counts for each metric and its texts,
+    the counts alone, or nothing. `rnnzoo compare` tells by them whether a difference is real.
     """
 
     mode: Literal["auto", "online", "offline", "disabled"] = "auto"
@@ -114,6 +116,7 @@ class TrackingOptions:
     run_name: str | None = None
     tags: list[str] = field(default_factory=list)
     entity: str | None = None
+    predictions: Literal["all", "counts", "none"] = "all"
 
 
 @dataclass(frozen=True)

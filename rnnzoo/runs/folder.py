@@ -60,6 +60,10 @@ class Run:
         return self.path / "summary.json"
 
     @property
+    def predictions(self) -> Path:
+        return self.path / "predictions.parquet"
+
+    @property
     def resume(self) -> Path:
         return self.path / "resume"
 

@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+import torch
 from torch import Tensor, nn
 
 from rnnzoo.architectures.base import Architecture
 from rnnzoo.batch import Batch, DataSpec, Field
 from rnnzoo.cells.base import State
+from rnnzoo.data.encoding.text import Encoder
 from rnnzoo.model import SequenceModel
 from rnnzoo.tasks.decoding.continuation import Continuation
+from rnnzoo.tasks.units import Units, Updates
 
 if TYPE_CHECKING:  # a task imports it in `metrics`, so that predictions do not wait for it
     from torchmetrics import MetricCollection
 
 Answer = dict[str, Any]  # one prediction: JSON
+TEXT = 500  # tokens of an input that are told of a unit
 
 
 class Output:
@@ -26,7 +30,7 @@ class Output:
     features: (batch, time, features), what the head reads, where its logits are never computed all at once.
     state: the last one, from which the next batch of a stream continues.
     attention: (batch, target steps, source steps), weights of a decoder that has them.
-    extras: further tensors by name, which the task's own `loss` or `update` reads.
+    extras: further tensors by name, which the task's own `loss`, `update` or `units` reads; each may add to them.
     """
 
     def __init__(
@@ -62,6 +66,7 @@ class Task:
     form: the form of data that it takes. needs: the shape of answer (see `Architecture.answers`); an architecture that
     cannot give it is refused at once, with `needs_reason`. monitor: the dev metric that chooses the checkpoint.
     carries_state: a batch continues the one before it. generates_text: it can write on from a prompt (`continue_text`).
+    unit: what its test counts one by one: "example", "sentence" or "window", a stretch of a stream.
     """
 
     form: ClassVar[str]
@@ -70,6 +75,7 @@ class Task:
     monitor: tuple[str, Literal["max", "min"]] = ("loss", "min")
     carries_state: ClassVar[bool] = False
     generates_text: ClassVar[bool] = False
+    unit: ClassVar[str] = "example"
 
     def __init__(self, spec: DataSpec) -> None:
         self.spec = spec
@@ -135,6 +141,29 @@ class Task:
         and the target as they are: (batch, classes) and (batch,).
         """
         metrics.update(output.logits, batch.target)
+
+    def units(self, updates: Updates, output: Output, batch: Batch, loss: Tensor, model: SequenceModel) -> Units:
+        """What each unit of a tested batch adds to the metrics, and what was asked, true and answered.
+
+        updates: what `update` has given the metrics, by name. By default a unit is a row, and its counts come from
+        these, where a row of theirs is one of the batch and the metric is known (`rnnzoo.tasks.metrics.rows`); a task
+        whose metrics take one number for a batch says more. Summed over the whole part of the data, the counts give
+        the metric; where they do not, they are left out of what is written.
+        """
+        from rnnzoo.tasks.metrics.rows import counted
+
+        index = torch.arange(len(batch)) if batch.index is None else batch.index
+        found = {name: counted(update, len(batch)) for name, update in updates.items()}
+        return Units(index, {name: item for name, item in found.items() if item is not None}, self.asked(batch))
+
+    def asked(self, batch: Batch) -> list[str] | None:
+        """The beginning of each input text; None where inputs are no texts."""
+        field = self.spec.inputs.get("tokens")
+        if field is None or "unit" not in field.options:
+            return None
+        encoder = Encoder.from_field(field)
+        rows = batch.inputs["tokens"][:, :TEXT].tolist()
+        return [encoder.decode(row[:length]) for row, length in zip(rows, batch.lengths.tolist(), strict=True)]
 
     def predictions(self, model: SequenceModel, batch: Batch) -> list[Answer]:
         """One JSON object for each sequence, in the batch's order; runs the model, without a target."""

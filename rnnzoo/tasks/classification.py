@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -13,6 +14,7 @@ from rnnzoo.cells.base import State
 from rnnzoo.limits import Probability, checked
 from rnnzoo.model import SequenceModel
 from rnnzoo.tasks.base import Answer, Output, Task
+from rnnzoo.tasks.units import Units, Updates, ratio
 
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection
@@ -67,6 +69,17 @@ class Classification(Task):
     ) -> None:
         """The metrics read probabilities (batch, labels) and labels (batch,) int64."""
         metrics.update(output.logits.float().softmax(-1), batch.target)
+
+    def units(self, updates: Updates, output: Output, batch: Batch, loss: Tensor, model: SequenceModel) -> Units:
+        units = super().units(updates, output, batch, loss, model)
+        each = F.cross_entropy(output.logits.float(), batch.target, reduction="none")
+        units.metrics["loss"] = ratio(each, torch.ones_like(each), ("nll", "total"))
+        best = output.logits.float().softmax(-1).max(-1)
+        units.confidence = best.values
+        units.truth, units.prediction = (
+            [self.spec.labels[number] for number in numbers.tolist()] for numbers in (batch.target, best.indices)
+        )
+        return units
 
     def predictions(self, model: SequenceModel, batch: Batch) -> list[Answer]:
         """label, confidence in [0, 1], and the probability of each label."""

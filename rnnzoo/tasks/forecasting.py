@@ -104,7 +104,7 @@ class Forecasting(Task):
         self, metrics: MetricCollection, output: Output, batch: Batch, loss: Tensor, model: SequenceModel
     ) -> None:
         """The metrics read all numbers of (batch, horizon, variables) alike."""
-        metrics.update(output.logits.float().flatten(), batch.target.flatten())
+        metrics.update(output.logits.float().flatten(1), batch.target.flatten(1))
 
     def predictions(self, model: SequenceModel, batch: Batch) -> list[Answer]:
         """values: (horizon, variables) in the data's own units; variables: their names."""

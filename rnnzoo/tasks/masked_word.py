@@ -14,6 +14,7 @@ from rnnzoo.cells.base import State
 from rnnzoo.data.forms.masked import GAP
 from rnnzoo.model import SequenceModel
 from rnnzoo.tasks.base import Answer, Output, Task, percentages
+from rnnzoo.tasks.units import Units, Updates, ratio, row_sums
 
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection
@@ -48,7 +49,9 @@ class MaskedWord(Task):
 
     def loss(self, model: SequenceModel, output: Output, batch: Batch) -> Tensor:
         words = batch.target[batch.target != IGNORE]
-        return F.cross_entropy(output.logits.float(), words, reduction="sum") / max(len(words), 1)
+        nll = F.cross_entropy(output.logits.float(), words, reduction="sum" if model.training else "none")
+        output.extras["nll"] = nll.detach()  # of each gap, for `units`
+        return nll.sum() / max(len(words), 1)
 
     def count(self, batch: Batch) -> int:
         return int((batch.target != IGNORE).sum())
@@ -56,9 +59,9 @@ class MaskedWord(Task):
     def metrics(self) -> MetricCollection:
         from torchmetrics import MetricCollection
 
-        from rnnzoo.tasks.metrics.sums import Mean, Perplexity
+        from rnnzoo.tasks.metrics.sums import Perplexity, Share
 
-        return MetricCollection({"perplexity": Perplexity(), "accuracy": Mean()}, compute_groups=False)
+        return MetricCollection({"perplexity": Perplexity(), "accuracy": Share()}, compute_groups=False)
 
     def update(
         self, metrics: MetricCollection, output: Output, batch: Batch, loss: Tensor, model: SequenceModel
@@ -67,6 +70,21 @@ class MaskedWord(Task):
         metrics["perplexity"].update(loss, weight=self.count(batch))
         right = output.logits.argmax(-1) == batch.target[batch.target != IGNORE]
         metrics["accuracy"].update(right.float())
+
+    def units(self, updates: Updates, output: Output, batch: Batch, loss: Tensor, model: SequenceModel) -> Units:
+        units = super().units(updates, output, batch, loss, model)
+        gaps = batch.target != IGNORE
+        many, best = gaps.sum(1), output.logits.argmax(-1)
+        right = row_sums(best == batch.target[gaps], gaps)
+        units.metrics["accuracy"] = ratio(right, many, ("correct", "total"))
+        nll = row_sums(output.extras["nll"], gaps)
+        units.metrics["perplexity"] = ratio(nll, many, ("nll", "tokens"), "exp_ratio")
+        names = self.spec.target.names
+        units.truth, units.prediction = (
+            [" ".join(names[number] for number in row.tolist()) for row in words.split(many.tolist())]
+            for words in (batch.target[gaps], best)
+        )
+        return units
 
     def predictions(self, model: SequenceModel, batch: Batch) -> list[Answer]:
         """gaps: for each gap of a text, in order, the likeliest words with their probabilities."""

@@ -10,6 +10,7 @@ from rnnzoo.batch import EOS, SPECIALS, Batch, DataSpec
 from rnnzoo.model import SequenceModel
 from rnnzoo.tasks.base import Output
 from rnnzoo.tasks.next_word import NextWord
+from rnnzoo.tasks.units import Counted, Stretches, ratio
 
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection
@@ -42,3 +43,8 @@ class Music(NextWord):
         count = self.count(batch)
         metrics["perplexity"].update(loss, weight=count)
         metrics["step_nll"].update(loss * count, int((batch.target == self.step_end).sum()))
+
+    def stretch_counts(self, stretches: Stretches, nll: Tensor, batch: Batch) -> dict[str, Counted]:
+        counts = super().stretch_counts(stretches, nll, batch)
+        steps = stretches.sums((batch.target == self.step_end).float())
+        return counts | {"step_nll": ratio(stretches.sums(nll), steps, ("nll", "steps"))}

@@ -9,18 +9,21 @@ import torch
 from torch import Tensor, nn
 
 from rnnzoo.architectures.base import CAUSAL
-from rnnzoo.batch import IGNORE, Batch, DataSpec
+from rnnzoo.batch import EOS, IGNORE, Batch, DataSpec
 from rnnzoo.cells.base import State
+from rnnzoo.data.encoding.text import Encoder
 from rnnzoo.layers.heads import AdaptiveSoftmax, Softmax
 from rnnzoo.limits import NonNegative
 from rnnzoo.model import SequenceModel
 from rnnzoo.tasks.base import Answer, Output, Task, percentages
 from rnnzoo.tasks.decoding.continuation import Continuation, continue_text
+from rnnzoo.tasks.units import Counted, Stretches, Units, Updates, ratio
 
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection
 
 WINDOW = 1024  # tokens, of all texts together, that are predicted at once
+STRETCH = 64  # tokens of a stream that a test counts as one unit, wherever its batches end
 
 
 class NextWord(Task):
@@ -41,6 +44,7 @@ class NextWord(Task):
     monitor = ("perplexity", "min")
     carries_state = True
     generates_text = True
+    unit = "window"
 
     def __init__(
         self, spec: DataSpec, alpha: NonNegative = 0.0, beta: NonNegative = 0.0, cutoffs: list[int] | None = None
@@ -79,7 +83,9 @@ class NextWord(Task):
 
     def loss(self, model: SequenceModel, output: Output, batch: Batch) -> Tensor:
         head = cast(Softmax | AdaptiveSoftmax, model.head)
-        loss = head.nll(output.features, batch.target) / max(self.count(batch), 1)
+        nll = head.nll(output.features, batch.target, each=not model.training)
+        output.extras["nll"] = nll.detach()  # of each token, for `units`
+        loss = nll.sum() / max(self.count(batch), 1)
         return loss + output.extras["penalty"] if "penalty" in output.extras else loss
 
     def count(self, batch: Batch) -> int:
@@ -97,6 +103,19 @@ class NextWord(Task):
     ) -> None:
         """Perplexity comes from the loss, a scalar in nats."""
         metrics.update(loss, weight=self.count(batch))
+
+    def units(self, updates: Updates, output: Output, batch: Batch, loss: Tensor, model: SequenceModel) -> Units:
+        """Each stretch of a stream by itself; the state was carried to it from all before."""
+        stretches = Stretches(batch, STRETCH)
+        metrics = self.stretch_counts(stretches, output.extras["nll"], batch)
+        encoder = Encoder.from_field(self.spec.target)
+        texts = [encoder.decode([token for token in row if token != EOS]) for row in stretches.texts(batch.target)]
+        return Units(stretches.ids, metrics, truth=texts, glue="" if encoder.unit == "character" else " ")
+
+    def stretch_counts(self, stretches: Stretches, nll: Tensor, batch: Batch) -> dict[str, Counted]:
+        """nll: of each token, (batch, time), nats."""
+        tokens = stretches.sums((batch.target != IGNORE).float())
+        return {"perplexity": ratio(stretches.sums(nll), tokens, ("nll", "tokens"), "exp_ratio")}
 
     def predictions(self, model: SequenceModel, batch: Batch) -> list[Answer]:
         """next: the five likeliest tokens after the text, each with its probability; perplexity of the text itself.

@@ -12,6 +12,7 @@ from rnnzoo.batch import Batch
 from rnnzoo.cells.base import State
 from rnnzoo.model import SequenceModel
 from rnnzoo.tasks.base import Answer, Output, Task
+from rnnzoo.tasks.units import Units, Updates, numbers
 
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection
@@ -47,6 +48,11 @@ class Regression(Task):
     ) -> None:
         """The metrics read (batch, targets), numbers and target alike."""
         metrics.update(output.logits.float(), batch.target)
+
+    def units(self, updates: Updates, output: Output, batch: Batch, loss: Tensor, model: SequenceModel) -> Units:
+        units = super().units(updates, output, batch, loss, model)
+        units.truth, units.prediction = numbers(batch.target), numbers(output.logits)
+        return units
 
     def predictions(self, model: SequenceModel, batch: Batch) -> list[Answer]:
         """values: the numbers, in the order of the target."""

@@ -13,7 +13,8 @@ from rnnzoo.cells.base import State
 from rnnzoo.data.encoding.spans import OUTSIDE, breaks, read
 from rnnzoo.layers.crf import CRF, Independent
 from rnnzoo.model import SequenceModel
-from rnnzoo.tasks.base import Answer, Output, Task
+from rnnzoo.tasks.base import TEXT, Answer, Output, Task
+from rnnzoo.tasks.units import Units, Updates
 
 if TYPE_CHECKING:
     from torchmetrics import Metric, MetricCollection
@@ -34,6 +35,7 @@ class Tagging(Task):
     needs = EACH
     needs_reason = "tagging asks for one label for each word of the sequence that is read"
     monitor = ("accuracy", "max")
+    unit = "sentence"
 
     def __init__(self, spec: DataSpec, crf: bool = False, constrained: bool = True, outside: str | None = None) -> None:
         super().__init__(spec)
@@ -99,6 +101,15 @@ class Tagging(Task):
     ) -> None:
         """The metrics read decoded tags and true ones, (batch, time) int64."""
         metrics.update(self._tag_head(model).decode(output.logits, batch.lengths), batch.target)
+
+    def units(self, updates: Updates, output: Output, batch: Batch, loss: Tensor, model: SequenceModel) -> Units:
+        units = super().units(updates, output, batch, loss, model)
+        tags = updates["accuracy"].arguments
+        units.prediction, units.truth = (
+            [" ".join(self.spec.labels[tag] for tag in row[: min(length, TEXT)]) for row, length in rows]
+            for rows in (zip(part.tolist(), batch.lengths.tolist(), strict=True) for part in tags)
+        )
+        return units
 
     def predictions(self, model: SequenceModel, batch: Batch) -> list[Answer]:
         """tags: one for each word. spans, where the tags are such: type, first word and the one after the last."""

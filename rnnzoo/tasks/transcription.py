@@ -14,6 +14,7 @@ from rnnzoo.limits import Count, checked
 from rnnzoo.model import SequenceModel
 from rnnzoo.tasks.base import Answer, Output, Task
 from rnnzoo.tasks.decoding.ctc import best_path, ctc_loss, prefix_search
+from rnnzoo.tasks.units import Units, Updates
 
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection
@@ -63,6 +64,13 @@ class Transcription(Task):
         """Decodes the logits (batch, time, tokens) and compares tokens."""
         rows = zip(batch.target.tolist(), batch.target_lengths.tolist(), strict=True)
         metrics.update(self.decode(output.logits, batch.lengths), [row[:length] for row, length in rows])
+
+    def units(self, updates: Updates, output: Output, batch: Batch, loss: Tensor, model: SequenceModel) -> Units:
+        units = super().units(updates, output, batch, loss, model)
+        units.prediction, units.truth = (
+            [self.encoder.decode(row) for row in rows] for rows in updates["error_rate"].arguments
+        )
+        return units
 
     def decode(self, logits: Tensor, lengths: Tensor) -> list[list[int]]:
         """The tokens of each sequence. logits: (batch, time, tokens); lengths: (batch,)."""

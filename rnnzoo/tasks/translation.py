@@ -18,6 +18,7 @@ from rnnzoo.model import SequenceModel
 from rnnzoo.tasks.base import Answer, Output, Task
 from rnnzoo.tasks.decoding.beam import beam as beam_search
 from rnnzoo.tasks.decoding.sampling import sample
+from rnnzoo.tasks.units import Units, Updates, ratio, row_sums
 
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection
@@ -103,8 +104,10 @@ class Translation(Task):
     def loss(self, model: SequenceModel, output: Output, batch: Batch) -> Tensor:
         target = batch.target[batch.target != IGNORE]
         smoothing = self.label_smoothing if model.training else 0.0  # reported losses are plain
-        total = F.cross_entropy(output.logits.float(), target, reduction="sum", label_smoothing=smoothing)
-        return total / max(self.count(batch), 1)
+        how = "sum" if model.training else "none"
+        nll = F.cross_entropy(output.logits.float(), target, reduction=how, label_smoothing=smoothing)
+        output.extras["nll"] = nll.detach()  # of each token, for `units`
+        return nll.sum() / max(self.count(batch), 1)
 
     def count(self, batch: Batch) -> int:
         return int(batch.target_lengths.sum())
@@ -113,9 +116,9 @@ class Translation(Task):
         from torchmetrics import MetricCollection
 
         from rnnzoo.tasks.metrics.bleu import BLEU
-        from rnnzoo.tasks.metrics.sums import Mean, Perplexity
+        from rnnzoo.tasks.metrics.sums import Perplexity, Share
 
-        metrics = {"bleu": BLEU(), "exact_match": Mean(), "perplexity": Perplexity()}
+        metrics = {"bleu": BLEU(), "exact_match": Share(), "perplexity": Perplexity()}
         return MetricCollection(metrics, compute_groups=False)  # type: ignore[arg-type]
 
     def metric_signatures(self) -> dict[str, str]:
@@ -132,6 +135,13 @@ class Translation(Task):
         metrics["bleu"].update([self.encoder.decode(row) for row in written], batch.references)
         metrics["exact_match"].update(torch.tensor([float(a == b) for a, b in zip(written, true, strict=True)]))
         metrics["perplexity"].update(loss, weight=self.count(batch))
+
+    def units(self, updates: Updates, output: Output, batch: Batch, loss: Tensor, model: SequenceModel) -> Units:
+        units = super().units(updates, output, batch, loss, model)
+        nll = row_sums(output.extras["nll"], batch.target != IGNORE)
+        units.metrics["perplexity"] = ratio(nll, batch.target_lengths, ("nll", "tokens"), "exp_ratio")
+        units.prediction, units.truth = updates["bleu"].arguments
+        return units
 
     @torch.no_grad()
     def generate(self, model: SequenceModel, batch: Batch) -> list[list[int]]:

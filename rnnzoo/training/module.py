@@ -70,6 +70,7 @@ class ZooModule(pl.LightningModule):
         self.steps_before_schedule = 0  # of a training that is extended: made under another schedule
         self._step = _Step(-1, torch.zeros(()))
         self.freezing, self.layer_decay = Freezing(model, freeze or {}), layer_decay
+        self.observer: Callable[[Output, Batch, Tensor], None] | None = None  # is told of each batch of the test
         self.undoable = False  # whether `undo_step` is to work; keeping what it needs takes a little time
         self.rate_factor = 1.0  # of the learning rate that the schedule gives
         self._before_step: State | None = None
@@ -141,6 +142,10 @@ class ZooModule(pl.LightningModule):
         index = STAGES.index(stage)
         return cast(Mean, self.losses[index]), cast(MetricCollection, self.measures[index])
 
+    def task_metrics(self, stage: str) -> MetricCollection:
+        """The task's metrics of one of the stages "train", "val" and "test"."""
+        return self._metrics(stage)[1]
+
     def _weight(self, count: int, batch_idx: int) -> float:
         """The factor of this batch's mean loss in the mean over all answers of the step, where each batch has its own
         `count`. What is accumulated so far becomes its part of that mean, too: a running mean over batches.
@@ -166,6 +171,8 @@ class ZooModule(pl.LightningModule):
         mean_loss, measures = self._metrics(stage)
         mean_loss.update(loss, weight=self.task.count(batch))
         self.task.update(measures, output, batch, loss, self.model)
+        if stage == "test" and self.observer is not None:
+            self.observer(output, batch, loss)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         self._evaluate("val", batch)

@@ -56,6 +56,7 @@ class StreamExamples(Examples):
             torch.from_numpy(target),
             index=torch.from_numpy(window.columns),
             fresh=window.fresh,
+            starts=torch.from_numpy(window.starts),
         )
 
 

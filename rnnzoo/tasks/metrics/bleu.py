@@ -21,7 +21,13 @@ class BLEU(Metric):
 
     higher_is_better = True
     full_state_update = False
+    statistic = "bleu"
+    columns = (
+        *("words", "reference_words"),
+        *(f"{what}_{n}" for what in ("matches", "ngrams") for n in range(1, 5)),
+    )
     counts: Tensor
+    rows: Tensor  # (rows, 10) what each row of the last update added
 
     def __init__(self) -> None:
         super().__init__()
@@ -30,10 +36,10 @@ class BLEU(Metric):
 
     def update(self, preds: Sequence[str], references: Sequence[str]) -> None:
         """preds, references: (rows,) texts."""
-        if preds:
-            score = SCORER.corpus_score(preds, [references])
-            counts = [score.sys_len, score.ref_len, *score.counts, *score.totals]
-            self.counts += torch.tensor(counts, device=self.counts.device)
+        scores = [SCORER.corpus_score([text], [[true]]) for text, true in zip(preds, references, strict=True)]
+        counts = [[score.sys_len, score.ref_len, *score.counts, *score.totals] for score in scores]
+        self.rows = torch.tensor(counts, dtype=torch.int64).reshape(-1, 10)
+        self.counts += self.rows.sum(0).to(self.counts.device)
 
     def compute(self) -> Tensor:
         predicted, reference, *grams = self.counts.tolist()

@@ -28,15 +28,18 @@ class SpanScore(Metric):
 
     higher_is_better = True
     full_state_update = False
+    columns = ("tp", "fp", "fn")
     tp: Tensor
     fp: Tensor
     fn: Tensor
     joins: Tensor
     types: Tensor
+    rows: Tensor  # (rows, 3) what each row of the last update added
 
     def __init__(self, labels: Sequence[str], what: Score = "f1", **options: Any) -> None:
         super().__init__(**options)
-        self.what = what
+        self.what: Score = what
+        self.statistic: str = what
         for name in ("tp", "fp", "fn"):
             self.add_state(name, torch.tensor(0), dist_reduce_fx="sum")
         tags = (*labels, OUTSIDE)  # the last one marks the end of a text
@@ -51,10 +54,12 @@ class SpanScore(Metric):
         predicted = self._spans(preds.masked_fill(past, end))
         true = self._spans(target.masked_fill(past, end))
         begins, right = predicted[0] & true[0], predicted[1] == true[1]
-        tp = (begins & right & (predicted[2] == true[2])).sum()
-        self.tp += tp
-        self.fp += predicted[0].sum() - tp
-        self.fn += true[0].sum() - tp
+        tp = (begins & right & (predicted[2] == true[2])).sum(1)
+        self.rows = torch.stack([tp, predicted[0].sum(1) - tp, true[0].sum(1) - tp], 1)
+        counts = self.rows.sum(0)
+        self.tp += counts[0]
+        self.fp += counts[1]
+        self.fn += counts[2]
 
     def _spans(self, tags: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """For each word whether a span begins there, of which type, and how many words after it the next one ends."""

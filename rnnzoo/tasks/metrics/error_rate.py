@@ -25,9 +25,12 @@ class TokenErrorRate(Metric):
     NaN where there is no true token.
     """
 
+    higher_is_better = False
     full_state_update = False
+    statistic, columns = "ratio", ("edits", "tokens")
     edits: Tensor
     tokens: Tensor
+    rows: Tensor  # (rows, 2) what each row of the last update added
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,8 +39,10 @@ class TokenErrorRate(Metric):
 
     def update(self, preds: Sequence[Sequence[int]], target: Sequence[Sequence[int]]) -> None:
         """preds, target: rows of tokens, (rows, tokens) of any lengths."""
-        self.edits += sum(edits(*pair) for pair in zip(preds, target, strict=True))
-        self.tokens += sum(map(len, target))
+        counts = [(edits(*pair), len(pair[1])) for pair in zip(preds, target, strict=True)]
+        self.rows = torch.tensor(counts, dtype=torch.int64).reshape(-1, 2)
+        self.edits += int(self.rows[:, 0].sum())
+        self.tokens += int(self.rows[:, 1].sum())
 
     def compute(self) -> Tensor:
         return (self.edits / self.tokens).where(self.tokens > 0, torch.nan)

@@ -30,8 +30,16 @@ class Mean(Metric):
         return self.total / self.weight
 
 
+class Share(Mean):
+    """The share of ones among zeros and ones: of what is right."""
+
+    higher_is_better = True
+
+
 class Perplexity(Mean):
     """exp of the mean negative log-likelihood, each batch's mean in nats weighted by its tokens."""
+
+    higher_is_better = False
 
     def compute(self) -> Tensor:
         return super().compute().exp()
@@ -39,6 +47,8 @@ class Perplexity(Mean):
 
 class PerStep(Mean):
     """A total over the number of steps, each summed over the whole part of the data."""
+
+    higher_is_better = False
 
     def update(self, value: Tensor, weight: float = 1.0) -> None:
         """value: a scalar, added to the total. weight: the steps it is of; 0 where a window ends within one."""
