@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from rnnzoo.cells.base import Cell, State
-from rnnzoo.engine import tree
+from rnnzoo.engine import observe, tree
 from rnnzoo.engine.paths.base import Path, Result
 from rnnzoo.engine.paths.noise import draw_masks
 from rnnzoo.engine.sequences import Sequences
@@ -37,6 +37,7 @@ class Reference(Path):
         waiting = now  # reversed sequences begin one after the other, each with its own first state
         done: list[State] = []  # forward sequences that have ended, shortest first
         steps: list[State] = []
+        trace = observe.begin(cell, reverse, layout)
         live = sizes[-1] if sizes and reverse else layout.batch
         now = tuple(s[:live] for s in now)
         for t in reversed(range(len(sizes))) if reverse else range(len(sizes)):
@@ -46,7 +47,10 @@ class Reference(Path):
                 done.append(tuple(s[sizes[t] :] for s in now))
                 now = tuple(s[: sizes[t]] for s in now)
             live = sizes[t]
-            now = cell.step(gx_of[t], by_name(now), *(mask[t] for mask in masks_of))
+            before, inputs = by_name(now), (gx_of[t], *(mask[t] for mask in masks_of))
+            now = cell.step(inputs[0], before, *inputs[1:])
+            if trace is not None:
+                trace.steps.append(observe.Step(inputs, before, now))
             steps.append(now if all_states else now[:1])
         if reverse:
             steps.reverse()
