@@ -14,22 +14,26 @@ from rnnzoo.system import console, files
 from rnnzoo.system.paths import typed
 from rnnzoo.system.plain import plain
 
+IN_FOLDER = Path("report.html in the run's folder")
 EXAMPLE = "rnnzoo show cell lstm   or   rnnzoo show runs/quickstart/ID"
 
 
 def add_arguments(parser: Parser) -> None:
-    parser.usage = "rnnzoo show KIND NAME | RUN [--json | --curves FILE]"
+    parser.usage = "rnnzoo show KIND NAME | RUN [--json | --curves FILE | --report [FILE]]"
     parser.add_argument("what", nargs="+", metavar="KIND NAME | RUN", help="a kind and a name, or a run")
     output = parser.add_mutually_exclusive_group()
     output.add_argument("--json", action="store_true", help="print one JSON object (of a run)")
     output.add_argument("--curves", type=typed, metavar="FILE", help="draw a run's training and validation, as .svg")
+    report = "draw a run's pictures and its page again, in its folder, or the page alone as FILE"
+    output.add_argument("--report", type=typed, nargs="?", const=IN_FOLDER, metavar="FILE", help=report)
 
 
 def run(arguments: Namespace) -> int:
     if len(arguments.what) == 1:
-        show_run(arguments.what[0], arguments.json, arguments.curves)
+        show_run(arguments.what[0], arguments.json, arguments.curves, arguments.report)
         return 0
-    of_runs = [flag for flag, value in (("--json", arguments.json), ("--curves", arguments.curves)) if value]
+    given = {"--json": arguments.json, "--curves": arguments.curves, "--report": arguments.report}
+    of_runs = [flag for flag, value in given.items() if value]
     if len(arguments.what) > 2 or of_runs:
         got = " ".join([*arguments.what, *of_runs])
         raise ZooError(f"rnnzoo show: takes a kind and a name, or a run, got '{got}'.\n  As in: rnnzoo show cell lstm")
@@ -43,8 +47,8 @@ def run(arguments: Namespace) -> int:
     return 0
 
 
-def show_run(run: str, as_json: bool, picture: Path | None) -> None:
-    """Print what is known of a run, or draw its curves. Raises: RunError, with a hint where a part has the name."""
+def show_run(run: str, as_json: bool, picture: Path | None, page: Path | None) -> None:
+    """Print what is known of a run, or draw it. Raises: RunError, with a hint where a part has the name."""
     from rnnzoo import runs
     from rnnzoo.runs import report
 
@@ -62,6 +66,10 @@ def show_run(run: str, as_json: bool, picture: Path | None) -> None:
 
         curves.draw(Path(facts["path"]), picture)
         console.print(picture)
+    elif page is not None:
+        from rnnzoo.reports.write import write
+
+        console.print(console.short(write(Path(facts["path"]), None if page == IN_FOLDER else page)))
     elif as_json:
         console.print_json(plain(facts), indent=2)
     else:

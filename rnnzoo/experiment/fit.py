@@ -23,6 +23,7 @@ from rnnzoo.experiment.interruptible import interruptible
 from rnnzoo.experiment.resume import Resumption
 from rnnzoo.experiment.space import check_space
 from rnnzoo.recipe import Recipe
+from rnnzoo.reports.write import attempt as draw_report
 from rnnzoo.runs import checkpoint, report, snapshot, tracking
 from rnnzoo.runs.summary import Best, StartFacts, Summary
 from rnnzoo.system import console
@@ -101,6 +102,8 @@ def fit(recipe: Recipe, run_dir: Path | None = None, resumption: Resumption | No
         summary["wandb"] = tracking.where(loggers)
         tracking.finish(loggers, ok=summary["status"] == "finished")
         _write_summary(run, summary)
+        if run.writer:
+            draw_report(run.path)
         run.release()
     return summary, run
 

@@ -61,7 +61,7 @@ def curves(records: Iterable[Record]) -> dict[str, dict[str, Curve]]:
 def svg(by_name: Mapping[str, Mapping[str, Curve]], title: str) -> str:
     """One panel a name, side by side, training and validation in each."""
     panels = [
-        lines(name, "epoch", {stage: list(stages[stage].items()) for stage in STAGES})
+        lines(name, "epoch", {stage: list(stages[stage].items()) for stage in STAGES}, STAGES)
         for name, stages in by_name.items()
     ]
     parts = []

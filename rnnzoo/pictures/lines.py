@@ -16,9 +16,10 @@ GAP = 14  # pixels between two names
 Points = Sequence[tuple[float, float]]
 
 
-def lines(title: str, x_label: str, named: Mapping[str, Points]) -> Picture:
+def lines(title: str, x_label: str, named: Mapping[str, Points], colours: Sequence[str] = ()) -> Picture:
     """One line a name. Points that are not finite are left out.
 
+    colours: names whose colours are the first ones, here or not, so that they are the same in several charts.
     Raises: ValueError if no point is left.
     """
     drawn = {name: [point for point in points if all(map(math.isfinite, point))] for name, points in named.items()}
@@ -30,9 +31,10 @@ def lines(title: str, x_label: str, named: Mapping[str, Points]) -> Picture:
     every = [point for points in drawn.values() for point in points]
     axes = fitted((x for x, _ in every), (y for _, y in every), (LEFT, right, TOP, HEIGHT - BOTTOM))
     parts = [theme.heading(title), *axes.drawn(x_label)]
-    ends = spread([axes.y(points[-1][1]) for points in drawn.values()], GAP)
-    for index, (points, name, end) in enumerate(zip(drawn.values(), names, ends, strict=True)):
-        colour, places = series(index), [(axes.x(x), axes.y(y)) for x, y in points]
+    ends = _above(spread([axes.y(points[-1][1]) for points in drawn.values()], GAP), axes.bottom - 2)
+    numbers = {name: number for number, name in enumerate(dict.fromkeys([*colours, *drawn]))}
+    for (key, points), name, end in zip(drawn.items(), names, ends, strict=True):
+        colour, places = series(numbers[key]), [(axes.x(x), axes.y(y)) for x, y in points]
         joined = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
         parts.append(
             f'<polyline points="{joined}" {stroke(colour, 2 if len(places) < 100 else 1.2)} stroke-linejoin="round"/>'
@@ -58,6 +60,15 @@ def thinned(points: Points, most: int) -> Points:
 
 def _height(point: tuple[float, float]) -> float:
     return point[1]
+
+
+def _above(heights: Sequence[float], limit: float) -> list[float]:
+    """The heights, those below a limit moved up, and what they then touch."""
+    result = list(heights)
+    for index in sorted(range(len(result)), key=result.__getitem__, reverse=True):
+        result[index] = min(result[index], limit)
+        limit = min(limit, result[index]) - GAP
+    return result
 
 
 def spread(heights: Sequence[float], gap: float) -> list[float]:

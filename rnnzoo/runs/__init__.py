@@ -3,7 +3,8 @@
 runs/<recipe>/<id>/
     config.yaml       the resolved recipe
     metrics.jsonl     one line per logging call
-    pictures/         SVG, where a callback draws some
+    pictures/         SVG: its curves and what its test shows; what callbacks draw
+    report.html       all of it as a page, see rnnzoo.reports
     summary.json      status, scores, speed, memory, see rnnzoo.runs.summary; written at the start, replaced at the end
     checkpoints/      see rnnzoo.runs.checkpoint
     resume/           what training needs to go on, see rnnzoo.runs.snapshot

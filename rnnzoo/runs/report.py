@@ -29,8 +29,8 @@ Rows = list[tuple[str, object]]
 
 def show_header(facts: Summary, recipe: Mapping[str, object], folder: Path) -> None:
     """Print what a run is about to train, and on what: the last moment to notice a mistake."""
-    rows: Rows = [*_data_rows(facts["data"]), ("model", _model(recipe)), ("parameters", facts["parameters"])]
-    rows += _start_rows(facts.get("init_from", {}))
+    rows: Rows = [*data_rows(facts["data"]), ("model", network(recipe)), ("parameters", facts["parameters"])]
+    rows += start_rows(facts.get("init_from", {}))
     table([*rows, ("device", _device(facts)), ("run", short(folder))], f"{facts['recipe']}, seed {facts['seed']}")
     console.print()
     console.flush()
@@ -40,7 +40,7 @@ def show_result(summary: Summary, folder: Path) -> None:
     """Print the one table of a run that has just finished."""
     scores = [(name, value) for name, value in summary["metrics"].items() if isinstance(value, float)]
     speed = summary["throughput"]["tokens_per_second"]
-    vectors = [("word vectors", _coverage(summary["vectors"]))] if "vectors" in summary else []
+    vectors = [("word vectors", coverage(summary["vectors"]))] if "vectors" in summary else []
     table(
         [
             *scores,
@@ -62,19 +62,19 @@ def show_run(record: Record) -> None:
     precision = _mapping(config, "trainer").get("precision")  # summaries did not always have it
     facts, folder = well_formed({"precision": precision, **record["summary"]}), Path(record["path"])
     rows: Rows = [("folder", short(folder)), ("status", facts.get("status", "unknown"))]
-    rows += _ending_rows(facts, folder)
+    rows += ending_rows(facts, folder)
     rows += [("recipe", facts["recipe"])] if "recipe" in facts else []
     rows += [("seed", str(facts["seed"]))] if "seed" in facts else []
     rows += [("started", facts["started"].replace("T", " "))] if "started" in facts else []
-    rows += [*_network_rows(facts, config), *_cost_rows(facts), *facts.get("metrics", {}).items()]
-    rows += [("best checkpoint", _best(facts["best"]))] if facts.get("best") else []
+    rows += [*network_rows(facts, config), *cost_rows(facts), *facts.get("metrics", {}).items()]
+    rows += [("best checkpoint", best_checkpoint(facts["best"]))] if facts.get("best") else []
     for layer in facts.get("engine", []):
         cell, direction, path, why = (layer.get(key, "?") for key in ("cell", "direction", "path", "why"))
         rows.append((f"engine {layer.get('layer', '')}".strip(), f"{cell} {direction}: {path} ({why})"))
-    rows += _data_rows(facts.get("data", {}))
-    rows += _data_details(facts.get("data", {}))
-    rows += [("word vectors", _coverage(facts["vectors"]))] if facts.get("vectors") else []
-    rows += _start_rows(facts.get("init_from", {}))
+    rows += data_rows(facts.get("data", {}))
+    rows += data_details(facts.get("data", {}))
+    rows += [("word vectors", coverage(facts["vectors"]))] if facts.get("vectors") else []
+    rows += start_rows(facts.get("init_from", {}))
     rows += [("versions", facts["versions"])] if facts.get("versions") else []
     rows += [("commit", commit[:12])] if (commit := facts.get("commit")) else []
     rows += [("checkpoints", record["checkpoints"])] if record["checkpoints"] else []
@@ -88,7 +88,7 @@ def show_run(record: Record) -> None:
 # -- the data -------------------------------------------------------------------------------------------------------
 
 
-def _data_rows(data: DataFacts) -> Rows:
+def data_rows(data: DataFacts) -> Rows:
     """Which data, its sizes and labels, what was cut and what is unknown: as far as there is any."""
     rows: Rows = [("data", _identity(data))] if "id" in data else []
     sizes, cut = data.get("sizes", {}), data.get("truncated", {})
@@ -101,7 +101,7 @@ def _data_rows(data: DataFacts) -> Rows:
     return [*rows, *((name, text) for name, text in optional.items() if text)]
 
 
-def _start_rows(start: StartFacts) -> Rows:
+def start_rows(start: StartFacts) -> Rows:
     """The trained model that training starts from, and what each part took of it."""
     if not start:
         return []
@@ -118,7 +118,7 @@ def _taken(part: StartPart) -> str:
     return f"{outcome}: {part['rows']:,} of {part['of']:,} rows" if "rows" in part and "of" in part else f"{outcome}"
 
 
-def _data_details(data: DataFacts) -> Rows:
+def data_details(data: DataFacts) -> Rows:
     """The fingerprint, and what else encoding found."""
     rows: Rows = [("fingerprint", data["fingerprint"][:12])] if "fingerprint" in data else []
     return rows + [(f"notes, {part}", notes) for part, notes in data.get("notes", {}).items() if notes]
@@ -145,7 +145,7 @@ def _shares(shares: Mapping[str, float], of: str) -> str:
     return f"{', '.join(texts)} {of}" if texts else ""
 
 
-def _coverage(vectors: VectorFacts) -> str:
+def coverage(vectors: VectorFacts) -> str:
     types, tokens = percent(vectors.get("types", 0.0)), percent(vectors.get("tokens", 0.0))
     return f"for {types} of the vocabulary, {tokens} of the training tokens"
 
@@ -153,7 +153,7 @@ def _coverage(vectors: VectorFacts) -> str:
 # -- the network and its training -----------------------------------------------------------------------------------
 
 
-def _ending_rows(facts: Summary, folder: Path) -> Rows:
+def ending_rows(facts: Summary, folder: Path) -> Rows:
     """How an unfinished run ended, and how to continue it."""
     status = facts.get("status")
     if status in ("finished", "running"):
@@ -163,11 +163,11 @@ def _ending_rows(facts: Summary, folder: Path) -> Rows:
     return [*rows, ("to go on", f"rnnzoo fit --resume {short(folder)}")] if states else rows
 
 
-def _network_rows(facts: Summary, config: Mapping[str, object]) -> Rows:
+def network_rows(facts: Summary, config: Mapping[str, object]) -> Rows:
     """The network, how it was trained, and on what."""
     rows: Rows = []
     if _mapping(_mapping(config, "model"), "architecture"):
-        rows.append(("model", _model(config)))
+        rows.append(("model", network(config)))
     rows += [("parameters", facts["parameters"])] if "parameters" in facts else []
     optimizer, schedule = _mapping(config, "optimizer"), _mapping(config, "schedule")
     if optimizer:
@@ -179,7 +179,7 @@ def _network_rows(facts: Summary, config: Mapping[str, object]) -> Rows:
     return rows
 
 
-def _model(recipe: Mapping[str, object]) -> str:
+def network(recipe: Mapping[str, object]) -> str:
     """ "bidirectional, cell lstm, hidden size 64, 1 layer": the network in words."""
     return ", ".join(_words(_mapping(_mapping(recipe, "model"), "architecture")))
 
@@ -212,7 +212,7 @@ def _device(facts: Summary) -> str:
     return ", ".join(texts)
 
 
-def _cost_rows(facts: Summary) -> Rows:
+def cost_rows(facts: Summary) -> Rows:
     """What training took."""
     seconds, cpu, memory = facts.get("train_seconds"), facts.get("cpu_seconds"), facts.get("peak_memory_bytes")
     speed = facts.get("throughput", {}).get("tokens_per_second")
@@ -237,7 +237,7 @@ def _bad_numbers_rows(facts: Summary) -> Rows:
     return [("bad numbers", ", ".join(texts))] if texts else []
 
 
-def _best(best: Best) -> str:
+def best_checkpoint(best: Best) -> str:
     """ "of epoch 7, by val/accuracy, 0.8312": the epoch counted from 1; a summary has it from 0, as Lightning."""
     epoch, score = best.get("epoch"), best.get("score")
     parts = [f"of epoch {epoch + 1:g}" if epoch is not None else None]

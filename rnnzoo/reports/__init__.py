@@ -1,0 +1,1 @@
+"""A run for its reader: pictures in its folder, and report.html, a page that needs nothing else. Made without torch."""
