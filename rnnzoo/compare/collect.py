@@ -18,7 +18,7 @@ from rnnzoo.runs.summary import Summary, is_number, well_formed
 from rnnzoo.system import files
 from rnnzoo.system.files import JsonObject
 
-DEPTH = 4  # folders in each other in which runs are looked for
+DEPTH = 6  # folders in each other in which runs are looked for
 MOST = 10_000  # folders that are looked through
 LOOSE = ("trainer.enable_progress_bar", "trainer.log_every_n_steps")  # settings that change no result
 

@@ -14,7 +14,7 @@ SECONDS, MEGABYTES = 2.0, 300.0  # of processor time, beyond a harmless command'
 LONG = ("recipes", "names", "data", "states", "starts")
 LEAST = {
     "recipes": 70,
-    "shown": 45,
+    "shown": 70,
     "names": 35,
     "data": 95,
     "vectors": 30,
