@@ -70,6 +70,12 @@ def test_two_processes_train_test_report_and_log_one_run(tmp_path):
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     assert len([line for line in lines if "test/accuracy" in line]) == 1
     assert summary["throughput"]["tokens_per_second"] > 0
+    data = build.make_data(resolved("quickstart", "--data.examples=101", "--data.batch_size=8"))
+    data.prepare()
+    tokens = [batch.tokens for batch in data.train_dataloader()]
+    assert summary["tokens"] == sum(tokens) + tokens[0]  # of 13 batches for two, the first is read twice
+    assert [line["tokens_seen"] for line in lines if "train/loss" in line] == [summary["tokens"]]
+    assert 0 < lines[0]["cpu_seconds"] <= lines[-1]["cpu_seconds"] <= summary["cpu_seconds"]
     for pointer in ("best", "last"):
         checkpoint.load(checkpoint.follow(folder / "checkpoints" / pointer))
 

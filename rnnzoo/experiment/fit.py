@@ -34,12 +34,14 @@ from rnnzoo.system.quantities import amount
 from rnnzoo.system.redaction import redact
 from rnnzoo.training.callbacks.base import ChecksModule
 from rnnzoo.training.callbacks.checkpoints import Checkpoints
+from rnnzoo.training.callbacks.costs import Costs
 from rnnzoo.training.callbacks.finite import Finite
 from rnnzoo.training.callbacks.memory import BatchSize
 from rnnzoo.training.callbacks.outcome import Outcome
 from rnnzoo.training.callbacks.predictions import Predictions
 from rnnzoo.training.callbacks.progress import Progress
 from rnnzoo.training.callbacks.snapshots import SnapshotIO, Snapshots
+from rnnzoo.training.callbacks.step_numbers import StepNumbers
 from rnnzoo.training.callbacks.termination import Termination
 from rnnzoo.training.callbacks.throughput import Throughput
 from rnnzoo.training.checks import check_batches, check_options
@@ -143,8 +145,8 @@ def _train_and_test(
     resumption: Resumption | None,
 ) -> Summary:
     """The results of a run that goes to its end; `summary` gets at once what it is computed with."""
-    throughput, finite = Throughput(), Finite(**recipe["bad_numbers"])
-    outcome = Outcome(run.path / "outcome.json", throughput, finite)
+    throughput, finite, costs = Throughput(), Finite(**recipe["bad_numbers"]), Costs()
+    outcome = Outcome(run.path / "outcome.json", throughput, finite, costs)
     initial = summary.get("init_from")
     meta = _meta(recipe, data, run, initial)
     checkpoints = Checkpoints(run.checkpoints, meta, data.spec.to_json(), *module.monitor)
@@ -160,7 +162,9 @@ def _train_and_test(
     kept = recipe["tracking"]["predictions"]
     observer = [Predictions(run.predictions, recipe["task"]["name"], data.fingerprint, kept == "all")]
     callbacks = [*callbacks, *([] if kept == "none" else observer), *bar]
-    callbacks = [snapshots, finite, checkpoints, throughput, outcome, BatchSize(), Termination(), *callbacks]
+    steps = StepNumbers(finite)
+    own = [snapshots, finite, steps, checkpoints, throughput, costs, outcome, BatchSize(), Termination()]
+    callbacks = [*own, *callbacks]
     trainer = make_trainer(
         recipe, callbacks=callbacks, logger=loggers, default_root_dir=run.path, plugins=[SnapshotIO()]
     )

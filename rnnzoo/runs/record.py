@@ -16,6 +16,8 @@ from rnnzoo.system import files
 from rnnzoo.system.files import JsonObject
 from rnnzoo.system.redaction import redact
 
+AXES = ("step", "epoch", "time", "tokens_seen", "train_seconds", "cpu_seconds")  # of a line of metrics.jsonl: when
+
 
 class Record(TypedDict):
     """What a run's folder holds."""

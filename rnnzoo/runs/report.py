@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from rnnzoo.runs import snapshot
-from rnnzoo.runs.record import Record
+from rnnzoo.runs.record import AXES, Record
 from rnnzoo.runs.summary import (
     Best,
     DataFacts,
@@ -261,7 +261,7 @@ def _logged(line: Mapping[str, object]) -> tuple[str, ...]:
     after = any(name.startswith("test/") for name in line)  # training has ended
     when = f"epoch {epoch + 1:g}" if epoch is not None and not after else ""
     at = [when, f"step {step:,}" if step is not None else "", duration(seconds) if seconds is not None else ""]
-    values = {name: value for name, value in line.items() if name not in ("epoch", "step", "time")}
+    values = {name: value for name, value in line.items() if name not in AXES}
     return (*at, "  ".join(f"{printable(name)} {printable(value)}" for name, value in values.items()))
 
 

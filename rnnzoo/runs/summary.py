@@ -142,6 +142,7 @@ class RunFacts(TypedDict, total=False):
     best: Best
     epochs: int
     steps: int
+    tokens: int  # that training has read, in all epochs
     train_seconds: float
     cpu_seconds: float | None
     peak_memory_bytes: float | None

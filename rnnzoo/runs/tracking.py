@@ -5,7 +5,7 @@ Whatever is called here on the loggers of `make_loggers` never raises: each but 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from lightning.pytorch.loggers.logger import Logger
@@ -44,6 +44,12 @@ def finish(loggers: Sequence[Logger], ok: bool = True, timeout: float = FINISH_S
     """Close the trackers, waiting at most `timeout` seconds for an upload. For a `finally`."""
     for tracker in _trackers(loggers):
         tracker.close(ok, timeout)
+
+
+def add_axes(loggers: Sequence[Logger], axes: Callable[[], Mapping[str, float]]) -> None:
+    """Have every line of metrics hold what `axes` gives at that moment, too."""
+    for tracker in _trackers(loggers):
+        tracker.axes = axes
 
 
 def summarise(loggers: Sequence[Logger], facts: Mapping[str, object]) -> None:

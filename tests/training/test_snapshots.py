@@ -16,8 +16,10 @@ from rnnzoo.experiment.resolver import resolve
 from rnnzoo.runs import snapshot
 from rnnzoo.runs.tracking import MetricsFile
 from rnnzoo.training.callbacks.checkpoints import Checkpoints
+from rnnzoo.training.callbacks.costs import Costs
 from rnnzoo.training.callbacks.finite import Finite
 from rnnzoo.training.callbacks.snapshots import SnapshotIO, Snapshots
+from rnnzoo.training.callbacks.step_numbers import StepNumbers
 from rnnzoo.training.trainer import make_trainer, minutes, quiet
 
 FORECASTING = """
@@ -60,7 +62,8 @@ def train(folder, name, overrides, stop_after=None, resume=None, bad=None):
     time = minutes(recipe["trainer"]["max_time"])
     states = Snapshots(folder / "resume", {"recipe": name}, metrics=log, max_minutes=time)
     finite = Finite(**recipe["bad_numbers"])
-    callbacks = [states, finite, Spoil(bad or {}), Checkpoints(folder / "checkpoints", {}, {}, *module.monitor)]
+    callbacks = [states, finite, StepNumbers(finite), Costs(), Spoil(bad or {})]
+    callbacks += [Checkpoints(folder / "checkpoints", {}, {}, *module.monitor)]
     callbacks += fit.make_callbacks(recipe, module)
     if stop_after:
         callbacks.append(StopAfter(stop_after))
@@ -74,9 +77,10 @@ def train(folder, name, overrides, stop_after=None, resume=None, bad=None):
 
 
 def rows(folder):
-    """The metric log without its clock."""
+    """The metric log without its clocks."""
+    clocks = ("time", "train_seconds", "cpu_seconds")
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    return [{name: value for name, value in line.items() if name != "time"} for line in lines]
+    return [{name: value for name, value in line.items() if name not in clocks} for line in lines]
 
 
 def same(a, b):

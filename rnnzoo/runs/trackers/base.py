@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from lightning.pytorch.loggers.logger import Logger
@@ -17,6 +17,7 @@ class Tracker(Logger):
     the first that raises is one warning and, but for `close`, the tracker's last.
     """
 
+    axes: Callable[[], Mapping[str, float]] = dict  # what a training has cost so far, see `tracking.add_axes`
     unfinished = "what it had not written is lost"  # what follows where `close` takes too long
 
     @property

@@ -56,7 +56,7 @@ class Guarded(Tracker):
         return self._ask(lambda: self.tracker.place, None)
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        self._do(lambda: self.tracker.log_metrics(dict(metrics), step))
+        self._do(lambda: self.tracker.log_metrics({**self.axes(), **metrics}, step))
 
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]  # as Lightning has it
         self._do(lambda: self.tracker.log_hyperparams(params, *args, **kwargs))

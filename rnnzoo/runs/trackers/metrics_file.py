@@ -22,7 +22,7 @@ log = logging.getLogger("rnnzoo")
 
 
 class MetricsFile(Tracker):
-    """Appends a JSON line per call: step, epoch, time (seconds of work so far) and the metrics; rank 0 only.
+    """Appends a JSON line per call: step, epoch, time (seconds of work so far), axes and metrics; rank 0 only.
 
     NaN and infinity are null, and named in the line's "not_finite". The file is open only while a line is written, so
     what was logged is there whatever happens next. A disk that is full is one warning.
@@ -52,7 +52,7 @@ class MetricsFile(Tracker):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, SupportsFloat], step: int | None = None) -> None:
-        values = {name: float(value) for name, value in metrics.items() if name != "epoch"}
+        values = {name: _number(value) for name, value in {**self.axes(), **metrics}.items() if name != "epoch"}
         bad = {name: str(value) for name, value in values.items() if not math.isfinite(value)}
         epoch = int(float(metrics["epoch"])) if "epoch" in metrics else None
         line = {"step": step, "epoch": epoch, "time": round(time.monotonic() - self._start, 3), **values}
@@ -73,6 +73,10 @@ class MetricsFile(Tracker):
             if not self._warned:
                 log.warning("metrics are not written to %s: %s. The run continues.", path, error.strerror)
             self._warned = True
+
+
+def _number(value: SupportsFloat) -> float:
+    return value if isinstance(value, int) else float(value)
 
 
 def _seconds(path: Path) -> float:

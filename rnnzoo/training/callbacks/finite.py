@@ -26,7 +26,7 @@ WHAT = {GRADIENT: "the gradient", LOSS: "the loss"}
 log = logging.getLogger("rnnzoo")
 
 
-class _Step(NamedTuple):
+class Step(NamedTuple):
     """The last optimizer step: the mean loss of its batches, its gradient norm before clipping, its learning rate."""
 
     loss: float  # nats, or the task's own unit
@@ -64,7 +64,7 @@ class Finite(Callback):
         self._return = False  # to an earlier state, at the end of this batch
         self._loss: Tensor | None = None  # summed over the batches of one step
         self._rows: list[Tensor] = []  # of the batches of one step, where they have numbers
-        self._step: _Step | None = None
+        self.step: Step | None = None  # the last one
 
     def summary(self) -> BadNumbers:
         """How often a step was left out, and how often training returned to an earlier state."""
@@ -83,7 +83,7 @@ class Finite(Callback):
     # the check of each step
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._loss, self._rows, self._step = None, [], None
+        self._loss, self._rows, self.step = None, [], None
         if self.policy != "stop" or self._rate_factor != 1:
             module = _zoo_module(pl_module)
             module.undoable, module.rate_factor = self.policy != "stop", self._rate_factor
@@ -110,7 +110,7 @@ class Finite(Callback):
         norm = torch.nn.utils.get_total_norm(gradients) if gradients else torch.zeros(())
         loss = norm.new_zeros(()) if self._loss is None else self._loss.to(norm)
         loss_value, norm_value = torch.stack((loss, norm)).tolist()  # waits for the device once
-        self._step = _Step(loss_value, norm_value, float(optimizer.param_groups[0]["lr"]), trainer.current_epoch + 1)
+        self.step = Step(loss_value, norm_value, float(optimizer.param_groups[0]["lr"]), trainer.current_epoch + 1)
         process, bad = self._worst(trainer, pl_module, self._verdict(trainer))
         if bad == FINE:
             self.watch.step(trainer.global_step, loss_value, norm_value)
@@ -139,12 +139,12 @@ class Finite(Callback):
 
     def _verdict(self, trainer: Trainer) -> int:
         """What is bad in this process's step."""
-        assert self._step is not None
-        if not math.isfinite(self._step.loss):
+        assert self.step is not None
+        if not math.isfinite(self.step.loss):
             return LOSS
         scaler: torch.amp.GradScaler | None = getattr(trainer.precision_plugin, "scaler", None)
         scalers_matter = scaler is not None and scaler.get_scale() >= 1
-        return FINE if math.isfinite(self._step.norm) or scalers_matter else GRADIENT
+        return FINE if math.isfinite(self.step.norm) or scalers_matter else GRADIENT
 
     @staticmethod
     def _worst(trainer: Trainer, pl_module: LightningModule, verdict: int) -> tuple[int, int]:
@@ -217,13 +217,13 @@ class Finite(Callback):
         )
 
     def _at(self, trainer: Trainer) -> str:
-        return f"step {trainer.global_step}" + (f", epoch {self._step.epoch}" if self._step else "")
+        return f"step {trainer.global_step}" + (f", epoch {self.step.epoch}" if self.step else "")
 
     def _details(self, where: str) -> str:
         """The numbers and the rows of the last step, each a line."""
-        if self._step is None:
+        if self.step is None:
             return f"  No step was made; {where}."
-        loss, norm, rate, _ = self._step
+        loss, norm, rate, _ = self.step
         numbers = f"  Loss {loss:.6g}, gradient norm {norm:.6g} before clipping, learning rate {rate:.6g}; {where}."
         rows = [row for index in self._rows for row in index.tolist()]
         some = ", ".join(map(str, rows[:ROWS])) + (f" and {len(rows) - ROWS} more" if len(rows) > ROWS else "")

@@ -4,56 +4,35 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import time
 from pathlib import Path
 from typing import cast
 
-import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from rnnzoo.engine import recurrence
 from rnnzoo.runs.summary import EngineLayer, Summary
 from rnnzoo.system.files import write_text
+from rnnzoo.training.callbacks.costs import Costs
 from rnnzoo.training.callbacks.finite import Finite
 from rnnzoo.training.callbacks.throughput import Throughput
 
 
 class Outcome(Callback):
-    """Seconds, steps, epochs, speed and the engine's paths, whichever process trained.
+    """Seconds, tokens, steps, epochs, speed and the engine's paths, whichever process trained. Place it after `Costs`.
 
     Under ddp_spawn and ddp_notebook the Trainer starts processes that train copies of the module and the callbacks, and
     end: there the first of them leaves the facts in a file.
     """
 
-    def __init__(self, file: Path, throughput: Throughput, finite: Finite) -> None:
-        self.file, self.throughput, self.finite = file, throughput, finite
+    def __init__(self, file: Path, throughput: Throughput, finite: Finite, costs: Costs) -> None:
+        self.file, self.throughput, self.finite, self.costs = file, throughput, finite, costs
         self._facts: Summary | None = None
-        self._began = self._cpu_began = self._cpu_seconds = 0.0
-        self._wall_before = self._cpu_before = 0.0
-
-    def state_dict(self) -> dict[str, float]:
-        """Seconds before a training was stopped, which are those of all its parts together once it is resumed."""
-        return {
-            "wall": self._wall_before + time.perf_counter() - self._began,
-            "cpu": self._cpu_before + time.process_time() - self._cpu_began,
-        }
-
-    def load_state_dict(self, state_dict: dict[str, float]) -> None:
-        self._wall_before, self._cpu_before = float(state_dict["wall"]), float(state_dict["cpu"])
-
-    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._began, self._cpu_began = time.perf_counter(), time.process_time()
-
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._cpu_seconds = self._cpu_before + time.process_time() - self._cpu_began
-        if trainer.world_size > 1:
-            seconds = torch.tensor(self._cpu_seconds, device=pl_module.device)
-            self._cpu_seconds = float(trainer.strategy.reduce(seconds, reduce_op="sum"))
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._facts = {
-            "train_seconds": round(self._wall_before + time.perf_counter() - self._began, 3),
-            "cpu_seconds": round(self._cpu_seconds, 3),
+            "train_seconds": round(self.costs.seconds, 3),
+            "cpu_seconds": round(self.costs.cpu_seconds, 3),
+            "tokens": self.costs.tokens,
             "steps": trainer.global_step,
             "epochs": trainer.fit_loop.epoch_progress.current.completed,
             "engine": cast("list[EngineLayer]", recurrence.report(pl_module)),
