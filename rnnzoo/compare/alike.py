@@ -31,8 +31,28 @@ def scored_part(run: ComparedRun) -> str:
     return "test" if "test" in run.facts.get("data", {}).get("sizes", {}) else "dev"
 
 
-def check_alike(runs: Sequence[ComparedRun]) -> None:
-    """Raises: RunError that says what differs, and which runs could be compared."""
+def check_alike(runs: Sequence[ComparedRun], asked: str = "...") -> None:
+    """Raises: RunError that says what differs, and which runs could be compared.
+
+    asked: the paths of the runs, as they stand in a command.
+    """
+    try:
+        _check_all(runs)
+    except _Unlike as unlike:
+        alike, others = unlike.alike, [run for run in runs if run not in unlike.alike]
+        raise RunError(f"{unlike}\n  Compare runs of one kind: {_command(alike, others, asked)}") from None
+
+
+class _Unlike(Exception):
+    """Runs that cannot be compared. alike: the most of them that could be."""
+
+    def __init__(self, message: str, alike: Sequence[ComparedRun]) -> None:
+        super().__init__(message)
+        self.alike = alike
+
+
+def _check_all(runs: Sequence[ComparedRun]) -> None:
+    """Raises: _Unlike."""
     _check(runs, "task", [str(run.settings.get("task.name")) for run in runs])
     _check(runs, "test set", _test_sets(runs))
     _check(runs, "monitored metric", [" by ".join(monitor(run)) for run in runs])
@@ -45,7 +65,7 @@ def check_alike(runs: Sequence[ComparedRun]) -> None:
 
 
 def _check(runs: Sequence[ComparedRun], what: str, kinds: Sequence[str | None]) -> None:
-    """kinds: of each run; None where it does not say. Raises: RunError if there are several."""
+    """kinds: of each run; None where it does not say. Raises: _Unlike if there are several."""
     groups: dict[str, list[ComparedRun]] = {}
     for run, kind in zip(runs, kinds, strict=True):
         if kind is not None:
@@ -55,22 +75,19 @@ def _check(runs: Sequence[ComparedRun], what: str, kinds: Sequence[str | None]) 
     largest = max(groups.values(), key=len)
     lines = "".join(f"\n  {inline(kind, 100)}: {_examples(some)}" for kind, some in list(groups.items())[:3])
     more = f"; {len(groups)} kinds in all" if len(groups) > 3 else ""
-    raise RunError(
-        f"these runs cannot be compared: they differ in their {inline(what, 60)}{more}.{lines}\n"
-        f"  Compare runs of one kind: {_command(largest, [run for run in runs if run not in largest])}"
-    )
+    raise _Unlike(f"these runs cannot be compared: they differ in their {inline(what, 60)}{more}.{lines}", largest)
 
 
 def _examples(runs: Sequence[ComparedRun]) -> str:
     return f"{runs[0].name}" + (f" and {len(runs) - 1} more" if len(runs) > 1 else "")
 
 
-def _command(runs: Sequence[ComparedRun], others: Sequence[ComparedRun]) -> str:
+def _command(runs: Sequence[ComparedRun], others: Sequence[ComparedRun], asked: str) -> str:
     """The command that compares some runs, by a setting that no other run shares where there is one."""
     for key, value in runs[0].settings.items():
         alike = all(run.settings.get(key) == value for run in runs) and key not in ("seed", "name")
         if alike and not any(key in run.settings and run.settings[key] == value for run in others):
-            return inline(f"rnnzoo compare ... --where {key}={value}", 200)
+            return inline(f"rnnzoo compare {asked} --where {key}={value}", 200)
     some = " ".join(str(short(run.path)) for run in runs[:NAMED])
     return inline(f"rnnzoo compare {some}" + (" ..." if len(runs) > NAMED else ""), 300)
 
