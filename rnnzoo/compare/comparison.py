@@ -17,7 +17,6 @@ from rnnzoo.compare.spread import Spread
 from rnnzoo.errors import RunError, unknown
 from rnnzoo.system.console import inline, short
 
-
 SHOWN = 3  # paths that a message repeats
 
 
