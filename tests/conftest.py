@@ -92,6 +92,38 @@ def here(tmp_path: Path, monkeypatch) -> Path:
     return folder
 
 
+@pytest.fixture
+def wandb(tmp_path: Path, monkeypatch):
+    """W&B that knows no key and writes nothing outside the test's folder; its service is fresh."""
+    import wandb
+
+    wandb.teardown()
+    for name in ("WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE", "WANDB_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("WANDB_DATA_DIR", "WANDB_CACHE_DIR", "WANDB_CONFIG_DIR", "HOME"):
+        (tmp_path / name).mkdir()
+        monkeypatch.setenv(name, str(tmp_path / name))
+    monkeypatch.setenv("NETRC", str(tmp_path / "no-netrc"))
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    yield wandb
+    wandb.teardown()
+
+
+@pytest.fixture
+def recorder(wandb, monkeypatch):
+    """A server of W&B's that keeps what it gets, and an environment that asks for it, with a key."""
+    from wandb_server import KEY, recording
+
+    for name, value in {"BASE_URL": "", "API_KEY": KEY, "MODE": "online", "ERROR_REPORTING": "false"}.items():
+        monkeypatch.setenv(f"WANDB_{name}", value)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with recording() as recorder:
+        monkeypatch.setenv("WANDB_BASE_URL", recorder.url)
+        yield recorder
+        recorder.ended.set()
+        wandb.teardown()  # what its service still holds is sent before the recorder goes
+
+
 def records(path: Path) -> list:
     """The records of a .wandb file: protobuf messages in blocks of 32 KiB, as in LevelDB's log."""
     from wandb.proto.wandb_internal_pb2 import Record

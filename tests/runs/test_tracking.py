@@ -1,15 +1,11 @@
 """Tests of rnnzoo.runs.tracking: the metrics file, and W&B that never stops a run."""
 
-import base64
-import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -17,6 +13,7 @@ import torch
 from conftest import records
 from lightning.pytorch import LightningModule, Trainer
 from torch.utils.data import DataLoader
+from wandb_server import AUTHORIZATION, KEY, recording
 
 from rnnzoo import recipe as recipes
 from rnnzoo import runs
@@ -28,31 +25,15 @@ from rnnzoo.runs.trackers.metrics_file import MetricsFile
 from rnnzoo.tasks.sentiment import Sentiment
 from rnnzoo.training.callbacks.finite import Finite
 
-SECRET = "canary0123456789abcdef0123456789abcdef01"
 LOSS, RATE = "train/loss_step", "lr"
 
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch) -> runs.Run:
-    for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID", "WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE", "WANDB_BASE_URL"):
+    for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv(runs.SHARED, "")
     return runs.create("imdb", tmp_path / "run", seed=1)
-
-
-@pytest.fixture
-def wandb(tmp_path: Path, monkeypatch):
-    """W&B that knows no key and writes nothing outside the test's folder; its service is fresh."""
-    import wandb
-
-    wandb.teardown()
-    for name in ("WANDB_DATA_DIR", "WANDB_CACHE_DIR", "WANDB_CONFIG_DIR", "HOME"):
-        (tmp_path / name).mkdir()
-        monkeypatch.setenv(name, str(tmp_path / name))
-    monkeypatch.setenv("NETRC", str(tmp_path / "no-netrc"))
-    monkeypatch.setenv("WANDB_MODE", "offline")
-    yield wandb
-    wandb.teardown()
 
 
 class Tiny(LightningModule):
@@ -217,10 +198,10 @@ def test_every_runs_summary_has_one_number_a_name_the_last_of_its_curve(tmp_path
 
 
 def test_no_secret_reaches_any_byte_of_the_run(run, wandb, monkeypatch, capfd):
-    monkeypatch.setenv("WANDB_API_KEY", SECRET)
-    monkeypatch.setenv("HF_TOKEN", SECRET)
-    monkeypatch.setattr(sys, "argv", ["rnnzoo", "--data.password", SECRET])
-    config = {"data": {"url": f"https://me:{SECRET}@host/x?token={SECRET}", "hf_token": SECRET}, "api_key": SECRET}
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    monkeypatch.setenv("HF_TOKEN", KEY)
+    monkeypatch.setattr(sys, "argv", ["rnnzoo", "--data.password", KEY])
+    config = {"data": {"url": f"https://me:{KEY}@host/x?token={KEY}", "hf_token": KEY}, "api_key": KEY}
     loggers = tracking.make_loggers({}, run, config)
     loggers[1].log_metrics({"val/accuracy": 1.0}, step=1)
     run.write_summary({"wandb": tracking.where(loggers), "config": config})
@@ -228,8 +209,8 @@ def test_no_secret_reaches_any_byte_of_the_run(run, wandb, monkeypatch, capfd):
     wandb.teardown()
     files = [path for path in run.path.rglob("*") if path.is_file()]
     assert any(path.suffix == ".wandb" for path in files)
-    assert [path for path in files if SECRET.encode() in path.read_bytes()] == []
-    assert SECRET not in "".join(capfd.readouterr())
+    assert [path for path in files if KEY.encode() in path.read_bytes()] == []
+    assert KEY not in "".join(capfd.readouterr())
 
 
 def test_wandb_changes_no_weight(run, wandb):
@@ -296,72 +277,18 @@ def test_asking_for_online_without_a_key_warns_and_never_prompts(run, wandb, mon
     assert "no API key" in caplog.text and len(told(caplog)) == 1
 
 
-class Refuses(BaseHTTPRequestHandler):
-    """A server that answers 401 to everything."""
-
-    def do_POST(self):
-        self.send_response(401)
-        self.end_headers()
-
-    do_GET = do_POST
-
-    def log_message(self, *_):
-        """Nothing."""
-
-
-@pytest.mark.parametrize("kind", ["refuses the key", "never answers a request", "is not there"])
-def test_a_server_that_does_not_work_makes_the_run_offline_with_one_warning(kind, run, wandb, monkeypatch, caplog):
+@pytest.mark.parametrize("fault", [401, "stalls", "goes away"])
+def test_a_server_that_does_not_work_makes_the_run_offline_with_one_warning(fault, run, recorder, monkeypatch, caplog):
     monkeypatch.setattr(wandb_run, "INIT_SECONDS", 1.0)
     monkeypatch.delenv("WANDB_MODE")
-    monkeypatch.setenv("WANDB_API_KEY", SECRET)
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Refuses) if kind == "refuses the key" else None
-    silent = socket.create_server(("127.0.0.1", 0))
-    port = server.server_address[1] if server else silent.getsockname()[1]
-    monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{port}")
-    if server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-    if kind == "is not there":
-        silent.close()
-    try:
-        loggers = tracking.make_loggers({}, run, {})
-        loggers[1].log_metrics({"val/accuracy": 1.0}, step=1)
-        tracking.finish(loggers, timeout=5)
-    finally:
-        wandb.teardown()
-        silent.close()
-        if server:
-            server.shutdown()
-            server.server_close()
+    recorder.fault = fault
+    loggers = tracking.make_loggers({}, run, {})
+    loggers[1].log_metrics({"val/accuracy": 1.0}, step=1)
+    tracking.finish(loggers, timeout=5)
     assert tracking.where(loggers)["mode"] == "offline"
     assert len(told(caplog)) == 1
-    assert SECRET not in caplog.text
+    assert KEY not in caplog.text
     assert any(r.WhichOneof("record_type") == "history" for r in offline_records(run))
-
-
-class Listens(Refuses):
-    """A server that keeps what it is asked, and refuses it."""
-
-    def do_POST(self):
-        self.server.heard.append(f"{self.path} {self.headers}")
-        super().do_POST()
-
-    do_GET = do_CONNECT = do_POST
-
-
-@contextlib.contextmanager
-def listening():
-    """A server's address, and the requests that reach it."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Listens)
-    server.heard = []
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}", server.heard
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 @pytest.mark.parametrize("setting", ["base_url", "http_proxy"])
@@ -372,19 +299,19 @@ def test_a_settings_file_in_the_current_folder_sends_the_users_key_nowhere(
     monkeypatch.setattr(wandb_run, "INIT_SECONDS", 1.0)
     for name in ("WANDB_MODE", "http_proxy", "HTTP_PROXY"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("WANDB_API_KEY", SECRET)
-    with listening() as (home, at_home), listening() as (strange, elsewhere):
-        Path(os.environ["WANDB_CONFIG_DIR"], "settings").write_text(f"[default]\nbase_url = {home}\n")
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    with recording() as home, recording() as elsewhere:
+        home.fault = elsewhere.fault = 401
+        Path(os.environ["WANDB_CONFIG_DIR"], "settings").write_text(f"[default]\nbase_url = {home.url}\n")
         (here / folder).mkdir()
-        local = f"[default]\n{setting} = {strange}\nproject = team\nx_extra_http_headers = {{}}\n"
+        local = f"[default]\n{setting} = {elsewhere.url}\nproject = team\nx_extra_http_headers = {{}}\n"
         (here / folder / "settings").write_text(local)
         try:
             loggers = tracking.make_loggers({}, run, {})
             tracking.finish(loggers, timeout=5)
         finally:
             wandb.teardown()
-    key = base64.b64encode(f"api:{SECRET}".encode()).decode()
-    assert any(key in request for request in at_home) and not elsewhere
+    assert any(AUTHORIZATION.encode() in request for request in home.received) and not elsewhere.received
     assert opened(run).project == "team"  # which names nothing but a project
 
 
@@ -423,7 +350,7 @@ def test_wandbs_environment_goes_before_defaults_and_a_recipes_own_values_before
 
 def test_wandb_init_and_wandb_offline_hold_here_where_the_environment_says_nothing(run, here, wandb, monkeypatch):
     monkeypatch.delenv("WANDB_MODE")
-    monkeypatch.setenv("WANDB_API_KEY", SECRET)
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
     monkeypatch.setattr(wandb_run, "_reachable", lambda _: pytest.fail("looked for a server"))
     (here / "wandb").mkdir()
     (here / "wandb" / "settings").write_text("[default]\nentity = team\nproject = theirs\nmode = offline\n")
@@ -494,57 +421,12 @@ def test_what_is_logged_at_a_step_is_that_steps_own_loss_and_learning_rate(
         assert [(row["trainer/global_step"], row[name]) for row in rows if name in row] == logged[name]
 
 
-RUN = {"id": "r", "name": "run1", "project": {"id": "p", "name": "zoo", "entity": {"id": "e", "name": "team"}}}
-OPENED = json.dumps({"data": {"upsertBucket": {"bucket": RUN, "inserted": True}}}).encode()
-
-
-class Fails(BaseHTTPRequestHandler):
-    """A server that opens a run, and then does what its `fault` says: a status, or a kind of failure."""
-
-    def do_POST(self):
-        self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        fault = self.server.fault
-        if fault == "stalls":
-            self.server.ended.wait()
-        elif fault == "cuts":
-            self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{")
-        else:
-            body = {None: OPENED, "rubbish": b"\x00\xff<html>", "null": b'{"data": {}}'}.get(fault, b"{}")
-            self.send_response(fault if isinstance(fault, int) else 200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-    do_GET = do_PUT = do_POST
-
-    def log_message(self, *_):
-        """Nothing."""
-
-
 @pytest.mark.parametrize("fault", [401, 429, 500, "stalls", "cuts", "rubbish", "null", "goes away"])
-def test_a_server_that_fails_in_the_middle_of_a_run_changes_no_weight_and_loses_no_metric(
-    fault, run, wandb, monkeypatch, caplog
-):
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Fails)
-    server.fault, server.ended = None, threading.Event()
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.delenv("WANDB_MODE")
-    monkeypatch.setenv("WANDB_API_KEY", SECRET)
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{server.server_address[1]}")
-    try:
-        loggers = tracking.make_loggers({}, run, {})
-        assert tracking.where(loggers)["mode"] == "online"
-        if fault == "goes away":
-            server.shutdown()
-            server.server_close()
-        server.fault = fault
-        assert torch.equal(train(loggers), train(False))
-        tracking.finish(loggers, timeout=1)
-    finally:
-        server.ended.set()
-        if fault != "goes away":
-            server.shutdown()
-            server.server_close()
+def test_a_server_that_fails_in_the_middle_of_a_run_changes_no_weight_and_loses_no_metric(fault, run, recorder, caplog):
+    loggers = tracking.make_loggers({}, run, {})
+    assert tracking.where(loggers)["mode"] == "online"
+    recorder.fault = fault
+    assert torch.equal(train(loggers), train(False))
+    tracking.finish(loggers, timeout=1)
     assert len(run.metrics.read_text().splitlines()) == 6
-    assert len(told(caplog)) <= 1 and SECRET not in caplog.text
+    assert len(told(caplog)) <= 1 and KEY not in caplog.text

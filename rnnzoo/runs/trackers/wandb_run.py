@@ -81,6 +81,8 @@ def _open(
         "disable_git": True,
         "x_disable_meta": True,  # metadata holds the command line
         "x_save_requirements": False,
+        "host": "",
+        "program": "rnnzoo",  # not the path of the script
     }
     session = wandb.setup().settings
     return wandb.init(  # what is None is as the session has it, from the environment or a settings file
