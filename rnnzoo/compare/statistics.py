@@ -1,19 +1,23 @@
 """Whether one group of runs is better than another: an interval for the difference, from seeds and from examples.
 
 Two things are drawn at random: the seeds of a recipe, of which there are few, and the examples of the test set, which
-all runs share. With the statistic of run s on the test set as t_s, and t*_s on a resample of its examples:
+all runs share. With t_s the difference of the statistic for seed s on the test set, and S seeds, the mean of t_s has
 
-    difference*   = mean of t*_s(a) - t*_s(b)                          examples, resampled alike for all runs
-                    + Z sqrt(max(0, (S - 1) s^2 / chi^2 - v) / S)      seeds: what S of them may be off by
+    variance  =  v  +  c        v: of its mean over seeds, as examples are resampled, the same ones for all runs
+                                c: the variance of t_s over seeds, over S
 
-s^2 is the variance of t_s over seeds. As there are few, their variance is drawn too, from all that s^2 allows
-(chi^2 with S - 1 degrees of freedom), which is Student's t where seeds are all that counts. v is the part of s^2 that
-is due to the examples, which the first line has already. The interval goes from the 2.5 % to the 97.5 % quantile.
-Seeds that both groups have are paired: s^2 is that of their differences. `tests/simulate_coverage.py` measures how
-often the interval covers the truth.
+less what both count: the part of c that comes from the examples, which differ from seed to seed in how they are
+answered, is taken off v. The interval is the mean and, to either side, sqrt(v + c) times a quantile between those of
+Student's t for v and for c, which has S - 1 degrees of freedom only:
 
-Sources: Efron, Tibshirani, "An Introduction to the Bootstrap", 1993; for the variance of few: Weerahandi,
-"Generalized Confidence Intervals", JASA 88, 1993; for several pairs: Holm, Scand. J. Statist. 6, 1979.
+    (1 - w) t_v + w t_c,        w = c / (v + c)
+
+Seeds that both groups have are paired; of others, the variance is that of both groups together. The counts of examples
+are resampled, so that F1, BLEU and perplexity are those of whole resampled test sets. `tests/simulate_coverage.py`
+measures how often the interval covers the truth.
+
+Sources: Efron, Tibshirani, "An Introduction to the Bootstrap", 1993; for two variances, one of them of few: Cochran,
+Cox, "Experimental Designs", 1957; for several pairs: Holm, Scand. J. Statist. 6, 1979.
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -32,16 +37,14 @@ Values = npt.NDArray[np.float64]
 Mode = Literal["max", "min"]
 LEVEL = 0.95
 RESAMPLES = 1000  # of the examples
-DRAWS = 20  # of the seeds' part, for each of them
 GROUPS = 2000  # in which examples are resampled, where there are more: at random, of equal sizes
-T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)  # Student's 97.5 % quantiles, by freedom
 
 
 @dataclass(frozen=True)
 class Sample:
     """One run on the test set: ids (examples,) int64; counts (examples, columns), what each adds to the metric.
 
-    fingerprint: of the data. signature: how the metric is counted.
+    fingerprint: of the test set. signature: how the metric is counted.
     """
 
     seed: int | None
@@ -85,20 +88,56 @@ class Difference:
         return self.value > 0 if self.mode == "max" else self.value < 0
 
     def smallest(self, more: int = 0) -> float:
-        """The smallest difference that would be clear with so many more seeds each; NaN where seeds are unknown."""
+        """About the smallest difference that would be clear with so many more seeds each; NaN where nothing is known
+        of seeds.
+        """
         each = (2 / (1 / self.seeds[0] + 1 / self.seeds[1])) + more
         freedom = (each - 1) * (1 if self.paired else 2)
-        wide = self.of_seeds * t_quantile(freedom) / math.sqrt(each) if freedom >= 1 else math.nan
-        return math.hypot(wide, 1.96 * self.of_examples)
+        if freedom < 1 or math.isnan(self.of_seeds):
+            return math.nan
+        return _half(_Error(self.of_examples**2, self.examples - 1), [_Error(self.of_seeds**2 / each, freedom)], 0.05)
 
     def more_seeds(self, difference: float, most: int = 50) -> int | None:
         """How many more seeds each would show a difference of this size; None if more than `most`, or not known."""
         return next((more for more in range(1, most + 1) if self.smallest(more) <= abs(difference)), None)
 
 
-def t_quantile(freedom: float) -> float:
-    """Student's 97.5 % quantile, up to 1 %. freedom: degrees, 1 or more."""
-    return T[int(freedom) - 1] if freedom < len(T) + 1 else 1.96 + 2.4 / (freedom - 1)
+class _Error(NamedTuple):
+    """A part of the variance of a difference, and the degrees of freedom that it was estimated with."""
+
+    variance: float
+    freedom: float
+
+
+def _half(examples: _Error, seeds: Sequence[_Error], tail: float) -> float:
+    """Half of the interval that leaves out `tail`, 0 to 1, of what the difference may be."""
+    of_seeds = sum(error.variance for error in seeds)
+    total = examples.variance + of_seeds
+    if not total:
+        return 0.0
+    squares = sum(error.variance * t_quantile(error.freedom, tail) ** 2 for error in seeds if error.variance)
+    few = math.sqrt(squares / of_seeds) if of_seeds else 0.0
+    weight = of_seeds / total
+    return math.sqrt(total) * ((1 - weight) * t_quantile(examples.freedom, tail) + weight * few)
+
+
+@lru_cache(maxsize=256)
+def _student(freedom: float) -> tuple[Values, Values]:
+    """Of Student's t: the share beyond -x and x, falling, and log x, on a grid that is dense in the tails.
+
+    With x = sqrt(freedom) tan(angle), the density in the angle is as cos(angle)^(freedom - 1).
+    """
+    logs = np.linspace(-12, 25, 20_000)
+    angles = np.arctan(np.exp(logs) / math.sqrt(freedom))
+    density = np.cos(angles) ** (freedom - 1)
+    beyond = ((density[1:] + density[:-1]) / 2 * np.diff(angles))[::-1].cumsum()[::-1]
+    return np.append(beyond, 0) / beyond[0], logs
+
+
+def t_quantile(freedom: float, tail: float = 0.05) -> float:
+    """What Student's t passes, to either side, with the probability `tail`. freedom: degrees, 1 or more."""
+    beyond, logs = _student(min(freedom, 10_000.0))
+    return math.exp(np.interp(-tail, -beyond, logs))
 
 
 def difference(
@@ -107,58 +146,98 @@ def difference(
     statistic: str,
     mode: Mode,
     *,
-    level: float = LEVEL,
     resamples: int = RESAMPLES,
     random_seed: int = 0,
 ) -> Difference:
-    """How far the runs of a are above those of b, with an interval; equal arguments give an equal answer.
+    """How far the runs of a are above those of b; see `differences`."""
+    return differences([a, b], [(0, 1)], statistic, mode, resamples=resamples, random_seed=random_seed)[0]
 
-    statistic: a name in `STATISTICS`. With one run on either side the seeds' part is that of the other group; with one
-    on both it is unknown, and the interval is about these two runs alone (`of_seeds` is NaN).
-    Raises: ValueError, in words, for runs that cannot be compared.
+
+def differences(
+    groups: Sequence[Sequence[Sample]],
+    pairs: Sequence[tuple[int, int]],
+    statistic: str,
+    mode: Mode,
+    *,
+    resamples: int = RESAMPLES,
+    random_seed: int = 0,
+) -> list[Difference]:
+    """How far one group of each pair is above the other, with an interval; equal arguments give equal answers.
+
+    groups: each with a run for each of its seeds. statistic: a name in `STATISTICS`. With one run in a group the seeds'
+    part is that of the other group; with one in both it is unknown, and the interval is about these two runs alone
+    (`of_seeds` is NaN). Raises: ValueError, in words, for runs that cannot be compared.
     """
-    _check(a, b, statistic)
+    _check(groups, statistic)
     random = np.random.default_rng(random_seed)
-    totals, resampled = _resampled([*a, *b], STATISTICS[statistic], resamples, random)
+    every = [sample for group in groups for sample in group]
+    totals, resampled = _resampled(every, STATISTICS[statistic], resamples, random)
     if not np.isfinite(totals).all():
         raise ValueError("a run has no finite score: there is nothing to compare")
     resampled = resampled[np.isfinite(resampled).all(1)]
     if len(resampled) < resamples / 2:
         raise ValueError("too few examples: most resamples of them have no score")
-    sides = (totals[: len(a)], resampled[:, : len(a)]), (totals[len(a) :], resampled[:, len(a) :])
-    means = [side[0].mean() for side in sides]
-    value = float(means[0] - means[1])
-    number = len(a[0].ids)
-    around = sides[0][1].mean(1) - sides[1][1].mean(1) - value
-    around = around * np.sqrt(number / random.chisquare(max(number - 1, 1), len(around)))
-    parts, paired = _seed_parts(a, b, *sides)
-    drawn = value + around[:, None] + _drawn(parts, (len(around), DRAWS), random)
-    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
-    below = min((drawn <= 0).mean(), (drawn >= 0).mean())
+    ends = np.cumsum([len(group) for group in groups])
+    sides = [
+        _Side([sample.seed for sample in group], totals[end - len(group) : end], resampled[:, end - len(group) : end])
+        for group, end in zip(groups, ends, strict=True)
+    ]
+    return [_difference(sides[one], sides[other], mode, len(every[0].ids)) for one, other in pairs]
+
+
+class _Side(NamedTuple):
+    """A group: its seeds, the statistic of each run, (runs,), and of resampled examples, (resamples, runs)."""
+
+    seeds: list[int | None]
+    values: Values
+    resampled: Values
+
+
+def _difference(a: _Side, b: _Side, mode: Mode, examples: int) -> Difference:
+    value = float(a.values.mean() - b.values.mean())
+    moved = a.resampled.mean(1) - b.resampled.mean(1)
+    variance = float(moved.var()) * examples / max(examples - 1, 1)
+    parts, paired = _seed_parts(a, b)
+    rest = max(0.0, variance - sum(part.weight * part.of_examples for part in parts))
+    errors = [_Error(part.weight * part.variance, part.freedom) for part in parts]
+    fixed = _Error(rest, max(examples - 1, 1))
+    half = _half(fixed, errors, 1 - LEVEL)
+    each = sum(part.weight * max(0.0, part.variance - part.of_examples) for part in parts)
     return Difference(
         value=value,
-        low=float(low),
-        high=float(high),
-        p=min(1.0, 2 * (below * drawn.size + 1) / (drawn.size + 1)),
-        a=float(means[0]),
-        b=float(means[1]),
+        low=value - half,
+        high=value + half,
+        p=_p(value, fixed, errors),
+        a=float(a.values.mean()),
+        b=float(b.values.mean()),
         mode=mode,
-        seeds=(len(a), len(b)),
+        seeds=(len(a.values), len(b.values)),
         paired=paired,
-        examples=number,
-        of_examples=float(around.std()),
-        of_seeds=_each(parts, len(a), len(b)),
+        examples=examples,
+        of_examples=math.sqrt(variance),
+        of_seeds=math.sqrt(each * 2 / (1 / len(a.values) + 1 / len(b.values))) if parts else math.nan,
     )
 
 
-def _check(a: Sequence[Sample], b: Sequence[Sample], statistic: str) -> None:
+def _p(value: float, examples: _Error, seeds: Sequence[_Error]) -> float:
+    """The largest tail whose interval leaves out 0, by bisection; 1 where there is no difference at all."""
+    low, high = 1e-12, 1.0
+    if not value or _half(examples, seeds, low) <= abs(value):
+        return low if value else 1.0
+    for _ in range(50):
+        middle = math.sqrt(low * high)
+        low, high = (low, middle) if _half(examples, seeds, middle) <= abs(value) else (middle, high)
+    return high
+
+
+def _check(groups: Sequence[Sequence[Sample]], statistic: str) -> None:
     """Raises: ValueError for runs that cannot be compared."""
-    if not a or not b:
+    if not all(groups):
         raise ValueError("a group has no run to compare")
     if statistic not in STATISTICS:
         raise ValueError(f"the statistic '{statistic}' is not known; known: {', '.join(STATISTICS)}")
-    first = a[0]
-    for sample in (*a, *b):
+    first = groups[0][0]
+    for sample in (sample for group in groups for sample in group):
         if sample.fingerprint != first.fingerprint:
             raise ValueError("the runs were tested on different data: their fingerprints differ")
         if sample.signature != first.signature:
@@ -177,46 +256,44 @@ def _resampled(
     """The statistic of each sample, (samples,), and of resamples of its examples, the same for all: (resamples,
     samples).
     """
-    counts = np.stack([sample.counts for sample in samples], 1)  # (examples, samples, columns)
-    sums = counts.sum(0)
-    if len(counts) > GROUPS:
-        starts = np.linspace(0, len(counts), GROUPS, endpoint=False).astype(np.int64)
-        counts = np.add.reduceat(counts[random.permutation(len(counts))], starts)
+    number = len(samples[0].counts)
+    order, starts = random.permutation(number), np.linspace(0, number, GROUPS, endpoint=False).astype(np.int64)
+    parts = [s.counts if number <= GROUPS else np.add.reduceat(s.counts[order], starts) for s in samples]
+    counts = np.stack(parts, 1)  # (examples or groups of them, samples, columns)
     weights = random.multinomial(len(counts), np.full(len(counts), 1 / len(counts)), size=resamples)
     drawn = weights.astype(np.float64) @ counts.reshape(len(counts), -1)
-    return statistic(sums), statistic(drawn.reshape(resamples, *sums.shape))
+    return statistic(counts.sum(0)), statistic(drawn.reshape(resamples, *counts.shape[1:]))
 
 
 class _Part(NamedTuple):
-    """A part of the difference that seeds make: of the variance `weight` times that of one, which was estimated as
-    `variance` with so many degrees of freedom, `known` of it due to the examples.
+    """A part of the difference that seeds make: its variance is `weight` times that of one seed.
+
+    variance: of one, over seeds, with so many degrees of freedom. of_examples: how much of it comes from the examples.
     """
 
     weight: float
     variance: float
-    known: float
+    of_examples: float
     freedom: int
 
 
-Side = tuple[Values, Values]  # of each run: its statistic, (runs,), and resampled, (resamples, runs)
-
-
-def _seed_parts(a: Sequence[Sample], b: Sequence[Sample], of_a: Side, of_b: Side) -> tuple[list[_Part], int]:
+def _seed_parts(a: _Side, b: _Side) -> tuple[list[_Part], int]:
     """What seeds add to the variance of the difference, and how many of them are paired. Empty where nothing is known.
 
     The difference of means is a sum over seeds: those that both have are taken together, the others apart.
     """
-    places_a, places_b = ({sample.seed: k for k, sample in enumerate(side)} for side in (a, b))
-    common = [seed for seed in places_a if seed is not None and seed in places_b]
-    if len(places_a) < len(a) or len(places_b) < len(b) or len(common) < 2:
+    many = len(a.seeds), len(b.seeds)
+    common = [seed for seed in a.seeds if seed is not None and seed in b.seeds]
+    if any(len(set(side.seeds)) < len(side.seeds) for side in (a, b)) or len(common) < 2:
         common = []
-    at_a, at_b = [places_a[seed] for seed in common], [places_b[seed] for seed in common]
+    at_a, at_b = [a.seeds.index(seed) for seed in common], [b.seeds.index(seed) for seed in common]
     parts = []
     if common:
-        together = [x[..., at_a] / len(a) - y[..., at_b] / len(b) for x, y in zip(of_a, of_b, strict=True)]
-        parts.append(_Part(len(common), *_variance(together[0], together[1])))
-    alone = (len(a) - len(common)) / len(a) ** 2 + (len(b) - len(common)) / len(b) ** 2
-    known = [_variance(*side) for side in (of_a, of_b) if len(side[0]) > 1]
+        values = a.values[at_a] / many[0] - b.values[at_b] / many[1]
+        resampled = a.resampled[:, at_a] / many[0] - b.resampled[:, at_b] / many[1]
+        parts.append(_Part(len(common), *_variance(values, resampled)))
+    alone = sum((number - len(common)) / number**2 for number in many)
+    known = [_variance(side.values, side.resampled) for side in (a, b) if len(side.values) > 1]
     if alone and known:
         freedom = sum(item[2] for item in known)
         variance, due = (sum(item[k] * item[2] for item in known) / freedom for k in range(2))
@@ -225,37 +302,23 @@ def _seed_parts(a: Sequence[Sample], b: Sequence[Sample], of_a: Side, of_b: Side
 
 
 def _variance(values: Values, resampled: Values) -> tuple[float, float, int]:
-    """The variance over seeds, the part of it that is due to the examples, and its degrees of freedom.
+    """The variance over seeds, the part of it that comes from the examples, and its degrees of freedom.
 
     values: (seeds,). resampled: (resamples, seeds).
     """
     freedom = len(values) - 1
-    moved = resampled - values
+    moved = resampled - resampled.mean(0)
     apart = moved - moved.mean(1, keepdims=True)
     return float(values.var(ddof=1)), float((apart**2).sum(1).mean() / freedom), freedom
 
 
-def _drawn(parts: Sequence[_Part], shape: tuple[int, int], random: np.random.Generator) -> Values:
-    """What seeds may add to the difference, drawn so many times."""
-    total = np.zeros(shape)
-    for part in parts:
-        variance = part.freedom * part.variance / random.chisquare(part.freedom, shape) - part.known
-        total += random.standard_normal(shape) * np.sqrt(part.weight * variance.clip(min=0))
-    return total
+def holm(values: Sequence[float], of: int | None = None) -> list[float]:
+    """p-values of several pairs, corrected for their number: each at most 0.05 if and only if it is clear.
 
-
-def _each(parts: Sequence[_Part], a: int, b: int) -> float:
-    """The standard deviation of the difference of one run of each group, from seeds; NaN where it is not known."""
-    if not parts:
-        return math.nan
-    variance = sum(part.weight * max(0.0, part.variance - part.known) for part in parts)
-    return math.sqrt(variance * 2 / (1 / a + 1 / b))
-
-
-def holm(values: Sequence[float]) -> list[float]:
-    """p-values of several pairs, corrected for their number: each at most 0.05 if and only if it is clear."""
-    corrected, least = [0.0] * len(values), 0.0
+    of: how many pairs there are, where only the smallest p-values of these may be here.
+    """
+    corrected, least, number = [0.0] * len(values), 0.0, of or len(values)
     for rank, place in enumerate(sorted(range(len(values)), key=values.__getitem__)):
-        least = max(least, min(1.0, (len(values) - rank) * values[place]))
+        least = max(least, min(1.0, (number - rank) * values[place]))
         corrected[place] = least
     return corrected

@@ -7,9 +7,10 @@ import sys
 import numpy as np
 import pytest
 import simulate_coverage
+from scipy.stats import t, ttest_ind, ttest_rel
 from simulate_coverage import Setting
 
-from rnnzoo.compare.statistics import Sample, difference, holm, t_quantile
+from rnnzoo.compare.statistics import Sample, difference, differences, holm, t_quantile
 
 IDS = np.arange(200)
 
@@ -30,7 +31,7 @@ def test_the_difference_is_that_of_the_means():
     assert difference(a, b, "ratio", "max") == found
     back = difference(b, a, "ratio", "max")
     assert back.value == pytest.approx(-found.value) and not back.better
-    assert back.low == pytest.approx(-found.high, rel=0.05) and difference(b, a, "ratio", "min").better
+    assert back.low == pytest.approx(-found.high) and difference(b, a, "ratio", "min").better
 
 
 def test_a_group_and_itself_differ_by_nothing():
@@ -40,11 +41,12 @@ def test_a_group_and_itself_differ_by_nothing():
 
 def test_one_seed_each_is_about_examples_alone_and_as_wide_as_arithmetic_has_it():
     one, other = runs([0.8]), runs([0.7], random=np.random.default_rng(5))
-    found = difference(one, other, "ratio", "max", resamples=4000)
+    found = difference(one, other, "ratio", "max", resamples=20_000)
     apart = one[0].counts[:, 0] - other[0].counts[:, 0]
     error = apart.std(ddof=1) / math.sqrt(200)
-    assert found.of_examples == pytest.approx(error, rel=0.05) and math.isnan(found.of_seeds)
-    assert found.high - found.low == pytest.approx(2 * 1.97 * error, rel=0.06)
+    assert found.of_examples == pytest.approx(error, rel=0.02) and math.isnan(found.of_seeds)
+    assert found.high - found.low == pytest.approx(2 * t.ppf(0.975, 199) * error, rel=0.02)
+    assert found.p == pytest.approx(2 * t.sf(found.value / error, 199), rel=0.2)
     assert math.isnan(found.smallest(3)) and found.more_seeds(1.0) is None
 
 
@@ -54,15 +56,29 @@ def test_where_seeds_are_all_that_counts_the_interval_is_students():
     a, b = (
         [Sample(seed, IDS, np.tile([value, 1.0], (200, 1))) for seed, value in enumerate(group)] for group in values
     )
-    found = difference(a, b, "ratio", "max", resamples=4000)
-    apart = np.subtract(*values)
-    half = t_quantile(2) * apart.std(ddof=1) / math.sqrt(3)
-    assert (found.high - found.low) / 2 == pytest.approx(half, rel=0.05)
-    assert found.of_seeds == pytest.approx(apart.std(ddof=1)) and found.smallest() == pytest.approx(half)
-    unpaired = difference(a, [Sample(run.seed + 9, run.ids, run.counts) for run in b], "ratio", "max", resamples=4000)
-    pooled = math.sqrt((np.var(values[0], ddof=1) + np.var(values[1], ddof=1)) / 3)
-    assert unpaired.paired == 0
-    assert (unpaired.high - unpaired.low) / 2 == pytest.approx(t_quantile(4) * pooled, rel=0.05)
+    found, wanted = difference(a, b, "ratio", "max"), ttest_rel(*values)
+    assert (found.low, found.high) == pytest.approx(wanted.confidence_interval(0.95), rel=1e-4)
+    assert found.p == pytest.approx(wanted.pvalue, rel=1e-4)
+    assert found.of_seeds == pytest.approx(np.subtract(*values).std(ddof=1))
+    assert found.smallest() == pytest.approx((found.high - found.low) / 2)
+    apart = difference(a, [Sample(run.seed + 9, run.ids, run.counts) for run in b], "ratio", "max")
+    wanted = ttest_ind(*values)
+    assert apart.paired == 0 and apart.p == pytest.approx(wanted.pvalue, rel=1e-4)
+    assert (apart.low, apart.high) == pytest.approx(wanted.confidence_interval(0.95), rel=1e-4)
+
+
+def test_seeds_that_both_have_are_paired_and_the_others_are_not():
+    """Where no other seed differs, the variance is that of the paired ones in a sum over all."""
+    values = [[0.5, 0.6, 0.7, 0.6], [0.4, 0.45, 0.5]]
+    a, b = (
+        [Sample(seed, IDS, np.tile([value, 1.0], (200, 1))) for seed, value in enumerate(group)] for group in values
+    )
+    found = difference(a, b, "ratio", "max")
+    assert found.paired == 3 and found.value == pytest.approx(0.6 - 0.45)
+    of_pairs = 3 * np.var(np.array(values[0][:3]) / 4 - np.array(values[1]) / 3, ddof=1)
+    pooled = (3 * np.var(values[0], ddof=1) + 2 * np.var(values[1], ddof=1)) / 5
+    half = math.sqrt(of_pairs * t.ppf(0.975, 2) ** 2 + pooled / 16 * t.ppf(0.975, 5) ** 2)
+    assert (found.high - found.low) / 2 == pytest.approx(half, rel=1e-4)
 
 
 def test_more_seeds_show_less_and_the_fewest_that_show_a_difference_are_named():
@@ -73,6 +89,7 @@ def test_more_seeds_show_less_and_the_fewest_that_show_a_difference_are_named():
     wanted = (smaller[2] + smaller[1]) / 2
     assert found.more_seeds(wanted) == 2
     assert found.more_seeds(found.of_examples) is None  # which is below what examples alone let show
+    assert found.clear == (found.p < 0.05)
 
 
 def test_seeds_of_one_group_stand_in_for_those_of_the_other():
@@ -108,11 +125,29 @@ def test_holm_corrects_as_its_paper_says():
     """4, 3, 2, 1 times the p-values from the smallest on, none below one before it."""
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([0.5, 0.9]) == pytest.approx([1, 1]) and holm([]) == []
+    assert holm([0.01, 0.02], of=10) == pytest.approx([0.1, 0.18])
+
+
+def test_several_pairs_are_as_each_by_itself():
+    groups = [runs([0.9, 0.8]), runs([0.7, 0.75], random=np.random.default_rng(1)), runs([0.5], first_seed=9)]
+    together = differences(groups, [(0, 1), (2, 0)], "ratio", "max")
+    for found, (one, other) in zip(together, [(0, 1), (2, 0)], strict=True):
+        alone = difference(groups[one], groups[other], "ratio", "max")
+        assert (found.value, found.seeds, found.paired) == (alone.value, alone.seeds, alone.paired)
+        assert found.low == pytest.approx(alone.low, rel=0.2)
+
+
+def test_many_examples_are_resampled_in_groups_with_the_same_error():
+    one, other = (runs([0.8], random=np.random.default_rng(k), examples=9000) for k in range(2))
+    found = difference(one, other, "ratio", "max")
+    apart = one[0].counts[:, 0] - other[0].counts[:, 0]
+    assert found.of_examples == pytest.approx(apart.std() / math.sqrt(9000), rel=0.1)
 
 
 def test_students_quantiles_are_near_the_tables():
-    table = {1: 12.706, 4: 2.776, 10: 2.228, 12: 2.179, 20: 2.086, 60: 2.000, 1000: 1.962}
-    assert all(t_quantile(freedom) == pytest.approx(value, rel=0.01) for freedom, value in table.items())
+    for freedom in (1, 1.5, 2, 7, 24_999):
+        for tail in (0.5, 0.05, 1e-6):
+            assert t_quantile(freedom, tail) == pytest.approx(t.ppf(1 - tail / 2, freedom), rel=1e-3)
 
 
 def test_it_needs_numpy_and_no_torch():
