@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     )
     from rnnzoo.model import SequenceModel
     from rnnzoo.registry import register, unregister
+    from rnnzoo.runs.trackers.base import TrackedRun, Tracker
     from rnnzoo.tasks.base import Output, Task
 
 _PUBLIC = {
@@ -70,6 +71,8 @@ _PUBLIC = {
     "PointwiseCell": "rnnzoo.cells.base",
     "Source": "rnnzoo.data.base",
     "Task": "rnnzoo.tasks.base",
+    "TrackedRun": "rnnzoo.runs.trackers.base",
+    "Tracker": "rnnzoo.runs.trackers.base",
     "Wrapper": "rnnzoo.cells.wrappers",
     "register": "rnnzoo.registry",
     "unregister": "rnnzoo.registry",
@@ -167,6 +170,8 @@ __all__ = [
     "StateSpec",
     "Task",
     "TopP",
+    "TrackedRun",
+    "Tracker",
     "UnknownName",
     "VocabSize",
     "Wrapper",

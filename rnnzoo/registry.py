@@ -28,6 +28,7 @@ class Kind(NamedTuple):
     offered: arguments that rnnzoo passes by name where the part's signature has them; no recipe sets them either.
     function: whether a part may be any function that returns one, not only a class.
     in_model: whether a trained model needs the part in order to give answers.
+    in_training: whether a run needs it in order to be tested, or to go on.
     """
 
     plural: str
@@ -36,6 +37,7 @@ class Kind(NamedTuple):
     offered: tuple[str, ...] = ()
     function: bool = False
     in_model: bool = True
+    in_training: bool = True
 
     @property
     def group(self) -> str:
@@ -64,6 +66,7 @@ KINDS = {
         Kind("optimizers", "optimizer", ("params",), function=True, in_model=False),
         Kind("schedules", "schedule", ("optimizer",), ("total_steps", "mode"), function=True, in_model=False),
         Kind("callbacks", "callback", (), ("monitor", "mode"), function=True, in_model=False),
+        Kind("trackers", "tracker", ("run",), function=True, in_model=False, in_training=False),
     )
 }
 SINGULAR = {kind.plural: kind.singular for kind in KINDS.values()}
@@ -238,6 +241,8 @@ def _require(parts: Iterable[Mapping[str, str]]) -> None:
     missing = []
     for part in parts:
         kind, name, owner, version = (part[key] for key in ("kind", "name", "distribution", "version"))
+        if not KINDS[kind_of(kind)].in_training:
+            continue
         here = {e.distribution for e in entries(kind) if e.name == name.rpartition(":")[2]}
         if here:
             if normal(owner) not in here | {IN_PROCESS}:

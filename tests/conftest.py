@@ -124,6 +124,17 @@ def recorder(wandb, monkeypatch):
         wandb.teardown()  # what its service still holds is sent before the recorder goes
 
 
+@pytest.fixture
+def tracked(tmp_path: Path):
+    """A run that a tracker is made for."""
+    from rnnzoo.recipe.sections import TrackingOptions
+    from rnnzoo.runs.trackers.base import TrackedRun
+
+    config = {"seed": 7, "model": {"dropout": 0.5, "sizes": [1, 2]}, "data": {"name": "made up"}}
+    options = TrackingOptions(project="zoo", group="memory")
+    return TrackedRun(tmp_path, tmp_path / "trackers" / "mine", "id7", "run-seed7", config, options)
+
+
 def records(path: Path) -> list:
     """The records of a .wandb file: protobuf messages in blocks of 32 KiB, as in LevelDB's log."""
     from wandb.proto.wandb_internal_pb2 import Record

@@ -99,7 +99,8 @@ def _changed(recipe: Recipe, overrides: Overrides) -> Recipe:
                 f"  Free to change: where the data are, and {', '.join(sorted(form.free & signature(form).keys()))}."
             )
     trainer = {key: value for key, value in recipe["trainer"].items() if key not in OF_MACHINE}
-    recipe = recipe | {"trainer": trainer}
+    tracking = recipe["tracking"] | {"also": []}  # nothing is tracked here, and a tracker may be gone
+    recipe = recipe | {"trainer": trainer, "tracking": tracking}
     recipe = recipe | {section: recipe[section] | dict(changes) for section, changes in overrides.items()}
     if secrets := [f"data.{key}" for key in marked(recipe["data"])]:
         raise RecipeError(

@@ -56,6 +56,8 @@ def _components(recipe: Recipe) -> Iterator[tuple[Any, str]]:
         yield component, "inputs"
     for name, settings in recipe["callbacks"].items():
         yield {"name": name, **settings}, "callbacks"
+    for component in recipe["tracking"].get("also") or ():  # older runs have none
+        yield component, "trackers"
 
 
 def versions(recipe: Recipe) -> dict[str, str]:

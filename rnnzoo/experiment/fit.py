@@ -87,7 +87,8 @@ def fit(recipe: Recipe, run_dir: Path | None = None, resumption: Resumption | No
         initial_facts = resumption.initial
     if initial_facts is not None:
         summary["init_from"] = initial_facts
-    loggers = tracking.make_loggers(recipe["tracking"], run, recipe, run_name(recipe))
+    step = 0 if resumption is None else resumption.step
+    loggers = tracking.make_loggers(recipe["tracking"], run, recipe, run_name(recipe), step)
     summary["status"] = "failed"
     try:
         with quiet():

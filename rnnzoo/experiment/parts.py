@@ -5,7 +5,7 @@ import logging
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 from rnnzoo import registry
 from rnnzoo.errors import PluginError, ZooError, unknown
@@ -128,6 +128,8 @@ class Parts(Values):
             return None
         if isinstance(node.value, list) and takes_list(parameter.annotated):
             return [self.component(item, f"{key}[{place}]", kind, down) for place, item in enumerate(node.value)]
+        if get_origin(parameter.hint) is list:
+            return [self.component(node, key, kind, down)]
         return self.component(node, key, kind, down)
 
     def options(

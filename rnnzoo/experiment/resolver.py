@@ -14,6 +14,7 @@ from typing import Any
 from rnnzoo import registry
 from rnnzoo.architectures.base import SEQUENCE
 from rnnzoo.errors import RecipeError, ZooError
+from rnnzoo.experiment import trackers
 from rnnzoo.experiment.parts import Parts, with_name
 from rnnzoo.inputs.base import TARGET
 from rnnzoo.model import HeadOptions, build_model
@@ -93,7 +94,7 @@ class Resolver(Parts):
         self.check_exclusive(sections.get("callbacks"), found["callbacks"])
         found["bad_numbers"] = self.options(BadNumbersOptions, sections.get("bad_numbers"), "bad_numbers")
         found["checkpoint"] = self.options(CheckpointOptions, sections.get("checkpoint"), "checkpoint")
-        found["tracking"] = self.options(TrackingOptions, sections.get("tracking"), "tracking")
+        found["tracking"] = self.tracking(sections.get("tracking"))
         self.check_form(sections)
         self.check_answer(sections, found["model"].get("architecture"))
         if self.mistakes:
@@ -185,6 +186,13 @@ class Resolver(Parts):
             if len(names) > 1 and node is not None:
                 message = f"{' and '.join(names)} each take {taken}.\n  Keep one of them."
                 self.wrong(node, "callbacks", message)
+
+    def tracking(self, node: Node | None) -> dict[str, Any]:
+        found = self.options(TrackingOptions, node, "tracking")
+        at = self.mapping(node, "tracking").get("also") or node or self.raw.root
+        for key, message in trackers.mistakes(found["also"] or (), self.classes):
+            self.wrong(at, key, message)
+        return found
 
     # Checks across sections
 

@@ -4,9 +4,10 @@ Each class here is the schema of a section: its parameters with their types, ran
 """
 
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from rnnzoo.limits import Count, Fraction, Limit, Positive, Seed, Share
+from rnnzoo.registry import Part
 
 Devices = Count | Literal[-1, "auto"] | list[Annotated[int, Limit(0)]]
 BatchLimit = Annotated[int, Limit(0)] | Share  # a number of batches, or a share of them: 1 is not 1.0
@@ -101,11 +102,12 @@ class BadNumbersOptions:
 
 @dataclass(frozen=True)
 class TrackingOptions:
-    """What is logged to Weights & Biases, if anything; a run's own files are written in any case.
+    """What is logged to Weights & Biases, if anything, and to other trackers; a run's own files are always written.
 
-    mode: "auto" is online where a key is configured and offline where none is. What is left open is as W&B's
+    mode: of W&B. "auto" is online where a key is configured and offline where none is. What is left open is as W&B's
     environment says (WANDB_PROJECT, WANDB_NAME, WANDB_RUN_GROUP, ...), or `wandb init`; then the project is "rnnzoo",
     and a run is named after its recipe, parts and seed.
+    also: trackers beside W&B, by name or with settings.
     predictions: what the run's folder keeps of each example of the test: its counts for each metric and its texts,
     the counts alone, or nothing. `rnnzoo compare` tells by them whether a difference is real.
     """
@@ -117,6 +119,7 @@ class TrackingOptions:
     tags: list[str] = field(default_factory=list)
     entity: str | None = None
     predictions: Literal["all", "counts", "none"] = "all"
+    also: list[Annotated[Any, Part("trackers")]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,7 @@ def export(run: str | Path) -> Path:
     meta = {key: value for key, value in saved.meta.items() if key in ("parts", "versions", "metrics", "epoch")}
     config, _ = origin(saved)
     tracking = dict.fromkeys(config["tracking"])
-    recipe = config | {"tracking": tracking | {"mode": "disabled", "project": "rnnzoo", "tags": []}}
+    recipe = config | {"tracking": tracking | {"mode": "disabled", "project": "rnnzoo", "tags": [], "also": []}}
     folder = FOLDER / name
     if folder.exists():
         raise RunError(f"{folder} exists already.\n  Remove it to ship other weights.")

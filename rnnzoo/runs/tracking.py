@@ -1,4 +1,4 @@
-"""The trackers of a run: always a file of JSON lines, which is the truth; Weights & Biases too, where it can.
+"""The trackers of a run: always a file of JSON lines, which is the truth; Weights & Biases and others where they can.
 
 Whatever is called here on the loggers of `make_loggers` never raises: each but the metrics file is guarded.
 """
@@ -6,32 +6,48 @@ Whatever is called here on the loggers of `make_loggers` never raises: each but 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from lightning.pytorch.loggers.logger import Logger
 
+from rnnzoo import registry
 from rnnzoo.recipe import Recipe
 from rnnzoo.recipe.sections import TrackingOptions
 from rnnzoo.runs.folder import Run
 from rnnzoo.runs.summary import TrackerPlace
-from rnnzoo.runs.trackers.base import Tracker
+from rnnzoo.runs.trackers.base import TrackedRun, Tracker
+from rnnzoo.runs.trackers.guard import guarded
 from rnnzoo.runs.trackers.metrics_file import MetricsFile
-from rnnzoo.runs.trackers.wandb_logger import make_wandb
+from rnnzoo.runs.trackers.wandb_logger import open_wandb
 from rnnzoo.runs.trackers.wandb_run import FINISH_SECONDS
 from rnnzoo.system.redaction import redact
 
 
-def make_loggers(options: Mapping[str, object], run: Run, config: Recipe, name: str | None = None) -> list[Logger]:
-    """The loggers of a run: its metrics file, and W&B unless its mode is disabled or it fails.
+def make_loggers(
+    options: Mapping[str, object], run: Run, config: Recipe, name: str | None = None, step: int = 0
+) -> list[Logger]:
+    """The loggers of a run: its metrics file, W&B unless its mode is disabled, and those of `also`, but failed ones.
 
     options: the recipe's, see `TrackingOptions`. config: the resolved recipe; secrets are taken out. name: what W&B
-    calls a run that nobody has named. What the recipe leaves open is as W&B's environment says (WANDB_PROJECT, ...) or
-    the settings of `wandb init`, and a default only after these. WANDB_MODE alone goes before the recipe's mode, as it
-    is about the machine; disabled always holds.
+    calls a run that nobody has named. step: optimizer steps that were made before, of a run that is resumed. What the
+    recipe leaves open is as W&B's environment says (WANDB_PROJECT, ...) or the settings of `wandb init`, and a default
+    only after these. WANDB_MODE alone goes before the recipe's mode, as it is about the machine; disabled always holds.
     """
     chosen = TrackingOptions(**redact(dict(options)))
-    wandb = make_wandb(chosen, run, config, name or run.id) if run.writer else None
-    return [MetricsFile(run.metrics), *([wandb] if wandb else [])]
+    loggers: list[Logger] = [MetricsFile(run.metrics)]
+    if not run.writer:
+        return loggers
+    tracked = TrackedRun(run.path, run.path, run.id, name or run.id, redact(config), chosen, step, run.wandb_id)
+    makers = {"wandb": ("W&B", open_wandb)}
+    for component in chosen.also:
+        bare = component["name"].rpartition(":")[2]
+        makers[bare] = (f"tracker '{bare}'", partial(registry.build, "trackers", component))
+    for folder, (title, make) in makers.items():
+        made = guarded(title, make, replace(tracked, folder=run.path / "trackers" / folder))
+        loggers += [made] if made is not None else []
+    return loggers
 
 
 def where(loggers: Sequence[Logger]) -> TrackerPlace:

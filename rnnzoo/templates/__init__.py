@@ -28,6 +28,7 @@ COMMANDS = {  # what trains with the new part, beside the quickstart's other par
     "optimizer": "rnnzoo fit quickstart --optimizer {name}",
     "schedule": "rnnzoo fit quickstart --schedule {name}",
     "callback": "rnnzoo fit quickstart --callbacks.{name} true",
+    "tracker": "rnnzoo fit quickstart --tracking.also {name}",
 }
 
 

@@ -25,11 +25,13 @@ from rnnzoo.testing.suites import (
     check_optimizer,
     check_schedule,
     check_task,
+    check_tracker,
     dataset_tests,
     input_tests,
     optimizer_tests,
     schedule_tests,
     task_tests,
+    tracker_tests,
 )
 
 __all__ = [
@@ -51,11 +53,13 @@ __all__ = [
     "check_part",
     "check_schedule",
     "check_task",
+    "check_tracker",
     "dataset_tests",
     "input_tests",
     "optimizer_tests",
     "schedule_tests",
     "task_tests",
     "tests_of",
+    "tracker_tests",
     "update_once",
 ]

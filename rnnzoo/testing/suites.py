@@ -25,6 +25,7 @@ SUITES = {  # by kind, the module with its SUBJECT and its CHECKS, imported when
     "optimizer": "rnnzoo.testing.optimizers",
     "schedule": "rnnzoo.testing.schedules",
     "callback": "rnnzoo.testing.callbacks",
+    "tracker": "rnnzoo.testing.trackers",
 }
 
 
@@ -125,6 +126,13 @@ def check_callback(
     return check("callback", callback, expected_failures, raise_failures)
 
 
+def check_tracker(
+    tracker: PartLike, expected_failures: Mapping[str, str] | None = None, raise_failures: bool = True
+) -> Report:
+    """Put a tracker to every check; see `check`."""
+    return check("tracker", tracker, expected_failures, raise_failures)
+
+
 def cell_tests(cell: CellLike, expected_failures: Mapping[str, str] | None = None) -> Callable[[Check], None]:
     """A pytest test of a cell, one case per check; expected failures are strict xfails with their reason."""
     return tests("cell", cell, expected_failures)
@@ -165,3 +173,8 @@ def schedule_tests(schedule: PartLike, expected_failures: Mapping[str, str] | No
 def callback_tests(callback: PartLike, expected_failures: Mapping[str, str] | None = None) -> Callable[[Check], None]:
     """The same for a callback."""
     return tests("callback", callback, expected_failures)
+
+
+def tracker_tests(tracker: PartLike, expected_failures: Mapping[str, str] | None = None) -> Callable[[Check], None]:
+    """The same for a tracker."""
+    return tests("tracker", tracker, expected_failures)

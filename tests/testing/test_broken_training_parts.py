@@ -1,4 +1,9 @@
-"""Inputs, optimizers, schedules and callbacks that break one promise fail the check of that promise, and no other."""
+"""Inputs, optimizers, schedules, callbacks and trackers that break a promise fail its check, and no other."""
+
+import gc
+import logging
+import os
+from pathlib import Path
 
 import pytest
 import torch
@@ -6,7 +11,7 @@ from lightning.pytorch import Callback
 from torch import nn
 from torch.optim.lr_scheduler import ExponentialLR, LambdaLR
 
-from rnnzoo import testing
+from rnnzoo import Tracker, testing
 from rnnzoo.inputs.base import Input
 
 
@@ -118,3 +123,58 @@ class Meddles(Callback):
 def test_a_callback_that_meddles_with_the_weights_and_loses_its_state_fails():
     report = testing.check_callback(Meddles, raise_failures=False)
     assert {result.name for result in report.failed} == {"leaves_training_alone", "its_state_dict_is_loaded_as_it_was"}
+
+
+class Careless(Tracker):
+    """Raises at NaN, writes in the current folder, keeps the environment, and halves weights."""
+
+    def __init__(self, run):
+        super().__init__()
+        self.path = run.folder
+        run.folder.mkdir(parents=True, exist_ok=True)
+
+    def log_metrics(self, metrics, step=None):
+        for weight in [thing for thing in gc.get_objects() if type(thing) is nn.Parameter]:
+            weight.data.mul_(0.5)
+        Path("log.txt").touch()
+        (self.path / "environment.txt").write_text(str(dict(os.environ)))
+        round(metrics.get("val/loss", 0.0))
+
+
+class Alone(Tracker):
+    """Works once in a folder, warns of what it also raises and at each close, and changes the run's own file."""
+
+    def __init__(self, run):
+        super().__init__()
+        self.run = run
+        try:
+            run.folder.mkdir(parents=True)
+        except NotADirectoryError:
+            logging.getLogger("rnnzoo").warning("no folder")
+            raise
+
+    def log_metrics(self, metrics, step=None):
+        (self.run.path / "metrics.jsonl").write_text("mine")
+
+    def close(self, ok, timeout):
+        logging.getLogger("rnnzoo").warning("closed")
+
+
+def test_trackers_that_harm_a_run_or_tell_a_secret_fail(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    report = testing.check_tracker(Careless, raise_failures=False)
+    assert {result.name for result in report.failed} == {
+        "takes_every_call",
+        "goes_on_with_a_run_that_was_resumed",
+        "writes_in_its_runs_folder_alone",
+        "keeps_no_secret_of_the_machine",
+        "a_training_ends_with_the_same_weights",
+        "closes_in_time",
+    }
+    report = testing.check_tracker(Alone, raise_failures=False)
+    assert {result.name for result in report.failed} == {
+        "goes_on_with_a_run_that_was_resumed",
+        "writes_in_its_runs_folder_alone",
+        "a_folder_that_cannot_be_made_is_one_warning_at_most",
+        "closes_in_time",
+    }

@@ -3,21 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from lightning.pytorch.loggers.logger import Logger
 
+from rnnzoo.recipe import Recipe
+from rnnzoo.recipe.sections import TrackingOptions
 from rnnzoo.runs.summary import TrackerPlace
+
+
+@dataclass(frozen=True)
+class TrackedRun:
+    """The run that a tracker is made for.
+
+    path: the run's folder. folder: the tracker's own inside it, which it makes when it writes, and the only one that it
+    writes to. id: the folder's name. name: for people. config: the resolved recipe, nested plain values, without
+    secrets. options: the recipe's `tracking`: project, group, tags. step: optimizer steps that were made before, of a
+    run that is resumed: what was logged of later ones comes again. wandb_id: W&B's id of such a run.
+    """
+
+    path: Path
+    folder: Path
+    id: str
+    name: str
+    config: Recipe
+    options: TrackingOptions
+    step: int = 0
+    wandb_id: str | None = None
 
 
 class Tracker(Logger):
     """A logger that takes more than numbers. A subclass writes `log_metrics`, and the others where it has use for them.
 
-    A run calls them in its first process alone, from one thread, and guards each call (`rnnzoo.runs.trackers.guard`):
+    Its first argument is a `TrackedRun`; the others are settings of a recipe's `tracking.also`. It raises where it can
+    do nothing. A run calls the methods in its first process alone, and guards each call (`rnnzoo.runs.trackers.guard`):
     the first that raises is one warning and, but for `close`, the tracker's last.
     """
 
     axes: Callable[[], Mapping[str, float]] = dict  # what a training has cost so far, see `tracking.add_axes`
+    requires: ClassVar[Mapping[str, str]] = {}  # by module that must be there, what to install
     unfinished = "what it had not written is lost"  # what follows where `close` takes too long
 
     @property

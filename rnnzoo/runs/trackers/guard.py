@@ -17,7 +17,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from rnnzoo.runs.summary import TrackerPlace
-from rnnzoo.runs.trackers.base import Tracker
+from rnnzoo.runs.trackers.base import TrackedRun, Tracker
 from rnnzoo.system import console
 from rnnzoo.system.redaction import redact
 
@@ -117,12 +117,24 @@ class Guarded(Tracker):
 
     def _break(self, error: BaseException) -> None:
         if not self.broken:
-            warn(self.title, error)
+            _warn(self.title, error)
         self.broken = True
 
 
-def warn(title: str, error: BaseException) -> None:
-    """Say that a tracker failed, and that the run goes on."""
+def guarded(title: str, make: Callable[[TrackedRun], Tracker | None], run: TrackedRun) -> Guarded | None:
+    """A new tracker of a run, guarded; None where it has nothing to do, or fails."""
+    try:
+        with _generators_as_they_are():
+            tracker = make(run)
+        if tracker is not None and not isinstance(tracker, Tracker):
+            raise TypeError(f"it is of {type(tracker)}, which is no rnnzoo.Tracker")
+        return Guarded(tracker, title) if tracker is not None else None
+    except (Exception, SystemExit) as error:  # a tracker is a plugin: its code may raise anything, and exit
+        _warn(title, error)
+        return None
+
+
+def _warn(title: str, error: BaseException) -> None:
     log.warning(FAILED, title, first_line(error))
 
 

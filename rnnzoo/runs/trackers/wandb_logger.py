@@ -9,19 +9,13 @@ from typing import TYPE_CHECKING
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
-from rnnzoo.recipe import Recipe
-from rnnzoo.recipe.sections import TrackingOptions
-from rnnzoo.runs.folder import Run
 from rnnzoo.runs.summary import TrackerPlace
-from rnnzoo.runs.trackers.base import Tracker
-from rnnzoo.runs.trackers.guard import Guarded, warn
+from rnnzoo.runs.trackers.base import TrackedRun, Tracker
 from rnnzoo.runs.trackers.wandb_run import open_run
 from rnnzoo.system.plain import plain
 
 if TYPE_CHECKING:
     import wandb
-
-TITLE = "W&B"
 
 
 class Wandb(WandbLogger, Tracker):
@@ -67,7 +61,7 @@ class Wandb(WandbLogger, Tracker):
     ) -> None:
         import wandb
 
-        table = wandb.Table(columns=list(columns), data=[list(row) for row in rows])
+        table = wandb.Table(columns=list(columns), data=[list(row) for row in rows], allow_mixed_types=True)
         self.log_metrics({name: table}, step)  # type: ignore[dict-item]
 
     @rank_zero_only
@@ -84,11 +78,7 @@ class Wandb(WandbLogger, Tracker):
             raise
 
 
-def make_wandb(options: TrackingOptions, run: Run, config: Recipe, name: str) -> Tracker | None:
-    """The logger of an open W&B run, guarded; None if W&B is disabled, or fails."""
-    try:
-        opened = open_run(options, run, config, name)
-        return Guarded(Wandb(opened, run.path), TITLE) if opened is not None else None
-    except (Exception, SystemExit) as error:  # a tracker is a plugin: W&B's code may raise anything, and exit
-        warn(TITLE, error)
-        return None
+def open_wandb(run: TrackedRun) -> Wandb | None:
+    """Weights & Biases, online or offline as `tracking.mode` and W&B's environment say; None if it is disabled."""
+    opened = open_run(run.options, run, run.config, run.name)
+    return Wandb(opened, run.path) if opened is not None else None

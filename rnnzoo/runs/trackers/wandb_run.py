@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from rnnzoo.recipe import Recipe
 from rnnzoo.recipe.sections import TrackingOptions
-from rnnzoo.runs.folder import Run
+from rnnzoo.runs.trackers.base import TrackedRun
 from rnnzoo.runs.trackers.guard import first_line
 from rnnzoo.system.network import PORTS, connects
 from rnnzoo.system.redaction import redact
@@ -32,7 +32,7 @@ FROM_FOLDER = {"project", "entity", "mode", "run_group", "run_name", "run_tags",
 log = logging.getLogger("rnnzoo")
 
 
-def open_run(options: TrackingOptions, run: Run, config: Recipe, name: str) -> wandb.Run | None:
+def open_run(options: TrackingOptions, run: TrackedRun, config: Recipe, name: str) -> wandb.Run | None:
     """An open W&B run, online where that is asked for and possible, else offline; None if disabled."""
     if "disabled" in (options.mode, os.environ.get("WANDB_MODE")):
         return None
@@ -65,7 +65,7 @@ def _open(
     mode: Literal["online", "offline"],
     seconds: float,
     options: TrackingOptions,
-    run: Run,
+    run: TrackedRun,
     config: Recipe,
     name: str,
 ) -> wandb.Run:
