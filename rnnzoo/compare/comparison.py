@@ -107,7 +107,9 @@ def compare(
             digest=group[0].digest,
             runs=group,
             settings=settings,
-            scores={m.name: Spread(tuple(measured[run.path].scores.get(m.name) for run in group)) for m in metrics},
+            scores={
+                metric.name: _spread(metric.name, [measured[run.path].scores for run in group]) for metric in metrics
+            },
             costs={cost: Spread(tuple(measured[run.path].costs.get(cost) for run in group)) for cost in COSTS},
             engine=_engine(group),
         )
@@ -175,6 +177,10 @@ def _metrics(
         return (not name.startswith("test/"), not name.endswith(f"/{tail}"), name.endswith("/loss"), name)
 
     return [Metric(name, modes.get(name.rpartition("/")[2])) for name in sorted(names, key=order)]
+
+
+def _spread(name: str, scores: Sequence[Mapping[str, float | None]]) -> Spread:
+    return Spread(tuple(one.get(name) for one in scores), unknown=sum(name not in one for one in scores))
 
 
 def _engine(group: Iterable[ComparedRun]) -> str:

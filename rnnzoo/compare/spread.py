@@ -9,9 +9,13 @@ from statistics import fmean, stdev
 
 @dataclass(frozen=True)
 class Spread:
-    """values: one a run, in the order of the group's runs; None where it is NaN, infinite or not known."""
+    """values: one a run, in the order of the group's runs; None where it is NaN, infinite or not known.
+
+    unknown: for how many of these it is not known.
+    """
 
     values: tuple[float | None, ...]
+    unknown: int = 0
 
     @property
     def known(self) -> list[float]:

@@ -103,7 +103,10 @@ def _decimals(values: Sequence[float]) -> int:
 
 
 def _missing(spread: Spread) -> str:
-    return f"NaN in {spread.missing} of {len(spread.values)}" if spread.missing else UNKNOWN
+    """Why there is no mean: "NaN in 1 of 3"."""
+    if nan := spread.missing - spread.unknown:
+        return f"NaN in {nan} of {len(spread.values)}"
+    return f"unknown in {spread.unknown} of {len(spread.values)}" if spread.unknown else UNKNOWN
 
 
 def _costs(groups: Sequence[Group]) -> list[Column]:

@@ -53,6 +53,12 @@ def test_nan_is_shown_and_not_averaged(tmp_path, capsys):
     assert facts == {"mean": None, "std": None, "n": 1, "missing": 1}
 
 
+def test_a_score_that_a_run_lacks_is_no_nan(tmp_path, capsys):
+    make_run(tmp_path / "a", seed=1, facts={"metrics": {"test/accuracy": 0.8, "test/f1": 0.7}})
+    make_run(tmp_path / "b", seed=2)
+    assert "unknown in 1 of 2" in printed(capsys, tmp_path).out
+
+
 def test_json_has_every_run_and_number(tmp_path, capsys):
     value = json.loads(printed(capsys, six_runs(tmp_path), "--json").out)
     group = value["groups"][0]
