@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rnnzoo.cli.parser import Namespace, Parser
 from rnnzoo.errors import ZooError
-from rnnzoo.system import console
+from rnnzoo.system import console, files
 from rnnzoo.system.paths import typed
 
 EXAMPLE = "rnnzoo compare runs/imdb_bilstm   or   rnnzoo compare runs --at cpu_seconds=300"
@@ -25,6 +25,9 @@ def add_arguments(parser: Parser) -> None:
     output.add_argument("--json", action="store_true", help="print one JSON object, with every run and setting")
     output.add_argument("--csv", action="store_true", help="print a line a run")
     output.add_argument("--md", action="store_true", help="print a page in Markdown")
+    parser.add_argument(
+        "--html", type=typed, metavar="FILE", help="write a page for a browser, with curves and examples"
+    )
     parser.add_argument("--out", type=typed, metavar="FILE", help="write the JSON, CSV or Markdown there instead")
 
 
@@ -40,13 +43,16 @@ def run(arguments: Namespace) -> int:
     at = parse_at(arguments.at) if arguments.at is not None else None
     where = dict(map(_setting, arguments.where))
     comparison = compare(arguments.runs, at=at, metric=arguments.metric, where=where)
+    if arguments.html:
+        from rnnzoo.compare import page
+
+        files.write_text(arguments.html, page.render(comparison))
+        console.print_error(f"page: {arguments.html}")
     if kind is None:
         terminal.show(comparison)
         return 0
     text = exports.WRITERS[kind](comparison)
     if arguments.out:
-        from rnnzoo.system import files
-
         files.write_text(arguments.out, text)
         console.print(arguments.out)
     else:
