@@ -28,7 +28,7 @@ Epochs = Annotated[int, Limit(0)] | Literal["always"]  # for which a part is fro
 class TransferOptions:
     """How training starts from a trained model. A complete recipe has each of these keys only where it is set.
 
-    init_from: a run's folder or id, or a shipped model's name: what fits of its weights is taken.
+    init_from: a run's folder or id, a shipped model's name, or hf://owner/name: what fits of its weights is taken.
     freeze: by part of the model, such as "inputs" or "architecture", for how many epochs its weights stay as they are,
     or "always".
     layer_decay: the learning rate of each layer as a share of that of the layer above it. The head has the optimizer's.
