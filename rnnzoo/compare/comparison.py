@@ -17,6 +17,8 @@ from rnnzoo.compare.spread import Spread
 from rnnzoo.errors import RunError, unknown
 from rnnzoo.system.console import inline, short
 
+SHOWN = 3  # paths that a message repeats
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -91,7 +93,7 @@ def compare(
     found = chosen(found, where or {})
     if not found:
         raise RunError(_nothing(left_out))
-    check_alike(found)
+    check_alike(found, asked=" ".join(map(str, paths)) if len(paths) <= SHOWN else "...")
     members = _grouped(found, left_out)
     measured = _measured(members, at, left_out)
     members = [[run for run in group if run.path in measured] for group in members]
