@@ -15,6 +15,7 @@ import math
 import sys
 import time
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -98,6 +99,12 @@ def truth(setting: Setting, drawn: list[np.ndarray]) -> float:
     if max(setting.seeds) == 1:
         one, other = (expected(setting.metric, skill).mean() for skill in drawn)
         return float(one - other)
+    return expected_difference(setting)
+
+
+@lru_cache
+def expected_difference(setting: Setting) -> float:
+    """The expected difference of one run of each group, over all seeds."""
     points, weights = np.polynomial.hermite_e.hermegauss(41)
     spreads = (setting.spread, setting.spread * setting.unlike)
     means = [

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rnnzoo import runs
 from rnnzoo.compare.alike import Mode, check_alike, directions, monitor, scored_part
@@ -17,7 +18,8 @@ from rnnzoo.compare.spread import Spread
 from rnnzoo.errors import RunError, unknown
 from rnnzoo.system.console import inline, short
 
-SHOWN = 3  # paths that a message repeats
+if TYPE_CHECKING:
+    from rnnzoo.compare.verdict import Verdict
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ class Comparison:
     data: str
     at: At | None = None
     notes: list[str] = field(default_factory=list)
-    verdicts: list[str] = field(default_factory=list)
+    verdicts: list[Verdict] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
 
     @property
@@ -93,7 +95,7 @@ def compare(
     found = chosen(found, where or {})
     if not found:
         raise RunError(_nothing(left_out))
-    check_alike(found, asked=" ".join(map(str, paths)) if len(paths) <= SHOWN else "...")
+    check_alike(found)
     members = _grouped(found, left_out)
     measured = _measured(members, at, left_out)
     members = [[run for run in group if run.path in measured] for group in members]
@@ -120,6 +122,7 @@ def compare(
     groups.sort(key=lambda group: _rank(group.scores[metrics[0].name], metrics[0].mode))
     of = groups[0].runs[0]
     unread = [f"{run.name}: {note}." for group in groups for run in group.runs for note in measured[run.path].notes]
+    verdicts, missing = _verdicts(groups, metrics[0]) if at is None else ([], [])
     return Comparison(
         groups=groups,
         keys=keys,
@@ -128,9 +131,20 @@ def compare(
         task=str(of.settings.get("task.name", "unknown task")),
         data=_data(of),
         at=at,
-        notes=[*notes(members), *unread],
+        notes=[*notes(members), *unread, *missing],
+        verdicts=verdicts,
         left_out=left_out,
     )
+
+
+def _verdicts(groups: Sequence[Group], metric: Metric) -> tuple[list[Verdict], list[str]]:
+    """Whether groups differ in a metric of the test, and why it cannot be said. numpy is imported for it alone."""
+    part, _, name = metric.name.rpartition("/")
+    if part != "test" or len(groups) < 2:
+        return [], []
+    from rnnzoo.compare.verdict import judge
+
+    return judge([(group.name, group.runs) for group in groups], name)
 
 
 def _grouped(found: Iterable[ComparedRun], left_out: list[LeftOut]) -> list[list[ComparedRun]]:

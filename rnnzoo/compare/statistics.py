@@ -10,11 +10,12 @@ less what both count: the part of c that comes from the examples, which differ f
 answered, is taken off v. The interval is the mean and, to either side, sqrt(v + c) times a quantile between those of
 Student's t for v and for c, which has S - 1 degrees of freedom only:
 
-    (1 - w) t_v + w t_c,        w = c / (v + c)
+    (1 - w) t_v + w t_c,        w = r = c / (v + c);        of two seeds, w = r^3 / (r^3 + 0.01 (1 - r))
 
-Seeds that both groups have are paired; of others, the variance is that of both groups together. The counts of examples
-are resampled, so that F1, BLEU and perplexity are those of whole resampled test sets. `tests/simulate_coverage.py`
-measures how often the interval covers the truth.
+The second w is ours: of two seeds the first covers 94 to 98 % of all truths, and this 95 to 97 %, as
+`tests/simulate_coverage.py` measures. Seeds that both groups have are paired; of others, the variance is that of both
+groups together. The counts of examples are resampled, so that F1, BLEU and perplexity are those of whole resampled
+test sets.
 
 Sources: Efron, Tibshirani, "An Introduction to the Bootstrap", 1993; for two variances, one of them of few: Cochran,
 Cox, "Experimental Designs", 1957; for several pairs: Holm, Scand. J. Statist. 6, 1979.
@@ -117,7 +118,9 @@ def _half(examples: _Error, seeds: Sequence[_Error], tail: float) -> float:
         return 0.0
     squares = sum(error.variance * t_quantile(error.freedom, tail) ** 2 for error in seeds if error.variance)
     few = math.sqrt(squares / of_seeds) if of_seeds else 0.0
-    weight = of_seeds / total
+    share = of_seeds / total
+    two = of_seeds and min(error.freedom for error in seeds if error.variance) < 2
+    weight = share**3 / (share**3 + 0.01 * (1 - share)) if two else share
     return math.sqrt(total) * ((1 - weight) * t_quantile(examples.freedom, tail) + weight * few)
 
 
@@ -224,7 +227,7 @@ def _p(value: float, examples: _Error, seeds: Sequence[_Error]) -> float:
     low, high = 1e-12, 1.0
     if not value or _half(examples, seeds, low) <= abs(value):
         return low if value else 1.0
-    for _ in range(50):
+    for _ in range(40):
         middle = math.sqrt(low * high)
         low, high = (low, middle) if _half(examples, seeds, middle) <= abs(value) else (middle, high)
     return high
@@ -260,7 +263,8 @@ def _resampled(
     order, starts = random.permutation(number), np.linspace(0, number, GROUPS, endpoint=False).astype(np.int64)
     parts = [s.counts if number <= GROUPS else np.add.reduceat(s.counts[order], starts) for s in samples]
     counts = np.stack(parts, 1)  # (examples or groups of them, samples, columns)
-    weights = random.multinomial(len(counts), np.full(len(counts), 1 / len(counts)), size=resamples)
+    rows = random.integers(len(counts), size=(resamples, len(counts))) + len(counts) * np.arange(resamples)[:, None]
+    weights = np.bincount(rows.ravel(), minlength=rows.size).reshape(rows.shape)  # how often each is drawn
     drawn = weights.astype(np.float64) @ counts.reshape(len(counts), -1)
     return statistic(counts.sum(0)), statistic(drawn.reshape(resamples, *counts.shape[1:]))
 

@@ -161,7 +161,7 @@ def _train_and_test(
     )
     bar = [Progress()] if recipe["trainer"]["enable_progress_bar"] else []
     kept = recipe["tracking"]["predictions"]
-    observer = [Predictions(run.predictions, recipe["task"]["name"], data.fingerprint, kept == "all")]
+    observer = [Predictions(run.predictions, recipe["task"]["name"], data.fingerprint, data.scored_rows, kept == "all")]
     callbacks = [*callbacks, *([] if kept == "none" else observer), *bar]
     steps = StepNumbers(finite)
     own = [snapshots, finite, steps, checkpoints, throughput, costs, outcome, BatchSize(), Termination()]

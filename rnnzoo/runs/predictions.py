@@ -45,7 +45,10 @@ class CountedMetric:
 
 @dataclass(frozen=True)
 class Header:
-    """What the rows are of. fingerprint: of the data. labels: the classes in the order of their numbers, if any."""
+    """What the rows are of. labels: the classes in the order of their numbers, if any.
+
+    fingerprint: of the data as they are encoded. scored_rows: the digest of the raw rows, equal for any encoding.
+    """
 
     task: str
     unit: str
@@ -53,6 +56,7 @@ class Header:
     metrics: dict[str, CountedMetric]
     labels: tuple[str, ...] = ()
     split: str = "test"
+    scored_rows: str = ""
 
     @property
     def columns(self) -> list[str]:
@@ -116,6 +120,7 @@ def write(path: Path, header: Header, block: Block) -> None:
         "unit": header.unit,
         "task": header.task,
         "fingerprint": header.fingerprint,
+        "scored_rows": header.scored_rows,
         "rows": len(block.ids),
         "labels": list(header.labels),
         "metrics": {name: {**vars(metric), "columns": list(metric.columns)} for name, metric in header.metrics.items()},
@@ -243,7 +248,8 @@ def _header(path: Path, file: Any) -> tuple[Header, int]:
             raise _unreadable(path, f"its format is {facts['format']!r:.40}, and this version reads {FORMAT}")
         metrics = {_text(name): _metric(metric) for name, metric in facts["metrics"].items()}
         task, unit, fingerprint, split = (_text(facts[key]) for key in ("task", "unit", "fingerprint", "split"))
-        header = Header(task, unit, fingerprint, metrics, tuple(map(_text, facts.get("labels", ()))), split)
+        labels, rows = tuple(map(_text, facts.get("labels", ()))), _text(facts.get("scored_rows", ""))
+        header = Header(task, unit, fingerprint, metrics, labels, split, rows)
         if facts["rows"] != file.metadata.num_rows:
             raise ValueError("rows")
         if missing := set(header.columns) - set(file.schema_arrow.names) or set(header.columns) & {"id", *TEXTS}:

@@ -14,7 +14,7 @@ from rnnzoo.cells.base import State
 from rnnzoo.data.forms.masked import GAP
 from rnnzoo.model import SequenceModel
 from rnnzoo.tasks.base import Answer, Output, Task, percentages
-from rnnzoo.tasks.units import Units, Updates, ratio, row_sums
+from rnnzoo.tasks.units import Units, Updates, ratio, row_sums, vocabulary
 
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection
@@ -62,6 +62,9 @@ class MaskedWord(Task):
         from rnnzoo.tasks.metrics.sums import Perplexity, Share
 
         return MetricCollection({"perplexity": Perplexity(), "accuracy": Share()}, compute_groups=False)
+
+    def metric_signatures(self) -> dict[str, str]:
+        return {"perplexity": vocabulary(self.spec)}
 
     def update(
         self, metrics: MetricCollection, output: Output, batch: Batch, loss: Tensor, model: SequenceModel

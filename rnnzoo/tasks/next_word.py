@@ -17,7 +17,7 @@ from rnnzoo.limits import NonNegative
 from rnnzoo.model import SequenceModel
 from rnnzoo.tasks.base import Answer, Output, Task, percentages
 from rnnzoo.tasks.decoding.continuation import Continuation, continue_text
-from rnnzoo.tasks.units import Counted, Stretches, Units, Updates, ratio
+from rnnzoo.tasks.units import Counted, Stretches, Units, Updates, ratio, vocabulary
 
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection
@@ -97,6 +97,9 @@ class NextWord(Task):
         from rnnzoo.tasks.metrics.sums import Perplexity
 
         return MetricCollection({"perplexity": Perplexity()})
+
+    def metric_signatures(self) -> dict[str, str]:
+        return {"perplexity": vocabulary(self.spec)}
 
     def update(
         self, metrics: MetricCollection, output: Output, batch: Batch, loss: Tensor, model: SequenceModel

@@ -18,7 +18,7 @@ from rnnzoo.model import SequenceModel
 from rnnzoo.tasks.base import Answer, Output, Task
 from rnnzoo.tasks.decoding.beam import beam as beam_search
 from rnnzoo.tasks.decoding.sampling import sample
-from rnnzoo.tasks.units import Units, Updates, ratio, row_sums
+from rnnzoo.tasks.units import Units, Updates, ratio, row_sums, vocabulary
 
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection
@@ -124,7 +124,7 @@ class Translation(Task):
     def metric_signatures(self) -> dict[str, str]:
         from rnnzoo.tasks.metrics.bleu import signature
 
-        return {"bleu": signature()}
+        return {"bleu": signature(), "perplexity": vocabulary(self.spec)}
 
     def update(
         self, metrics: MetricCollection, output: Output, batch: Batch, loss: Tensor, model: SequenceModel

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -9,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from rnnzoo.batch import Batch
+from rnnzoo.batch import Batch, DataSpec
 
 
 class Counted(NamedTuple):
@@ -56,6 +58,12 @@ class Units:
 def ratio(totals: Tensor, numbers: Tensor, what: tuple[str, str], statistic: str = "ratio") -> Counted:
     """A total over a number. totals, numbers: (units,)."""
     return Counted(statistic, what, torch.stack([totals.float(), numbers.to(totals.device).float()], 1))
+
+
+def vocabulary(spec: DataSpec) -> str:
+    """Which tokens a likelihood is of, for the signature of a metric: "vocabulary 1f2e3d4c, 10,000 tokens"."""
+    names = spec.target.names
+    return f"vocabulary {hashlib.sha256(json.dumps(names).encode()).hexdigest()[:8]}, {len(names):,} tokens"
 
 
 def numbers(rows: Tensor) -> list[str]:

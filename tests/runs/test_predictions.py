@@ -14,7 +14,7 @@ from rnnzoo.runs import predictions
 from rnnzoo.runs.predictions import Block, CountedMetric, Header, joined, read, write
 
 METRIC = CountedMetric("ratio", ("accuracy.correct", "accuracy.total"), "max")
-HEADER = Header("sentiment", "example", "abc", {"accuracy": METRIC}, ("bad", "good"))
+HEADER = Header("sentiment", "example", "abc", {"accuracy": METRIC}, ("bad", "good"), scored_rows="def")
 BLOCK = Block(
     np.arange(3),
     np.array([[1.0, 1], [0, 1], [1, 1]]),

@@ -153,7 +153,7 @@ def test_bleu_of_nothing_written_is_zero_and_the_signature_says_how_it_is_counte
     metric.update(["", ""], ["a b", "c"])
     assert metric.compute().item() == 0
     assert "case:lc" in signature() and "tok:13a" in signature()
-    assert Translation(PAIRS).metric_signatures() == {"bleu": signature()}
+    assert Translation(PAIRS).metric_signatures()["bleu"] == signature()
 
 
 def test_tied_and_shared_vectors_are_one_matrix():

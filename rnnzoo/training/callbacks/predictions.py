@@ -34,11 +34,13 @@ TOLERANCE = 1e-4  # between a metric and the statistic of its summed counts, rel
 class Predictions(Callback):
     """Keeps what a test says of each unit, and writes it to `file` at the end. A failure is a warning, and no file.
 
-    task: its name. fingerprint: of the data. texts: whether inputs, truths and answers are told as texts too.
+    task: its name. fingerprint, scored_rows: see `Header`. texts: whether inputs, truths and answers are told as
+    texts too.
     """
 
-    def __init__(self, file: Path, task: str, fingerprint: str, texts: bool = True) -> None:
-        self.file, self.task, self.fingerprint, self.texts = file, task, fingerprint, texts
+    def __init__(self, file: Path, task: str, fingerprint: str, scored_rows: str = "", texts: bool = True) -> None:
+        self.file, self.task, self.texts = file, task, texts
+        self.fingerprint, self.scored_rows = fingerprint, scored_rows
         self.failed: str | None = None
         self.blocks: list[Block] = []
         self.header: Header | None = None
@@ -74,7 +76,8 @@ class Predictions(Callback):
                 columns = tuple(f"{name}.{column}" for column in item.columns)
                 counted[name] = CountedMetric(item.statistic, columns, mode, signatures.get(name, ""))
         labels = task.spec.labels if task.spec.target.kind in ("label", "tags") else ()
-        return Header(self.task, task.unit, self.fingerprint, counted, labels[:MAX_LABELS])
+        labels = labels[:MAX_LABELS]
+        return Header(self.task, task.unit, self.fingerprint, counted, labels, scored_rows=self.scored_rows)
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         module = cast(ZooModule, pl_module)
