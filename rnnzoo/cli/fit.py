@@ -54,6 +54,8 @@ def run(arguments: Namespace) -> int:
 
         console.print(recipes.dump(redact(resolved)), end="")
         return 0
+    if raw.root.value.get("sweep") is not None and rank() == 0:
+        console.print_error(f"This is one run, without the recipe's sweep: rnnzoo sweep {arguments.recipe}")
     return _fit(resolved, arguments.run_dir)
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 VERBS = {  # each with a module of this folder
     "fit": "train a recipe, test its best checkpoint, log it",
+    "sweep": "train a recipe many times, and run the best again",
     "validate": "score a run's best checkpoint on its dev data",
     "test": "score a run's best checkpoint on its test data",
     "predict": "ask a trained model",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 from rnnzoo.compare.collect import ComparedRun
@@ -31,33 +31,41 @@ def scored_part(run: ComparedRun) -> str:
     return "test" if "test" in run.facts.get("data", {}).get("sizes", {}) else "dev"
 
 
-def check_alike(runs: Sequence[ComparedRun]) -> None:
-    """Raises: RunError that says what differs, and which runs could be compared."""
-    _check(runs, "task", [str(run.settings.get("task.name")) for run in runs])
-    _check(runs, "test set", _test_sets(runs))
-    _check(runs, "monitored metric", [" by ".join(monitor(run)) for run in runs])
-    for name in dict.fromkeys(name for run in runs for name in directions(run)):
-        known = [directions(run).get(name) for run in runs]
-        _check(runs, f"direction of {name}", [f"better {mode}" if mode else None for mode in known])
-    for name in dict.fromkeys(name for run in runs for name in run.facts.get("scoring", {})):
-        said = [run.facts["scoring"].get(name, "by its name") if "scoring" in run.facts else None for run in runs]
-        _check(runs, f"way to compute {name}", said)
+def check_alike(runs: Sequence[ComparedRun], asked: str = "...") -> None:
+    """Raises: RunError that says what differs, and which runs could be compared.
+
+    asked: the paths of the runs, as they stand in a command.
+    """
+    for what, kinds in _questions(runs):
+        groups: dict[str, list[ComparedRun]] = {}
+        for run, kind in zip(runs, kinds, strict=True):
+            if kind is not None:
+                groups.setdefault(kind, []).append(run)
+        if len(groups) > 1:
+            raise RunError(_refusal(what, groups, asked))
 
 
-def _check(runs: Sequence[ComparedRun], what: str, kinds: Sequence[str | None]) -> None:
-    """kinds: of each run; None where it does not say. Raises: RunError if there are several."""
-    groups: dict[str, list[ComparedRun]] = {}
-    for run, kind in zip(runs, kinds, strict=True):
-        if kind is not None:
-            groups.setdefault(kind, []).append(run)
-    if len(groups) < 2:
-        return
+def _questions(runs: Sequence[ComparedRun]) -> Iterator[tuple[str, list[str | None]]]:
+    """What must be one, and what it is in each run; None where a run does not say."""
+    yield "task", [str(run.settings.get("task.name")) for run in runs]
+    yield "test set", _test_sets(runs)
+    yield "monitored metric", [" by ".join(monitor(run)) for run in runs]
+    known = [directions(run) for run in runs]
+    for name in dict.fromkeys(name for one in known for name in one):
+        yield f"direction of {name}", [f"better {one[name]}" if name in one else None for one in known]
+    scoring = [run.facts.get("scoring") for run in runs]
+    for name in dict.fromkeys(name for one in scoring for name in one or ()):
+        yield f"way to compute {name}", [None if one is None else one.get(name, "by its name") for one in scoring]
+
+
+def _refusal(what: str, groups: Mapping[str, Sequence[ComparedRun]], asked: str) -> str:
     largest = max(groups.values(), key=len)
-    lines = "".join(f"\n  {inline(kind, 100)}: {_examples(some)}" for kind, some in list(groups.items())[:3])
+    others = [run for some in groups.values() if some is not largest for run in some]
+    lines = "".join(f"\n  {inline(kind, 100)}: {_examples(some)}" for kind, some in [*groups.items()][:3])
     more = f"; {len(groups)} kinds in all" if len(groups) > 3 else ""
-    raise RunError(
+    return (
         f"these runs cannot be compared: they differ in their {inline(what, 60)}{more}.{lines}\n"
-        f"  Compare runs of one kind: {_command(largest, [run for run in runs if run not in largest])}"
+        f"  Compare runs of one kind: {_command(largest, others, asked)}"
     )
 
 
@@ -65,17 +73,17 @@ def _examples(runs: Sequence[ComparedRun]) -> str:
     return f"{runs[0].name}" + (f" and {len(runs) - 1} more" if len(runs) > 1 else "")
 
 
-def _command(runs: Sequence[ComparedRun], others: Sequence[ComparedRun]) -> str:
+def _command(runs: Sequence[ComparedRun], others: Sequence[ComparedRun], asked: str) -> str:
     """The command that compares some runs, by a setting that no other run shares where there is one."""
     for key, value in runs[0].settings.items():
         alike = all(run.settings.get(key) == value for run in runs) and key not in ("seed", "name")
         if alike and not any(key in run.settings and run.settings[key] == value for run in others):
-            return inline(f"rnnzoo compare ... --where {key}={value}", 200)
+            return inline(f"rnnzoo compare {asked} --where {key}={value}", 200)
     some = " ".join(str(short(run.path)) for run in runs[:NAMED])
     return inline(f"rnnzoo compare {some}" + (" ..." if len(runs) > NAMED else ""), 300)
 
 
-def _test_sets(runs: Sequence[ComparedRun]) -> list[str]:
+def _test_sets(runs: Sequence[ComparedRun]) -> list[str | None]:
     """The test set of each run: by its raw rows where all runs have kept their digest, else by the data's identity."""
     by_rows = all("scored_rows" in run.facts.get("data", {}) for run in runs)
     return [_test_set(run, by_rows) for run in runs]

@@ -21,6 +21,8 @@ from rnnzoo.system.console import inline, short
 if TYPE_CHECKING:
     from rnnzoo.compare.verdict import Verdict
 
+SHOWN = 3  # paths that a message repeats
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -95,7 +97,7 @@ def compare(
     found = chosen(found, where or {})
     if not found:
         raise RunError(_nothing(left_out))
-    check_alike(found)
+    check_alike(found, asked=" ".join(map(str, paths)) if len(paths) <= SHOWN else "...")
     members = _grouped(found, left_out)
     measured = _measured(members, at, left_out)
     members = [[run for run in group if run.path in measured] for group in members]

@@ -60,27 +60,25 @@ def at_cost(run: ComparedRun, at: At) -> Measured | str:
     """The dev scores of the checkpoint that was best up to a cost, or why there are none. Raises: RunError."""
     name, mode = monitor(run)
     curves = read_curves(run.path / METRICS, part="val")
-    if not curves.records:
+    if not curves.lines:
         return f"it has no dev scores in its {METRICS}"
-    costs = [record[at.axis] for record in curves.records if at.axis in record]
-    if not costs:
+    last = curves.last(at.axis)
+    if last is None:
         return f"its {METRICS} does not say {at.axis}; train it again with this rnnzoo"
-    ended = _number({**run.facts}.get(_FACTS.get(at.axis, "")))
-    last = max([*costs, *([ended] if ended is not None else [])])
-    if last < at.value:
-        return f"it ended before {at}, at {last:,.6g}"
-    best = curves.best(f"val/{name}", mode, at.axis, at.value)
-    if best is None:
-        return f"it had no val/{name} that is a number by {at}; its first dev score is at {min(costs):,.6g}"
+    ended = max(last[at.axis], _number({**run.facts}.get(OF_SUMMARY[at.axis])) or 0.0)
+    if ended < at.value:
+        return f"it ended before {at}, at {ended:,.6g}"
+    best, until = curves.best(f"val/{name}", mode, at.axis, at.value), curves.last(at.axis, at.value)
+    if best is None or until is None:
+        return f"it had no val/{name} that is a number by {at}"
     scores = {key: value if math.isfinite(value) else None for key, value in best.items() if key.startswith("val/")}
-    until = max((r for r in curves.records if r.get(at.axis, math.inf) <= at.value), key=lambda r: r[at.axis])
     spent = {cost: until.get(axis) for cost, axis in CURVE_COSTS.items()}
     unread = curves.unreadable
     notes = (f"{unread} line{'s' * (unread > 1)} of its {METRICS} cannot be read",) if unread else ()
     return Measured(scores, {"parameters": _number(run.facts.get("parameters")), **spent}, notes)
 
 
-_FACTS = {  # of a summary, by the axis whose end they are
+OF_SUMMARY = {  # keys of a summary, by the axis whose end they are
     "tokens_seen": "tokens",
     "step": "steps",
     "epoch": "epochs",

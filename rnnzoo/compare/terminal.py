@@ -17,7 +17,6 @@ ARROWS = {"max": " ↑", "min": " ↓", None: ""}
 MOST = 50  # groups that are shown
 WIDTH = 100  # columns where no terminal says its own
 NAME = 40  # characters of a group's name, and of a setting
-NAMED_BY = 1  # as many settings that differ are said by the group's name alone
 UNKNOWN = "?"
 
 
@@ -43,14 +42,17 @@ def show(comparison: Comparison) -> None:
     settings = _settings(comparison, groups)
     seeds = Column(["n", *(str(len(group.runs)) for group in groups)])
     counted = [metric for metric in comparison.metrics if metric.name.rpartition("/")[2] == _tail(comparison.main)]
-    table = [seeds, *(_scores(metric, groups) for metric in counted), *_costs(groups)]
-    if len(settings) > NAMED_BY and _width([*settings, *table]) <= width:
-        _print([*settings, *table])
+    score_columns, costs = [_scores(metric, groups) for metric in counted], _costs(groups)
+    labels = settings if len(settings) > 1 and _width(settings) <= max(names.width + 2, width // 2) else [names]
+    if _width([*labels, seeds, *score_columns, *costs]) <= width:
+        _print([*labels, seeds, *score_columns, *costs])
     else:
-        _print([names, *table])
+        _print([*labels, seeds, *score_columns])
+        console.print()
+        _print([*labels, *costs])
     if hidden := len(comparison.groups) - len(groups):
         console.print(f"  ... and {amount(hidden, 'group')} more; --csv, --json and --md have all of them.")
-    _also_scored(comparison, names, counted, width)
+    _also_scored(comparison, labels, counted, width)
     for sentences in (map(str, comparison.verdicts), comparison.notes, _left_out(comparison)):
         for line in _paragraph(sentences):
             console.print(line)
@@ -112,8 +114,8 @@ def _missing(spread: Spread) -> str:
 def _costs(groups: Sequence[Group]) -> list[Column]:
     """What makes a comparison fair."""
     return [
-        Column(["parameters", *(_whole(group.costs["parameters"]) for group in groups)]),
-        Column(["tokens seen", *(_counted(group.costs["tokens"]) for group in groups)]),
+        Column(["params", *(_whole(group.costs["parameters"]) for group in groups)]),
+        Column(["tokens", *(_counted(group.costs["tokens"]) for group in groups)]),
         Column(["CPU s", *(_whole(group.costs["cpu_seconds"]) for group in groups)]),
         Column(["engine", *(inline(group.engine, NAME) for group in groups)], left=True),
     ]
@@ -133,16 +135,16 @@ def _counted(spread: Spread) -> str:
     return _whole(spread) if mean is None or mean < 1e6 else f"{mean / 1e6:,.1f} M"
 
 
-def _also_scored(comparison: Comparison, names: Column, shown: Sequence[Metric], width: int) -> None:
+def _also_scored(comparison: Comparison, labels: Sequence[Column], shown: Sequence[Metric], width: int) -> None:
     """Print the other metrics of the part that counts, as many as there is room for."""
     part = comparison.main.name.partition("/")[0]
     others = [m for m in comparison.metrics if m not in shown and m.name.partition("/")[0] == part]
     columns = [_scores(metric, comparison.groups[:MOST]) for metric in others]
-    while columns and _width([names, *columns]) > width:
+    while columns and _width([*labels, *columns]) > width:
         columns.pop()
     if columns:
         console.print()
-        _print([names, *columns])
+        _print([*labels, *columns])
 
 
 def _tail(metric: Metric) -> str:

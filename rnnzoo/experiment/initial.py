@@ -16,7 +16,7 @@ from rnnzoo.experiment.matching import Trained, take
 from rnnzoo.experiment.restore import origin
 from rnnzoo.model import SequenceModel
 from rnnzoo.recipe import Recipe
-from rnnzoo.runs import checkpoint
+from rnnzoo.runs import checkpoint, hub_models
 from rnnzoo.runs.summary import StartFacts, well_formed
 from rnnzoo.system import files
 from rnnzoo.system.shipped import PACKAGE
@@ -40,9 +40,9 @@ def read_initial(recipe: Recipe) -> Initial | None:
     name = recipe.get("init_from")
     if name is None:
         return None
-    if "://" in name:
+    if "://" in name and not hub_models.is_address(name):
         raise RecipeError(
-            f"{recipe['name']}: init_from: '{name}' is an address, and models are read from this machine alone.\n"
+            f"{recipe['name']}: init_from: '{name}' is an address, and of those only hf://owner/name is read.\n"
             "  Download its folder first (weights.safetensors and the JSON files), and give the folder's path."
         )
     try:
@@ -60,6 +60,8 @@ def read_initial(recipe: Recipe) -> Initial | None:
         "seed": its_recipe.get("seed"),
         "versions": saved.meta.get("versions", {}),
     }
+    if hub_models.is_address(name):
+        facts["commit"] = folder.name
     return Initial(Trained(saved.weights, its_spec, its_recipe), well_formed({"init_from": facts})["init_from"])
 
 

@@ -47,6 +47,7 @@ SECTIONS = (
     "checkpoint",
     "tracking",
 )
+SWEEP = "sweep"  # for `rnnzoo sweep`, see `rnnzoo.sweep.options`; no part of a run
 DEFAULTS = {"optimizers": "adamw", "schedules": "constant"}  # what a section without a name is for
 
 
@@ -73,7 +74,7 @@ class Resolver(Parts):
         self.refuse_import_paths(root, "")
         sections = root.value
         options = (*signature(RunOptions), *signature(TransferOptions))
-        self.unknown_keys(sections, "", ("format", "name", *options, *SECTIONS))
+        self.unknown_keys(sections, "", ("format", "name", *options, *SECTIONS, SWEEP))
         self.check_format(sections.get("format"))
         found: dict[str, Any] = {"format": migrations.FORMAT}
         found["name"] = self.scalar(sections.get("name"), "name", Parameter(str, str, False, self.raw.name))

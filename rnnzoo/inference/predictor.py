@@ -134,7 +134,10 @@ def _bounded(texts: Iterable[str]) -> Iterator[list[str]]:
 
 
 def load(run: str | Path, device: str | torch.device = "cpu") -> Predictor:
-    """A run's best model, or a shipped one, by folder, id or name. Raises: RunError, PluginError."""
+    """A run's best model, a shipped one, or one of the Hub: by folder, id, name, or `hf://owner/name`.
+
+    Raises: RunError, PluginError.
+    """
     return Predictor(checkpoint.load(checkpoint.locate(runs.find(run))), device)
 
 

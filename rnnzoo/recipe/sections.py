@@ -28,7 +28,7 @@ Epochs = Annotated[int, Limit(0)] | Literal["always"]  # for which a part is fro
 class TransferOptions:
     """How training starts from a trained model. A complete recipe has each of these keys only where it is set.
 
-    init_from: a run's folder or id, or a shipped model's name: what fits of its weights is taken.
+    init_from: a run's folder or id, a shipped model's name, or hf://owner/name: what fits of its weights is taken.
     freeze: by part of the model, such as "inputs" or "architecture", for how many epochs its weights stay as they are,
     or "always".
     layer_decay: the learning rate of each layer as a share of that of the layer above it. The head has the optimizer's.
@@ -132,3 +132,52 @@ class CheckpointOptions:
 
     every_n_steps: Count | None = None
     every_minutes: Annotated[float, Limit(0)] = 5.0
+
+
+@dataclass(frozen=True)
+class SweepOptions:
+    """How `rnnzoo sweep` runs a recipe many times. `rnnzoo fit` leaves the section out: it is no part of a run.
+
+    Beside these keys a sweep has `keys`, what is varied: by the dotted key of the recipe a list of values, or a range
+    `{low: 1.0e-4, high: 1.0e-2, scale: log}`.
+    method: "grid" runs every combination. "random" draws combinations. "halving" trains all of them a little, and goes
+    on with the better ones, see `rnnzoo.sweep.halving`. "optuna" has one of its samplers propose each combination from
+    the scores so far (`pip install 'rnnzoo[optuna]'`).
+    draws: how many combinations are drawn; each is run with every seed. seeds: of the runs; the recipe's own if there
+    is none. draw_seed: of the draws themselves.
+    metric: the dev metric that chooses, as it is logged, such as "val/f1"; the task's own if there is none. mode: which
+    is better, for another metric than the task's.
+    factor: of halving: one in so many goes on, and trains so many times as long. sampler: optuna's.
+    failures: so many failed runs in a row end the sweep. at_most: more runs than these are refused.
+    """
+
+    method: Literal["grid", "random", "halving", "optuna"] = "grid"
+    draws: Count | None = None
+    seeds: list[Seed] | None = None
+    draw_seed: Seed = 1
+    metric: str | None = None
+    mode: Literal["max", "min"] | None = None
+    factor: Annotated[int, Limit(2, 100)] = 3
+    sampler: Literal["tpe", "gp", "cmaes", "qmc", "random"] = "tpe"
+    failures: Count = 3
+    at_most: Count = 1000
+
+
+@dataclass(frozen=True)
+class ConfirmOptions:
+    """How the best combination of a sweep is run again. seeds: how many new ones; 0 for none."""
+
+    seeds: Annotated[int, Limit(0, 100)] = 3
+
+
+@dataclass(frozen=True)
+class MatchOptions:
+    """What all combinations of a sweep are to have alike, so that they can be compared.
+
+    parameters: how many, "1M" or 1000000. key: of the size that is solved for. tolerance: the largest difference, a
+    share of `parameters`.
+    """
+
+    parameters: Count | str
+    key: str = "model.architecture.hidden_size"
+    tolerance: Fraction = 0.02

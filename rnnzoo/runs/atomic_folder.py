@@ -69,10 +69,16 @@ def write(folder: Path, form: Format, tensors: Mapping[str, Tensor], texts: Mapp
 
 
 def read(folder: Path, form: Format) -> tuple[dict[str, Tensor], dict[str, dict[str, Any]]]:
-    """The tensors and the JSON values by file name, after each file was checked against the manifest.
+    """The tensors and the JSON values by file name, after `check`.
 
     Reads no pickle, runs no code. Raises: RunError naming the path and what is wrong with it.
     """
+    check(folder, form)
+    return _load_tensors(folder, form), {name: _read_json(folder, name, form) for name in form.texts}
+
+
+def check(folder: Path, form: Format) -> None:
+    """Compare each file with the manifest. Raises: RunError naming the path and what is wrong with it."""
     for name, entry in _manifest(folder, form).items():
         size = _regular(folder, name, form).st_size
         if size != entry["size"]:
@@ -83,7 +89,6 @@ def read(folder: Path, form: Format) -> tuple[dict[str, Tensor], dict[str, dict[
         if digest != entry["sha256"]:
             why = f"Its sha256 is {digest[:12]}..., its manifest says {entry['sha256'][:12]}..."
             raise broken(folder, form, f"{name} is corrupt", why)
-    return _load_tensors(folder, form), {name: _read_json(folder, name, form) for name in form.texts}
 
 
 def unused(folder: Path) -> Path:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rnnzoo.errors import RunError
+from rnnzoo.runs import atomic_folder
 from rnnzoo.runs.record import read_summary
 from rnnzoo.runs.search import ROOT, is_run
 from rnnzoo.runs.summary import STATUSES, Summary, well_formed
@@ -155,6 +156,8 @@ def reopen(folder: Path, recipe_name: str, seed: int) -> Run:
         run.started = min(run.started, max(0.0, datetime.datetime.fromisoformat(summary["started"]).timestamp()))
     wandb_id = summary.get("wandb", {}).get("id", "")
     run.wandb_id = wandb_id if re.fullmatch(r"[\w-]{1,128}", wandb_id, re.ASCII) else None
+    for place in (run.path, run.checkpoints, run.resume):
+        atomic_folder.sweep(place)
     os.environ[SHARED] = str(run.path)
     run.write_summary({"status": "running"})
     return run

@@ -8,17 +8,19 @@ import os
 from pathlib import Path
 
 from rnnzoo.errors import RunError, nearest
-from rnnzoo.runs import pretrained_models
+from rnnzoo.runs import hub_models, pretrained_models
 
 ROOT = Path("runs")
 
 
 def find(run: str | Path, root: Path = ROOT) -> Path:
-    """The folder of a run or of a shipped model.
+    """The folder of a run, of a shipped model, or of one that is fetched from the Hub.
 
-    run: a folder, a run's `<recipe>/<id>` or `<id>` under `root`, or a shipped model's name.
+    run: a folder, a run's `<recipe>/<id>` or `<id>` under `root`, a shipped model's name, or `hf://owner/name`.
     Raises: RunError naming the nearest runs if there is none.
     """
+    if hub_models.is_address(run):
+        return hub_models.fetch(run)
     path = Path(run)
     by_id = glob.glob(f"{glob.escape(str(root))}/*/{glob.escape(path.name)}") if path.name == str(run) else []
     for candidate in (path, root / path, *map(Path, by_id)):

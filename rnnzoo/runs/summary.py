@@ -71,6 +71,7 @@ class StartFacts(TypedDict, total=False):
 
     source: str  # as the recipe names it
     path: str  # of its checkpoint
+    commit: str  # of its repository, where it is from the Hub
     weights_sha256: str
     recipe: str
     recipe_digest: str

@@ -233,11 +233,19 @@ def unwritable(path: str | Path, error: OSError) -> Unwritable:
     )
 
 
-def append_text(path: str | Path, text: str) -> None:
-    """Add to a text file, or begin it; a link is not followed, and a pipe not waited for. Raises: OSError."""
-    with open(path, "a", encoding="utf-8", newline="\n", opener=_open_to_write) as file:
+def appending(path: str | Path) -> BinaryIO:
+    """A file to add to, or to begin; a link is not followed, and a pipe not waited for. Raises: OSError."""
+    with contextlib.ExitStack() as on_failure:
+        file = on_failure.enter_context(open(path, "ab", opener=_open_to_write))
         _check(os.fspath(path), os.fstat(file.fileno()), None)
-        file.write(text)
+        on_failure.pop_all()
+    return file
+
+
+def append_text(path: str | Path, text: str) -> None:
+    """Add to a text file, or begin it, see `appending`. Raises: OSError."""
+    with appending(path) as file:
+        file.write(text.encode())
 
 
 def truncate(path: str | Path, size: int) -> None:

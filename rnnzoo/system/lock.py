@@ -60,6 +60,11 @@ class Lock:
         os.lseek(descriptor, 0, os.SEEK_SET)
         os.write(descriptor, (json.dumps(owner) + "\n").encode())
 
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """For `subprocess`: a process that is passed these holds the lock, too, until it ends. None on Windows."""
+        return () if fcntl is None or self._descriptor is None else (self._descriptor,)
+
     def release(self) -> None:
         """Let others have the folder. A second call does nothing."""
         if self._descriptor is not None:

@@ -1,4 +1,4 @@
-"""Whether a server can be reached, asked before its client waits and retries for half a minute."""
+"""Servers that may not answer: whether one can be reached, and work that is not waited for without end."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import contextlib
 import socket
 import threading
 import urllib.request
+from collections.abc import Callable
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 PORTS = {"http": 80, "https": 443}
 SECONDS = 3.0
+Result = TypeVar("Result")
 
 
 def answers(url: str, seconds: float = SECONDS) -> bool:
@@ -30,7 +33,38 @@ def connects(host: str, port: int, seconds: float = SECONDS) -> bool:
         with contextlib.suppress(OSError, UnicodeError), socket.create_connection((host, port), seconds):
             opened.append(True)
 
-    probe = threading.Thread(target=connect, daemon=True)
-    probe.start()
-    probe.join(seconds)
+    with contextlib.suppress(TimeoutError):
+        within(seconds, connect)
     return bool(opened)
+
+
+def within(seconds: float, work: Callable[[], Result], errors: tuple[type[Exception], ...] = ()) -> Result:
+    """What some work returns, in so many seconds; after them it is left alone, in a thread of its own.
+
+    errors: what it may raise, which is raised here. Raises: TimeoutError.
+    """
+    results: list[Result] = []
+    raised: list[Exception] = []
+
+    def run() -> None:
+        try:
+            results.append(work())
+        except errors as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if raised:
+        raise raised[0]
+    if not results:
+        raise TimeoutError(f"it was not done within {seconds:.0f} seconds")
+    return results[0]
+
+
+def hub_errors() -> tuple[type[Exception], ...]:
+    """What the client of the Hugging Face Hub raises: without a network, for no such thing, on a full disk."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    client = HfHubHTTPError.__bases__  # the errors of the HTTP library, whichever it is, and OSError
+    return (*client, OSError, ValueError, RuntimeError)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 
 def amount(value: float, unit: str = "") -> str:
     """A count with its thousands apart, and its unit: "1,000 steps", "1 step"."""
@@ -38,3 +40,11 @@ def size(count: float) -> str:
 def percent(share: float) -> str:
     """A share in per cent; a small one keeps a digit that is not nought."""
     return f"{100 * share:.1f} %" if share >= 5e-4 or not share else f"{100 * share:.1g} %"
+
+
+def count(text: str) -> int | None:
+    """The whole number that a person writes as "1M", "250k", "1.5 M" or "1_000"; None if it is none."""
+    match = re.fullmatch(r"(\d[\d_]{0,20}(?:\.\d{1,9})?) ?([kKMG]?)", text.strip(), re.ASCII)
+    if match is None:
+        return None
+    return round(float(match[1].replace("_", "")) * {"k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9}.get(match[2], 1))

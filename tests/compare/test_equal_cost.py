@@ -89,6 +89,14 @@ def test_curves_have_what_the_lines_say_with_steps_and_epochs_counted_from_1(tmp
     assert curves.unreadable == 1 and curves.records[-1] == {}
 
 
+def test_lines_that_are_no_metrics_are_counted_and_the_others_read(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    lines = [b'{"epoch": 0, "val/a": 1.5}', b'{"a": 1}, {"b": 2}', b"[" * 9, b'{"x": "' + b"y" * 2**16 + b'"}', b"\xff"]
+    path.write_bytes(b"\n".join(lines))
+    curves = read_curves(path)
+    assert curves.records == [{"epoch": 1.0, "val/a": 1.5}] and curves.unreadable == 4
+
+
 @pytest.mark.parametrize("text", ["cpu_seconds", "cpu_seconds=", "cpu_seconds=nan", "epoch=0", "tokens=-1", "hours=3"])
 def test_a_cost_that_is_none_is_refused(text):
     with pytest.raises(ZooError, match="--at: "):

@@ -125,7 +125,8 @@ def test_what_a_run_started_from_cannot_change_when_it_goes_on(source):
     ("overrides", "message"),
     [
         (["--init_from=sentimnt"], "init_from: no run at sentimnt"),
-        (["--init_from=hf://org/name"], "init_from: 'hf://org/name' is an address"),
+        (["--init_from=https://org/name"], "init_from: 'https://org/name' is an address"),
+        (["--init_from=hf://name"], "init_from: 'hf://name' is no address"),
         (["--layer_decay=2"], r"layer_decay: must be a number in \(0, 1\]"),
     ],
 )

@@ -63,6 +63,10 @@ def shown() -> dict[str, Entry]:
         entries[f"compare at equal cost metrics that are {name}"] = Entry(
             run_with(make), ("compare", "run", "--at", "epoch=1")
         )
+    for name, line in {"lists in a line": b'{"val/a": [' + b"[]," * 2**20 + b"[]]}", "lines": b"[]\n" * 2**21}.items():
+        entries[f"compare at equal cost metrics of many {name}"] = Entry(
+            run_with(writes("metrics.jsonl", line)), ("compare", "run", "--at", "epoch=1")
+        )
     entries["compare at equal cost metrics of a terabyte"] = Entry(
         run_with(sparse("metrics.jsonl")), ("compare", "run", "--at", "epoch=1")
     )

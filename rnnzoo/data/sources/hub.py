@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from rnnzoo.data.base import Columns, Source
 from rnnzoo.errors import DataError, Unavailable
-from rnnzoo.system.network import answers
+from rnnzoo.system.network import answers, hub_errors
 
 
 class HubSource(Source):
@@ -42,15 +42,6 @@ class HubSource(Source):
         return {"id": self.hub_id, "revision": self._commit or self.revision}
 
 
-def hub_errors() -> tuple[type[Exception], ...]:
-    """What the Hub's clients raise where there is no network, no such revision, no disk space or a damaged file."""
-    from datasets.exceptions import DatasetsError
-    from huggingface_hub.errors import HfHubHTTPError
-
-    client = HfHubHTTPError.__bases__  # the errors of the HTTP library, whichever it is, and OSError
-    return (*client, DatasetsError, ValueError, RuntimeError)
-
-
 def load_hub(hub_id: str, revision: str | None = None, config_name: str | None = None) -> Any:
     """The `datasets.DatasetDict` of a repository of the Hub, or of one of its configurations.
 
@@ -64,6 +55,7 @@ def load_hub(hub_id: str, revision: str | None = None, config_name: str | None =
             "  Rename it, or start from another folder."
         )
     from datasets import config, disable_progress_bars, load_dataset
+    from datasets.exceptions import DatasetsError
 
     disable_progress_bars()
     was_offline = config.HF_HUB_OFFLINE
@@ -71,7 +63,7 @@ def load_hub(hub_id: str, revision: str | None = None, config_name: str | None =
     try:
         config.HF_HUB_OFFLINE = was_offline or not reached  # or its clients retry, each of them for half a minute
         parts = load_dataset(hub_id, config_name, revision=revision)
-    except hub_errors() as cause:
+    except (*hub_errors(), DatasetsError) as cause:
         first = f"{type(cause).__name__}: {(str(cause).splitlines() or [''])[0].rstrip('.'):.200}"
         why = first if reached else f"{config.HF_ENDPOINT} does not answer"
         raise Unavailable(
