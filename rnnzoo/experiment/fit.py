@@ -16,7 +16,7 @@ from rnnzoo import recipe as recipes
 from rnnzoo import registry, runs
 from rnnzoo.data.datamodule import ZooData
 from rnnzoo.errors import RecipeError, RunError, Stopped, Unwritable, ZooError
-from rnnzoo.experiment import build
+from rnnzoo.experiment import build, tracked
 from rnnzoo.experiment.facts import computed_with, run_facts, run_name, used_parts, versions
 from rnnzoo.experiment.initial import read_initial
 from rnnzoo.experiment.interruptible import interruptible
@@ -44,6 +44,7 @@ from rnnzoo.training.callbacks.snapshots import SnapshotIO, Snapshots
 from rnnzoo.training.callbacks.step_numbers import StepNumbers
 from rnnzoo.training.callbacks.termination import Termination
 from rnnzoo.training.callbacks.throughput import Throughput
+from rnnzoo.training.callbacks.tracked_checkpoints import TrackedCheckpoints
 from rnnzoo.training.checks import check_batches, check_options
 from rnnzoo.training.module import ZooModule
 from rnnzoo.training.trainer import make_trainer, minutes, quiet
@@ -88,12 +89,15 @@ def fit(recipe: Recipe, run_dir: Path | None = None, resumption: Resumption | No
     if initial_facts is not None:
         summary["init_from"] = initial_facts
     step = 0 if resumption is None else resumption.step
-    loggers = tracking.make_loggers(recipe["tracking"], run, recipe, run_name(recipe), step)
+    config = tracked.config(recipe, summary)
+    loggers = tracking.make_loggers(recipe["tracking"], run, config, run_name(recipe), step)
+    tracking.use_data(loggers, config["facts"]["data"])
     summary["status"] = "failed"
     try:
         with quiet():
             summary.update(_train_and_test(recipe, run, module, data, loggers, callbacks, summary, resumption))
         summary["status"] = "finished"
+        tracked.attempt(loggers, run.path, summary)
     except KeyboardInterrupt as stop:
         summary["status"] = "interrupted"
         summary["ended_by"] = signal.Signals(stop.number).name if isinstance(stop, Stopped) else "SIGINT"
@@ -164,7 +168,8 @@ def _train_and_test(
     observer = [Predictions(run.predictions, recipe["task"]["name"], data.fingerprint, data.scored_rows, kept == "all")]
     callbacks = [*callbacks, *([] if kept == "none" else observer), *bar]
     steps = StepNumbers(finite)
-    own = [snapshots, finite, steps, checkpoints, throughput, costs, outcome, BatchSize(), Termination()]
+    given = TrackedCheckpoints(checkpoints, recipe["tracking"]["checkpoints"])
+    own = [snapshots, finite, steps, checkpoints, given, throughput, costs, outcome, BatchSize(), Termination()]
     callbacks = [*own, *callbacks]
     trainer = make_trainer(
         recipe, callbacks=callbacks, logger=loggers, default_root_dir=run.path, plugins=[SnapshotIO()]
@@ -193,7 +198,6 @@ def _train_and_test(
     if "test" in data.sizes:
         metrics |= _test(trainer, module, data, run)
     results["metrics"] = dict(sorted(metrics.items()))
-    tracking.summarise(loggers, metrics)
     return results
 
 

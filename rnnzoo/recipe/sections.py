@@ -106,8 +106,10 @@ class TrackingOptions:
 
     mode: of W&B. "auto" is online where a key is configured and offline where none is. What is left open is as W&B's
     environment says (WANDB_PROJECT, WANDB_NAME, WANDB_RUN_GROUP, ...), or `wandb init`; then the project is "rnnzoo",
-    and a run is named after its recipe, parts and seed.
+    and a run is named after its recipe, parts and seed. job_type: "fit" if nobody says otherwise. notes: some lines.
     also: trackers beside W&B, by name or with settings.
+    checkpoints: when trackers that keep models get the best one and the latest: at the end of the run, after each
+    validation, or never. W&B's list of a model's files tells its server their paths on this machine.
     predictions: what the run's folder keeps of each example of the test: its counts for each metric and its texts,
     the counts alone, or nothing. `rnnzoo compare` tells by them whether a difference is real.
     """
@@ -118,6 +120,9 @@ class TrackingOptions:
     run_name: str | None = None
     tags: list[str] = field(default_factory=list)
     entity: str | None = None
+    job_type: str | None = None
+    notes: str | None = None
+    checkpoints: Literal["end", "each", "none"] = "end"
     predictions: Literal["all", "counts", "none"] = "all"
     also: list[Annotated[Any, Part("trackers")]] = field(default_factory=list)
 

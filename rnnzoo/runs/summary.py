@@ -147,6 +147,7 @@ class RunFacts(TypedDict, total=False):
     train_seconds: float
     cpu_seconds: float | None
     peak_memory_bytes: float | None
+    peak_gpu_memory_bytes: int  # of the first process's device, by torch's allocator
     throughput: Speed
 
 

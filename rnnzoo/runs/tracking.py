@@ -80,6 +80,17 @@ def draw(loggers: Sequence[Logger], name: str, svg: str, step: int) -> None:
         tracker.log_picture(name, svg, step)
 
 
+def has_trackers(loggers: Sequence[Logger]) -> bool:
+    """Whether anything is tracked outside of the run's own files."""
+    return len(_elsewhere(loggers)) > 0
+
+
+def show(loggers: Sequence[Logger], name: str, svg: str, step: int) -> None:
+    """Give the trackers a picture that the run's folder keeps by itself. Rank 0 only."""
+    for tracker in _elsewhere(loggers):
+        tracker.log_picture(name, svg, step)
+
+
 def log_table(
     loggers: Sequence[Logger], name: str, columns: Sequence[str], rows: Sequence[Sequence[object]], step: int
 ) -> None:
@@ -100,6 +111,10 @@ def use_data(loggers: Sequence[Logger], identity: Mapping[str, object]) -> None:
     """Tell the trackers which data the run reads: id, revision, fingerprint, sizes. Rank 0 only."""
     for tracker in _trackers(loggers):
         tracker.use_data(identity)
+
+
+def _elsewhere(loggers: Sequence[Logger]) -> list[Tracker]:
+    return [tracker for tracker in _trackers(loggers) if not isinstance(tracker, MetricsFile)]
 
 
 def _trackers(loggers: Sequence[Logger]) -> list[Tracker]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
+from rnnzoo.runs.folder import slug
 from rnnzoo.runs.summary import TrackerPlace
 from rnnzoo.runs.trackers.base import TrackedRun, Tracker
 from rnnzoo.runs.trackers.wandb_run import open_run
@@ -63,6 +65,28 @@ class Wandb(WandbLogger, Tracker):
 
         table = wandb.Table(columns=list(columns), data=[list(row) for row in rows], allow_mixed_types=True)
         self.log_metrics({name: table}, step)  # type: ignore[dict-item]
+
+    @rank_zero_only
+    def log_checkpoint(self, folder: Path, aliases: Sequence[str], metadata: Mapping[str, object]) -> None:
+        """As an artifact that names the files where they are, or has copies where the run deletes them later."""
+        import wandb
+
+        artifact = wandb.Artifact(f"model-{self.experiment.id}", "model", metadata=dict(metadata))
+        for path in sorted(folder.iterdir()):
+            artifact.add_file(str(path), path.name, policy="immutable" if metadata.get("final") else "mutable")
+        self.experiment.log_artifact(artifact, aliases=list(aliases))
+
+    @rank_zero_only
+    def use_data(self, identity: Mapping[str, object]) -> None:
+        """As an input artifact that holds the identity alone. Offline W&B knows no inputs: there the config has it."""
+        import wandb
+
+        if self.experiment.offline:
+            return
+        artifact = wandb.Artifact(slug(str(identity.get("id") or "data")), "dataset", metadata=dict(identity))
+        with artifact.new_file("identity.json") as file:
+            json.dump(identity, file, indent=2)
+        self.experiment.use_artifact(artifact)
 
     @rank_zero_only
     def summarise(self, facts: Mapping[str, object]) -> None:

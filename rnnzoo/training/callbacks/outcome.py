@@ -7,6 +7,7 @@ import multiprocessing
 from pathlib import Path
 from typing import cast
 
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from rnnzoo.engine import recurrence
@@ -38,6 +39,8 @@ class Outcome(Callback):
             "engine": cast("list[EngineLayer]", recurrence.report(pl_module)),
             "throughput": self.throughput.summary(),
         }
+        if pl_module.device.type == "cuda":
+            self._facts["peak_gpu_memory_bytes"] = torch.cuda.max_memory_allocated(pl_module.device)
         if any(self.finite.summary().values()):
             self._facts["bad_numbers"] = self.finite.summary()
         if trainer.is_global_zero and multiprocessing.parent_process() is not None:
