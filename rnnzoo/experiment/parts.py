@@ -129,7 +129,7 @@ class Parts(Values):
         if isinstance(node.value, list) and takes_list(parameter.annotated):
             return [self.component(item, f"{key}[{place}]", kind, down) for place, item in enumerate(node.value)]
         if get_origin(parameter.hint) is list:
-            return [self.component(node, key, kind, down)]
+            return [self.component(node, f"{key}[0]", kind, down)]
         return self.component(node, key, kind, down)
 
     def options(

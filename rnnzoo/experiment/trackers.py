@@ -22,8 +22,8 @@ def mistakes(trackers: Sequence[Mapping[str, Any]], classes: Mapping[str, Any]) 
         elif names.count(name) > 1:
             yield key, f"'{name}' is there {names.count(name)} times.\n  Keep one of them."
     for place, tracker in enumerate(trackers):
-        required = getattr(classes.get(f"{key}[{place}]"), "requires", None) or {}
-        for module, requirement in required.items():
-            if importlib.util.find_spec(module) is None:
+        required = getattr(classes.get(f"{key}[{place}]"), "requires", None)
+        for module, requirement in required.items() if isinstance(required, Mapping) else ():
+            if importlib.util.find_spec(module.partition(".")[0]) is None:
                 missing = f"'{tracker['name']}' needs the package {module}, which is not installed"
                 yield f"{key}[{place}]", f"{missing}: pip install '{requirement}'"

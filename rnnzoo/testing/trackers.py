@@ -8,7 +8,7 @@ import logging
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -40,8 +40,10 @@ class TrackerSubject(Subject):
         """Raises: NotApplicable if it lacks settings or packages, or has nothing to do here."""
         if self.missing_parameters:
             raise NotApplicable(f"no value is given for {', '.join(self.missing_parameters)}")
-        for module in getattr(self.maker, "requires", None) or ():
-            if importlib.util.find_spec(module) is None:
+        required = getattr(self.maker, "requires", {})
+        self.require(isinstance(required, Mapping), f"expected a mapping as requires, found {required!r}")
+        for module in required:
+            if importlib.util.find_spec(module.partition(".")[0]) is None:
                 raise NotApplicable(f"{module} is not installed")
         tracker = registry.make(self.maker, self.parameters, run)
         if tracker is None:

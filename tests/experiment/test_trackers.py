@@ -1,6 +1,7 @@
 """Tests of rnnzoo.experiment.trackers, and of runs with trackers beside W&B."""
 
 import csv
+import importlib.util
 import json
 
 import pytest
@@ -13,6 +14,7 @@ from rnnzoo.experiment.evaluate import evaluate
 from rnnzoo.experiment.facts import used_parts
 from rnnzoo.experiment.fit import fit
 from rnnzoo.experiment.resolver import resolve
+from rnnzoo.experiment.resume import prepare
 from rnnzoo.runs import tracking
 
 SMALL = (
@@ -70,6 +72,17 @@ def test_every_mistake_is_told_at_once(named):
     assert "tracking.also[5]: must be a name" in told
 
 
+@pytest.mark.parametrize("name", ["tensorboard", "trackio"])
+def test_an_extra_that_is_missing_is_one_line_before_any_training(name, here, monkeypatch):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda module: None if module == name else find(module))
+    with pytest.raises(RecipeError) as error:
+        resolved(name)
+    (message,) = error.value.messages
+    assert message.endswith(f"needs the package {name}, which is not installed: pip install 'rnnzoo[{name}]'")
+    assert "\n" not in message and not list(here.iterdir())
+
+
 def test_a_recipes_digest_does_not_depend_on_its_trackers_and_its_parts_list_them():
     plain, tracked = resolved("[]"), resolved("csv")
     assert recipes.digest(plain) == recipes.digest(tracked)
@@ -92,6 +105,18 @@ def test_each_tracker_has_what_the_metrics_file_has(here, monkeypatch):
     wanted = {line["step"]: line["train/loss_step"] for line in lines if "train/loss_step" in line}
     assert {e.step: e.value for e in events.Scalars("train/loss_step")} == pytest.approx(wanted) and wanted
     assert events.Scalars("best/accuracy")[-1].value == pytest.approx(summary["metrics"]["best/accuracy"])
+
+
+def test_the_table_of_a_resumed_run_is_that_of_its_metrics_file(here):
+    _, run = fit(resolved("csv", "--trainer.log_every_n_steps=1"))
+    resumption = prepare(run.path, ["--trainer.max_epochs=3"])
+    run.release()
+    _, run = fit(resumption.recipe, resumption=resumption)
+    lines = [json.loads(line) for line in run.metrics.read_text().splitlines()]
+    with open(run.path / "trackers" / "csv" / "metrics.csv", newline="") as file:
+        rows = [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
+    assert [without_times(row) for row in rows] == [without_times(line) for line in lines]
+    assert {row["epoch"] for row in rows if "val/loss" in row} == {0, 1, 2}
 
 
 class Raises(Tracker):
@@ -166,8 +191,6 @@ def test_a_run_whose_tracker_is_gone_is_loaded_tested_and_resumed_without_it(her
     assert load(run.path).predict(["a good film"])
     scores = evaluate(run.path, "test", {"trainer": {"enable_progress_bar": False}})
     assert scores == pytest.approx({k: v for k, v in summary["metrics"].items() if k in scores})
-    from rnnzoo.experiment.resume import prepare
-
     with pytest.raises(RecipeError, match="no tracker is named 'gone'"):
         prepare(run.path, ["--trainer.max_epochs=2"])
     assert prepare(run.path, ["--trainer.max_epochs=2", "--tracking.also=[]"]).recipe["tracking"]["also"] == []
