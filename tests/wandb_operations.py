@@ -244,3 +244,51 @@ class Operations:
         fields = given["input"]
         self.runs[fields["runName"]].used.append(self.artifacts[fields["artifactID"]].name)
         return {"useArtifact": {"artifact": {"id": fields["artifactID"]}}}
+
+    # -- what W&B's public API asks ---------------------------------------------------------------------------------
+
+    def on_GetDefaultEntity(self, _: dict) -> dict:
+        return {"viewer": {"id": "u", "entity": ENTITY}}
+
+    def on_Runs(self, given: dict) -> dict:
+        """The runs of a project, in the order in which they began."""
+        runs = [run for run in self.runs.values() if (run.entity, run.project) == (given["entity"], given["project"])]
+        if not runs:
+            return {"project": None}
+        edges = [{"node": self.node(run), "cursor": run.name} for run in runs]
+        page = {"endCursor": edges[-1]["cursor"], "hasNextPage": False}
+        found = {"edges": edges, "pageInfo": page}
+        return {"project": {"internalId": "1", "runCount": len(runs), "readOnly": False, "runs": found}}
+
+    def node(self, run: Run) -> dict:
+        state = {None: "running", 0: "finished"}.get(run.exit_code, "failed")
+        return {
+            **self.bucket(run),
+            "tags": run.fields.get("tags", []),
+            "group": run.fields.get("groupName"),
+            "jobType": run.fields.get("jobType"),
+            "commit": None,
+            "notes": run.fields.get("notes"),
+            "readOnly": False,
+            "createdAt": "2026-01-01T00:00:00",
+            "heartbeatAt": "2026-01-01T00:00:00",
+            "state": state,
+            "summaryMetrics": json.dumps(run.summary),
+            "systemMetrics": "{}",
+            "historyKeys": {"lastStep": max((row["_step"] for row in run.history), default=-1), "keys": {}},
+            "projectId": "1",
+            "user": {"name": "someone", "username": "someone"},
+        }
+
+    def on_RunHistoryKeys(self, given: dict) -> dict:
+        return {"project": {"run": {"historyKeys": self.node(self.runs[given["name"]])["historyKeys"]}}}
+
+    def on_HistoryPage(self, given: dict) -> dict:
+        lines = self.runs[given["run"]].stream("wandb-history.jsonl")
+        page = [line for line in lines if given["minStep"] <= json.loads(line)["_step"] < given["maxStep"]]
+        return {"project": {"run": {"history": page}}}
+
+    def on_RunParquetHistory(self, given: dict) -> dict:
+        return {
+            "project": {"run": {"parquetHistory": {"parquetUrls": [], "liveData": self.runs[given["runName"]].history}}}
+        }

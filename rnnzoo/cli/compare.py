@@ -12,7 +12,10 @@ EXAMPLE = "rnnzoo compare runs/imdb_bilstm   or   rnnzoo compare runs --at cpu_s
 
 def add_arguments(parser: Parser) -> None:
     parser.add_argument(
-        "runs", nargs="+", metavar="RUN | DIR", help="runs' folders or ids, or folders with runs in them"
+        "runs",
+        nargs="+",
+        metavar="RUN | DIR | FILE.wandb",
+        help="runs' folders or ids, folders with runs in them, or W&B's files of runs",
     )
     parser.add_argument(
         "--at", metavar="AXIS=N", help="dev scores at equal cost: cpu_seconds, tokens, epoch, step, ..."

@@ -62,7 +62,11 @@ class ComparedRun:
     @cached_property
     def curves(self) -> Curves:
         """All of its metrics.jsonl."""
-        return read_curves(self.path / "metrics.jsonl")
+        return self.read_curves()
+
+    def read_curves(self, part: str = "") -> Curves:
+        """Its metrics.jsonl, or the lines of a part, as "val". Raises: RunError."""
+        return read_curves(self.path / "metrics.jsonl", part)
 
 
 def collect(paths: Sequence[str | Path], root: Path = runs.ROOT) -> tuple[list[ComparedRun], list[LeftOut]]:

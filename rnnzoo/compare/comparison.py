@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 from rnnzoo import runs
 from rnnzoo.compare.alike import Mode, check_alike, directions, monitor, scored_part
-from rnnzoo.compare.collect import ComparedRun, LeftOut, collect
+from rnnzoo.compare.collect import ComparedRun, LeftOut
 from rnnzoo.compare.equal_cost import COSTS, At, Measured, at_cost, at_end
 from rnnzoo.compare.fairness import notes
 from rnnzoo.compare.settings import chosen, differing, group_key, named
+from rnnzoo.compare.sources import gather
 from rnnzoo.compare.spread import Spread
 from rnnzoo.errors import RunError, unknown
 from rnnzoo.system.console import inline, short
@@ -86,14 +87,15 @@ def compare(
     metric: str | None = None,
     where: Mapping[str, str] | None = None,
     root: Path = runs.ROOT,
+    project: str | None = None,
 ) -> Comparison:
-    """Compare the finished runs at paths, see `collect`.
+    """Compare the finished runs at paths and in a project of W&B's ("ENTITY/PROJECT"), see `gather`.
 
     at: the cost at which dev curves are read, instead of the scores of the checkpoints kept. metric: the one that
     counts (default: the one that chose the checkpoints). where: settings, by key, that a run must have.
     Raises: RunError where there is none, or where they differ in their task, test set or metrics.
     """
-    found, left_out = collect(paths, root)
+    found, left_out = gather(paths, project, root)
     found = chosen(found, where or {})
     if not found:
         raise RunError(_nothing(left_out))

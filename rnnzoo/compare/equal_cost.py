@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rnnzoo.compare.alike import monitor
 from rnnzoo.compare.collect import ComparedRun
-from rnnzoo.compare.curves import ALIASES, AXES, read_curves
+from rnnzoo.compare.curves import ALIASES, AXES
 from rnnzoo.errors import ZooError, unknown
 
 COSTS = ("parameters", "tokens", "cpu_seconds", "train_seconds")
@@ -59,7 +59,7 @@ def at_end(run: ComparedRun) -> Measured:
 def at_cost(run: ComparedRun, at: At) -> Measured | str:
     """The dev scores of the checkpoint that was best up to a cost, or why there are none. Raises: RunError."""
     name, mode = monitor(run)
-    curves = read_curves(run.path / METRICS, part="val")
+    curves = run.read_curves("val")
     if not curves.lines:
         return f"it has no dev scores in its {METRICS}"
     last = curves.last(at.axis)
