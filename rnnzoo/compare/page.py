@@ -19,6 +19,7 @@ ASSETS = Path(__file__).parent / "page"
 STYLE, SCRIPTS = "compare.css", ("chart.js", "tables.js")
 LETTERS = 320  # of an example's text
 GROUPS, RUNS = 200, 400  # rows of a table
+FEW = 6  # groups whose answers to an example have a line each
 BAR, LONG = 96, 30  # pixels; characters of a name that may take two lines
 
 
@@ -100,9 +101,9 @@ def _table(name: str, caption: str, columns: Sequence[Column], most: int) -> str
         inner = ""
         for place, (cell, kind, column) in enumerate(zip(cells, kinds, columns, strict=True)):
             key = f' data-v="{cell.value!r}"' if cell.value is not None else ""
-            best = ' class="n best"' if cell.best else kind
             swatch = _swatch(column.colours[len(rows)]) if column.colours else ""
-            long = ' class="long"' if len(cell.words) > LONG else ""
+            long = ' class="long"' if len(cell.words) > LONG else kind
+            best = ' class="n best"' if cell.best else long
             tag = (f'th scope="row"{long}', "th") if place == 0 else (f"td{best}{key}", "td")
             inner += f"<{tag[0]}>{swatch}{text(cell.words, 120)}</{tag[1]}>"
         rows.append(f"<tr>{inner}</tr>")
@@ -165,15 +166,28 @@ def _disagreement(names: Sequence[str], example: Disagreement) -> str:
     scores = [answer.score for answer in example.answers if answer is not None]
     best = [str(i) for i, answer in enumerate(example.answers) if answer is not None and answer.score == max(scores)]
     truth = f"<div><dt>truth</dt><dd>{text(example.truth, LETTERS)}</dd></div>" if example.truth is not None else ""
-    lines = "".join(
-        _answered(name, index, answer, example.truth)
-        for index, (name, answer) in enumerate(zip(names, example.answers, strict=True))
-        if answer is not None
-    )
+    answers = [(index, answer) for index, answer in enumerate(example.answers) if answer is not None]
+    if len(answers) > FEW and all(answer.text is not None for _, answer in answers):
+        lines = _together(names, answers, example.truth)
+    else:
+        lines = "".join(_answered(names[index], index, answer, example.truth) for index, answer in answers)
     asked = f"<p>{text(example.input, LETTERS)}</p>" if example.input else ""
     return (
         f'<li data-best="{" ".join(best)}"><span class="quiet">{example.id}</span>{asked}<dl>{truth}{lines}</dl></li>'
     )
+
+
+def _together(names: Sequence[str], answers: Sequence[tuple[int, Answer]], truth: str | None) -> str:
+    """Each answer once, with the groups that give it: of many groups the shorter list."""
+    by_text: dict[str | None, list[str]] = {}
+    for index, answer in answers:
+        by_text.setdefault(answer.text, []).append(names[index])
+    lines = ""
+    for said, of in sorted(by_text.items(), key=lambda item: -len(item[1])):
+        kind = "" if truth is None else ' class="said right"' if said == truth else ' class="said"'
+        who = text(", ".join(of), LETTERS)
+        lines += f"<div{kind}><dt>{len(of)} groups</dt><dd>{text(said, LETTERS)} <small>{who}</small></dd></div>"
+    return lines
 
 
 def _answered(name: str, index: int, answer: Answer, truth: str | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from rnnzoo.pictures import theme
-from rnnzoo.pictures.theme import LETTER, Picture, fill
+from rnnzoo.pictures.theme import Picture, fill
 
 MOST, NAME = 24, 22  # bars; letters of a name
 WIDTH, HEIGHT = 440, 22  # of all; of one
@@ -19,7 +19,7 @@ def bars(title: str, shares: Mapping[str, float], counts: Mapping[str, int]) -> 
     if not shares:
         raise ValueError(f"'{title}' has nothing to draw")
     lowest = sorted(shares.items(), key=lambda item: (item[1], item[0]))[:MOST]
-    left = 10 + LETTER * max(len(theme.shortened(name, NAME)) for name, _ in lowest)
+    left = 10 + max(theme.width(theme.shortened(name, NAME)) for name, _ in lowest)
     full = WIDTH - left - 120
     parts = [theme.heading(title)]
     for index, (name, share) in enumerate(lowest):

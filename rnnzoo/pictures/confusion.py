@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from rnnzoo.pictures import theme
-from rnnzoo.pictures.theme import LETTER, Picture, fill
+from rnnzoo.pictures.theme import Picture, fill
 
 LABELS = 24  # that have a row; the rarest of more are one row together
 OTHERS = "(others)"
@@ -26,8 +26,8 @@ def confusion(pairs: Iterable[tuple[str, str]]) -> Picture:
     labels, table = matrix(counts)
     side = max(SIDE_MIN, min(SIDE_MAX, SPAN // len(labels)))
     names = [theme.shortened(label, NAME) for label in labels]
-    upright = max(map(len, names)) * LETTER > side - 4  # a name that is wider than its column is turned
-    longest = LETTER * max(map(len, names))
+    upright = max(map(theme.width, names)) > side - 4  # a name that is wider than its column is turned
+    longest = max(map(theme.width, names))
     left, top = 34 + longest, 50 + (longest if upright else 12)
     parts = [theme.heading("Confusion matrix"), _axis_name("truth", left, top, side * len(labels))]
     parts.append(theme.text(left + side * len(labels) / 2, 36, "prediction"))
@@ -77,8 +77,9 @@ def _cell(x: float, y: float, side: float, count: int, total: int) -> list[str]:
     box = f'x="{x + 1:.1f}" y="{y + 1:.1f}" width="{side - 2:.1f}" height="{side - 2:.1f}" rx="2"'
     parts = [f'<rect {box} {fill("rule")} fill-opacity="0.5"/>']
     parts += [f'<rect {box} {fill("s0")} fill-opacity="{share:.3f}"/>'] if count else []
-    words = f"{count:,}" if count < 1e5 else f"{count / 1e6:.2g}M"
-    if count and len(words) * LETTER <= side - 3:
+    texts = (f"{count:,}", f"{count / 1e3:.1f}k", f"{count / 1e3:.0f}k", f"{count / 1e6:.0f}M")
+    words = next((words for words in texts if theme.width(words) <= side - 1), None)
+    if count and words is not None:
         shade = "strong" if share > 0.5 else "ink"
         parts.append(theme.text(x + side / 2, y + side / 2 + 4, words, shade=shade))
     return parts

@@ -72,7 +72,7 @@ def svg(by_name: Mapping[str, Mapping[str, Curve]], title: str) -> str:
 
 
 def by_step(records: Iterable[Record]) -> dict[str, dict[str, list[tuple[float, float]]]]:
-    """By name and stage, the values over the optimizer steps so far; the loss comes first.
+    """By name and stage, the values over the optimizer steps so far: the loss first, then what validation has.
 
     `train/loss_step`, the loss of single batches, is left out where epochs have a mean.
     """
@@ -87,7 +87,7 @@ def by_step(records: Iterable[Record]) -> dict[str, dict[str, list[tuple[float, 
                 by_name.setdefault(name, {}).setdefault(stage, []).append((step + 1, value))
     if "train" in by_name.get("loss", {}):
         by_name.pop("loss_step", None)
-    return dict(sorted(by_name.items(), key=lambda item: (item[0] != "loss", item[0])))
+    return dict(sorted(by_name.items(), key=lambda item: (item[0] != "loss", "val" not in item[1], item[0])))
 
 
 def _is_finite(value: object) -> bool:

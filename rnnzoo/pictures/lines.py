@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from rnnzoo.pictures import theme
 from rnnzoo.pictures.axes import fitted, number
-from rnnzoo.pictures.theme import LETTER, Picture, fill, series, stroke
+from rnnzoo.pictures.theme import Picture, fill, series, stroke
 
 WIDTH, HEIGHT = 440, 270
 LEFT, TOP, BOTTOM = 52, 34, 44  # margins
@@ -27,9 +28,10 @@ def lines(title: str, x_label: str, named: Mapping[str, Points], colours: Sequen
     if not drawn:
         raise ValueError(f"'{title}' has nothing to draw")
     names = [theme.shortened(name, 18) for name in drawn]
-    right = WIDTH - 14 - LETTER * max(map(len, names))
+    right = WIDTH - 14 - 1.08 * max(map(theme.width, names))  # they are bold
     every = [point for points in drawn.values() for point in points]
     axes = fitted((x for x, _ in every), (y for _, y in every), (LEFT, right, TOP, HEIGHT - BOTTOM))
+    axes = replace(axes, left=max(LEFT, 10 + max(theme.width(number(mark)) for mark in axes.y_marks)))
     parts = [theme.heading(title), *axes.drawn(x_label)]
     ends = _above(spread([axes.y(points[-1][1]) for points in drawn.values()], GAP), axes.bottom - 2)
     numbers = {name: number for number, name in enumerate(dict.fromkeys([*colours, *drawn]))}

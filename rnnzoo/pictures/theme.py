@@ -29,7 +29,7 @@ SHADES = {
     "paper": ("#ffffff", "#14181d"),
     "strong": ("#ffffff", "#0d1117"),  # words on a full colour
 } | {f"s{number}": pair for number, pair in enumerate(SERIES)}
-LETTER = 6.6  # about as wide as one, at 12 pixels
+NARROW, CAPITAL, WIDE = 6.6, 8.3, 12.5  # about as wide as a letter, at 12 pixels; WIDE are those of East Asia
 
 
 def _dark_rules() -> str:
@@ -90,6 +90,11 @@ def series(number: int) -> str:
 def text(x: float, y: float, words: str, anchor: str = "middle", shade: str = "quiet", extra: str = "") -> str:
     """One line of words. extra: further attributes, of ours."""
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" {fill(shade)}{extra}>{safe(words)}</text>'
+
+
+def width(words: str) -> float:
+    """About how many pixels words take, at 12 pixels."""
+    return sum(WIDE if letter > "\u2e7f" else CAPITAL if letter.isupper() else NARROW for letter in words)
 
 
 def heading(words: str, x: float = 0) -> str:

@@ -66,7 +66,7 @@ def _sentence(run: Summary, config: Mapping[str, object]) -> str:
     trained = f"trained on {data.get('id') or 'unknown data'}"
     trained += f" ({amount(data['sizes']['train'], 'example')})" if "train" in data.get("sizes", {}) else ""
     trained += f" for {amount(run['epochs'], 'epoch')}" if "epochs" in run else ""
-    trained += f" in {duration(run['train_seconds'])}" if "train_seconds" in run else ""
+    trained += f" in {duration(run['train_seconds'])}".replace(" s", "\u00a0s") if "train_seconds" in run else ""
     return "; ".join([*parts, trained]) + "."
 
 
@@ -109,7 +109,9 @@ def _examples(examples: Examples | None) -> Iterator[str]:
     if examples is None:
         return
     by = examples.metric
-    yield _example_list(f"The worst by {by}, of equal ones the most confident first", examples.worst(SHOWN), by)
+    sure = examples.file.confidence is not None
+    worst = [one for one in examples.worst(SHOWN) if one.truth is None or one.truth != one.prediction]
+    yield _example_list(f"The worst by {by}" + (", of equal ones the most confident first" if sure else ""), worst, by)
     yield _example_list("Drawn at random", examples.random(SHOWN), by)
 
 

@@ -79,7 +79,7 @@
     const pad = (y1 - y0 || Math.abs(y1) || 1) * .04;
     y0 -= pad; y1 += pad;
     const names = shown.map(line => short(data.groups[line.group], width < 500 ? 14 : 26));
-    const right = width - 14 - 7.2 * Math.max(...names.map(text => text.length));
+    const right = width - 14 - 8 * Math.max(...names.map(text => text.length));
     const X = x => LEFT + (x - x0) / (x1 - x0) * (right - LEFT), Y = y => HEIGHT - BOTTOM - (up(y) - y0) / (y1 - y0) * (HEIGHT - BOTTOM - TOP);
     let marks = ticks(y0, y1, 8);
     if (log && marks.filter(Number.isInteger).length > 1) marks = marks.filter(Number.isInteger);
@@ -93,14 +93,14 @@
     make("text", { x: (LEFT + right) / 2, y: HEIGHT - 8, "text-anchor": "middle" }, svg, data.axes[axis].replace("_", " "));
     const path = points => points.map(([x, y], index) => `${index ? "L" : "M"}${X(x).toFixed(1)} ${Y(y).toFixed(1)}`).join("");
     const trace = (line, kind) => make("path", { class: `${kind} c${line.group % COLOURS}`, d: path(line.points),
-      "stroke-dasharray": dash(line.group) }, svg);
+      "stroke-dasharray": dash(line.group), "data-group": line.group }, svg);
     if (each) every.forEach(line => trace(line, "line thin"));
     shown.forEach(line => {
-      trace(line, "line");
+      trace(line, shown.length > 8 ? "line many" : "line");
       if (line.points.length < 2) make("circle", { class: `f${line.group % COLOURS}`, cx: X(line.points[0][0]), cy: Y(line.points[0][1]), r: 4 }, svg);
     });
     const ends = spread(shown.map(line => Y(line.points[line.points.length - 1][1])));
-    shown.forEach((line, index) => make("text", { class: `label f${line.group % COLOURS}`, x: right + 8, y: ends[index] + 4 }, svg, names[index]));
+    shown.forEach((line, index) => make("text", { "data-group": line.group, class: `label f${line.group % COLOURS}`, x: right + 8, y: ends[index] + 4 }, svg, names[index]));
     const rule = make("path", { class: "cursor", d: "" }, svg);
     const grid = [...new Set(shown.flatMap(line => line.points.map(point => point[0])))].sort((a, b) => a - b);
     drawn = { grid, X, rule, shown, axis, left: x => x0 + (x - LEFT) / (right - LEFT) * (x1 - x0), width, svg };
@@ -140,6 +140,13 @@
       button.setAttribute("aria-pressed", String(!hidden.has(group)));
       redraw();
     });
+    const alone = on => () => {
+      if (!drawn || hidden.has(group)) return;
+      drawn.svg.classList.toggle("one", on);
+      drawn.svg.querySelectorAll(`[data-group="${group}"]`).forEach(mark => mark.classList.toggle("on", on));
+    };
+    for (const event of ["pointerenter", "focus"]) button.addEventListener(event, alone(true));
+    for (const event of ["pointerleave", "blur"]) button.addEventListener(event, alone(false));
     $("legend").append(button);
   });
   const redraw = () => { cursor = null; drawn = null; draw(); };
