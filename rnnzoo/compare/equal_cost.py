@@ -23,7 +23,7 @@ class At:
     value: float
 
     def __str__(self) -> str:
-        return f"{self.axis} {self.value:g}" if self.value < 1e6 else f"{self.axis} {self.value:,.0f}"
+        return f"{self.axis} {_plain(self.value)}"
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def at_cost(run: ComparedRun, at: At) -> Measured | str:
         return f"its {METRICS} does not say {at.axis}; train it again with this rnnzoo"
     ended = max(last[at.axis], _number({**run.facts}.get(OF_SUMMARY[at.axis])) or 0.0)
     if ended < at.value:
-        return f"it ended before {at}, at {ended:,.6g}"
+        return f"it ended before {at}, at {_plain(ended)}"
     best, until = curves.best(f"val/{name}", mode, at.axis, at.value), curves.last(at.axis, at.value)
     if best is None or until is None:
         return f"it had no val/{name} that is a number by {at}"
@@ -85,6 +85,11 @@ OF_SUMMARY = {  # keys of a summary, by the axis whose end they are
     "train_seconds": "train_seconds",
     "cpu_seconds": "cpu_seconds",
 }
+
+
+def _plain(value: float) -> str:
+    """ "300", "1,000,000", "12.5"."""
+    return f"{value:,.0f}" if value == round(value) or value >= 1000 else f"{value:.6g}"
 
 
 def _number(value: object) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import shutil
 from collections.abc import Iterable, Sequence
 
@@ -54,7 +55,7 @@ def show(comparison: Comparison) -> None:
         console.print(f"  ... and {amount(hidden, 'group')} more; --csv, --json and --md have all of them.")
     _also_scored(comparison, labels, counted, width)
     for sentences in (map(str, comparison.verdicts), comparison.notes, _left_out(comparison)):
-        for line in _paragraph(sentences):
+        for line in _paragraph(sentences, width):
             console.print(line)
 
 
@@ -164,10 +165,21 @@ def _left_out(comparison: Comparison) -> list[str]:
     ]
 
 
-def _paragraph(sentences: Iterable[str]) -> list[str]:
-    """Lines after an empty one, if there are any."""
-    lines = list(sentences)
+def _paragraph(sentences: Iterable[str], width: int) -> list[str]:
+    """Sentences after an empty line, if there are any, cut into lines."""
+    lines = [line for sentence in sentences for line in wrapped(sentence, width)]
     return ["", *lines] if lines else []
+
+
+def wrapped(sentence: str, width: int) -> list[str]:
+    """A sentence in lines of at most `width` characters, indented from the second on; a command stays in one line."""
+    lines, line = [], ""
+    for word in re.findall(r"`[^`]*`\S*|\S+", sentence):
+        if line.strip() and len(line) + 1 + len(word) > width:
+            lines.append(line)
+            line = " "
+        line += (" " if line else "") + word
+    return [*lines, line] if line.strip() else lines
 
 
 def _width(columns: Sequence[Column]) -> int:

@@ -121,6 +121,9 @@ def judge(groups: Sequence[Named], metric: str) -> tuple[list[Verdict], list[str
     groups: the best first. metric: of the test, as "accuracy". Of many groups the best is compared with the next ones,
     and corrected for all pairs: that it is the best was seen on the same examples.
     """
+    every = len(groups) * (len(groups) - 1) // 2
+    all_pairs = len(groups) <= EVERY_PAIR
+    groups = groups if all_pairs else groups[: MOST + 1]
     missing: dict[str, list[ComparedRun]] = {}
     read_groups = [(name, runs, _samples(runs, metric, missing)) for name, runs in groups]
     notes = [_missing(why, runs) for why, runs in missing.items()]
@@ -130,8 +133,7 @@ def judge(groups: Sequence[Named], metric: str) -> tuple[list[Verdict], list[str
     if len(found) < 2:
         return [], notes
     header, counted = found[0][2][0][1:]
-    number = len(found)
-    pairs = [(k, j) for j, k in combinations(range(number), 2) if number <= EVERY_PAIR or j == 0][:MOST]
+    pairs = [(k, j) for j, k in combinations(range(len(found)), 2) if all_pairs or j == 0]
     if any(
         (item.statistic, item.columns, item.mode) != (counted.statistic, counted.columns, counted.mode)
         for _, _, samples in found
@@ -143,7 +145,6 @@ def judge(groups: Sequence[Named], metric: str) -> tuple[list[Verdict], list[str
         results = differences(groups_of_samples, pairs, counted.statistic, counted.mode)
     except ValueError as error:
         return [], [*notes, f"No verdict: {inline(error, 200)}."]
-    every = number * (number - 1) // 2
     corrected = holm([result.p for result in results], of=every)
     unit = _unit(counted, header, groups_of_samples)
     return [

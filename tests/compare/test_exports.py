@@ -11,7 +11,7 @@ from compared_runs import make_run, six_runs
 
 from rnnzoo import cli
 from rnnzoo.compare import Spread, compare, exports
-from rnnzoo.compare.terminal import scores
+from rnnzoo.compare.terminal import scores, wrapped
 from rnnzoo.system.console import UNSAFE
 
 
@@ -41,7 +41,7 @@ def test_what_was_left_out_is_printed_with_its_reason(tmp_path, capsys):
     make_run(tmp_path / "bad", facts={"status": "failed", "ended_by": "out of memory"})
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "summary.json").write_text("")
-    out = printed(capsys, tmp_path).out
+    out = " ".join(printed(capsys, tmp_path).out.split())
     assert "bad: it failed (out of memory)." in out and "empty: it has no summary." in out
 
 
@@ -113,3 +113,9 @@ def test_two_runs_with_one_name_are_told_apart(tmp_path):
     make_run(tmp_path / "b" / "run", seed=2)
     (group,) = compare([tmp_path]).groups
     assert [run.name for run in group.runs] == ["a/run", "b/run"]
+
+
+def test_a_sentence_is_cut_between_words_and_never_within_a_command():
+    command = "`rnnzoo fit runs/a/config.yaml --seed 4 ...`."
+    lines = wrapped(f"gru is better than lstm; two more seeds would tell: {command} So be it.", 30)
+    assert lines == ["gru is better than lstm; two", "  more seeds would tell:", f"  {command}", "  So be it."]
