@@ -22,9 +22,9 @@ SHOWN = 10  # combinations in the table
 
 
 def add_arguments(parser: Parser) -> None:
-    parser.usage = (
-        "rnnzoo sweep RECIPE [--jobs N] [--sweep_dir DIR] [--match parameters=N] [--print_plan] [--KEY.KEY VALUE ...]"
-    )
+    parser.usage = """\
+rnnzoo sweep RECIPE [--jobs N] [--sweep_dir DIR] [--match parameters=N]
+                    [--print_plan | --wandb] [--KEY.KEY VALUE ...]"""
     parser.takes_keys = True
     parser.add_argument("recipe", metavar="RECIPE", help="a YAML file with a section `sweep:`, or a shipped name")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="runs at a time, each a process (default: 1)")
@@ -32,6 +32,7 @@ def add_arguments(parser: Parser) -> None:
         "--sweep_dir", type=typed, metavar="DIR", help="folder of the sweep (default: runs/RECIPE-sweep)"
     )
     parser.add_argument("--match", metavar="parameters=N", help="solve hidden_size so that all have N parameters: 1M")
+    parser.add_argument("--wandb", action="store_true", help="print the file for `wandb sweep`, whose agents run fit")
     parser.add_argument("--print_plan", action="store_true", help="print the runs and do nothing else")
     parser.add_argument("--KEY.KEY", metavar="VALUE", help="a key, such as --sweep.draws 20 or --trainer.max_epochs 3")
 
@@ -52,6 +53,12 @@ def run(arguments: Namespace) -> int:
         for planned_run in planned(planner.configurations(), sweep.seeds):
             console.print(f"{planned_run.name}  {planned_run.label}")
         return 0
+    if arguments.wandb:
+        from rnnzoo.sweep.wandb_file import sweep_file
+
+        planner.check_corners()
+        console.print(sweep_file(sweep, arguments.recipe, arguments.overrides), end="")
+        return 0
     folder = arguments.sweep_dir or ROOT / f"{slug(raw.name)}-sweep"
     return _sweep(sweep, planner, folder, arguments.jobs)
 
@@ -69,18 +76,22 @@ def _match(words: str | None) -> list[str]:
 def _sweep(sweep: Sweep, planner: Planner, folder: Path, at_once: int) -> int:
     from rnnzoo.sweep import sweeper
 
-    outcome = sweeper.run(sweep, planner, folder, at_once)
-    _show(outcome)
+    _show(sweeper.run(sweep, planner, folder, at_once))
     return 0
 
 
 def _show(outcome: Outcome) -> None:
-    """Print the best combinations, and what became of the best one with new seeds."""
+    """Print the runs side by side, the best combinations, and what became of the best one with new seeds."""
+    from rnnzoo.compare import compare, terminal
+
+    if len(outcome.runs) > 1:
+        terminal.show(compare(outcome.runs))
+        console.print()
     rows: list[list[object]] = [["combination", outcome.metric, "spread", "seeds"]]
     for configuration, score in outcome.ranked[:SHOWN]:
         rows.append([configuration.label, *_columns(score)])
     better = "more" if outcome.mode == "max" else "less"
-    console.table(rows, f"{len(outcome.ranked)} combinations by {outcome.metric}, {better} is better")
+    console.table(rows, f"{amount(len(outcome.ranked), 'combination')} by {outcome.metric}, {better} is better")
     for run, why in outcome.failed:
         console.print(f"Failed: {run.label}: {why}")
     best, score = outcome.ranked[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, cast
@@ -18,6 +19,7 @@ from rnnzoo.runs.summary import is_number
 from rnnzoo.sweep.space import RANGE_KEYS, Choice, Dimension, Range, Space
 from rnnzoo.system.quantities import count
 
+log = logging.getLogger("rnnzoo")
 NOT_VARIED = {  # and why
     "seed": "seeds are a list of their own: sweep.seeds",
     "name": "it names the recipe of all runs",
@@ -49,6 +51,29 @@ class Sweep:
         return self.options.seeds or [self.recipe["seed"]]
 
 
+class _Once(logging.Filter):
+    """Within the block, a warning is logged once: a sweep resolves a recipe many times."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seen: set[str] = set()
+
+    def __enter__(self) -> None:
+        log.addFilter(self)
+
+    def __exit__(self, *_: object) -> None:
+        log.removeFilter(self)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether it is logged for the first time."""
+        message, before = record.getMessage(), len(self._seen)
+        self._seen.add(message)
+        return len(self._seen) > before
+
+
+once = _Once()
+
+
 def without_sweep(raw: Raw) -> Raw:
     """The recipe that `rnnzoo fit` runs."""
     sections = {key: node for key, node in raw.root.value.items() if key != SWEEP}
@@ -67,7 +92,8 @@ def read(raw: Raw) -> Sweep:
     messages: list[str] = []
     recipe: Recipe = {}
     try:
-        recipe = resolve(without_sweep(raw))
+        with once:
+            recipe = resolve(without_sweep(raw))
     except RecipeError as error:
         messages += error.messages
     reader = _Reader(raw, recipe)
@@ -189,18 +215,10 @@ class _Reader(Parts):
             hint = "\n  The test part is for the comparison at the end, not for choosing." if part == "test" else ""
             self.wrong(section["metric"], "sweep.metric", f"must be a dev metric, as val/loss, got '{metric}'.{hint}")
             return None
-        known = {"loss": "min", **dict([self.monitor()])}
+        known = {"loss": "min", **dict([class_monitor(self.recipe)])}
         if options.mode is None and name not in known:
             self.wrong(section["metric"], "sweep.metric", f"needs sweep.mode, max or min: which {metric} is better.")
         return options.mode or known.get(name)
-
-    def monitor(self) -> tuple[str, str]:
-        """The dev metric of the task's class; of some data, a task takes another."""
-        try:
-            monitor = registry.load("tasks", self.recipe["task"]["name"]).monitor
-            return str(monitor[0]), str(monitor[1])
-        except Exception:  # a plugin's, or a recipe that has mistakes
-            return "loss", "min"
 
     def match(self, node: Node | None) -> MatchOptions | None:
         if node is None or node.value is None:
@@ -213,6 +231,15 @@ class _Reader(Parts):
                 at = node.value["parameters"]
                 self.wrong(at, "sweep.match.parameters", f"must be a number such as 1M or 250k, got {quoted(asked)}.")
         return MatchOptions(**found)
+
+
+def class_monitor(recipe: Recipe) -> tuple[str, str]:
+    """The dev metric that the task's class names, and which is better; for some data, a task takes another."""
+    try:
+        name, mode = registry.load("tasks", recipe["task"]["name"]).monitor
+        return str(name), str(mode)
+    except Exception:  # a plugin's, or a recipe that has mistakes
+        return "loss", "min"
 
 
 def at(recipe: Mapping[str, Any], key: str) -> Any:

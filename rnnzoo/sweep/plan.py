@@ -16,7 +16,7 @@ from rnnzoo.recipe.merging import merged
 from rnnzoo.runs import slug
 from rnnzoo.sweep import space as spaces
 from rnnzoo.sweep.match import Matcher
-from rnnzoo.sweep.options import Sweep, tree
+from rnnzoo.sweep.options import Sweep, once, tree
 from rnnzoo.sweep.space import Settings
 from rnnzoo.sweep.specs import Specs
 from rnnzoo.system.quantities import amount
@@ -72,6 +72,10 @@ class Planner:
 
     def configuration(self, settings: Settings) -> Configuration:
         """The complete recipe of a combination. Raises: RecipeError with all of its mistakes; DataError."""
+        with once:
+            return self._configuration(settings)
+
+    def _configuration(self, settings: Settings) -> Configuration:
         raw = self.sweep.base
         for key in sorted(settings, key=lambda key: key.count(".")):  # a part before its own settings
             raw = replace(raw, root=merged(raw.root, tree(key, settings[key]), top=True))

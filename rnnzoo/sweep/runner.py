@@ -62,7 +62,7 @@ class Runner:
     def job(self, run: Run, enough: Callable[[], bool] | None = None) -> Job:
         return Job(run, self.folder(run), self.journal.folder / JOBS / run.name, enough)
 
-    def work(self, jobs: Iterator[Job], done: int, of: int, score: Callable[[Run], float | None] | None = None) -> None:
+    def work(self, jobs: Iterator[Job], done: int, of: int, score: Callable[[Run], str] | None = None) -> None:
         """Do jobs. done, of: how many there were before, and will be. score: what a line says of a run."""
         seconds, in_a_row = 0.0, 0
         first = done
@@ -71,7 +71,7 @@ class Runner:
                 done += 1
                 seconds += ended.seconds
                 left = seconds / (done - first) * (of - done) / self.at_once
-                console.print_error(self._line(ended, done, of, left, score or self.score))
+                console.print_error(self._line(ended, done, of, left, score or self._score))
                 run = ended.job.run
                 in_a_row = in_a_row + 1 if ended.how == "failed" else 0
                 self.failed.pop(run.name, None)
@@ -84,14 +84,15 @@ class Runner:
                         "  The same command goes on once that is put right; sweep.failures says how many are borne."
                     )
 
-    def _line(self, ended: Ended, done: int, of: int, left: float, score: Callable[[Run], float | None]) -> str:
+    def _line(self, ended: Ended, done: int, of: int, left: float, score: Callable[[Run], str]) -> str:
         run = ended.job.run
-        value = f"failed: {ended.why}"
-        if ended.how != "failed":
-            metric = self.sweep.options.metric or self.best(run).get("monitor", "score")
-            value = f"{metric} {console.printable(score(run))}"
+        value = f"failed: {ended.why}" if ended.how == "failed" else score(run)
         words = [f"{done:,} of {of:,}", run.label, value, duration(ended.seconds)]
         return "   ".join([*words, *([f"about {roughly(left)} left"] if done < of else [])])
+
+    def _score(self, run: Run) -> str:
+        metric = self.sweep.options.metric or self.best(run).get("monitor", "score")
+        return f"{metric} {console.printable(self.score(run))}"
 
     def chosen_by(self, runs: Iterable[Run]) -> tuple[str, str]:
         """The metric that chooses, and which is better, "max" or "min"; before a run is finished a guess.

@@ -16,6 +16,7 @@ from rnnzoo.sweep.proposals import Trial
 from rnnzoo.sweep.runner import Runner
 from rnnzoo.sweep.scores import Mean
 from rnnzoo.sweep.space import Choice, Settings
+from rnnzoo.system import console
 from rnnzoo.system.quantities import amount
 
 Search = Callable[[Planner, Runner], list[Configuration]]
@@ -97,7 +98,7 @@ def _stage(
     todo = [run for run in runs if not reached(run)]
     runner.tell_plan(len(runs) - len(todo), len(runs), f"{what}, {amount(epochs, 'epoch')}")
     jobs = (runner.job(run, enough=partial(reached, run)) for run in todo)
-    runner.work(jobs, len(runs) - len(todo), len(runs), score)
+    runner.work(jobs, len(runs) - len(todo), len(runs), lambda run: f"{metric} {console.printable(score(run))}")
     return [configuration for configuration, _ in ranked(left, seeds, score, mode)]
 
 
