@@ -85,7 +85,10 @@ def _show(outcome: Outcome) -> None:
     from rnnzoo.compare import compare, terminal
 
     if len(outcome.runs) > 1:
-        terminal.show(compare(outcome.runs))
+        try:
+            terminal.show(compare(outcome.runs))
+        except ZooError as error:  # such as other test sets, where the data are varied
+            console.print_error(f"The runs are not compared: {error}")
         console.print()
     rows: list[list[object]] = [["combination", outcome.metric, "spread", "seeds"]]
     for configuration, score in outcome.ranked[:SHOWN]:

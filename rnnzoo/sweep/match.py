@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -81,12 +82,27 @@ class Matcher:
         raise AssertionError("the last step returns or raises")
 
     def _nearest(self, parameters: Callable[[int], int], target: int) -> int:
-        """The size whose count is nearest, found by halving: more features have more weights."""
+        """The size whose count is nearest, from a guess on: as a rule a count is quadratic in the size."""
         step = self._step(parameters)
-        low, high = 1, 2
-        while parameters(high * step) < target and high * step < LARGEST:
-            low, high = high, 2 * high
+        last = LARGEST // step
+        low = min(max(1, int(_root([parameters(times * step) for times in (1, 2, 3)], target))), last)
+        high, width = low + 1, 1
+        while low > 1 and parameters(low * step) >= target:
+            low, high, width = max(1, low - width), low, 2 * width
+        while high < last and parameters(high * step) < target:
+            low, high, width = high, min(high + width, last), 2 * width
         while high - low > 1:
             middle = (low + high) // 2
             low, high = (middle, high) if parameters(middle * step) < target else (low, middle)
         return min(low * step, high * step, key=lambda size: abs(parameters(size) - target))
+
+
+def _root(counts: Sequence[int], target: int) -> float:
+    """Where a parabola that has these values at 1, 2 and 3 reaches another one."""
+    one, two, three = counts
+    a = (three - 2 * two + one) / 2
+    b = two - one - 3 * a
+    c = one - a - b - target
+    if a > 0:
+        return (-b + math.sqrt(max(0.0, b * b - 4 * a * c))) / (2 * a)
+    return -c / b if b > 0 else 1.0
