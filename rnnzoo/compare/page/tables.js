@@ -56,5 +56,6 @@
     words.addEventListener("input", update);
     best.addEventListener("change", update);
   }
-  for (const form of document.querySelectorAll("form")) form.addEventListener("submit", event => event.preventDefault());
+  for (const form of document.querySelectorAll("form"))
+    form.addEventListener("submit", event => event.preventDefault());
 })();
