@@ -110,17 +110,7 @@ def compare(
     keys, values = differing(members)
     names = named(members, keys, values)
     groups = [
-        Group(
-            name=name,
-            digest=group[0].digest,
-            runs=group,
-            settings=settings,
-            scores={
-                metric.name: _spread(metric.name, [measured[run.path].scores for run in group]) for metric in metrics
-            },
-            costs={cost: Spread(tuple(measured[run.path].costs.get(cost) for run in group)) for cost in COSTS},
-            engine=_engine(group),
-        )
+        _group(name, group, settings, [measured[run.path] for run in group], metrics)
         for name, group, settings in zip(names, members, values, strict=True)
     ]
     groups.sort(key=lambda group: _rank(group.scores[metrics[0].name], metrics[0].mode))
@@ -138,6 +128,26 @@ def compare(
         notes=[*notes(members), *unread, *missing],
         verdicts=verdicts,
         left_out=left_out,
+    )
+
+
+def _group(
+    name: str,
+    group: list[ComparedRun],
+    settings: dict[str, object],
+    measured: Sequence[Measured],
+    metrics: Sequence[Metric],
+) -> Group:
+    """measured: of each of its runs."""
+    paths = {layer.get("path") for run in group for layer in run.facts.get("engine", [])}
+    return Group(
+        name=name,
+        digest=group[0].digest,
+        runs=group,
+        settings=settings,
+        scores={metric.name: _spread(metric.name, [one.scores for one in measured]) for metric in metrics},
+        costs={cost: Spread(tuple(one.costs.get(cost) for one in measured)) for cost in COSTS},
+        engine=", ".join(sorted(path for path in paths if path)) or "unknown",
     )
 
 
@@ -201,11 +211,6 @@ def _metrics(
 
 def _spread(name: str, scores: Sequence[Mapping[str, float | None]]) -> Spread:
     return Spread(tuple(one.get(name) for one in scores), unknown=sum(name not in one for one in scores))
-
-
-def _engine(group: Iterable[ComparedRun]) -> str:
-    paths = {layer.get("path") for run in group for layer in run.facts.get("engine", [])}
-    return ", ".join(sorted(path for path in paths if path)) or "unknown"
 
 
 def _rank(spread: Spread, mode: Mode | None) -> float:

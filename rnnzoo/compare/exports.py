@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from rnnzoo.compare.collect import ComparedRun
 from rnnzoo.compare.comparison import Comparison, Group
@@ -14,6 +15,9 @@ from rnnzoo.compare.terminal import ARROWS, scores
 from rnnzoo.system.console import inline, json_text
 from rnnzoo.system.files import JsonObject
 from rnnzoo.system.plain import plain
+
+if TYPE_CHECKING:
+    from rnnzoo.compare.verdict import Verdict
 
 FORMAT = 1
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would compute
@@ -32,7 +36,7 @@ def as_json(comparison: Comparison) -> str:
         "metrics": {metric.name: metric.mode for metric in comparison.metrics},
         "differing": list(comparison.keys),
         "groups": [_group(group) for group in comparison.groups],
-        "verdicts": [str(verdict) for verdict in comparison.verdicts],
+        "verdicts": [_verdict(verdict) for verdict in comparison.verdicts],
         "notes": comparison.notes,
         "left_out": [{"path": str(run.path), "why": run.why} for run in comparison.left_out],
     }
@@ -52,6 +56,14 @@ def _group(group: Group) -> JsonObject:
         "settings": {key: value for key, value in first.settings.items() if key != "seed"},
         "runs": [_run(run, group, index) for index, run in enumerate(group.runs)],
     }
+
+
+def _verdict(verdict: Verdict) -> JsonObject:
+    """Of a pair: how far group a is above group b, in the metric's own unit, with the 95 % interval."""
+    found = verdict.difference
+    numbers = {"value": found.value, "low": found.low, "high": found.high, "p": verdict.p, "clear": verdict.clear}
+    counts = {"seeds": found.seeds, "paired": found.paired, "examples": found.examples}
+    return {"a": verdict.a, "b": verdict.b, "metric": verdict.metric, **numbers, **counts, "sentence": str(verdict)}
 
 
 def _spread(spread: Spread) -> JsonObject:
@@ -97,11 +109,18 @@ def _cell(value: object) -> object:
 
 def as_markdown(comparison: Comparison) -> str:
     """The table, and below it the verdicts, what to know, and what was left out."""
-    keys = list(comparison.keys)
+    keys = list(comparison.keys) if len(comparison.keys) > 1 else []  # a single one is the groups' name
     tail = comparison.main.name.rpartition("/")[2]
     metrics = [metric for metric in comparison.metrics if metric.name.rpartition("/")[2] == tail]
     costs = list(comparison.groups[0].costs)
-    heads = ["", *comparison.keys.values(), "n", *(m.name + ARROWS[m.mode] for m in metrics), *costs, "engine"]
+    heads = [
+        "",
+        *(comparison.keys[key] for key in keys),
+        "n",
+        *(m.name + ARROWS[m.mode] for m in metrics),
+        *costs,
+        "engine",
+    ]
     columns = [scores([group.scores[metric.name] for group in comparison.groups]) for metric in metrics]
     lines = [heads, ["---"] * len(heads)]
     for index, group in enumerate(comparison.groups):

@@ -8,6 +8,7 @@ import statistics
 
 import pytest
 from compared_runs import make_run, six_runs
+from test_verdict import groups
 
 from rnnzoo import cli
 from rnnzoo.compare import Spread, compare, exports
@@ -65,6 +66,13 @@ def test_json_has_every_run_and_number(tmp_path, capsys):
     assert group["seeds"] == [1, 2] and [run["scores"]["test/accuracy"] for run in group["runs"]] == [0.82, 0.84]
     assert group["scores"]["test/accuracy"]["std"] == pytest.approx(statistics.stdev([0.82, 0.84]))
     assert value["differing"] == ["model.architecture.cell.name"]
+
+
+def test_json_has_the_numbers_of_a_verdict(tmp_path, capsys):
+    groups(tmp_path, {"lstm": 0.9, "gru": 0.6})
+    (verdict,) = json.loads(printed(capsys, tmp_path, "--json").out)["verdicts"]
+    assert verdict["clear"] and {verdict["a"], verdict["b"]} == {"lstm", "gru"}
+    assert verdict["low"] < verdict["value"] < verdict["high"] and verdict["sentence"].startswith(verdict["a"])
 
 
 def test_csv_has_a_line_a_run(tmp_path, capsys):
