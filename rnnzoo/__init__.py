@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from rnnzoo.registry import register, unregister
     from rnnzoo.runs.trackers.base import TrackedRun, Tracker
     from rnnzoo.tasks.base import Output, Task
+    from rnnzoo.tasks.units import Counted, Units
 
 _PUBLIC = {
     # models and runs
@@ -82,6 +83,7 @@ _PUBLIC = {
     "CellLike": "rnnzoo.cells.base",
     "Columns": "rnnzoo.data.base",
     "Count": "rnnzoo.limits",
+    "Counted": "rnnzoo.tasks.units",
     "DataSpec": "rnnzoo.batch",
     "EACH": "rnnzoo.architectures.base",
     "Decoded": "rnnzoo.architectures.decoder",
@@ -110,6 +112,7 @@ _PUBLIC = {
     "State": "rnnzoo.cells.base",
     "StateSpec": "rnnzoo.cells.base",
     "TopP": "rnnzoo.limits",
+    "Units": "rnnzoo.tasks.units",
     "VocabSize": "rnnzoo.limits",
     "checked": "rnnzoo.limits",
     "make_cell": "rnnzoo.cells.base",
@@ -134,6 +137,7 @@ __all__ = [
     "CellLike",
     "Columns",
     "Count",
+    "Counted",
     "DataError",
     "DataSpec",
     "Decoded",
@@ -172,6 +176,7 @@ __all__ = [
     "TopP",
     "TrackedRun",
     "Tracker",
+    "Units",
     "UnknownName",
     "VocabSize",
     "Wrapper",

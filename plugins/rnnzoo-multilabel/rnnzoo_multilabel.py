@@ -17,7 +17,27 @@ class F1(MultilabelF1Score):
     """2 tp / (2 tp + fp + fn), of all decisions or as the mean over labels.
 
     A label that no text has and none is said to have is left out; NaN where all are such.
+    rows: (texts, counts), what each text of the last update adds; see `rnnzoo.tasks.metrics.rows.CountsRows`.
     """
+
+    rows: Tensor
+
+    @property
+    def statistic(self) -> str:
+        return "f1" if self.average == "micro" else "macro_f1"
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        counts = ("tp", "fp", "fn")
+        if self.average == "micro":
+            return counts
+        return tuple(f"{count}_{label}" for count in counts for label in range(self.num_labels))
+
+    def update(self, preds: Tensor, target: Tensor) -> None:
+        super().update(preds, target)
+        said, true = preds > self.threshold, target.bool()
+        counts = [said & true, said & ~true, true & ~said]
+        self.rows = torch.stack([c.sum(1) for c in counts], 1) if self.average == "micro" else torch.cat(counts, 1)
 
     def compute(self) -> Tensor:
         tp, fp, fn = (torch.as_tensor(count).double() for count in (self.tp, self.fp, self.fn))

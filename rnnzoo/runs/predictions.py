@@ -208,7 +208,7 @@ def _opened(path: Path, content: bytes) -> Any:
         )
         schema, facts = file.schema_arrow, file.metadata
         groups = [facts.row_group(number) for number in range(min(facts.num_row_groups, MAX_COLUMNS + 1))]
-        unpacked = [group.column(k).total_uncompressed_size for group in groups for k in range(group.num_columns)]
+        unpacked = [group.total_byte_size for group in groups]  # of a column it is not asked: that may end the process
     except (pa.ArrowException, OSError, ValueError, RuntimeError) as error:
         raise _unreadable(path, "it is not a sound parquet file") from error
     if not 0 <= facts.num_rows <= MAX_ROWS or facts.num_columns > MAX_COLUMNS or len(groups) > MAX_COLUMNS:
@@ -280,6 +280,8 @@ def _columns(path: Path, file: Any, names: list[str], rows: int) -> list[Any]:
         table = file.read(columns=names, use_threads=False).combine_chunks()
         columns = [table.column(name) for name in names]
         columns = [c.chunk(0) if c.num_chunks == 1 else c.combine_chunks() for c in columns]
+        for column in columns:
+            column.validate(full=True)  # places in a dictionary, and texts that are UTF-8
     except (pa.ArrowException, OSError, ValueError, RuntimeError, KeyError, MemoryError) as error:
         raise _unreadable(path, "it is not a sound parquet file") from error
     if any(len(column) != rows for column in columns):

@@ -2,8 +2,8 @@
 
 from rnnzoo.testing import buildable
 from rnnzoo.testing.base import checks_in
-from rnnzoo.testing.tasks import declarations, losses, metrics, predictions
+from rnnzoo.testing.tasks import declarations, losses, metrics, predictions, units
 from rnnzoo.testing.tasks.subject import TaskSubject
 
 SUBJECT = TaskSubject
-CHECKS = checks_in(buildable, declarations, losses, metrics, predictions)
+CHECKS = checks_in(buildable, declarations, losses, metrics, predictions, units)

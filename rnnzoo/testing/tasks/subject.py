@@ -57,7 +57,8 @@ def rows_of(batch: Batch, rows: list[int]) -> Batch:
         target = target[:, :time]
     inputs = {name: tensor[rows][:, :time] for name, tensor in batch.inputs.items()}
     references = None if batch.references is None else [batch.references[row] for row in rows]
-    return Batch(inputs, lengths, target, target_lengths, references=references)  # type: ignore[arg-type]
+    index, starts = (None if place is None else place[rows] for place in (batch.index, batch.starts))
+    return Batch(inputs, lengths, target, target_lengths, index, references=references, starts=starts)  # type: ignore[arg-type]
 
 
 def splits(batch: Batch) -> dict[str, list[Batch]]:
