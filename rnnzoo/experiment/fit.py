@@ -40,6 +40,7 @@ from rnnzoo.training.callbacks.memory import BatchSize
 from rnnzoo.training.callbacks.outcome import Outcome
 from rnnzoo.training.callbacks.predictions import Predictions
 from rnnzoo.training.callbacks.progress import Progress
+from rnnzoo.training.callbacks.samples import Samples
 from rnnzoo.training.callbacks.snapshots import SnapshotIO, Snapshots
 from rnnzoo.training.callbacks.step_numbers import StepNumbers
 from rnnzoo.training.callbacks.termination import Termination
@@ -168,6 +169,8 @@ def _train_and_test(
     observer = [Predictions(run.predictions, recipe["task"]["name"], data.fingerprint, data.scored_rows, kept == "all")]
     callbacks = [*callbacks, *([] if kept == "none" else observer), *bar]
     steps = StepNumbers(finite)
+    if module.task.generates_text and "samples" not in recipe["callbacks"] and tracking.has_trackers(loggers):
+        callbacks = [Samples(), *callbacks]
     given = TrackedCheckpoints(checkpoints, recipe["tracking"]["checkpoints"])
     own = [snapshots, finite, steps, checkpoints, given, throughput, costs, outcome, BatchSize(), Termination()]
     callbacks = [*own, *callbacks]
