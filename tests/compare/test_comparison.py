@@ -6,6 +6,7 @@ import sys
 
 import pytest
 from compared_runs import make_run, six_runs
+from test_verdict import groups
 
 from rnnzoo.compare import compare
 from rnnzoo.errors import RunError
@@ -56,14 +57,15 @@ def test_a_run_that_did_not_finish_is_left_out_and_said(tmp_path, status):
     assert [(run.path.name, status in run.why) for run in comparison.left_out] == [("b", True)]
 
 
-def test_nothing_heavy_is_imported(tmp_path):
-    runs = six_runs(tmp_path)
+@pytest.mark.parametrize("flags", [[], ["--json"], ["--at", "epoch=2"]])
+def test_nothing_heavy_is_imported(tmp_path, flags):
+    groups(tmp_path, {"lstm": 0.8, "gru": 0.7}, seeds=2, examples=50)
     code = (
-        "import sys; from rnnzoo.cli import main; code = main(['compare', sys.argv[1]])\n"
+        "import sys; from rnnzoo.cli import main; code = main(['compare', *sys.argv[1:]])\n"
         "print(code, {'torch', 'lightning', 'datasets', 'wandb', 'pandas'} & {*sys.modules}, file=sys.stderr)"
     )
-    ran = subprocess.run([sys.executable, "-c", code, str(runs)], capture_output=True, text=True)
-    assert ran.stderr == "0 set()\n"
+    command = [sys.executable, "-c", code, str(tmp_path / "runs"), *flags]
+    assert subprocess.run(command, capture_output=True, text=True).stderr == "0 set()\n"
 
 
 def test_a_trained_run_says_which_way_its_metrics_are_better_and_which_rows_they_are_of(trained):
