@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from abc import abstractmethod
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from rnnzoo.data.base import Columns, Source
 from rnnzoo.errors import DataError, Unavailable
+from rnnzoo.system.console import inline
 from rnnzoo.system.network import answers, hub_errors
+from rnnzoo.system.redaction import without_secrets
+
+log = logging.getLogger("rnnzoo")
 
 
 class HubSource(Source):
@@ -42,10 +47,17 @@ class HubSource(Source):
         return {"id": self.hub_id, "revision": self._commit or self.revision}
 
 
+class _Problem(NamedTuple):
+    """Why the Hub does not give a data set, and whether that may pass in seconds."""
+
+    why: str
+    passing: bool = False
+
+
 def load_hub(hub_id: str, revision: str | None = None, config_name: str | None = None) -> Any:
     """The `datasets.DatasetDict` of a repository of the Hub, or of one of its configurations.
 
-    A Hub that does not answer is not waited for.
+    Where the Hub does not answer, or with an error, an earlier download is read, with a warning.
 
     Raises: DataError if it can neither be fetched nor was fetched before.
     """
@@ -54,32 +66,79 @@ def load_hub(hub_id: str, revision: str | None = None, config_name: str | None =
             f"'{hub_id}' in {Path.cwd()} has the name of a data set of the Hub, and would be read in its place.\n"
             "  Rename it, or start from another folder."
         )
-    from datasets import config, disable_progress_bars, load_dataset
+    from datasets import config
     from datasets.exceptions import DatasetsError
 
-    disable_progress_bars()
-    was_offline = config.HF_HUB_OFFLINE
-    reached = was_offline or answers(config.HF_ENDPOINT)
+    problem = None if config.HF_HUB_OFFLINE else _problem(hub_id, revision)
+    offline = [config.HF_HUB_OFFLINE] if problem is None else [True, False][: 1 + problem.passing]
+    causes: list[Exception] = []
+    for try_offline in offline:
+        try:
+            parts = _load(hub_id, revision, config_name, try_offline)
+        except (*hub_errors(), DatasetsError) as cause:
+            causes.append(cause)
+            continue
+        if problem is not None and try_offline:
+            log.warning("%s: %s. An earlier download is read.", hub_id, problem.why)
+            _check_commit(hub_id, revision, parts, problem)
+        return parts
+    raise Unavailable(
+        f"cannot read the data set '{hub_id}, revision {revision or 'main'}' from the Hub: "
+        f"{problem.why if problem else _first_line(causes[-1])}.\n"
+        "  Check the network and the revision, or try again later.\n"
+        f"  Earlier downloads are in {config.HF_CACHE_HOME}; HF_HUB_OFFLINE=1 reads them without asking the Hub.\n"
+        "  Without a network: `name: text_files` reads your own files, and `rnnzoo fit quickstart` needs none."
+    ) from causes[-1]
+
+
+def _problem(hub_id: str, revision: str | None) -> _Problem | None:
+    """Why the Hub does not give a data set, by one short question: its clients retry each of theirs for long."""
+    from huggingface_hub import HfApi, constants, errors
+
+    endpoint = without_secrets(constants.ENDPOINT)
+    if not answers(constants.ENDPOINT):
+        return _Problem(f"{endpoint} does not answer")
     try:
-        config.HF_HUB_OFFLINE = was_offline or not reached  # or its clients retry, each of them for half a minute
-        parts = load_dataset(hub_id, config_name, revision=revision)
-    except (*hub_errors(), DatasetsError) as cause:
-        first = f"{type(cause).__name__}: {(str(cause).splitlines() or [''])[0].rstrip('.'):.200}"
-        why = first if reached else f"{config.HF_ENDPOINT} does not answer"
-        raise Unavailable(
-            f"cannot read the data set '{hub_id}, revision {revision or 'main'}' from the Hub: {why}.\n"
-            f"  Check the network and the revision. Earlier downloads are kept in {config.HF_DATASETS_CACHE}.\n"
-            "  Without a network: `name: text_files` reads your own files, and `rnnzoo fit quickstart` needs none."
-        ) from cause
+        HfApi().dataset_info(hub_id, revision=revision, timeout=constants.HF_HUB_ETAG_TIMEOUT)
+    except errors.RevisionNotFoundError:
+        return _Problem(f"{endpoint} has no such revision")
+    except errors.GatedRepoError:
+        return _Problem("its owner asks to accept conditions; accept them on its page, then `hf auth login`")
+    except errors.RepositoryNotFoundError:
+        return _Problem(f"{endpoint} has none, or it is private")
+    except hub_errors() as error:
+        slow = "Timeout" in type(error).__name__  # whichever HTTP library it is
+        return _Problem(f"{endpoint} does not answer in time" if slow else _first_line(error), passing=not slow)
+    return None
+
+
+def _load(hub_id: str, revision: str | None, config_name: str | None, offline: bool) -> Any:
+    from datasets import config, disable_progress_bars, load_dataset
+
+    disable_progress_bars()
+    client = logging.getLogger("huggingface_hub")
+    was_offline, level = config.HF_HUB_OFFLINE, client.level
+    try:
+        config.HF_HUB_OFFLINE = offline
+        client.setLevel(logging.ERROR)  # it says each time that it tries again
+        return load_dataset(hub_id, config_name, revision=revision)
     finally:
         config.HF_HUB_OFFLINE = was_offline
+        client.setLevel(level)
+
+
+def _check_commit(hub_id: str, revision: str | None, parts: Any, problem: _Problem) -> None:
+    """Refuse an earlier download of another commit than the one asked for. Raises: DataError."""
     found = commit_of(next(iter(parts.values())))
-    if not reached and re.fullmatch(r"[0-9a-f]{40}", revision or "") and found != revision:
+    if re.fullmatch(r"[0-9a-f]{40}", revision or "") and found != revision:
         raise DataError(
             f"the data set '{hub_id}' was fetched before, but not in revision {revision}: found {found}.\n"
-            f"  {config.HF_ENDPOINT} does not answer; try again when it does, or leave the revision out."
+            f"  {problem.why}; try again later, or leave the revision out."
         )
-    return parts
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {inline(without_secrets((str(error).splitlines() or [''])[0].rstrip('.')), 200)}"
 
 
 def commit_of(rows: Any) -> str | None:
