@@ -13,10 +13,11 @@ EXAMPLE = "rnnzoo compare runs/imdb_bilstm   or   rnnzoo compare runs --at cpu_s
 def add_arguments(parser: Parser) -> None:
     parser.add_argument(
         "runs",
-        nargs="+",
+        nargs="*",
         metavar="RUN | DIR | FILE.wandb",
         help="runs' folders or ids, folders with runs in them, or W&B's files of runs",
     )
+    parser.add_argument("--wandb", metavar="ENTITY/PROJECT", help="runs of a project on W&B's server, too")
     parser.add_argument(
         "--at", metavar="AXIS=N", help="dev scores at equal cost: cpu_seconds, tokens, epoch, step, ..."
     )
@@ -43,9 +44,11 @@ def run(arguments: Namespace) -> int:
         raise ZooError(
             "rnnzoo compare: --out needs --json, --csv or --md.\n  As in: rnnzoo compare runs --csv --out a.csv"
         )
+    if not (arguments.runs or arguments.wandb):
+        raise ZooError("rnnzoo compare: names no run.\n  As in: rnnzoo compare runs, or: --wandb ENTITY/PROJECT")
     at = parse_at(arguments.at) if arguments.at is not None else None
     where = dict(map(_setting, arguments.where))
-    comparison = compare(arguments.runs, at=at, metric=arguments.metric, where=where)
+    comparison = compare(arguments.runs, at=at, metric=arguments.metric, where=where, project=arguments.wandb)
     if arguments.html:
         from rnnzoo.compare import page
 

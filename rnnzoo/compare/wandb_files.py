@@ -69,7 +69,8 @@ def _take(logged: Logged, record: Fields) -> None:
         if not isinstance(value, bytes):
             continue
         if number == HISTORY:
-            row = {name[-1] if len(name) == 1 else ".".join(name): item for name, item in _items(fields(value), UPDATE)}
+            row: dict[str, object] = {}
+            _update(row, fields(value))
             logged.history.append(row)
             logged.summary |= row
         elif number == SUMMARY:

@@ -70,7 +70,7 @@ def compared(logged: Logged) -> WandbRun | str:
     if logged.exit_code:
         return f"it failed (exit code {logged.exit_code})" + damage
     numbers = {name: _number(value) for name, value in _flat_summary(logged.summary).items()}
-    scores = {name: value for name, value in numbers.items() if name.startswith(("test/", "best/"))}
+    scores = {name: v for name, v in numbers.items() if v is not None and name.startswith(("test/", "best/"))}
     if not scores:
         return "its summary has no test/* or best/* scores" + damage
     recipe = {key: value for key, value in logged.config.items() if key not in OWN}
@@ -84,7 +84,7 @@ def compared(logged: Logged) -> WandbRun | str:
         seed=seed if type(seed) is int else None,
         digest=seedless_digest(recipe),
         settings=settings,
-        scores={name: value if value is None or math.isfinite(value) else None for name, value in scores.items()},
+        scores={name: value if math.isfinite(value) else None for name, value in scores.items()},
         facts=well_formed({**_facts(logged), "seed": seed, "metrics": scores}),
         logged=logged,
     )
@@ -104,7 +104,7 @@ def _flat_summary(summary: Mapping[str, object]) -> dict[str, object]:
     """A metric with several summaries, as {"max": 0.9}, is its last value or the only one."""
     values = {}
     for name, value in summary.items():
-        if isinstance(value, Mapping) and value and "/" in name:
+        if isinstance(value, Mapping) and value and "_type" not in value:  # which pictures and tables have
             value = value.get("last", next(iter(value.values())))
         values[name] = value
     return values

@@ -25,7 +25,7 @@ from rnnzoo.system import files
 from rnnzoo.system.memory import peak_memory
 
 WORST = 200  # examples of the table, at most
-AT_START = ("digest", "versions", "commit", "parameters", "hardware")
+AT_START = ("digest", "versions", "commit", "parameters", "hardware", "scoring", "directions", "precision", "threads")
 COUNTS = ("parameters", "steps", "epochs", "tokens", "train_seconds", "cpu_seconds", "peak_gpu_memory_bytes")
 DATA = ("id", "revision", "fingerprint", "scored_rows", "sizes")
 log = logging.getLogger("rnnzoo")
@@ -42,6 +42,8 @@ def facts(summary: Summary) -> dict[str, object]:
     """A finished run in numbers: its scores, its cost, its speed, its memory, and what ran each layer."""
     values: dict[str, object] = dict(summary.get("metrics", {}))
     values |= {key: summary[key] for key in COUNTS if key in summary}  # type: ignore[literal-required]
+    if "best" in summary:
+        values["best"] = {key: summary["best"].get(key) for key in ("monitor", "mode")}
     values["tokens_per_second"] = summary.get("throughput", {}).get("tokens_per_second")
     values["peak_memory_bytes"] = peak_memory()
     values |= {f"engine/{layer['layer']}": layer.get("path") for layer in summary.get("engine", []) if "layer" in layer}

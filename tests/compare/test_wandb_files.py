@@ -11,6 +11,7 @@ from conftest import records
 
 from rnnzoo.cli import main
 from rnnzoo.compare import compare
+from rnnzoo.compare.alike import check_alike, directions, monitor
 from rnnzoo.compare.collect import read_run
 from rnnzoo.compare.wandb_files import join, read_wandb_file, wandb_files
 from rnnzoo.compare.wandb_format import fields
@@ -110,6 +111,10 @@ def test_a_run_of_rnnzoo_compares_from_its_file_as_from_its_folder(here, wandb):
     assert (run.digest, run.seed, run.recipe) == (folder.digest, folder.seed, folder.recipe)
     assert run.settings == folder.settings
     assert run.scores == folder.scores
+    assert (monitor(run), directions(run)) == (monitor(folder), directions(folder))
+    check_alike([run, folder])
+    for name in ("scoring", "versions", "parameters", "tokens"):
+        assert run.facts[name] == folder.facts[name]
     for metric in ("val/loss", "train/loss", "test/accuracy"):
         assert run.curves.along("step", metric) == folder.curves.along("step", metric) != []
 

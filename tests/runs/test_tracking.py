@@ -351,7 +351,7 @@ def test_wandbs_environment_goes_before_defaults_and_a_recipes_own_values_before
 def test_wandb_init_and_wandb_offline_hold_here_where_the_environment_says_nothing(run, here, wandb, monkeypatch):
     monkeypatch.delenv("WANDB_MODE")
     monkeypatch.setenv("WANDB_API_KEY", KEY)
-    monkeypatch.setattr(wandb_run, "_reachable", lambda _: pytest.fail("looked for a server"))
+    monkeypatch.setattr(wandb_run, "reachable", lambda _: pytest.fail("looked for a server"))
     (here / "wandb").mkdir()
     (here / "wandb" / "settings").write_text("[default]\nentity = team\nproject = theirs\nmode = offline\n")
     loggers = tracking.make_loggers({}, run, {}, "a-default-name")

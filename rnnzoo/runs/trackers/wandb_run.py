@@ -40,7 +40,7 @@ def open_run(options: TrackingOptions, run: TrackedRun, config: Recipe, name: st
     import wandb
 
     session = wandb.setup(wandb.Settings(silent=True)).settings
-    _distrust(session, run.path)
+    distrust(session, run.path)
     mode = _mode(options, session)
     if mode == "disabled":
         return None
@@ -52,7 +52,7 @@ def open_run(options: TrackingOptions, run: TrackedRun, config: Recipe, name: st
 def _open_online(mode: str, session: wandb.Settings, opening: Callable[..., wandb.Run]) -> wandb.Run | None:
     """None where there is no key, or the server does not work."""
     try:
-        if _reachable(session):
+        if reachable(session):
             return opening("online", ASKED_INIT_SECONDS if mode == "online" else INIT_SECONDS)
         if mode == "online":
             log.warning("W&B: there is no API key (`wandb login` stores one). Logging offline.")
@@ -109,7 +109,7 @@ def _mode(options: TrackingOptions, session: wandb.Settings) -> str:
     return {"run": "online", "shared": "online", "dryrun": "offline"}.get(asked, asked) or options.mode
 
 
-def _distrust(session: wandb.Settings, elsewhere: Path) -> None:
+def distrust(session: wandb.Settings, elsewhere: Path) -> None:
     """Take back what a settings file of the current folder has set, but for names.
 
     Whoever wrote the folder wrote that file too: it must not choose the server that gets the user's key, nor a proxy.
@@ -128,7 +128,7 @@ def _distrust(session: wandb.Settings, elsewhere: Path) -> None:
             setattr(session, key, getattr(trusted, key))
 
 
-def _reachable(settings: wandb.Settings) -> bool:
+def reachable(settings: wandb.Settings) -> bool:
     """Whether there is an API key. Raises: ConnectionError if there is one and the server does not answer."""
     url = urlsplit(settings.base_url)
     in_environment = any(map(os.environ.get, ("WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE")))
