@@ -134,9 +134,9 @@ class _Process:
         try:
             place.mkdir(parents=True, exist_ok=True)
             lock = Lock(place)
-        except RunError as busy:
+        except RunError:
             if not self._told:
-                console.print_error(f"{self.job.run.name}: waiting. {str(busy).splitlines()[0]}")
+                console.print_error(f"{self.job.run.label}: still at work since an earlier sweep; it is waited for.")
             self._told = True
             return
         except OSError as error:
