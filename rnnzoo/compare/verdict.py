@@ -128,7 +128,13 @@ def judge(groups: Sequence[Named], metric: str) -> tuple[list[Verdict], list[str
     read_groups = [(name, runs, _samples(runs, metric, missing)) for name, runs in groups]
     notes = [_missing(why, runs) for why, runs in missing.items()]
     if not any(run.predictions for _, runs in groups for run in runs):
-        notes = [f"No verdict: no run has kept what its test says of each example, {FILE}."]
+        again = (
+            f"rnnzoo fit {shlex.quote(str(short(groups[0][1][0].path / 'config.yaml')))} --tracking.predictions counts"
+        )
+        notes = [
+            f"No verdict: no run has kept what its test says of each example, {FILE}."
+            f" To get an interval, run them again: `{inline(again, 300)}`."
+        ]
     found = [(name, runs, samples) for name, runs, samples in read_groups if samples]
     if len(found) < 2:
         return [], notes
