@@ -14,7 +14,7 @@ from rnnzoo.errors import RunError
 from rnnzoo.reports.examples import Examples
 from rnnzoo.runs import predictions
 
-MOST, RUNS = 60, 20  # examples; runs of a group whose results are read
+MOST, RUNS = 60, 100  # examples; runs whose results are read, as many of each group
 LABELS = 40
 
 
@@ -42,9 +42,10 @@ class Results:
 
     def __init__(self, comparison: Comparison) -> None:
         self.metric = comparison.main.name.partition("/")[2]
+        each = max(1, RUNS // len(comparison.groups))
         self.groups = [
-            [one for run in group.runs[:RUNS] if (one := _read(run, self.metric)) is not None]
-            for group in comparison.groups
+            [one for run in group.runs[: each if number < RUNS else 0] if (one := _read(run, self.metric)) is not None]
+            for number, group in enumerate(comparison.groups)
         ]
         found = [one for group in self.groups for one in group]
         if found:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -27,13 +28,25 @@ class Example:
 
 @dataclass
 class Examples:
-    """The texts of a file of predictions, read once. metric: the one that tells good from bad, if any."""
+    """The texts of a file of predictions, each read once, when it is asked for.
+
+    metric: the one that tells good from bad, if any.
+    """
 
     file: Predictions
     metric: str | None
 
-    def __post_init__(self) -> None:
-        self.inputs, self.truths, self.predictions = map(self.file.texts, ("input", "truth", "prediction"))
+    @cached_property
+    def inputs(self) -> list[str | None] | None:
+        return self.file.texts("input")
+
+    @cached_property
+    def truths(self) -> list[str | None] | None:
+        return self.file.texts("truth")
+
+    @cached_property
+    def predictions(self) -> list[str | None] | None:
+        return self.file.texts("prediction")
 
     def worst(self, count: int) -> list[Example]:
         """The units with the worst score, of equal ones the most confident first; none where there is no score."""

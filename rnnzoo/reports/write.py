@@ -9,10 +9,11 @@ from rnnzoo.errors import RunError, ZooError
 from rnnzoo.reports import drawing, report
 from rnnzoo.runs.record import read
 from rnnzoo.runs.summary import well_formed
-from rnnzoo.system import files
+from rnnzoo.system import files, shipped
 
 log = logging.getLogger("rnnzoo")
 FILE, PICTURES = "report.html", "pictures"
+ELSEWHERE = "Name a file for the page: --report page.html"
 FAILURES = (ZooError, OSError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError, ImportError)
 
 
@@ -27,6 +28,8 @@ def write(folder: Path, path: Path | None = None) -> Path:
     examples = drawing.read_examples(folder, well_formed(record["summary"]))
     errors = drawing.draw_examples(examples)
     if path is None:
+        if folder.is_relative_to(shipped.PACKAGE):
+            raise RunError(f"{folder.name} is part of rnnzoo, and nothing is written there.\n  {ELSEWHERE}")
         path = folder / FILE
         _make(folder / PICTURES)
         for name, picture in {**curves, **errors}.items():

@@ -148,6 +148,13 @@ def test_a_link_in_the_place_of_the_pictures_is_not_followed(run, here):
     assert not list((here / "elsewhere").iterdir())
 
 
+def test_a_shipped_model_is_drawn_as_a_file_elsewhere(here, capsys):
+    assert main(["show", "ud_pos", "--report"]) == 2
+    assert "nothing is written there" in capsys.readouterr().err
+    assert main(["show", "ud_pos", "--report", "page.html"]) == 0
+    Page((here / "page.html").read_text(encoding="utf-8"))
+
+
 def test_show_draws_an_older_run_again_without_torch(run, here):
     code = "import sys; from rnnzoo.cli import main; main(['show', 'run', '--report', 'out.html'])\n"
     code += "print({'torch', 'lightning', 'datasets', 'wandb', 'pandas'} & {*sys.modules})"
