@@ -36,7 +36,7 @@ from rnnzoo.runs.statistics import STATISTICS, Statistic
 
 Values = npt.NDArray[np.float64]
 Mode = Literal["max", "min"]
-LEVEL = 0.95
+LEVEL, TAIL = 0.95, 0.05
 RESAMPLES = 1000  # of the examples
 STEEP = {1: 0.01, 2: 0.2}  # by degrees of freedom: how soon seeds alone decide; by numerical integration over r
 GROUPS = 2000  # in which examples are resampled, where there are more: at random, of equal sizes
@@ -97,7 +97,7 @@ class Difference:
         freedom = (each - 1) * (1 if self.paired else 2)
         if freedom < 1 or math.isnan(self.of_seeds):
             return math.nan
-        return _half(_Error(self.of_examples**2, self.examples - 1), [_Error(self.of_seeds**2 / each, freedom)], 0.05)
+        return _half(_Error(self.of_examples**2, self.examples - 1), [_Error(self.of_seeds**2 / each, freedom)], TAIL)
 
     def more_seeds(self, difference: float, most: int = 50) -> int | None:
         """How many more seeds each would show a difference of this size; None if more than `most`, or not known."""
@@ -112,17 +112,23 @@ class _Error(NamedTuple):
 
 
 def _half(examples: _Error, seeds: Sequence[_Error], tail: float) -> float:
-    """Half of the interval that leaves out `tail`, 0 to 1, of what the difference may be."""
+    """Half of the interval that leaves out `tail`, 0 to 1, of what the difference may be; never less for less tail.
+
+    Smaller tails than the interval's, as several pairs need, take sqrt(t_v^2 v + t_c^2 c), which is never too short.
+    """
     of_seeds = sum(error.variance for error in seeds)
     total = examples.variance + of_seeds
     if not total:
         return 0.0
     squares = sum(error.variance * t_quantile(error.freedom, tail) ** 2 for error in seeds if error.variance)
     few = math.sqrt(squares / of_seeds) if of_seeds else 0.0
+    many = t_quantile(examples.freedom, tail)
+    if tail < TAIL:
+        return max(math.sqrt(many**2 * examples.variance + squares), _half(examples, seeds, TAIL))
     share = of_seeds / total
     freedom = min((error.freedom for error in seeds if error.variance), default=math.inf)
     weight = share**3 / (share**3 + STEEP[int(freedom)] * (1 - share)) if freedom < 3 else share
-    return math.sqrt(total) * ((1 - weight) * t_quantile(examples.freedom, tail) + weight * few)
+    return math.sqrt(total) * ((1 - weight) * many + weight * few)
 
 
 @lru_cache(maxsize=256)
@@ -138,7 +144,7 @@ def _student(freedom: float) -> tuple[Values, Values]:
     return np.append(beyond, 0) / beyond[0], logs
 
 
-def t_quantile(freedom: float, tail: float = 0.05) -> float:
+def t_quantile(freedom: float, tail: float = TAIL) -> float:
     """What Student's t passes, to either side, with the probability `tail`. freedom: degrees, 1 or more."""
     beyond, logs = _student(min(freedom, 10_000.0))
     return math.exp(np.interp(-tail, -beyond, logs))
@@ -205,7 +211,7 @@ def _difference(a: _Side, b: _Side, mode: Mode, examples: int) -> Difference:
     rest = max(0.0, variance - sum(part.weight * part.of_examples for part in parts))
     errors = [_Error(part.weight * part.variance, part.freedom) for part in parts]
     fixed = _Error(rest, max(examples - 1, 1))
-    half = _half(fixed, errors, 1 - LEVEL)
+    half = _half(fixed, errors, TAIL)
     each = sum(part.weight * max(0.0, part.variance - part.of_examples) for part in parts)
     return Difference(
         value=value,
@@ -228,6 +234,8 @@ def _p(value: float, examples: _Error, seeds: Sequence[_Error]) -> float:
     low, high = 1e-12, 1.0
     if not value or _half(examples, seeds, low) <= abs(value):
         return low if value else 1.0
+    if _half(examples, seeds, TAIL) <= abs(value):  # as the interval has it, whose tail is a step of the search
+        high = TAIL
     for _ in range(40):
         middle = math.sqrt(low * high)
         low, high = (low, middle) if _half(examples, seeds, middle) <= abs(value) else (middle, high)

@@ -11,7 +11,7 @@ from itertools import combinations
 import numpy as np
 
 from rnnzoo.compare.collect import ComparedRun
-from rnnzoo.compare.statistics import LEVEL, Difference, Sample, differences, holm
+from rnnzoo.compare.statistics import LEVEL, TAIL, Difference, Sample, differences, holm
 from rnnzoo.errors import RunError
 from rnnzoo.runs.predictions import FILE, CountedMetric, Header, read
 from rnnzoo.system.console import inline, short
@@ -57,7 +57,7 @@ class Verdict:
 
     @property
     def clear(self) -> bool:
-        return self.difference.clear and self.p <= 1 - LEVEL
+        return self.difference.clear and self.p <= TAIL
 
     @property
     def more(self) -> int | None:

@@ -89,7 +89,10 @@ def test_more_seeds_show_less_and_the_fewest_that_show_a_difference_are_named():
     wanted = (smaller[2] + smaller[1]) / 2
     assert found.more_seeds(wanted) == 2
     assert found.more_seeds(found.of_examples) is None  # which is below what examples alone let show
-    assert found.clear == (found.p < 0.05)
+    for wider in np.linspace(0.1, 3, 20):
+        apart = runs([0.8, 0.8 - wider / 10], random=np.random.default_rng(3))
+        found = difference(apart, runs([0.6, 0.55], random=np.random.default_rng(4)), "ratio", "max")
+        assert found.clear == (found.p <= 0.05)
 
 
 def test_seeds_of_one_group_stand_in_for_those_of_the_other():
