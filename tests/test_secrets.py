@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+from conftest import records
 
 from rnnzoo import cli
 
@@ -16,11 +17,16 @@ def test_a_run_leaves_no_secret(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("STORE_PASSWORD", "canary")
     settings = ["--trainer.max_epochs", "1", "--trainer.limit_train_batches", "2"]
     settings += ["--tracking.group", SIGNED, "--tracking.tags", f"['{SIGNED}']"]
+    settings += ["--tracking.notes", SIGNED, "--tracking.job_type", SIGNED]
     assert cli.main(["fit", "quickstart", "--run_dir", str(tmp_path / "run"), *settings]) == 0
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert {"config.yaml", "meta.json", "summary.json"} <= {path.name for path in files}
     assert [path for path in files if b"canary" in path.read_bytes()] == []
     assert "canary" not in "".join(capsys.readouterr())
+    (log,) = (tmp_path / "run").glob("wandb/offline-run-*/*.wandb")
+    told = {record.WhichOneof("record_type"): record for record in records(log)}
+    assert told["run"].run.notes and told["artifact"].artifact.manifest.contents  # which had places for it
+    assert (told["run"].run.host, told["run"].run.git.remote_url) == ("", "")
 
 
 @pytest.fixture
