@@ -21,8 +21,8 @@ def printed(capsys, *words, code=0):
     return capsys.readouterr()
 
 
-def test_the_table_fits_a_terminal_and_its_numbers_stand_under_each_other(tmp_path, capsys):
-    lines = printed(capsys, six_runs(tmp_path)).out.splitlines()
+def test_the_table_fits_a_terminal_and_its_numbers_stand_under_each_other(here, capsys):
+    lines = printed(capsys, six_runs(here)).out.splitlines()
     assert max(map(len, lines)) <= 100
     table = [line for line in lines if "±" in line][:3]
     assert len({line.index("±") for line in table}) == 1
