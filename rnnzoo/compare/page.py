@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from rnnzoo.system.quantities import amount
 
 ASSETS = Path(__file__).parent / "page"
 STYLE, SCRIPTS = "compare.css", ("chart.js", "tables.js")
+VERDICTS = 3  # that are not folded
+COMMAND, CODE = re.compile("`([^`]+)`"), r"<code>\1</code>"
 LETTERS = 320  # of an example's text
 GROUPS, RUNS = 200, 400  # rows of a table
 FEW = 6  # groups whose answers to an example have a line each
@@ -55,11 +58,19 @@ def _header(comparison: Comparison) -> Iterator[str]:
     at = f" Best on dev by {comparison.at}." if comparison.at else ""
     yield f'<header><p class="over">rnnzoo · {counts}</p><h1>{text(_title(comparison), 200)}</h1>'
     yield f'<p class="quiet">{text(comparison.data, 300)}.{text(at)}</p>'
-    verdicts = "".join(f"<li>{text(verdict, 1000)}</li>" for verdict in map(str, comparison.verdicts))
-    yield f'<ul class="verdicts" aria-label="Verdicts">{verdicts}</ul>' if verdicts else ""
+    yield _verdicts(list(map(str, comparison.verdicts)))
     notes = "".join(f"<li>{text(note, 1000)}</li>" for note in comparison.notes)
     yield f'<ul class="notes" aria-label="Notes">{notes}</ul>' if notes else ""
     yield "</header><main>"
+
+
+def _verdicts(sentences: Sequence[str]) -> str:
+    """The first few in full view, the others folded; the commands in them as code."""
+    items = [f"<li>{COMMAND.sub(CODE, text(sentence, 1000))}</li>" for sentence in sentences]
+    lists = [f'<ul class="verdicts">{"".join(part)}</ul>' for part in (items[:VERDICTS], items[VERDICTS:]) if part]
+    if len(lists) > 1:
+        lists[1] = f"<details><summary>{len(items) - VERDICTS} more pairs</summary>{lists[1]}</details>"
+    return "".join(lists)
 
 
 def _title(comparison: Comparison) -> str:

@@ -73,9 +73,11 @@ def test_verdicts_notes_and_what_was_left_out_are_on_the_page(runs, here):
     (runs / "reviews" / "gru-2" / "summary.json").write_text('{"status": "failed"}')
     comparison = compare([runs])
     comparison.verdicts.append("gru is 2 points below lstm: no clear difference")
+    comparison.verdicts.append(f"run `rnnzoo fit {HOSTILE}`")
     comparison.notes.append(f"a note {HOSTILE}")
     page = Page(render(comparison))
     assert "gru is 2 points below lstm: no clear difference" in page.texts["li"]
+    assert any(code.startswith("rnnzoo fit </script>") for code in page.texts["code"])
     assert any("it failed" in line for line in page.texts["li"])
     assert any(line.startswith("a note") for line in page.texts["li"])
 
