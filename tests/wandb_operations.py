@@ -95,6 +95,7 @@ class Operations:
     def __init__(self) -> None:
         self.runs: dict[str, Run] = {}
         self.artifacts: dict[str, Artifact] = {}
+        self.views: list[dict] = []
         self.uploads: list[Callable[[bytes], None]] = []
 
     def upload_to(self, take: Callable[[bytes], None]) -> str:
@@ -292,3 +293,28 @@ class Operations:
         return {
             "project": {"run": {"parquetHistory": {"parquetUrls": [], "liveData": self.runs[given["runName"]].history}}}
         }
+
+    # -- what wandb-workspaces asks ---------------------------------------------------------------------------------
+
+    def on_GetProjects(self, _: dict) -> dict:
+        """None: a client then makes the one that it needs, which changes none that is there."""
+        return {"models": {"edges": [], "pageInfo": {"endCursor": "", "hasNextPage": False}}}
+
+    def on_CreateProject(self, given: dict) -> dict:
+        fields = given["input"]
+        project = {"id": "1", "name": fields["name"], "entityName": fields["entityName"], "views": "{}"}
+        project |= {"description": None, "access": None}
+        return {"result": {"project": project, "model": project, "inserted": True}}
+
+    def on_ProjectInternalId(self, _: dict) -> dict:
+        return {"project": {"internalId": "UHJvamVjdDox"}}
+
+    def on_upsertView(self, given: dict) -> dict:
+        """Keeps a report or a workspace, its spec as JSON tells it."""
+        id = _id("View", len(self.views))
+        self.views.append({**given, "spec": json.loads(given["spec"])})
+        project = {"id": "1", "name": given["projectName"], "entityName": given["entityName"]}
+        view = {key: given.get(key) for key in ("type", "name", "displayName", "description", "spec")}
+        return {"upsertView": {"view": {**view, "id": id, "project": project, "updatedAt": None}, "inserted": True}}
+
+    on_UpsertView2 = on_upsertView

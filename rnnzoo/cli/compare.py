@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from rnnzoo.cli.parser import Namespace, Parser
 from rnnzoo.errors import ZooError
 from rnnzoo.system import console, files
 from rnnzoo.system.paths import typed
+
+if TYPE_CHECKING:
+    from rnnzoo.compare.comparison import Comparison
 
 EXAMPLE = "rnnzoo compare runs/imdb_bilstm   or   rnnzoo compare runs --at cpu_seconds=300"
 
@@ -18,6 +24,8 @@ def add_arguments(parser: Parser) -> None:
         help="runs' folders or ids, folders with runs in them, or W&B's files of runs",
     )
     parser.add_argument("--wandb", metavar="ENTITY/PROJECT", help="runs of a project on W&B's server, too")
+    parser.add_argument("--report", metavar="ENTITY/PROJECT", help="make a report of these runs on W&B")
+    parser.add_argument("--publish", type=typed, metavar="FILE", help="send a report that was kept without a network")
     parser.add_argument(
         "--at", metavar="AXIS=N", help="dev scores at equal cost: cpu_seconds, tokens, epoch, step, ..."
     )
@@ -44,6 +52,8 @@ def run(arguments: Namespace) -> int:
         raise ZooError(
             "rnnzoo compare: --out needs --json, --csv or --md.\n  As in: rnnzoo compare runs --csv --out a.csv"
         )
+    if arguments.publish:
+        return _publish(arguments.publish)
     if not (arguments.runs or arguments.wandb):
         raise ZooError("rnnzoo compare: names no run.\n  As in: rnnzoo compare runs, or: --wandb ENTITY/PROJECT")
     at = parse_at(arguments.at) if arguments.at is not None else None
@@ -54,6 +64,8 @@ def run(arguments: Namespace) -> int:
 
         files.write_text(arguments.html, page.render(comparison))
         console.print_error(f"page: {arguments.html}")
+    if arguments.report:
+        _report(comparison, arguments.report)
     if kind is None:
         terminal.show(comparison)
         return 0
@@ -63,6 +75,28 @@ def run(arguments: Namespace) -> int:
         console.print(arguments.out)
     else:
         console.print(text, end="")
+    return 0
+
+
+def _report(comparison: Comparison, project: str) -> None:
+    """Send a report to W&B; where that fails, keep it beside the runs and say how it is sent later."""
+    from rnnzoo.compare import report_plan, wandb_api, wandb_reports
+
+    plan = report_plan.plan(comparison, *wandb_api.split_project(project))
+    try:
+        console.print_error(f"report: {wandb_reports.publish(plan)}")
+    except ZooError as error:
+        path = comparison.runs[0].path.parent / "wandb-report.json"
+        if not path.parent.is_dir():  # of a run on the server
+            path = Path(path.name)
+        report_plan.write(path, plan)
+        console.print_error(f"{error}\n  The report is kept; later: rnnzoo compare --publish {console.short(path)}")
+
+
+def _publish(path: Path) -> int:
+    from rnnzoo.compare import report_plan, wandb_reports
+
+    console.print(f"report: {wandb_reports.publish(report_plan.read(path))}")
     return 0
 
 

@@ -4,6 +4,7 @@ comparison      `compare` groups runs of one recipe over their seeds; the datacl
 collect         a run's folder as a `ComparedRun`
 sources         runs from folders, from W&B's files and from its server
 wandb_format, wandb_files, wandb_api, wandb_runs        a run as W&B has it, read from a file or from the server
+report_plan, wandb_reports      a report on W&B, kept as JSON where it cannot be sent
 settings        which settings differ between groups, and what the groups are called
 alike           what runs must have in common to be compared
 fairness        what differs beside the settings

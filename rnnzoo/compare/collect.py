@@ -59,6 +59,11 @@ class ComparedRun:
         path = self.path / "predictions.parquet"
         return path if path.is_file() else None
 
+    @property
+    def wandb_id(self) -> str:
+        """W&B's id of the run; "" where it has none."""
+        return self.facts.get("wandb", {}).get("id", "")
+
     @cached_property
     def curves(self) -> Curves:
         """All of its metrics.jsonl."""

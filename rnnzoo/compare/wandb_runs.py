@@ -47,6 +47,10 @@ class WandbRun(ComparedRun):
         return self.logged.id if self.logged else self.name
 
     @property
+    def wandb_id(self) -> str:
+        return self.id
+
+    @property
     def predictions(self) -> Path | None:
         return None
 
