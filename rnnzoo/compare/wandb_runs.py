@@ -77,7 +77,7 @@ def compared(logged: Logged) -> WandbRun | str:
     scores = {name: v for name, v in numbers.items() if v is not None and name.startswith(("test/", "best/"))}
     if not scores:
         return "its summary has no test/* or best/* scores" + damage
-    recipe = {key: value for key, value in logged.config.items() if key not in OWN}
+    recipe = settings_of(logged)
     settings = flat(recipe)
     seed = settings.get("seed")
     name = recipe.get("name")
@@ -92,6 +92,11 @@ def compared(logged: Logged) -> WandbRun | str:
         facts=well_formed({**_facts(logged), "seed": seed, "metrics": scores}),
         logged=logged,
     )
+
+
+def settings_of(logged: Logged) -> dict[str, object]:
+    """The resolved recipe that a run was logged with."""
+    return {key: value for key, value in logged.config.items() if key not in OWN}
 
 
 def _facts(logged: Logged) -> dict[str, object]:

@@ -44,6 +44,13 @@ class Claim(NamedTuple):
     facts: Summary
     folder: Path | None = None
 
+    @property
+    def scored(self) -> str:
+        """The key of the score that counts."""
+        key = scored(self.facts)
+        assert key is not None, "a claim has a score"
+        return key
+
 
 class Difference(NamedTuple):
     """A fact that is another today. blocks: what would be run is then not what was run."""
@@ -93,7 +100,7 @@ def claim_of(source: str, recipe: JsonObject | None, facts: JsonObject, folder: 
         raise RunError(f"{source} cannot be reproduced: its status is {status}, so it has no result.")
     if recipe is None:
         raise RunError(f"{source} cannot be reproduced: its config.yaml, the resolved recipe, is not there.")
-    if "best" not in summary or not summary.get("metrics"):
+    if scored(summary) is None:
         raise RunError(f"{source} cannot be reproduced: its summary has no scores.")
     name = summary.get("recipe", "run")
     return Claim(source, {"name": name, "seed": summary.get("seed", 1), **recipe}, summary, folder)
@@ -190,9 +197,9 @@ def compared(
     claim: Claim, metrics: Mapping[str, float | None], weights: bool | None, others: Sequence[float]
 ) -> Reproduction:
     """What a second run's scores say of the first. Raises: RunError where the score that counts is not there."""
-    name, before = scored(claim.facts), claim.facts["metrics"]
-    then, now = before.get(name), metrics.get(name)
-    if then is None or now is None or not (is_number(then) and is_number(now)):
+    name, before = claim.scored, claim.facts["metrics"]
+    then, now = before[name], metrics.get(name)
+    if then is None or now is None or not is_number(now):
         raise RunError(f"cannot compare: {name} is {now} now, and was {then}.")
     spread = stdev([then, *others]) if others else None
     outcome: Outcome = "unknown"
@@ -203,10 +210,15 @@ def compared(
     return Reproduction(outcome, name, then, now, spread, len(others) + 1, weights)
 
 
-def scored(facts: Summary) -> str:
-    """The key of the score that counts: of the test split or, where there is none, of dev."""
-    metric = facts["best"].get("monitor", "val/loss").removeprefix("val/")
-    return f"test/{metric}" if f"test/{metric}" in facts["metrics"] else f"best/{metric}"
+def scored(facts: Summary) -> str | None:
+    """The key of the score that counts: of the test split or, where there is none, of dev; None where there is neither.
+
+    It is of the metric that chose the checkpoint; a run of W&B's that does not say which has its first that is no loss.
+    """
+    monitor = facts.get("best", {}).get("monitor", "").removeprefix("val/")
+    others = [name for name in facts.get("directions", {}) if name != "loss"]
+    keys = [f"{part}/{name}" for name in (monitor, *others, "loss") for part in ("test", "best")]
+    return next((key for key in keys if is_number(facts.get("metrics", {}).get(key))), None)
 
 
 def _weights_equal(then: Path | None, now: Path) -> bool | None:
@@ -232,7 +244,7 @@ def other_seeds(claim: Claim, candidates: Iterable[Claim]) -> list[float]:
     """The score that counts in runs of the same recipe but for its seed, one for each other seed."""
     wanted, scores = _without_seed(claim.recipe), {}
     for other in candidates:
-        score = other.facts["metrics"].get(scored(claim.facts))
+        score = other.facts["metrics"].get(claim.scored)
         if score is not None and is_number(score) and _without_seed(other.recipe) == wanted:
             scores[other.recipe["seed"]] = score
     scores.pop(claim.recipe["seed"], None)

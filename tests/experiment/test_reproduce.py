@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from conftest import write_reviews
+from wandb_operations import Run
 
 from rnnzoo import runs
 from rnnzoo.cli import main
@@ -70,7 +71,7 @@ def test_other_seeds_are_those_of_the_same_recipe():
         ({"status": "failed"}, "its status is failed"),
         ({"status": 3}, "its status is unknown"),
         ({"metrics": {}}, "no scores"),
-        ({"best": 3}, "no scores"),
+        ({"metrics": {"test/accuracy": "0.7"}}, "no scores"),
     ],
 )
 def test_a_run_without_a_result_cannot_be_reproduced(facts, message):
@@ -88,7 +89,7 @@ def test_a_plugin_that_is_not_installed_is_named_with_its_version():
 
 
 def test_a_run_is_reproduced_to_the_last_bit_and_what_changed_is_said(here, capsys):
-    recipe = [str(write_reviews(here)), "--trainer.max_epochs", "1"]
+    recipe = [str(write_reviews(here)), "--trainer.max_epochs", "1", "--tracking.mode", "offline"]
     assert main(["fit", *recipe, "--run_dir", "runs/reviews/a"]) == 0
     summary = Path("runs/reviews/a/summary.json")
     facts = json.loads(summary.read_text())
@@ -99,6 +100,9 @@ def test_a_run_is_reproduced_to_the_last_bit_and_what_changed_is_said(here, caps
     told = capsys.readouterr().out
     assert "the same to the last bit, weights and scores: test/accuracy" in told and "was 1.0" in told
     assert runs.is_run(Path("again"))
+    (logged,) = Path("again").glob("wandb/offline-run-*/*.wandb")
+    assert main(["reproduce", str(logged), "--check"]) == 0
+    assert "Nothing is different" in capsys.readouterr().out
 
     with Path("train.csv").open("a") as file:
         file.write("one more good film,positive\n")
@@ -107,3 +111,11 @@ def test_a_run_is_reproduced_to_the_last_bit_and_what_changed_is_said(here, caps
     told = capsys.readouterr()
     assert told.err.splitlines()[-2].startswith("runs/reviews/a cannot be reproduced: data: ")
     assert not os.path.exists("third")
+
+
+def test_a_run_of_w_and_bs_server_is_found_by_its_path(recorder, capfd):
+    recorder.runs["abc1"] = Run("team", "zoo", "abc1", exit_code=1)
+    assert main(["reproduce", "team/zoo/abc2"]) == 2
+    assert "team/zoo has no run 'abc2'.\n  Did you mean 'abc1'?" in capfd.readouterr().err
+    assert main(["reproduce", "team/zoo/abc1"]) == 2
+    assert "it failed (exit code 1)" in capfd.readouterr().err
