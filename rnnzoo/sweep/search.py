@@ -34,13 +34,17 @@ def all_of_them(planner: Planner, runner: Runner) -> list[Configuration]:
 def ranked(
     configurations: Sequence[Configuration], seeds: Sequence[int], score: Callable[[Run], float | None], mode: str
 ) -> list[tuple[Configuration, Mean]]:
-    """The combinations that have a score, by its mean over seeds, the best first."""
+    """The combinations that have a score, by its mean over seeds, the best first.
+
+    Those that lack the score of a seed, as its run failed, come after all others: a mean of the rest flatters them.
+    """
     found = []
     for configuration in configurations:
         mean = scores.mean([score(configuration.run(seed)) for seed in seeds])
         if mean is not None:
             found.append((configuration, mean))
-    return sorted(found, key=lambda one: one[1].mean, reverse=mode == "max")
+    sign = -1 if mode == "max" else 1
+    return sorted(found, key=lambda one: (-len(one[1].values), sign * one[1].mean))
 
 
 # -- successive halving ---------------------------------------------------------------------------------------------
@@ -176,13 +180,13 @@ class _Proposals:
         return proposals.propose(sweep.space, sweep.options, list(self._trials()), mode, number)
 
     def _trials(self) -> Iterator[Trial]:
-        """Those whose runs have ended, with their scores."""
+        """Those whose runs have ended, with their scores; without one where a run of any seed failed."""
         for settings, configuration in self.tried:
             runs = planned([configuration], self.seeds)
             values = [self.runner.score(run) for run in runs if self.runner.summary(run) is not None]
             failed = [run for run in runs if run.name in self.runner.failed]
             if len(values) + len(failed) == len(runs):
-                mean = scores.mean(values)
+                mean = None if failed else scores.mean(values)
                 yield Trial(settings, None if mean is None else mean.mean)
 
 

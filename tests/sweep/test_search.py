@@ -11,7 +11,7 @@ from rnnzoo.sweep.jobs import Ended
 from rnnzoo.sweep.journal import Journal
 from rnnzoo.sweep.plan import Planner
 from rnnzoo.sweep.runner import Runner
-from rnnzoo.sweep.search import METHODS
+from rnnzoo.sweep.search import METHODS, ranked
 
 
 class MadeUp(Runner):
@@ -105,3 +105,11 @@ def test_a_sweep_of_other_values_is_refused_in_its_folder(tmp_path):
     search(tmp_path, *OPTUNA, most=3)
     with pytest.raises(RunError, match="holds another sweep"):
         search(tmp_path, *OPTUNA, "--sweep.keys.model.architecture.cell", "[vanilla]")
+
+
+@pytest.mark.parametrize("mode", ["max", "min"])
+def test_a_combination_that_lacks_a_seed_comes_after_those_that_have_all(tmp_path, mode):
+    found, _ = search(tmp_path, "--sweep.keys.optimizer.lr", "[0.01, 0.02, 0.03]", "--trainer.max_epochs", "1")
+    values = {0.01: [0.2, 0.4], 0.02: [0.9 if mode == "max" else 0.0, None], 0.03: [None, None]}
+    order = ranked(found, [1, 2], lambda run: values[run.recipe["optimizer"]["lr"]][run.seed - 1], mode)
+    assert [(c.recipe["optimizer"]["lr"], len(mean.values)) for c, mean in order] == [(0.01, 2), (0.02, 1)]
