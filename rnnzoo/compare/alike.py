@@ -101,4 +101,10 @@ def _test_set(run: ComparedRun, by_rows: bool) -> str:
 
 
 def _limits(settings: Mapping[str, object]) -> list[str]:
-    return [f"{key} {settings[key]}" for key in LIMITS if settings.get(key) not in (None, False)]
+    """What says which part of a test set is scored: how many batches, and of what; nothing where it is all of it."""
+    limits = [f"{key} {settings[key]}" for key in LIMITS if settings.get(key) not in (None, False)]
+    if not limits:
+        return []
+    rows = settings.get("data.eval_batch_size") or settings.get("data.batch_size")
+    batches = {"rows": rows, "tokens": settings.get("data.batch_tokens"), "processes": settings.get("trainer.devices")}
+    return limits + [f"{value} {what}" for what, value in batches.items() if value is not None]

@@ -106,22 +106,22 @@ def compare(
     members = [group for group in members if group]
     if not members:
         raise RunError(_nothing(left_out))
-    metrics = _metrics(members, measured, metric)
+    metrics, main = _metrics(members, measured, metric)
     keys, values = differing(members)
     names = named(members, keys, values)
     groups = [
         _group(name, group, settings, [measured[run.path] for run in group], metrics)
         for name, group, settings in zip(names, members, values, strict=True)
     ]
-    groups.sort(key=lambda group: _rank(group.scores[metrics[0].name], metrics[0].mode))
+    groups.sort(key=lambda group: _rank(group.scores[main.name], main.mode))
     of = groups[0].runs[0]
     unread = [f"{run.name}: {note}." for group in groups for run in group.runs for note in measured[run.path].notes]
-    verdicts, missing = _verdicts(groups, metrics[0]) if at is None else ([], [])
+    verdicts, missing = _verdicts(groups, main) if at is None else ([], [])
     return Comparison(
         groups=groups,
         keys=keys,
         metrics=metrics,
-        main=metrics[0],
+        main=main,
         task=str(of.settings.get("task.name", "unknown task")),
         data=_data(of),
         at=at,
@@ -192,8 +192,10 @@ def _measured(groups: Iterable[Iterable[ComparedRun]], at: At | None, left_out: 
 
 def _metrics(
     groups: Sequence[Sequence[ComparedRun]], measured: Mapping[Path, Measured], asked: str | None
-) -> list[Metric]:
-    """Every metric of the runs: of test first, and in each part the one that counts first. Raises: RunError."""
+) -> tuple[list[Metric], Metric]:
+    """Every metric of the runs: of test first, and in each part the one that counts first; and that one, of the test
+    where it is scored there and no part was asked for. Raises: RunError.
+    """
     every = [run for group in groups for run in group]
     names = dict.fromkeys(name for run in every for name in measured[run.path].scores)
     modes = {name: mode for run in every for name, mode in directions(run).items()}
@@ -206,7 +208,10 @@ def _metrics(
     def order(name: str) -> tuple[bool, bool, bool, str]:
         return (not name.startswith("test/"), not name.endswith(f"/{tail}"), name.endswith("/loss"), name)
 
-    return [Metric(name, modes.get(name.rpartition("/")[2])) for name in sorted(names, key=order)]
+    metrics = [Metric(name, modes.get(name.rpartition("/")[2])) for name in sorted(names, key=order)]
+    exact = (asked, f"best/{tail}" if (asked or "").startswith("val/") else None, f"test/{tail}")
+    named = [metric for name in exact for metric in metrics if metric.name == name]
+    return metrics, next(iter(named), None) or next(metric for metric in metrics if metric.name.endswith(f"/{tail}"))
 
 
 def _spread(name: str, scores: Sequence[Mapping[str, float | None]]) -> Spread:

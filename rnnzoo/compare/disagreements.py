@@ -49,8 +49,7 @@ class Results:
         ]
         found = [one for group in self.groups for one in group]
         if found:
-            ids = found[0].file.ids
-            self.groups = [[one for one in group if np.array_equal(one.file.ids, ids)] for group in self.groups]
+            self.groups = [[one for one in group if _same_examples(one, found[0])] for group in self.groups]
 
     def disagreements(self, most: int = MOST) -> list[Disagreement]:
         """The examples whose groups' mean scores are farthest apart; none where fewer than two groups have any."""
@@ -98,6 +97,12 @@ def _read(run: ComparedRun, metric: str) -> Examples | None:
         return Examples(file, metric) if metric in file.header.metrics else None
     except RunError:
         return None
+
+
+def _same_examples(one: Examples, other: Examples) -> bool:
+    """Whether two files are of the same rows of the same test set."""
+    rows = [found.file.header.scored_rows or found.file.header.fingerprint for found in (one, other)]
+    return rows[0] == rows[1] and np.array_equal(one.file.ids, other.file.ids)
 
 
 def _mean_scores(group: Sequence[Examples]) -> np.ndarray | None:

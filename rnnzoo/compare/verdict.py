@@ -14,6 +14,7 @@ from rnnzoo.compare.collect import ComparedRun
 from rnnzoo.compare.statistics import LEVEL, TAIL, Difference, Sample, differences, holm
 from rnnzoo.errors import RunError
 from rnnzoo.runs.predictions import FILE, CountedMetric, Header, read
+from rnnzoo.runs.statistics import STATISTICS
 from rnnzoo.system.console import inline, short
 from rnnzoo.system.quantities import amount
 
@@ -192,12 +193,27 @@ def _samples(runs: Sequence[ComparedRun], metric: str, missing: dict[str, list[C
                 why = f"{inline(metric, NAME)} is not counted example by example, as {known} is"
                 missing.setdefault(why, []).append(run)
                 continue
+            counts = kept.counts(metric)
+            if not _of_the_test(run, metric, counted, counts):
+                missing.setdefault(f"its {FILE} is of another test than its summary", []).append(run)
+                continue
             rows = kept.header.scored_rows or kept.header.fingerprint
-            sample = Sample(run.seed, kept.ids, kept.counts(metric), rows, counted.signature)
+            sample = Sample(run.seed, kept.ids, counts, rows, counted.signature)
             found.append((sample, kept.header, counted))
         except RunError as error:
             missing.setdefault(inline(str(error).splitlines()[0].rstrip("."), 200), []).append(run)
     return found
+
+
+def _of_the_test(run: ComparedRun, metric: str, counted: CountedMetric, counts: np.ndarray) -> bool:
+    """Whether counts give what the run says that it scored; they do not where a file is left of an earlier test."""
+    score, statistic = run.scores.get(f"test/{metric}"), STATISTICS.get(counted.statistic)
+    if score is None or statistic is None:
+        return True
+    try:
+        return bool(np.isclose(statistic(counts.sum(0)), score, rtol=1e-3, atol=1e-6))
+    except (IndexError, ValueError):  # of so many columns it is no statistic
+        return False
 
 
 def _unit(counted: CountedMetric, header: Header, groups: Sequence[Sequence[Sample]]) -> Unit:

@@ -49,6 +49,32 @@ def test_what_is_not_alike_is_refused_with_what_differs_and_a_way_out(tmp_path, 
     assert "rnnzoo compare" in str(refusal.value)
 
 
+def test_the_first_batches_of_a_test_set_are_other_rows_where_batches_are_larger(tmp_path):
+    for rows in (32, 64):
+        make_run(tmp_path / str(rows), data__batch_size=rows, trainer__limit_test_batches=2)
+    with pytest.raises(RunError, match="they differ in their test set"):
+        compare([tmp_path])
+    make_run(tmp_path / "same" / "a", data__batch_size=32, data__eval_batch_size=8, trainer__limit_test_batches=2)
+    make_run(tmp_path / "same" / "b", data__batch_size=64, data__eval_batch_size=8, trainer__limit_test_batches=2)
+    assert len(compare([tmp_path / "same"]).groups) == 2
+
+
+def test_a_metric_of_dev_alone_counts_where_it_is_asked_for_or_chose_the_checkpoints(tmp_path):
+    best = {"monitor": "val/f1", "mode": "max", "score": 0.5, "epoch": 1}
+    for cell, f1 in {"lstm": 0.3, "gru": 0.7}.items():
+        metrics = {"best/f1": f1, "best/loss": f1, "test/loss": f1, "test/per/f1": 1 - f1}
+        make_run(tmp_path / "dev" / cell, cell, facts={"best": best, "metrics": metrics | {"best/f1": f1}})
+        make_run(tmp_path / "both" / cell, cell, facts={"best": best, "metrics": metrics | {"test/f1": f1 / 2}})
+    assert compare([tmp_path / "both"]).main.name == "test/f1"
+    assert compare([tmp_path / "both"], metric="best/f1").main.name == "best/f1"
+    assert compare([tmp_path / "both"], metric="val/f1").main.name == "best/f1"
+    assert compare([tmp_path / "both"], metric="loss").main.name == "test/loss"
+    for path in (tmp_path / "dev").glob("*/summary.json"):
+        path.write_text(path.read_text().replace('"test/per/f1"', '"test/other"'))
+    comparison = compare([tmp_path / "dev"])
+    assert comparison.main.name == "best/f1" and [group.name for group in comparison.groups] == ["gru", "lstm"]
+
+
 @pytest.mark.parametrize("status", ["failed", "running", "interrupted"])
 def test_a_run_that_did_not_finish_is_left_out_and_said(tmp_path, status):
     make_run(tmp_path / "a")

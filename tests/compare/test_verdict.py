@@ -109,16 +109,24 @@ def test_what_lacks_for_a_verdict_is_told(tmp_path):
     [
         ({"fingerprint": "other"}, "fingerprints differ"),
         ({"signature": "vocabulary 1"}, "counted in two ways"),
-        ({"statistic": "f1"}, "in different ways"),
+        ({"statistic": "root_ratio"}, "in different ways"),
         ({"metric": "f2"}, "accuracy is not counted example by example, as f2 is"),
     ],
 )
 def test_what_is_counted_otherwise_gives_no_verdict(tmp_path, changes, told):
-    right = np.arange(50) % 2
     for cell, how in (("lstm", {}), ("gru", changes)):
-        keep(make_run(tmp_path / "runs" / cell, cell), right, **how)
+        keep(make_run(tmp_path / "runs" / cell, cell, accuracy=1.0), np.ones(50), **how)
     found = compare([tmp_path / "runs"])
     assert not found.verdicts and any(told in note for note in found.notes), found.notes
+
+
+def test_results_that_do_not_give_the_score_of_the_summary_are_of_another_test(tmp_path):
+    for cell, right in {"lstm": 60, "gru": 40}.items():
+        keep(make_run(tmp_path / "runs" / cell, cell, accuracy=0.6), np.arange(100) < right)
+    found = compare([tmp_path / "runs"])
+    assert not found.verdicts and found.notes == [
+        "No verdict on gru: its predictions.parquet is of another test than its summary."
+    ]
 
 
 def test_of_many_groups_the_best_is_compared_with_the_next_ones(tmp_path):
