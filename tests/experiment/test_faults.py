@@ -2,7 +2,9 @@
 
 import resource
 import shutil
+import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -47,6 +49,48 @@ def fit(monkeypatch, work):
         return fitting.fit(resolve(recipes.read("quickstart", OPTIONS)), Path("run"))[0]
     finally:
         full_disk(False)  # here, before pytest writes the test's result into a file that may be longer
+
+
+@pytest.fixture
+def mounted(here):
+    """Mounts a file system of a size as the run's folder."""
+
+    def mount(size: str) -> None:
+        command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", "run"]
+        if subprocess.run(command, capture_output=True).returncode:
+            pytest.skip("mounting a file system needs to be root on Linux")
+
+    Path("run").mkdir()
+    yield mount
+    subprocess.run(["umount", "-l", "run"], check=False, capture_output=True)
+
+
+def fill() -> None:
+    """Leave no byte of room."""
+    with suppress(OSError), Path("run/other").open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(2**16))
+
+
+def warnings_of(caplog) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.name == "rnnzoo"]
+
+
+def test_training_goes_on_when_a_real_disk_is_full(mounted, monkeypatch, caplog):
+    mounted("40m")
+    summary = fit(monkeypatch, {2: fill})
+    assert summary["status"] == "finished" and summary["epochs"] == 4
+    assert epochs_of_checkpoints()["last"] == 1
+    assert sum("No space left" in m and "The run goes on" in m and "step-" in m for m in warnings_of(caplog)) == 1
+    (newest, *_) = snapshot.complete(Path("run/resume"))
+    assert snapshot.read(newest)["epoch"] <= 2 and not list(Path("run").rglob(".tmp-*"))
+
+
+def test_a_run_on_a_real_disk_without_room_is_refused(mounted, monkeypatch):
+    mounted("1m")
+    with pytest.raises(RunError, match=r"cannot start a run in .*: the disk has .* left, and .* are needed"):
+        fit(monkeypatch, {})
+    assert not list(Path("run").iterdir())
 
 
 LIMIT = resource.getrlimit(resource.RLIMIT_FSIZE)
