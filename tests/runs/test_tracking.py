@@ -370,6 +370,16 @@ def test_finishing_a_hanging_upload_ends_in_time(run, wandb, monkeypatch, caplog
     assert "wandb sync" in caplog.text
 
 
+def test_opening_a_run_imports_nothing_of_wandbs_launcher(run, wandb):
+    code = "import sys; from rnnzoo import runs; from rnnzoo.runs import tracking; from pathlib import Path;"
+    code += f"run = runs.Run(Path({str(run.path)!r}), 'imdb', 1); loggers = tracking.make_loggers({{}}, run, {{}});"
+    code += (
+        "tracking.finish(loggers); print(len(loggers), [name for name in sys.modules if 'wandb.sdk.launch' in name])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n")[-2] == "2 []"
+
+
 def test_only_the_first_process_opens_a_wandb_run(tmp_path, wandb):
     child = runs.Run(tmp_path / "run", "imdb", 1, writer=False)
     assert len(tracking.make_loggers({}, child, {})) == 1

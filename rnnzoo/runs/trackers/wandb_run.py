@@ -6,8 +6,10 @@ import contextlib
 import logging
 import netrc
 import os
+import sys
+import types
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -85,22 +87,39 @@ def _open(
         "program": "rnnzoo",  # not the path of the script
     }
     session = wandb.setup().settings
-    return wandb.init(  # what is None is as the session has it, from the environment or a settings file
-        project=options.project or session.project or PROJECT,
-        group=options.group,
-        job_type=options.job_type or session.run_job_type or "fit",
-        notes=options.notes,
-        name=options.run_name or session.run_name or name,
-        tags=list(options.tags) or None,
-        entity=options.entity,
-        dir=None if os.environ.get("WANDB_DIR") else run.path,
-        config=redact(config),
-        id=run.wandb_id,
-        resume="allow" if run.wandb_id else None,
-        mode=mode,
-        reinit="create_new",  # never the run that someone else in this process, or a broken one, has left open
-        settings=wandb.Settings(**{k: v for k, v in settings.items() if k in wandb.Settings.model_fields}),
-    )
+    with _without_launcher():
+        return wandb.init(  # what is None is as the session has it, from the environment or a settings file
+            project=options.project or session.project or PROJECT,
+            group=options.group,
+            job_type=options.job_type or session.run_job_type or "fit",
+            notes=options.notes,
+            name=options.run_name or session.run_name or name,
+            tags=list(options.tags) or None,
+            entity=options.entity,
+            dir=None if os.environ.get("WANDB_DIR") else run.path,
+            config=redact(config),
+            id=run.wandb_id,
+            resume="allow" if run.wandb_id else None,
+            mode=mode,
+            reinit="create_new",  # never the run that someone else in this process, or a broken one, has left open
+            settings=wandb.Settings(**{k: v for k, v in settings.items() if k in wandb.Settings.model_fields}),
+        )
+
+
+@contextlib.contextmanager
+def _without_launcher() -> Iterator[None]:
+    """Spare W&B the second that the import of its launcher takes, of which it only asks for inputs staged by it."""
+    name = "wandb.sdk.launch.inputs.internal"
+    if name in sys.modules:  # without it nothing can have been staged
+        yield
+        return
+    nothing = types.ModuleType(name)
+    nothing.StagedLaunchInputs = lambda: types.SimpleNamespace(apply=lambda run: None)  # type: ignore[attr-defined]
+    sys.modules[name] = nothing
+    try:
+        yield
+    finally:
+        sys.modules.pop(name, None)
 
 
 def _mode(options: TrackingOptions, session: wandb.Settings) -> str:
