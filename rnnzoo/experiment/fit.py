@@ -172,7 +172,7 @@ def _train_and_test(
     if module.task.generates_text and "samples" not in recipe["callbacks"] and tracking.has_trackers(loggers):
         callbacks = [Samples(), *callbacks]
     given = TrackedCheckpoints(checkpoints, recipe["tracking"]["checkpoints"])
-    own = [snapshots, finite, steps, checkpoints, given, throughput, costs, outcome, BatchSize(), Termination()]
+    own = [snapshots, finite, steps, checkpoints, throughput, costs, outcome, given, BatchSize(), Termination()]
     callbacks = [*own, *callbacks]
     trainer = make_trainer(
         recipe, callbacks=callbacks, logger=loggers, default_root_dir=run.path, plugins=[SnapshotIO()]
