@@ -63,7 +63,7 @@ def measure(model: SequenceModel, task: Task, batch: Batch) -> list[Flow]:
     L is the task's loss where it asks for one answer, or for a sequence of its own; where it asks for one at each step,
     it is the output at the end of a layer's way through the sequence, (batch, features), projected on a random
     direction of length one, as a lag has no meaning for a sum over all steps. Draws random numbers. A layer that is
-    stepped by hand, as a decoder with attention is, has no flow.
+    stepped by hand, as a decoder with attention is, has no flow. Frozen layers are measured as others are.
     """
     names = {id(module.cell): name for name, module in model.named_modules() if isinstance(module, Recurrence)}
     with _evaluation(model), torch.enable_grad():
@@ -79,11 +79,17 @@ def measure(model: SequenceModel, task: Task, batch: Batch) -> list[Flow]:
 
 @contextmanager
 def _evaluation(model: nn.Module) -> Iterator[None]:
+    """Within the block the model is evaluated, and no parameter is frozen: without a graph there is no gradient."""
     training = [module for module in model.modules() if module.training]
+    frozen = [parameter for parameter in model.parameters() if not parameter.requires_grad]
     model.eval()
+    for parameter in frozen:
+        parameter.requires_grad = parameter.is_floating_point() or parameter.is_complex()
     try:
         yield
     finally:
+        for parameter in frozen:
+            parameter.requires_grad = False
         for module in training:
             module.training = True
 

@@ -105,3 +105,18 @@ def test_every_kind_of_answer_has_a_flow_and_the_model_stays_as_it_was(name):
         "spectral_radius",
         "saturated",
     }
+
+
+def test_a_frozen_layer_is_measured_as_if_it_were_not_and_stays_frozen():
+    recipe = resolve(read("quickstart", SMALL))
+    data = build.make_data(recipe)
+    data.prepare()
+    module, *_ = build.start(recipe, data, None)
+    batch = module.task.preprocess(next(iter(data.train_dataloader())))
+    torch.manual_seed(0)
+    free = measure(module.model, module.task, batch)
+    module.model.requires_grad_(False)
+    torch.manual_seed(0)
+    assert measure(module.model, module.task, batch) == free and all(sum(flow.by_lag) > 0 for flow in free)
+    assert not any(parameter.requires_grad for parameter in module.model.parameters())
+    assert all(parameter.grad is None for parameter in module.model.parameters())
