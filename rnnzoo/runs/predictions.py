@@ -200,9 +200,10 @@ def _opened(path: Path, content: bytes) -> Any:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    raw = pa.BufferReader(content)
     try:
         file = pq.ParquetFile(
-            pa.BufferReader(content),
+            raw,
             thrift_string_size_limit=4 * MAX_HEADER,
             thrift_container_size_limit=100 * MAX_COLUMNS,
         )

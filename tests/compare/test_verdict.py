@@ -44,7 +44,7 @@ def test_a_clear_difference_and_none_are_told_as_such(tmp_path):
 def test_points_are_hundreds_of_a_share(tmp_path):
     (verdict,) = groups(tmp_path, {"lstm": 0.8, "gru": 0.5}).verdicts
     assert verdict.unit.scale == 100 and verdict.difference.value == pytest.approx(-0.3, abs=0.1)
-    assert f"{-100 * verdict.difference.value:.0f} points below lstm" in str(verdict)
+    assert f"{-100 * verdict.difference.value:.1f} points below lstm" in str(verdict)
 
 
 def test_with_one_seed_each_the_sentence_says_what_it_does_not_know(tmp_path):
