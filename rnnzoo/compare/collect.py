@@ -16,6 +16,7 @@ from rnnzoo.errors import RecipeError, RunError
 from rnnzoo.runs.record import read_config, read_summary
 from rnnzoo.runs.summary import Summary, is_number, well_formed
 from rnnzoo.system import files
+from rnnzoo.system.console import inline
 from rnnzoo.system.files import JsonObject
 
 DEPTH = 6  # folders in each other in which runs are looked for
@@ -105,7 +106,7 @@ def read_run(folder: Path) -> ComparedRun | str:
         return "it has no summary"
     status = facts.get("status")
     if status != "finished":
-        ended = f" ({facts['ended_by']})" if facts.get("ended_by") else ""
+        ended = f" ({inline(facts['ended_by'], 200)})" if facts.get("ended_by") else ""
         why = {"failed": "it failed", "running": "it is still running", "interrupted": "it was interrupted"}
         return why.get(status or "", "its summary has no status") + ended
     config = read_config(folder) or _mapping(raw.get("config"))
@@ -120,7 +121,7 @@ def read_run(folder: Path) -> ComparedRun | str:
         path=folder,
         name=folder.name,
         recipe=str(config.get("name") or facts.get("recipe") or folder.parent.name),
-        seed=seed if isinstance(seed, int) else None,
+        seed=seed if type(seed) is int else None,
         digest=seedless_digest(config),
         settings=settings,
         scores=scores,

@@ -154,8 +154,10 @@ def _group(
 def _verdicts(groups: Sequence[Group], metric: Metric) -> tuple[list[Verdict], list[str]]:
     """Whether groups differ in a metric of the test, and why it cannot be said. numpy is imported for it alone."""
     part, _, name = metric.name.rpartition("/")
-    if part != "test" or len(groups) < 2:
+    if len(groups) < 2:
         return [], []
+    if part != "test":
+        return [], [f"No verdict: {inline(metric.name)} is of dev, and the test alone is kept example by example."]
     from rnnzoo.compare.verdict import judge
 
     return judge([(group.name, group.runs) for group in groups], name)

@@ -1,5 +1,6 @@
 """Runs are grouped over their seeds and named by what differs; what cannot be compared is said."""
 
+import json
 import statistics
 import subprocess
 import sys
@@ -72,6 +73,7 @@ def test_a_metric_of_dev_alone_counts_where_it_is_asked_for_or_chose_the_checkpo
     for path in (tmp_path / "dev").glob("*/summary.json"):
         path.write_text(path.read_text().replace('"test/per/f1"', '"test/other"'))
     comparison = compare([tmp_path / "dev"])
+    assert comparison.notes[-1].startswith("No verdict: best/f1 is of dev")
     assert comparison.main.name == "best/f1" and [group.name for group in comparison.groups] == ["gru", "lstm"]
 
 
@@ -81,6 +83,19 @@ def test_a_run_that_did_not_finish_is_left_out_and_said(tmp_path, status):
     make_run(tmp_path / "b", facts={"status": status})
     comparison = compare([tmp_path])
     assert [(run.path.name, status in run.why) for run in comparison.left_out] == [("b", True)]
+
+
+def test_what_ended_a_run_is_told_in_one_line_and_a_seed_that_is_no_number_is_not_one(tmp_path):
+    facts = {"status": "failed", "ended_by": "\x1b[2J\nall runs agree."}
+    make_run(tmp_path / "failed", facts=facts)
+    with pytest.raises(RunError) as refusal:
+        compare([tmp_path])
+    assert "\x1b" not in str(refusal.value) and len(str(refusal.value).splitlines()) == 2
+    for name, seed in {"text": "1", "true": True, "float": 1.0, "one": 1}.items():
+        make_run(tmp_path / name, facts={"seed": seed, "started": name})
+        config = tmp_path / name / "config.yaml"
+        config.write_text(config.read_text().replace("seed: 1", f"seed: {json.dumps(seed)}"))
+    assert [run.seed for run in compare([tmp_path]).runs] == [1, None, None, None]
 
 
 @pytest.mark.parametrize("flags", [[], ["--json"], ["--at", "epoch=2"]])
