@@ -26,13 +26,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from rnnzoo.runs.statistics import STATISTICS, Statistic
+from rnnzoo.runs.student import t_quantile
 
 Values = npt.NDArray[np.float64]
 Mode = Literal["max", "min"]
@@ -129,25 +129,6 @@ def _half(examples: _Error, seeds: Sequence[_Error], tail: float) -> float:
     freedom = min((error.freedom for error in seeds if error.variance), default=math.inf)
     weight = share**3 / (share**3 + STEEP[int(freedom)] * (1 - share)) if freedom < 3 else share
     return math.sqrt(total) * ((1 - weight) * many + weight * few)
-
-
-@lru_cache(maxsize=256)
-def _student(freedom: float) -> tuple[Values, Values]:
-    """Of Student's t: the share beyond -x and x, falling, and log x, on a grid that is dense in the tails.
-
-    With x = sqrt(freedom) tan(angle), the density in the angle is as cos(angle)^(freedom - 1).
-    """
-    logs = np.linspace(-12, 25, 20_000)
-    angles = np.arctan(np.exp(logs) / math.sqrt(freedom))
-    density = np.cos(angles) ** (freedom - 1)
-    beyond = ((density[1:] + density[:-1]) / 2 * np.diff(angles))[::-1].cumsum()[::-1]
-    return np.append(beyond, 0) / beyond[0], logs
-
-
-def t_quantile(freedom: float, tail: float = TAIL) -> float:
-    """What Student's t passes, to either side, with the probability `tail`. freedom: degrees, 1 or more."""
-    beyond, logs = _student(min(freedom, 10_000.0))
-    return math.exp(np.interp(-tail, -beyond, logs))
 
 
 def difference(

@@ -21,14 +21,13 @@ from rnnzoo.experiment.fit import fit
 from rnnzoo.experiment.resolver import resolve
 from rnnzoo.recipe import Recipe
 from rnnzoo.runs import checkpoint
+from rnnzoo.runs.student import t_quantile
 from rnnzoo.runs.summary import Summary, is_number, well_formed
 from rnnzoo.system import provenance
 from rnnzoo.system.files import JsonObject
 from rnnzoo.system.redaction import marked
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
-SPREADS = 2 * math.sqrt(2)  # standard deviations of a score: two of the difference of two runs
-
 
 Outcome = Literal["equal", "alike", "other", "unknown"]
 
@@ -88,7 +87,7 @@ class Reproduction(NamedTuple):
         return (
             f"{verdict} what seeds differ by: {figures}.\n"
             f"  {self.seeds} seeds have a standard deviation of {self.spread:.3g}; two runs differ by up to "
-            f"{SPREADS * self.spread:.3g} in 19 of 20 cases."
+            f"{within(self.spread, self.seeds):.3g} in 19 of 20 cases."
         )
 
 
@@ -206,8 +205,13 @@ def compared(
     if weights is not False and all(metrics.get(key) == value for key, value in before.items()):
         outcome = "equal"
     elif spread is not None:
-        outcome = "alike" if abs(now - then) <= SPREADS * spread else "other"
+        outcome = "alike" if abs(now - then) <= within(spread, len(others) + 1) else "other"
     return Reproduction(outcome, name, then, now, spread, len(others) + 1, weights)
+
+
+def within(spread: float, seeds: int) -> float:
+    """How far apart two runs are in 19 of 20 cases or more, by a standard deviation that is of so many seeds alone."""
+    return t_quantile(seeds - 1) * math.sqrt(2) * spread
 
 
 def scored(facts: Summary) -> str | None:

@@ -10,7 +10,8 @@ import simulate_coverage
 from scipy.stats import t, ttest_ind, ttest_rel
 from simulate_coverage import Setting
 
-from rnnzoo.compare.statistics import Sample, difference, differences, holm, t_quantile
+from rnnzoo.compare.statistics import Sample, difference, differences, holm
+from rnnzoo.runs.student import t_quantile
 
 IDS = np.arange(200)
 

@@ -5,6 +5,7 @@ import math
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import write_reviews
 from wandb_operations import Run
@@ -13,7 +14,7 @@ from rnnzoo import runs
 from rnnzoo.cli import main
 from rnnzoo.errors import RecipeError, RunError
 from rnnzoo.experiment import reproduce as reproducing
-from rnnzoo.experiment.reproduce import SPREADS, claim_of, compared, other_seeds
+from rnnzoo.experiment.reproduce import claim_of, compared, other_seeds, within
 
 FACTS = {
     "status": "finished",
@@ -44,8 +45,8 @@ def test_equal_scores_and_weights_are_the_same_to_the_last_bit():
 
 
 def test_a_difference_is_judged_by_the_spread_over_seeds():
-    """Two seeds at 0.7 and 0.72 have a standard deviation of 0.01 sqrt(2)."""
-    limit = SPREADS * 0.01 * math.sqrt(2)
+    """Two seeds at 0.7 and 0.72 have a standard deviation of 0.01 sqrt(2); Student's t of one is 12.706."""
+    limit = 12.706 * math.sqrt(2) * 0.01 * math.sqrt(2)
 
     def outcome(score):
         return compared(claim(), {**FACTS["metrics"], "test/accuracy": score}, None, [0.72])
@@ -55,6 +56,15 @@ def test_a_difference_is_judged_by_the_spread_over_seeds():
     assert outcome(0.7 - 1.01 * limit).spread == pytest.approx(0.01 * math.sqrt(2))
     alone = compared(claim(), {**FACTS["metrics"], "test/accuracy": 0.71}, None, [])
     assert alone.outcome == "unknown" and "another seed" in str(alone)
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 8])
+def test_a_run_of_the_same_recipe_is_found_beyond_the_spread_in_one_of_twenty_cases_at_most(seeds):
+    random = np.random.default_rng(1)
+    scores = random.standard_normal((20_000, seeds + 1))
+    spreads = scores[:, :seeds].std(1, ddof=1)
+    beyond = abs(scores[:, seeds] - scores[:, 0]) > [within(spread, seeds) for spread in spreads]
+    assert 0.015 < beyond.mean() < 0.055
 
 
 def test_other_seeds_are_those_of_the_same_recipe():
