@@ -252,6 +252,14 @@ class ZooModule(pl.LightningModule):
         for buffer, value in zip(self.model.buffers(), before["buffers"], strict=True):
             buffer.copy_(value)
 
+    def _try_undoing(self, before: State) -> None:
+        """Raise now what `undo_step` would raise in the middle of training: a stranger may have written it."""
+        buffers = [buffer.clone() for buffer in self.model.buffers()]
+        self._before_step = before
+        self.undo_step()
+        for buffer, value in zip(self.model.buffers(), buffers, strict=True):
+            buffer.copy_(value)
+
     def forget_stream(self) -> None:
         """Start the train split's stream anew with the next batch, from the states of a new sequence."""
         self._carried.pop("train", None)
@@ -276,7 +284,9 @@ class ZooModule(pl.LightningModule):
         }
 
     def load_training_state(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `training_state` gave."""
+        """Go on from what `training_state` gave. The sums of the metrics are to be loaded after it."""
+        if state["before_step"] is not None:
+            self._try_undoing(state["before_step"])
         self.seed, self._answers = state["seed"], state["answers"]
         self._carry(state["carried"])
         self._step = self._loaded_step(state["step"])

@@ -126,7 +126,18 @@ CHANGES: dict[str, Make] = {
     "a metric of a text": at("rnnzoo/processes/0/metrics/0/values", {"forward": EVIL, "total": EVIL}),
     "a start that is a text": at("rnnzoo/identity/init_from", EVIL),
     "a start of other types": at("rnnzoo/identity/init_from", {"source": [EVIL], "parts": {EVIL: 1}, "versions": 1}),
+    "a step to take back that is a text": at("rnnzoo/processes/0/module/before_step", EVIL),
+    "a step to take back that is empty": at("rnnzoo/processes/0/module/before_step", {}),
+    "counts of bad numbers that are lists": at("callbacks/Finite/skipped", [1]),
+    "good states that are a number": at("callbacks/Finite/good", 3),
     "a version that is none": at("pytorch-lightning_version", EVIL),
+}
+GOOD_STATES = {
+    "texts": [EVIL],
+    "without keys": [{}],
+    "a step that is a text": [{"step": EVIL, "weights": {}, "optimizer": {}, "average": None}],
+    "no weights": [{"step": 1, "weights": {}, "optimizer": {}, "average": None}],
+    "weights that are a list": [{"step": 1, "weights": [[]], "optimizer": [], "average": EVIL}],
 }
 FILES: dict[str, Make] = {
     "nothing": state(writes("state.json", "")),
@@ -149,6 +160,7 @@ FILES: dict[str, Make] = {
 def states() -> dict[str, Entry]:
     """Training states, and what stands beside them in a run that is to go on."""
     made = CHANGES | FILES
+    rolling = {f"good states, {name}": at("callbacks/Finite/good", value) for name, value in GOOD_STATES.items()}
     for file in ("state.json", "state.safetensors"):
         made |= {
             f"{file} that is {name}": state(makes(lambda file=file: os.remove(file), make))
@@ -161,4 +173,6 @@ def states() -> dict[str, Entry]:
                 made[f"{name} that is {kind}"] = makes(state(lambda: None), inside("run", makes(clear, make)))
     command = ("fit", "--resume", "run", "--trainer.max_epochs", "2")
     codes = {name: None if name.startswith("a start") else 2 for name in made}  # a start of odd facts is left out
-    return {f"resume, {name}": Entry(make, command, codes[name], leaves=True) for name, make in made.items()}
+    entries = {f"resume, {name}": Entry(make, command, codes[name], leaves=True) for name, make in made.items()}
+    roll = (*command, "--bad_numbers.policy", "rollback")
+    return entries | {name: Entry(make, roll, 2, leaves=True) for name, make in rolling.items()}

@@ -87,6 +87,8 @@ class Finite(Callback):
         if self.policy != "stop" or self._rate_factor != 1:
             module = _zoo_module(pl_module)
             module.undoable, module.rate_factor = self.policy != "stop", self._rate_factor
+        if self.policy == "rollback":
+            self.good.check(trainer, _zoo_module(pl_module))
         if self.policy == "rollback" and not self.good.states:
             self.good.keep(trainer, _zoo_module(pl_module))
 

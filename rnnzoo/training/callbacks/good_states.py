@@ -27,6 +27,22 @@ class GoodStates:
         self.every_n_steps = every_n_steps
         self.states: list[State] = []  # the oldest first
 
+    def check(self, trainer: Trainer, module: ZooModule) -> None:
+        """Refuse states that are not of this training: a stranger may have written them.
+
+        Raises: KeyError, TypeError, ValueError, AttributeError.
+        """
+        optimizer, averaging = trainer.optimizers[0].state_dict()["state"], _averaging(trainer)
+        for state in self.states:
+            _check_alike(state["step"], trainer.global_step)
+            _check_alike(state["weights"], dict(module.state_dict()))
+            for parameter, values in state["optimizer"].items():
+                for name in values.keys() & optimizer[parameter].keys():  # none before the parameter's first step
+                    if values[name] is not None:
+                        _check_alike(values[name], optimizer[parameter][name])
+            if state["average"] is not None:
+                _check_alike(state["average"], averaging and averaging.average)
+
     def due(self, step: int) -> bool:
         return step % self.every_n_steps == 0 and (not self.states or self.states[-1]["step"] < step)
 
@@ -76,6 +92,23 @@ def _copied(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _copied(item) for key, item in value.items()}
     return [_copied(item) for item in value] if isinstance(value, list) else value
+
+
+def _check_alike(saved: Any, now: Any) -> None:
+    """Raises: KeyError, TypeError, ValueError where nested values differ in keys, kinds or shapes."""
+    if type(saved) is not type(now):
+        raise TypeError(f"a good state has a {type(saved).__name__} where a {type(now).__name__} belongs")
+    if isinstance(now, Tensor):
+        if saved.shape != now.shape:
+            raise ValueError(f"a good state has a tensor of {(*saved.shape,)}, not {(*now.shape,)}")
+    elif isinstance(now, dict):
+        if saved.keys() != now.keys():
+            raise KeyError("a good state has other keys than this training")
+        for key, value in now.items():
+            _check_alike(saved[key], value)
+    elif isinstance(now, list):
+        for one, other in zip(saved, now, strict=True):
+            _check_alike(one, other)
 
 
 def _finite(value: Any) -> bool:

@@ -273,7 +273,7 @@ def check_fused(optimizer: Optimizer) -> None:
     """
     for group in optimizer.param_groups:
         for parameter in group["params"] if group.get("fused") else ():
-            for name, value in optimizer.state[parameter].items():
+            for name, value in optimizer.state.get(parameter, {}).items():
                 wanted = ((), torch.float32) if name == "step" else (parameter.shape, parameter.dtype)
                 if isinstance(value, Tensor) and (value.shape, value.dtype) != wanted:
                     raise ValueError(f"the optimizer's {name} has the shape {(*value.shape,)}, not {(*wanted[0],)}")
