@@ -11,7 +11,7 @@ from rnnzoo import recipe as recipes
 from rnnzoo import runs
 from rnnzoo.errors import RunError
 from rnnzoo.experiment.resolver import resolve
-from rnnzoo.results.manifests import KEPT, Manifest, digest, flaw, read
+from rnnzoo.results.manifests import KEPT, NEEDED, Manifest, digest, flaw, read
 from rnnzoo.runs.summary import at
 from rnnzoo.system.files import JsonObject
 
@@ -45,7 +45,7 @@ def manifest(run: str | Path) -> Manifest:
     if facts.get("status") != "finished":
         raise _refused(run, f"it is {facts.get('status', 'no finished run')}", "Wait for its end, or run it again.")
     facts.setdefault("precision", at(facts, "config.trainer.precision"))  # summaries did not always have it
-    if missing := [key for key in KEPT if key not in facts]:
+    if missing := [key for key in NEEDED if key not in facts]:
         raise _refused(run, f"its summary lacks {', '.join(missing)}", "Run it again, with this rnnzoo.")
     if problem := flaw(cast(Manifest, facts)):
         raise _refused(run, problem, "Only a whole run whose test split was scored counts; run it again.")

@@ -16,6 +16,7 @@ from rnnzoo.system.files import JsonObject
 from rnnzoo.system.shipped import recipe_folder
 
 KEPT = tuple(RunFacts.__annotations__)  # of a run's summary
+NEEDED = tuple(key for key in KEPT if key not in ("tokens", "peak_gpu_memory_bytes"))  # which not every run has
 CHECKED = (  # what tables are made of
     "recipe",
     "seed",
@@ -79,7 +80,7 @@ def read(path: Path) -> Manifest:
     """A manifest of a file. Raises: RunError."""
     try:
         facts = files.json_value(files.read_text(path), nan=True)
-        if not (isinstance(facts, dict) and {"recipe", "digest", "config", *KEPT} <= facts.keys()):
+        if not (isinstance(facts, dict) and {"recipe", "digest", "config", *NEEDED} <= facts.keys()):
             raise ValueError("it does not hold a run's facts")
         if isinstance(facts["metrics"], dict):
             facts["metrics"] = runs.scores(facts["metrics"])
