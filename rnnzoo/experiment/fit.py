@@ -87,6 +87,7 @@ def fit(recipe: Recipe, run_dir: Path | None = None, resumption: Resumption | No
         summary["vectors"] = vectors
     if resumption is not None:
         initial_facts = resumption.initial
+        summary |= {"extended_at": resumption.extended_at} if resumption.extended_at else {}
     if initial_facts is not None:
         summary["init_from"] = initial_facts
     step = 0 if resumption is None else resumption.step
@@ -155,6 +156,8 @@ def _train_and_test(
     outcome = Outcome(run.path / "outcome.json", throughput, finite, costs)
     initial = summary.get("init_from")
     meta = _meta(recipe, data, run, initial)
+    if "extended_at" in summary:
+        meta["extended_at"] = summary["extended_at"]
     checkpoints = Checkpoints(run.checkpoints, meta, data.spec.to_json(), *module.monitor)
     snapshots = Snapshots(
         run.resume,

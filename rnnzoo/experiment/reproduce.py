@@ -138,6 +138,8 @@ def differences(claim: Claim, recipe: Recipe) -> Iterator[Difference]:
     Reads the data. Raises: DataError, RunError if they cannot be read.
     """
     facts = claim.facts
+    if steps := facts.get("extended_at"):
+        yield Difference("schedule", f"begun anew after {steps[0]:,} steps, to train longer", "one for all steps", True)
     yield from _versions(claim, versions(recipe))
     code = provenance.commit()
     if facts.get("commit") != code:
@@ -249,6 +251,8 @@ def other_seeds(claim: Claim, candidates: Iterable[Claim]) -> list[float]:
     wanted, scores = _without_seed(claim.recipe), {}
     for other in candidates:
         score = other.facts["metrics"].get(claim.scored)
+        if other.facts.get("extended_at") != claim.facts.get("extended_at"):
+            continue
         if score is not None and is_number(score) and _without_seed(other.recipe) == wanted:
             scores[other.recipe["seed"]] = score
     scores.pop(claim.recipe["seed"], None)

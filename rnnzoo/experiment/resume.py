@@ -134,6 +134,12 @@ class Resumption(NamedTuple):
             raise RunError(f"cannot load the training state {self.path}: {why}.\n  {snapshot.FORMAT.remedy}") from error
 
     @property
+    def extended_at(self) -> list[int]:
+        """Steps after which a new schedule began, in this training and those before."""
+        before = well_formed({"extended_at": self.identity.get("extended_at")}).get("extended_at", [])
+        return [*before, self.step] if self.extends else before
+
+    @property
     def initial(self) -> StartFacts | None:
         """The trained model that the run started from, as its summary had it."""
         return well_formed({"init_from": self.identity.get("init_from")}).get("init_from")

@@ -44,6 +44,8 @@ def manifest(run: str | Path) -> Manifest:
         facts = record["summary"] | {"config": record["config"]}
     if facts.get("status") != "finished":
         raise _refused(run, f"it is {facts.get('status', 'no finished run')}", "Wait for its end, or run it again.")
+    if facts.get("extended_at"):
+        raise _refused(run, "it was made longer than its recipe said at first", "Run the recipe as it is, in one go.")
     facts.setdefault("precision", at(facts, "config.trainer.precision"))  # summaries did not always have it
     if missing := [key for key in NEEDED if key not in facts]:
         raise _refused(run, f"its summary lacks {', '.join(missing)}", "Run it again, with this rnnzoo.")

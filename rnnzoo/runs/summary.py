@@ -166,6 +166,7 @@ class Summary(RunFacts, total=False):
     directions: dict[str, Literal["max", "min"]]  # which way a metric is better, by its name without the split
     vectors: VectorFacts
     init_from: StartFacts
+    extended_at: list[int]  # steps after which a new schedule began, as the run was made longer: no other run is such
     device: str
     precision_reason: str
     engine: list[EngineLayer]

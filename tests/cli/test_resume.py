@@ -163,6 +163,14 @@ def test_a_run_at_its_end_wants_more_to_go_on(full, capsys):
     assert "is trained to its end: 3 epochs, 60 steps." in message and "--trainer.max_epochs 6" in message
 
 
+def test_a_run_that_was_made_longer_says_so_and_is_not_taken_for_one_in_one_go(full, tmp_path, capsys):
+    run = shutil.copytree(full, tmp_path / "run")
+    assert main(["fit", "--resume", str(run), "--trainer.max_epochs", "4"]) == 0
+    assert json.loads((run / "summary.json").read_text())["extended_at"] == [60]
+    assert main(["reproduce", str(run)]) == 2
+    assert "schedule: one for all steps, was begun anew after 60 steps" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("change", "key"),
     [

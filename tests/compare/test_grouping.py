@@ -148,3 +148,10 @@ def test_what_makes_a_comparison_unfair_is_said(tmp_path, facts, said):
     make_run(tmp_path / "c", "vanilla", facts=same | facts)
     note, other = compare([tmp_path]).notes
     assert said in note and other == no_verdict
+
+
+def test_a_run_that_was_made_longer_is_no_seed_of_the_recipe_that_it_now_has(tmp_path):
+    make_run(tmp_path / "whole", seed=1)
+    make_run(tmp_path / "longer", seed=2, facts={"extended_at": [126]})
+    comparison = compare([tmp_path])
+    assert [len(group.runs) for group in comparison.groups] == [1, 1] and [*comparison.keys.values()] == ["extended_at"]

@@ -69,10 +69,11 @@ def test_a_run_of_the_same_recipe_is_found_beyond_the_spread_in_one_of_twenty_ca
 
 def test_other_seeds_are_those_of_the_same_recipe():
     other_recipe = claim(seed=4)._replace(recipe={**RECIPE, "seed": 4, "trainer": {"max_epochs": 2}})
+    extended = claim(seed=5, extended_at=[60])
     unscored = claim(seed=3, metrics={"test/loss": 0.1})
-    assert other_seeds(claim(), [claim(), claim(seed=2, metrics={"test/accuracy": 0.8}), unscored, other_recipe]) == [
-        0.8
-    ]
+    assert other_seeds(
+        claim(), [claim(), claim(seed=2, metrics={"test/accuracy": 0.8}), unscored, extended, other_recipe]
+    ) == [0.8]
 
 
 @pytest.mark.parametrize(

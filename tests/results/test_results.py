@@ -83,6 +83,7 @@ def test_a_run_that_counts_is_told_without_its_machine_and_paths(tmp_path):
     ("config", "given", "why"),
     [
         (CONFIG, {"status": "interrupted"}, "it is interrupted"),
+        (CONFIG, {"extended_at": [60]}, "it was made longer"),
         (CONFIG, {"recipe": "mine"}, "no recipe 'mine' comes with rnnzoo"),
         (CONFIG, {"metrics": {"best/accuracy": 0.9, "test/loss": 0.1}}, "it has no test/accuracy"),
         (CONFIG, {"metrics": {"best/accuracy": 0.9, "test/accuracy": None}}, "it has no test/accuracy"),
