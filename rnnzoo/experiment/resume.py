@@ -186,10 +186,11 @@ def prepare(run: str | Path, overrides: Sequence[str] = (), fall_back: bool = Fa
     epochs, limit = int(state["epoch"]), after["trainer"]["max_epochs"]
     steps, most = int(state["global_step"]), after["trainer"]["max_steps"]
     trained = epochs >= limit >= 0 or steps >= most >= 0
+    more = f"max_steps {2 * steps}" if steps >= most >= 0 else f"max_epochs {epochs + 3}"
     if trained and (changed or runs.read(folder)["summary"].get("status") == "finished"):
         raise RunError(
             f"the run {folder} is trained to its end: {epochs:,} epochs, {steps:,} steps.\n"
-            f"  To go on with it, give it more: rnnzoo fit --resume {run} --trainer.max_epochs {epochs + 3}"
+            f"  To go on with it, give it more: rnnzoo fit --resume {run} --trainer.{more}"
         )
     return Resumption(folder, after, path, state, changed and _depends_on_length(before, state))
 

@@ -171,6 +171,17 @@ def test_a_run_that_was_made_longer_says_so_and_is_not_taken_for_one_in_one_go(f
     assert "schedule: one for all steps, was begun anew after 60 steps" in capsys.readouterr().err
 
 
+def test_a_run_at_its_last_step_wants_more_steps_and_goes_on_within_its_epoch(tmp_path, capsys):
+    run = str(tmp_path / "run")
+    assert main(["fit", "toy_tags", "--run_dir", run, *SMALL, "--trainer.max_steps", "5"]) == 0
+    assert main(["fit", "--resume", run, "--trainer.max_epochs", "8"]) == 2
+    message = capsys.readouterr().err
+    assert "is trained to its end: 0 epochs, 5 steps." in message and "--trainer.max_steps 10" in message
+    assert main(["fit", "--resume", run, "--trainer.max_steps", "10"]) == 0
+    assert "after 5 steps, in epoch 1" in capsys.readouterr().err
+    assert json.loads((tmp_path / "run" / "summary.json").read_text())["steps"] == 10
+
+
 @pytest.mark.parametrize(
     ("change", "key"),
     [

@@ -148,6 +148,31 @@ def test_a_training_whose_time_is_over_ends_and_goes_on(tmp_path):
     assert same(full, train(tmp_path / "short", "toy_tags", overrides, resume=newest))
 
 
+@pytest.mark.parametrize(
+    ("training", "steps", "more"),
+    [
+        ("sentiment", 5, ["--trainer.max_epochs", "2"]),
+        ("sentiment", 8, ["--trainer.max_epochs", "2"]),  # at the end of an epoch
+        ("sentiment", 11, ["--trainer.max_steps", "14"]),
+        ("accumulation", 4, ["--trainer.max_steps", "6"]),
+        ("stream", 13, ["--trainer.max_epochs", "2"]),
+        ("stream of workers", 5, ["--trainer.max_epochs", "2"]),
+        ("validated within epochs", 3, ["--trainer.max_epochs", "1"]),
+        ("ema", 5, ["--trainer.max_epochs", "2"]),
+    ],
+)
+def test_a_training_that_was_given_more_steps_goes_on_as_if_it_had_had_them(training, steps, more, tmp_path):
+    """Also in the middle of an epoch, with the rest of its batches."""
+    name, overrides = TRAININGS[training]
+    if "--schedule" not in overrides:
+        overrides = [*overrides, "--schedule", "constant"]
+    full = train(tmp_path / "full", name, [*overrides, *more])
+    train(tmp_path / "short", name, [*overrides, "--trainer.max_steps", str(steps)])
+    newest, *_ = snapshot.complete(tmp_path / "short" / "resume")
+    assert same(full, train(tmp_path / "short", name, [*overrides, *more], resume=newest))
+    assert rows(tmp_path / "full") == rows(tmp_path / "short")
+
+
 def test_another_number_of_processes_is_refused(tmp_path):
     train(tmp_path, "toy_tags", ["--trainer.max_epochs", "2"], stop_after=3)
     newest, *_ = snapshot.complete(tmp_path / "resume")

@@ -6,7 +6,8 @@ import logging
 import math
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 import torch
 from lightning.fabric.plugins import CheckpointIO
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loops.progress import _Progress
 from torch import Tensor
 from torch.optim import Optimizer
 
@@ -92,7 +94,7 @@ class Snapshots(Callback):
         self.max_seconds = math.inf if max_minutes is None else 60 * max_minutes
         self.extends = extends
         self.listener = Listener()
-        self.out_of_time = self.under_way = False
+        self.out_of_time = self.under_way = self._ended_within = False
         self._resumed: State | None = None
         self._schedules: list[State] = []
         self._optimizers = 0
@@ -120,9 +122,18 @@ class Snapshots(Callback):
     ) -> None:
         self.under_way = self.under_way or trainer.global_step > self._first_step
 
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save a training that ends in the middle of an epoch, as by `max_steps`, as if its next batch had come."""
+        epochs, loop = trainer.fit_loop.epoch_progress, trainer.fit_loop.epoch_loop
+        if self.out_of_time or loop._num_ready_batches_reached():
+            return
+        with _ahead(epochs, processed=-1), _ahead(loop.batch_progress, ready=1):
+            self._save(trainer)
+        self._ended_within = True
+
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.listener.stop()
-        if not self.out_of_time:
+        if not (self.out_of_time or self._ended_within):
             self._save(trainer)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
@@ -202,6 +213,7 @@ class Snapshots(Callback):
         self.listener.start()  # here: Lightning has just set handlers of its own, and puts back those before them
         self._started = self._saved_at = time.monotonic()
         self._saved_step = self._first_step = trainer.global_step
+        self._ended_within = False
         if self._resumed is None:
             return
         if self.extends:
@@ -215,6 +227,19 @@ class Snapshots(Callback):
         _restore_process(pl_module, self._resumed["processes"][trainer.global_rank])
         if trainer.is_global_zero and self.metrics is not None and self.metrics.exists():
             files.truncate(self.metrics, self._resumed["metrics_bytes"])
+
+
+@contextmanager
+def _ahead(progress: _Progress, **counts: int) -> Iterator[None]:
+    """Within the block Lightning's counts of batches or epochs, of now and in total, are greater by these."""
+    before = progress.state_dict()
+    for place in (progress.total, progress.current):
+        for name, more in counts.items():
+            setattr(place, name, getattr(place, name) + more)
+    try:
+        yield
+    finally:
+        progress.load_state_dict(before)
 
 
 def _process_state(module: LightningModule) -> State:
