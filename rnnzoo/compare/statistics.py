@@ -33,10 +33,12 @@ import numpy.typing as npt
 
 from rnnzoo.runs.statistics import STATISTICS, Statistic
 from rnnzoo.runs.student import t_quantile
+from rnnzoo.system.quantities import amount
 
 Values = npt.NDArray[np.float64]
 Mode = Literal["max", "min"]
 LEVEL, TAIL = 0.95, 0.05
+FEWEST = 6  # examples: of fewer, one answering all of them and the other none happens by chance in one of twenty
 RESAMPLES = 1000  # of the examples
 STEEP = {1: 0.01, 2: 0.2}  # by degrees of freedom: how soon seeds alone decide; by numerical integration over r
 GROUPS = 2000  # in which examples are resampled, where there are more: at random, of equal sizes
@@ -239,8 +241,8 @@ def _check(groups: Sequence[Sequence[Sample]], statistic: str) -> None:
             raise ValueError("the runs were tested on different examples of the test set")
         if sample.counts.shape != first.counts.shape or len(sample.counts) != len(first.ids):
             raise ValueError("the runs count different things for each example")
-    if not len(first.ids):
-        raise ValueError("the test set has no examples")
+    if len(first.ids) < FEWEST:
+        raise ValueError(f"{amount(len(first.ids), 'example')} of the test: too few to tell, {FEWEST} are needed")
 
 
 def _resampled(

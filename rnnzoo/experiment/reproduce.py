@@ -24,9 +24,11 @@ from rnnzoo.runs import checkpoint
 from rnnzoo.runs.student import t_quantile
 from rnnzoo.runs.summary import Summary, is_number, well_formed
 from rnnzoo.system import provenance
+from rnnzoo.system.console import inline
 from rnnzoo.system.files import JsonObject
 from rnnzoo.system.redaction import marked
 
+DISTRIBUTION = re.compile(r"[A-Za-z0-9][\w.-]{0,100}==[\w.+!-]{1,50}", re.ASCII)  # what goes into a command
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
 Outcome = Literal["equal", "alike", "other", "unknown"]
@@ -123,8 +125,11 @@ def pinned(claim: Claim) -> Recipe:
         return resolve(recipes.of(recipe, recipe["name"]))
     except ZooError as error:
         if missing := [difference for difference in _versions(claim, {}) if difference.blocks]:
-            installs = " ".join(f"{gone.what}=={gone.then}" for gone in missing)
-            raise RecipeError(*_messages(error), f"not installed: {installs}.\n  pip install {installs}") from error
+            named = [f"{gone.what}=={gone.then}" for gone in missing]
+            installs = " ".join(filter(DISTRIBUTION.fullmatch, named))
+            command = f"\n  pip install {installs}" if installs else ""
+            told = inline(", ".join(named), 200)
+            raise RecipeError(*_messages(error), f"not installed: {told}.{command}") from error
         raise
 
 

@@ -129,6 +129,13 @@ def test_results_that_do_not_give_the_score_of_the_summary_are_of_another_test(t
     ]
 
 
+def test_of_very_few_examples_nothing_is_said(tmp_path):
+    for cell, right in {"lstm": 1.0, "gru": 0.0}.items():
+        keep(make_run(tmp_path / "runs" / cell, cell, accuracy=right), np.array([right]))
+    found = compare([tmp_path / "runs"])
+    assert not found.verdicts and "1 example of the test: too few to tell" in found.notes[-1]
+
+
 def test_of_many_groups_the_best_is_compared_with_the_next_ones(tmp_path):
     for number in range(8):
         folder = make_run(tmp_path / "runs" / str(number), accuracy=number / 10, model__head__dropout=number / 10)

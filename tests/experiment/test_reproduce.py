@@ -130,3 +130,12 @@ def test_a_run_of_w_and_bs_server_is_found_by_its_path(recorder, capfd):
     assert "team/zoo has no run 'abc2'.\n  Did you mean 'abc1'?" in capfd.readouterr().err
     assert main(["reproduce", "team/zoo/abc1"]) == 2
     assert "it failed (exit code 1)" in capfd.readouterr().err
+
+
+def test_what_a_strangers_run_names_as_its_plugins_is_put_into_no_command(here):
+    main(["fit", "quickstart", "--data.examples", "48", "--trainer.fast_dev_run", "true", "--run_dir", "x"])
+    config = {**json.loads(json.dumps(runs.read("x")["config"])), "optimizer": {"name": "gone"}}
+    versions = {"rnnzoo-gone": "1.2", "evil; rm -rf ~\n\x1b[2J": "1", "rnnzoo-evil": "1; ls"}
+    with pytest.raises(RecipeError) as refusal:
+        reproducing.pinned(claim_of("x", config, {**FACTS, "versions": versions}))
+    assert str(refusal.value).endswith("\n  pip install rnnzoo-gone==1.2") and "\x1b" not in str(refusal.value)
