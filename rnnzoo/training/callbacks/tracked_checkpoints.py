@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Literal
 
@@ -11,9 +12,11 @@ from rnnzoo.runs import tracking
 from rnnzoo.runs.atomic_folder import MANIFEST
 from rnnzoo.runs.checkpoint import META, WEIGHTS
 from rnnzoo.runs.summary import scores
-from rnnzoo.system import files
+from rnnzoo.system import console, files
 from rnnzoo.system.files import JsonObject
 from rnnzoo.training.callbacks.checkpoints import Checkpoints
+
+log = logging.getLogger("rnnzoo")
 
 
 class TrackedCheckpoints(Callback):
@@ -48,20 +51,23 @@ class TrackedCheckpoints(Callback):
             self._log(trainer, last, ["best", "latest"] if best == last else ["latest"], final=True)
 
     def _log(self, trainer: Trainer, folder: Path, aliases: list[str], final: bool) -> None:
-        meta, manifest = (_json(folder / name) for name in (META, MANIFEST))
-        monitor = meta["monitor"]
-        metadata = {
-            "step": meta["step"],
-            "epoch": meta["epoch"],
-            "monitor": monitor,
-            "score": meta["metrics"].get(monitor),
-            "digest": manifest["files"][WEIGHTS]["sha256"],
-            "final": final,  # False: the run deletes the folder once there is a newer one
-        }
+        """Give trackers a checkpoint; one that is gone from the disk, or that nobody can read, is a warning."""
+        try:
+            metadata = _metadata(folder) | {
+                "final": final
+            }  # False: the run deletes the folder once there is a newer one
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            log.warning("trackers do not get the checkpoint %s: %s.", console.short(folder), files.reason(error))
+            return
         tracking.log_checkpoint(trainer.loggers, folder, aliases, metadata)
 
 
-def _json(path: Path) -> JsonObject:
-    value = files.json_value(files.read_text(path), nan=True)
-    assert isinstance(value, dict)
-    return value
+def _metadata(folder: Path) -> JsonObject:
+    meta, manifest = (files.json_value(files.read_text(folder / name), nan=True) for name in (META, MANIFEST))
+    return {
+        "step": meta["step"],
+        "epoch": meta["epoch"],
+        "monitor": meta["monitor"],
+        "score": meta["metrics"].get(meta["monitor"]),
+        "digest": manifest["files"][WEIGHTS]["sha256"],
+    }
