@@ -254,6 +254,44 @@ def test_all_processes_do_with_a_bad_step_what_one_of_them_does(policy, here, mo
         assert done.stderr.count("rows of the train split") == 1
 
 
+DIGESTS = """
+import hashlib
+from pathlib import Path
+
+
+class Digests(Spoil):
+    def on_train_start(self, trainer, pl_module):
+        self.digests = [digest(pl_module)]
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        super().on_train_batch_start(trainer, pl_module, batch, batch_idx)
+        self.digests.append(digest(pl_module))
+
+    def on_train_end(self, trainer, pl_module):
+        Path(f"digests-{trainer.global_rank}").write_text(" ".join([*self.digests, digest(pl_module)]))
+
+
+def digest(module):
+    return hashlib.sha256(b"".join(p.detach().numpy().tobytes() for p in module.parameters())).hexdigest()
+"""
+
+
+def test_all_processes_go_back_together(here, monkeypatch):
+    """The second of five batches is bad in one process; the weights of each are those of the other at every batch."""
+    code = NAN_IN_ONE + DIGESTS
+    distribution(here / "site", "rnnzoo-digests", "rnnzoo.callbacks", "digests = stranger_digests:Digests", code)
+    monkeypatch.setenv("PYTHONPATH", str(here / "site"))
+    options = ["--data.examples=80", "--data.batch_size=8", "--callbacks.digests=true", "--bad_numbers.policy=rollback"]
+    done = rnnzoo("fit", "quickstart", *options, *SMALL, *TWO, "--run_dir", "run")
+    assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr[-2000:]
+    assert runs.read("run")["summary"]["bad_numbers"] == {"skipped": 0, "rolled_back": 1}
+    assert done.stderr.count("back to the weights of step 0") == 1
+    one, two = (Path(f"digests-{rank}").read_text().split() for rank in (0, 1))
+    start, *before = one
+    assert one == two and len(before) == 6
+    assert before[0] == before[2] == start and len({*before}) == 5  # 0 and 2: before the first step, and back again
+
+
 @pytest.mark.parametrize("strategy", ["ddp_spawn", "ddp_notebook"])
 def test_processes_of_the_trainers_own_test_the_best_checkpoint_and_leave_the_facts(strategy, tmp_path):
     """The rate rises until the network forgets, so the last checkpoint is not the best."""

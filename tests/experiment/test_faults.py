@@ -53,16 +53,19 @@ def fit(monkeypatch, work):
 
 @pytest.fixture
 def mounted(here):
-    """Mounts a file system of a size as the run's folder."""
+    """Mounts a file system of a size as the run's folder, or one in it."""
+    folders = []
 
-    def mount(size: str) -> None:
-        command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", "run"]
+    def mount(size: str, folder: str = "run") -> None:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder]
         if subprocess.run(command, capture_output=True).returncode:
             pytest.skip("mounting a file system needs to be root on Linux")
+        folders.append(folder)
 
-    Path("run").mkdir()
     yield mount
-    subprocess.run(["umount", "-l", "run"], check=False, capture_output=True)
+    for folder in folders:
+        subprocess.run(["umount", "-l", folder], check=False, capture_output=True)
 
 
 def fill() -> None:
@@ -91,6 +94,34 @@ def test_a_run_on_a_real_disk_without_room_is_refused(mounted, monkeypatch):
     with pytest.raises(RunError, match=r"cannot start a run in .*: the disk has .* left, and .* are needed"):
         fit(monkeypatch, {})
     assert not list(Path("run").iterdir())
+
+
+def read_only() -> None:
+    """Let the file system with the checkpoints take no more writes, as Linux does after an error of a disk."""
+    subprocess.run(["mount", "-o", "remount,ro", "run/checkpoints"], check=True)
+
+
+def test_training_goes_on_when_the_disk_of_the_checkpoints_turns_read_only(mounted, monkeypatch, caplog):
+    mounted("40m", "probe")  # skips here, not within the training
+    summary = fit(monkeypatch, {0: lambda: mounted("40m", "run/checkpoints"), 2: read_only})
+    assert summary["status"] == "finished" and summary["epochs"] == 4 and "test/accuracy" in summary["metrics"]
+    assert epochs_of_checkpoints()["last"] == 1 and summary["best"]["epoch"] <= 1
+    messages = warnings_of(caplog)
+    assert sum("Read-only file system" in m and "The run goes on" in m for m in messages) == 1
+    (newest, *_) = snapshot.complete(Path("run/resume"))
+    assert snapshot.read(newest)["epoch"] == 4  # the training itself is safe, on the other disk
+
+
+def test_a_training_whose_checkpoints_never_had_a_disk_to_write_to_has_failed_in_words(mounted, monkeypatch):
+    mounted("40m", "probe")
+
+    def begin() -> None:
+        mounted("40m", "run/checkpoints")
+        read_only()
+
+    with pytest.raises(RunError, match=r"cannot write .*checkpoints.*Read-only file system"):
+        fit(monkeypatch, {0: begin})
+    assert runs.read("run")["summary"]["status"] == "failed"
 
 
 LIMIT = resource.getrlimit(resource.RLIMIT_FSIZE)
