@@ -152,13 +152,13 @@ def test_a_training_whose_time_is_over_ends_and_goes_on(tmp_path):
     ("training", "steps", "more"),
     [
         ("sentiment", 5, ["--trainer.max_epochs", "2"]),
-        ("sentiment", 8, ["--trainer.max_epochs", "2"]),  # at the end of an epoch
-        ("sentiment", 11, ["--trainer.max_steps", "14"]),
         ("accumulation", 4, ["--trainer.max_steps", "6"]),
         ("stream", 13, ["--trainer.max_epochs", "2"]),
-        ("stream of workers", 5, ["--trainer.max_epochs", "2"]),
-        ("validated within epochs", 3, ["--trainer.max_epochs", "1"]),
-        ("ema", 5, ["--trainer.max_epochs", "2"]),
+        pytest.param("sentiment", 8, ["--trainer.max_epochs", "2"], marks=pytest.mark.slow),  # at an epoch's end
+        pytest.param("sentiment", 11, ["--trainer.max_steps", "14"], marks=pytest.mark.slow),
+        pytest.param("stream of workers", 5, ["--trainer.max_epochs", "2"], marks=pytest.mark.slow),
+        pytest.param("validated within epochs", 3, ["--trainer.max_epochs", "1"], marks=pytest.mark.slow),
+        pytest.param("ema", 5, ["--trainer.max_epochs", "2"], marks=pytest.mark.slow),
     ],
 )
 def test_a_training_that_was_given_more_steps_goes_on_as_if_it_had_had_them(training, steps, more, tmp_path):
