@@ -68,11 +68,9 @@ class Verdict:
         return f"{self._measured()}: {self._judged()}{self._further()}."
 
     def _digits(self) -> int:
-        """Decimals that show two digits of half the interval; of points at least one, and no difference as 0."""
-        scale, found = self.unit.scale, self.difference
-        half, least = scale * (found.high - found.low) / 2, 1 if self.unit.name else 0
-        digits = max(least, min(6, 1 - math.floor(math.log10(half)))) if half > 0 else 4
-        return next((n for n in range(digits, 6) if not found.value or round(scale * found.value, n)), digits)
+        """Decimals that show two digits of half the interval; of points at least one."""
+        half, least = self.unit.scale * (self.difference.high - self.difference.low) / 2, 1 if self.unit.name else 0
+        return max(least, min(6, 1 - math.floor(math.log10(half)))) if half > 0 else 4
 
     def _measured(self) -> str:
         """ "gru is 0.4 points below lstm in accuracy (95 % interval -0.9 to 0.1; 3 seeds each, 25,000 examples)"."""
@@ -82,7 +80,8 @@ class Verdict:
         one, other = found.seeds
         seeds = f"{amount(one, 'seed')} each" if one == other else f"{one} and {amount(other, 'seed')}"
         if found.value:
-            size = f"{self.unit.write(abs(found.value), digits)} {'above' if found.value > 0 else 'below'}"
+            shown = next((n for n in range(digits, 6) if round(self.unit.scale * found.value, n)), 6)  # not as 0
+            size = f"{self.unit.write(abs(found.value), shown)} {'above' if found.value > 0 else 'below'}"
         else:
             size = "as good as"
         return (
