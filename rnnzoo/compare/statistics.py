@@ -113,10 +113,11 @@ class _Error(NamedTuple):
     freedom: float
 
 
-def _half(examples: _Error, seeds: Sequence[_Error], tail: float) -> float:
+def _half(examples: _Error, seeds: Sequence[_Error], tail: float, least: float = 0.0) -> float:
     """Half of the interval that leaves out `tail`, 0 to 1, of what the difference may be; never less for less tail.
 
-    Smaller tails than the interval's, as several pairs need, take sqrt(t_v^2 v + t_c^2 c), which is never too short.
+    Smaller tails than the interval's, as several pairs need, take sqrt(t_v^2 v + t_c^2 c), which is never too short;
+    and never less than the examples alone give, whose variance in all is `least`: two seeds may agree by chance.
     """
     of_seeds = sum(error.variance for error in seeds)
     total = examples.variance + of_seeds
@@ -126,7 +127,8 @@ def _half(examples: _Error, seeds: Sequence[_Error], tail: float) -> float:
     few = math.sqrt(squares / of_seeds) if of_seeds else 0.0
     many = t_quantile(examples.freedom, tail)
     if tail < TAIL:
-        return max(math.sqrt(many**2 * examples.variance + squares), _half(examples, seeds, TAIL))
+        wide = max(many**2 * examples.variance + squares, many**2 * least)
+        return max(math.sqrt(wide), _half(examples, seeds, TAIL))
     share = of_seeds / total
     freedom = min((error.freedom for error in seeds if error.variance), default=math.inf)
     weight = share**3 / (share**3 + STEEP[int(freedom)] * (1 - share)) if freedom < 3 else share
@@ -200,7 +202,7 @@ def _difference(a: _Side, b: _Side, mode: Mode, examples: int) -> Difference:
         value=value,
         low=value - half,
         high=value + half,
-        p=_p(value, fixed, errors),
+        p=_p(value, fixed, errors, variance),
         a=float(a.values.mean()),
         b=float(b.values.mean()),
         mode=mode,
@@ -212,16 +214,16 @@ def _difference(a: _Side, b: _Side, mode: Mode, examples: int) -> Difference:
     )
 
 
-def _p(value: float, examples: _Error, seeds: Sequence[_Error]) -> float:
+def _p(value: float, examples: _Error, seeds: Sequence[_Error], least: float) -> float:
     """The largest tail whose interval leaves out 0, by bisection; 1 where there is no difference at all."""
     low, high = 1e-12, 1.0
-    if not value or _half(examples, seeds, low) <= abs(value):
+    if not value or _half(examples, seeds, low, least) <= abs(value):
         return low if value else 1.0
     if _half(examples, seeds, TAIL) <= abs(value):  # as the interval has it, whose tail is a step of the search
         high = TAIL
     for _ in range(40):
         middle = math.sqrt(low * high)
-        low, high = (low, middle) if _half(examples, seeds, middle) <= abs(value) else (middle, high)
+        low, high = (low, middle) if _half(examples, seeds, middle, least) <= abs(value) else (middle, high)
     return high
 
 
