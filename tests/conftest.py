@@ -24,6 +24,8 @@ for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID", "WANDB_API_KEY", "WANDB_DIR",
 (OWN / "wandb").mkdir()
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background job: some tests press Ctrl-C
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if getattr(signal, "SIGHUP", None) and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # as under nohup
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 REVIEWS = """
 name: reviews
