@@ -7,13 +7,14 @@ import errno
 import importlib
 import os
 import sys
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
 from rnnzoo import __version__
 from rnnzoo.errors import Stopped, ZooError, nearest
 from rnnzoo.system import console
-from rnnzoo.system.launcher import forget_leftovers
+from rnnzoo.system.launcher import forget_leftovers, rank
 
 if TYPE_CHECKING:
     from rnnzoo.cli.parser import Parser, Verb
@@ -50,6 +51,7 @@ commands:
 
 example: rnnzoo fit quickstart"""
 MISTAKE_EXIT, SIGINT_EXIT, PIPE_EXIT, SIGNAL_EXIT = 2, 130, 141, 128  # SIGNAL_EXIT: plus the signal's number
+FIRST_SECONDS = 2.0  # that the first process of a run has to tell a mistake that all of them make, and end the others
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -79,6 +81,8 @@ def _report_mistakes(words: list[str]) -> int:
         console.flush()
         return code
     except ZooError as error:
+        if rank() > 0:
+            time.sleep(FIRST_SECONDS)
         console.print_error(error)
         return MISTAKE_EXIT
     except KeyboardInterrupt as stop:

@@ -151,17 +151,23 @@ class ZooData(LightningDataModule):
                 digest.update(array.tobytes())
         return digest.hexdigest()
 
+    def check_enough_for(self, processes: int) -> None:
+        """Raises: DataError if so many processes cannot have a row each to train on."""
+        self.prepare()
+        if (rows := len(self.parts["train"])) < processes:
+            raise DataError(
+                f"the train split has {rows} examples, too few to give each of {processes} processes some.\n"
+                "  Use fewer devices."
+            )
+
     def _loader(self, part: str) -> Loader:
         self.prepare()
         if part not in self.parts:
             raise DataError(f"{self.identity['id']} has no {part} split.\n  Found: {', '.join(self.parts)}.")
         examples, training = self.parts[part], part == "train"
         rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        if training and len(examples) < world_size:
-            raise DataError(
-                f"the train split has {len(examples)} examples, too few to give each of {world_size} processes some.\n"
-                "  Use fewer devices."
-            )
+        if training:
+            self.check_enough_for(world_size)
 
         def batches_of(rank: int) -> Batches[object]:
             return self.form.batches(examples, training=training, seed=self.seed, rank=rank, world_size=world_size)

@@ -63,13 +63,13 @@ def fit(recipe: Recipe, run_dir: Path | None = None, resumption: Resumption | No
     if resumption is None:
         runs.refuse_used(run_dir)
     with quiet():
-        make_trainer(recipe)  # raises what Lightning refuses, before anything is written
+        trainer = make_trainer(recipe)  # raises what Lightning refuses, before anything is written
     check_options(recipe)
     initial = None if resumption is not None else read_initial(recipe)
     spec = None if resumption is None else resumption.spec
     data = build.make_data(recipe, spec, known=initial and initial.trained.spec)
     data.repeat = bool(recipe["trainer"]["overfit_batches"])
-    data.prepare()
+    data.check_enough_for(trainer.num_devices * trainer.num_nodes)  # before the other processes are started
     check_batches(recipe, data)
     module, vectors, initial_facts = build.start(recipe, data, initial)
     if resumption is not None:

@@ -40,6 +40,7 @@ WORKS: dict[str, list[object]] = {
 WORKING_CALLBACKS: dict[str, dict[str, object]] = {
     "early_stopping": {"patience": 1},
     "ema": {"decay": 0.5},
+    "gradient_flow": {"every_n_steps": 2, "share": 1.0},
     "lr_monitor": {"interval": "epoch"},
     "nt_asgd": {"interval": 1},
     "swa": {"lr": 0.01, "start": 0.5},
@@ -81,7 +82,7 @@ def resolved(name, **sections):
 
 def test_the_table_has_every_option_and_every_callback():
     assert WORKS.keys() == {field.name for field in dataclasses.fields(TrainerOptions)}
-    assert {*WORKING_CALLBACKS, "attention"} == {entry.name for entry in registry.entries("callbacks")}
+    assert {*WORKING_CALLBACKS, "attention", "samples"} == {entry.name for entry in registry.entries("callbacks")}
 
 
 @pytest.mark.parametrize("name", RECIPES)
