@@ -11,7 +11,7 @@ import pytest
 from rnnzoo.system.console import UNSAFE
 
 SECONDS, MEGABYTES = 2.0, 300.0  # of processor time, beyond a harmless command's; of memory, beyond what was there
-LONG = ("recipes", "names", "data", "states", "starts")
+LONG = ("recipes", "names", "data", "states", "starts", "models")
 LEAST = {
     "recipes": 70,
     "shown": 70,

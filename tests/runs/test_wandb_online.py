@@ -169,6 +169,7 @@ def test_two_processes_give_one_run_of_wandb(recorder, here):
     assert recorded.exit_code == 0 and logged(recorded) == written(Path("run"))
 
 
+@pytest.mark.slow
 def test_a_server_that_recovers_gets_everything_once(recorder):
     failed = iter([True, True])
     recorder.fails = lambda path: "file_stream" in path and next(failed, False)
