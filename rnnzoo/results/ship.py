@@ -6,11 +6,13 @@ import json
 import math
 import tempfile
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 from rnnzoo import runs
 from rnnzoo.errors import RunError
+from rnnzoo.recipe.sections import TrackingOptions
 from rnnzoo.results.manifests import Manifest, metric
 from rnnzoo.results.tables import score
 from rnnzoo.runs import checkpoint
@@ -89,8 +91,7 @@ def export(run: str | Path) -> Path:
     saved = checkpoint.load(checkpoint.locate(runs.find(run)))
     meta = {key: value for key, value in saved.meta.items() if key in ("parts", "versions", "metrics", "epoch")}
     config, _ = origin(saved)
-    tracking = dict.fromkeys(config["tracking"])
-    recipe = config | {"tracking": tracking | {"mode": "disabled", "project": "rnnzoo", "tags": [], "also": []}}
+    recipe = config | {"tracking": asdict(TrackingOptions(mode="disabled", project="rnnzoo"))}
     folder = FOLDER / name
     if folder.exists():
         raise RunError(f"{folder} exists already.\n  Remove it to ship other weights.")
