@@ -48,7 +48,7 @@ def run(arguments: Namespace) -> int:
         if arguments.interactive:
             return _interact(model, arguments.json)
         count = strange = 0
-        for text, answer in model.stream(asked):
+        for text, answer in model.answers(asked):
             console.print(_printed(model, text, answer, arguments.json))
             count, strange = count + 1, strange + model.knows_no_word(answer)
     if strange:

@@ -104,7 +104,7 @@ class Predictor:
         """
         return self.form.read_file(path, self.spec, self.recipe["data"])
 
-    def stream(self, texts: Iterable[str]) -> Iterator[tuple[str, Answer]]:
+    def answers(self, texts: Iterable[str]) -> Iterator[tuple[str, Answer]]:
         """Each text with its answer, in order; only a bounded number of `texts` is read ahead."""
         for group in _bounded(texts):
             try:

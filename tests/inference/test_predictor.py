@@ -117,13 +117,13 @@ def test_a_long_text_makes_no_room_for_short_ones_beside_it(model, monkeypatch):
     assert sizes[0] == 150 and max(sizes[1:]) == 100
 
 
-# -- streams --------------------------------------------------------------------------------------------------------
+# -- many texts -----------------------------------------------------------------------------------------------------
 
 
 def test_a_stream_that_never_ends_is_answered_as_it_comes(model):
     read = []
     texts = (read.append(number) or f"good {number}" for number in count())
-    answered = list(islice(model.stream(texts), 3))
+    answered = list(islice(model.answers(texts), 3))
     assert [text for text, _ in answered] == ["good 0", "good 1", "good 2"]
     assert len(read) == predictor.AHEAD
     assert answered[0][1] == model.predict(["good 0"])[0]
@@ -132,7 +132,7 @@ def test_a_stream_that_never_ends_is_answered_as_it_comes(model):
 def test_few_long_texts_are_read_ahead(model):
     read = []
     texts = (read.append(number) or "x" * (predictor.AHEAD_CHARACTERS // 4) for number in count())
-    next(model.stream(texts))
+    next(model.answers(texts))
     assert len(read) == 4
 
 
@@ -141,10 +141,10 @@ def test_texts_before_a_broken_one_are_answered(model):
         yield from ("good", "bad")
         raise DataError("line 3 is broken")
 
-    stream = model.stream(texts())
-    assert [next(stream)[0], next(stream)[0]] == ["good", "bad"]
+    answers = model.answers(texts())
+    assert [next(answers)[0], next(answers)[0]] == ["good", "bad"]
     with pytest.raises(DataError, match="line 3"):
-        next(stream)
+        next(answers)
 
 
 def test_texts_before_one_that_cannot_be_asked_are_answered(model, monkeypatch):
@@ -156,10 +156,10 @@ def test_texts_before_one_that_cannot_be_asked_are_answered(model, monkeypatch):
         return ask(texts, spec)
 
     monkeypatch.setattr(model.form, "ask", picky)
-    stream = model.stream(["good", "bad", "ugly", "good"])
-    assert [next(stream)[0], next(stream)[0]] == ["good", "bad"]
+    answers = model.answers(["good", "bad", "ugly", "good"])
+    assert [next(answers)[0], next(answers)[0]] == ["good", "bad"]
     with pytest.raises(DataError, match="'ugly' cannot be asked"):
-        next(stream)
+        next(answers)
 
 
 # -- other tasks ----------------------------------------------------------------------------------------------------
