@@ -170,11 +170,19 @@ def _grouped(found: Iterable[ComparedRun], left_out: list[LeftOut]) -> list[list
         group = groups.setdefault(group_key(run), {})
         key = run.seed if run.seed is not None else run.path
         if (older := group.get(key)) is not None:
-            copied = older.facts.get("started") == run.facts.get("started")
+            copied = _same_run(older, run)
+            if copied and older.predictions is not None and run.predictions is None:
+                older, run = run, older  # what keeps results example by example says more
             why = f"{run.name} is a copy of it" if copied else f"{run.name} has its recipe and seed, and is newer"
             left_out.append(LeftOut(older.path, why))
         group[key] = run
     return [sorted(group.values(), key=lambda run: (run.seed is None, run.seed or 0)) for group in groups.values()]
+
+
+def _same_run(one: ComparedRun, other: ComparedRun) -> bool:
+    """Whether two are one run: a folder copied, or a folder and what W&B has of it."""
+    ids = {one.wandb_id, other.wandb_id}
+    return one.facts.get("started") == other.facts.get("started") or (len(ids) == 1 and ids != {""})
 
 
 def _measured(groups: Iterable[Iterable[ComparedRun]], at: At | None, left_out: list[LeftOut]) -> dict[Path, Measured]:

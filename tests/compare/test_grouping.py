@@ -71,6 +71,16 @@ def test_the_newest_run_of_a_seed_counts_and_a_copy_is_none(tmp_path):
     ]
 
 
+def test_of_a_run_and_what_wandb_has_of_it_the_one_that_kept_each_example_counts(tmp_path):
+    same = {"wandb": {"id": "abcd1234"}}
+    folder = make_run(tmp_path / "a", facts={"started": "2026-01-01T00:00:00+00:00"} | same)
+    (folder / "predictions.parquet").touch()
+    make_run(tmp_path / "b", facts={"started": "2026-01-01T00:00:02+00:00"} | same)
+    comparison = compare([tmp_path])
+    assert [run.path.name for run in comparison.runs] == ["a"]
+    assert [(run.path.name, run.why) for run in comparison.left_out] == [("b", "a is a copy of it")]
+
+
 def test_a_run_that_is_named_twice_is_one_run(tmp_path):
     run = make_run(tmp_path / "a")
     (tmp_path / "link").symlink_to(run)
