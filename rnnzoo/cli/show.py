@@ -112,17 +112,18 @@ def show_part(kind: str, name: str) -> None:
 
 
 def _parameters(kind: str, cls: Any) -> list[tuple[str, ...]]:
-    """Name, type and default of what a recipe may set of a part; for a data set, those of any data of its form, too."""
+    """Name, type and default of what a recipe may set of a part; for a data set, those of any data of its forms, too."""
     from rnnzoo.limits import described
     from rnnzoo.recipe.schema import part_kind, signature
 
     classes = [cls]
     if kind == "datasets":
-        from rnnzoo.data.forms import FORMS
+        from rnnzoo.data.forms import FORMS, forms_of
         from rnnzoo.recipe.sections import LoaderOptions
 
-        classes += [FORMS[cls.form], LoaderOptions] if getattr(cls, "form", None) in FORMS else []
-    rows: list[tuple[str, ...]] = []
+        forms = [FORMS[form] for form in forms_of(cls) if form in FORMS]
+        classes += [*forms, LoaderOptions] if forms else []
+    rows: dict[str, tuple[str, ...]] = {}
     for owner in classes:
         try:
             parameters = signature(owner, registry.KINDS[kind].reserved)
@@ -131,5 +132,6 @@ def _parameters(kind: str, cls: Any) -> list[tuple[str, ...]]:
         for name, parameter in parameters.items():
             inner = part_kind(parameter.annotated)
             what = f"one of the {inner}" if inner else described(parameter.annotated)
-            rows.append((name, what, "required" if parameter.required else f"= {json.dumps(parameter.default)}"))
-    return rows or [("none",)]
+            default = "required" if parameter.required else f"= {json.dumps(parameter.default)}"
+            rows.setdefault(name, (name, what, default))
+    return [*rows.values()] or [("none",)]

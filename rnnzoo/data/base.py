@@ -65,9 +65,18 @@ class Source(ABC):
         described_series values: one array (time, features) a row    text: list[str]
         transcribed_series values: one array (time, features) a row    text: list[str]
         transcribed_sound sound: one array (samples,) a row    rate: list[int], in Hz    text: list[str]
+    forms: all kinds that it can give, where there are several; `form` is then the first, until `give` chooses another,
+    and `read` gives the columns of `form`. Which one is read is decided by the task, see `rnnzoo.data.forms.chosen`.
     """
 
-    form: ClassVar[str]
+    form: str
+    forms: ClassVar[tuple[str, ...]] = ()
+
+    def give(self, form: str) -> None:
+        """Read the data in this form, one of its `forms`, from now on. Raises: ValueError for another."""
+        if form not in (self.forms or (self.form,)):
+            raise ValueError(f"{type(self).__name__} gives {', '.join(self.forms) or self.form}, not {form}")
+        self.form = form
 
     @abstractmethod
     def read(self) -> dict[str, Columns]:
@@ -139,12 +148,14 @@ class Form(ABC):
     """A kind of examples: makes the vocabulary, encodes rows, and cuts them into batches.
 
     name: the form's name. columns: what it reads. target: the one column of these that prediction does without.
-    free: the parameters that a trained model leaves free; it was built for the others.
+    free: the parameters that a trained model leaves free; it was built for the others. stands_for: further forms whose
+    tasks take it, as its batches have a target of the same kind.
     """
 
     name: ClassVar[str]
     columns: ClassVar[tuple[str, ...]]
     target: ClassVar[str | None] = None
+    stands_for: ClassVar[tuple[str, ...]] = ()
     free: ClassVar[frozenset[str]] = frozenset({"batch_size", "batch_tokens", "eval_batch_size"})
 
     @abstractmethod

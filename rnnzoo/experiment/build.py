@@ -11,7 +11,7 @@ from rnnzoo import recipe as recipes
 from rnnzoo import registry
 from rnnzoo.batch import DataSpec
 from rnnzoo.data.datamodule import ZooData
-from rnnzoo.data.forms import FORMS
+from rnnzoo.data.forms import FORMS, chosen
 from rnnzoo.engine.recurrence import set_path
 from rnnzoo.errors import RecipeError
 from rnnzoo.experiment.initial import Initial, read_initial, start_from
@@ -44,11 +44,12 @@ def make_data(recipe: Recipe, spec: DataSpec | None = None, known: DataSpec | No
     Raises: RecipeError if its values do not fit each other.
     """
     source_class = registry.load("datasets", recipe["data"]["name"])
-    form_class = FORMS[source_class.form]
+    form_class = FORMS[chosen(source_class, registry.load("tasks", recipe["task"]["name"]))]
     of_source, settings = signature(source_class).keys(), registry.settings(recipe["data"])
     loading = {key: settings.pop(key) for key in signature(LoaderOptions) if key in settings}
     try:
         source = source_class(**{key: value for key, value in settings.items() if key in of_source})
+        source.give(form_class.name)
         form = form_class(**{key: value for key, value in settings.items() if key not in of_source})
     except (ValueError, TypeError) as error:
         raise RecipeError(f"{recipe['name']}: data: {error}.") from error

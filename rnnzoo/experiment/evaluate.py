@@ -10,7 +10,7 @@ from typing import Any
 from rnnzoo import recipe as recipes
 from rnnzoo import registry, runs
 from rnnzoo.data.datamodule import ZooData
-from rnnzoo.data.forms import FORMS
+from rnnzoo.data.forms import FORMS, chosen
 from rnnzoo.engine.recurrence import set_path
 from rnnzoo.errors import RecipeError
 from rnnzoo.experiment.build import make_data
@@ -91,7 +91,8 @@ def _compare_data(saved: checkpoint.Checkpoint, data: ZooData) -> None:
 
 def _changed(recipe: Recipe, overrides: Overrides) -> Recipe:
     """A run's recipe as it is evaluated here. Raises: RecipeError for what cannot be changed."""
-    form = FORMS[registry.load("datasets", recipe["data"]["name"]).form]
+    source, task = (registry.load(kind, recipe[key]["name"]) for kind, key in (("datasets", "data"), ("tasks", "task")))
+    form = FORMS[chosen(source, task)]
     for key in overrides.get("data", {}):
         if key in signature(form).keys() - form.free:
             raise RecipeError(

@@ -54,11 +54,11 @@ class Parts(Values):
     def signature(self, cls: Any, kind: str) -> dict[str, Parameter]:
         if kind != "datasets":
             return signature(cls, registry.KINDS[kind].reserved)
-        from rnnzoo.data.forms import FORMS
+        from rnnzoo.data.forms import FORMS, chosen, forms_of
 
-        form = getattr(cls, "form", None)
-        if form not in FORMS:
-            raise PluginError(unknown(f"{cls.__name__} has a form that no data has:", str(form), FORMS))
+        if strange := [form for form in forms_of(cls) or (None,) if form not in FORMS]:
+            raise PluginError(unknown(f"{cls.__name__} has a form that no data has:", str(strange[0]), FORMS))
+        form = chosen(cls, self.classes.get("task"))
         own, common = signature(cls), self.of_form(form)
         if twice := own.keys() & common.keys():
             raise PluginError(f"{cls.__name__} has parameters that its form {form} has: {', '.join(sorted(twice))}.")
@@ -156,9 +156,12 @@ class Parts(Values):
         """A data set with what its base said of the form of its data, where the base's data set has the same form."""
         if node.replaced is None:
             return node
+        from rnnzoo.data.forms import chosen
+
         old, new = self.of_same_form(as_part(node.replaced)), as_part(node)
         try:
-            forms = [registry.load("datasets", part.value["name"].value).form for part in (old, new)]
+            sources = [registry.load("datasets", part.value["name"].value) for part in (old, new)]
+            forms = [chosen(source, self.classes.get("task")) for source in sources]
             common = self.of_form(forms[0]) if forms[0] == forms[1] else {}
         except Exception:  # a plugin that fails, or an unknown name, is reported where the part is resolved
             return node

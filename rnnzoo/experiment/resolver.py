@@ -8,7 +8,7 @@ import contextlib
 import inspect
 import logging
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from rnnzoo import registry
@@ -84,8 +84,12 @@ class Resolver(Parts):
             if (value := self.scalar(sections.get(key), key, parameter)) is not None:
                 found[key] = value
         self.check_name(sections.get("name"), found["name"])
+        before = len(self.mistakes)
+        task = self.section(sections, "task", "tasks")  # which decides the form of the data, where they have several
+        of_task, self.mistakes[before:] = self.mistakes[before:], []
         found["data"] = self.section(sections, "data", "datasets")
-        found["task"] = self.section(sections, "task", "tasks")
+        found["task"] = task
+        self.mistakes += of_task
         found["model"] = self.model(sections.get("model"), found["data"])
         for key, kind in (("optimizer", "optimizers"), ("schedule", "schedules")):
             node = sections.get(key) or Node(DEFAULTS[kind], root.where)
@@ -132,13 +136,13 @@ class Resolver(Parts):
 
     def fields(self, data: Mapping[str, Any]) -> dict[str, str] | None:
         """What the model reads, by name, and its kind; None where the data or the task are not known."""
-        from rnnzoo.data.forms import FORMS
+        from rnnzoo.data.forms import FORMS, chosen
 
-        form, task = FORMS.get(getattr(self.classes.get("data"), "form", "")), self.classes.get("task")
-        if form is None or task is None:
+        source, task = self.classes.get("data"), self.classes.get("task")
+        if source is None or task is None:
             return None
         decoder = {TARGET: TARGET} if getattr(task, "needs", None) == SEQUENCE else {}
-        return form.fields(data) | decoder
+        return FORMS[chosen(source, task)].fields(data) | decoder
 
     def inputs(self, node: Node | None, fields: Mapping[str, str] | None, at: Node) -> dict[str, Any]:
         """The part that reads each field of the data: as it is named, or by default the one named as its kind."""
@@ -214,8 +218,8 @@ class Resolver(Parts):
             self.wrong(node, "format", str(error).removeprefix("format: "))
 
     def check_form(self, sections: dict[str, Node]) -> None:
-        """The task must take the form of examples that the data set has."""
-        from rnnzoo.data.forms import fits
+        """The task must take the form of examples, or one of the forms, that the data set has."""
+        from rnnzoo.data.forms import fits, forms_of
 
         source, task = self.classes.get("data"), self.classes.get("task")
         if source is None or task is None:
@@ -224,20 +228,17 @@ class Resolver(Parts):
             self.wrong(sections["task"], "task", f"{task.__name__} does not say its {' and '.join(lacking)}.")
             del self.classes["task"]
             return
-        if fits(source.form, task.form):
+        given = forms_of(source)
+        if any(fits(form, task.form) for form in given):
             return
         names = {key: _name(sections[key]) for key in ("data", "task")}
-        tasks, datasets = (
-            [(name, cls.form) for name, cls in loadable(kind) if hasattr(cls, "form")] for kind in ("tasks", "datasets")
-        )
+        tasks, datasets = ([(name, forms_of(cls)) for name, cls in loadable(kind)] for kind in ("tasks", "datasets"))
         self.wrong(
             sections["task"],
             "task",
-            f"'{names['task']}' takes {task.form}, and data set '{names['data']}' has {source.form}.\n"
-            f"  Tasks for '{names['data']}': "
-            f"{', '.join(name for name, form in tasks if fits(source.form, form)) or 'none'}.\n"
-            f"  Data sets for '{names['task']}': "
-            f"{', '.join(name for name, form in datasets if fits(form, task.form)) or 'none'}.",
+            f"'{names['task']}' takes {task.form}, and data set '{names['data']}' has {', '.join(given)}.\n"
+            f"  Tasks for '{names['data']}': {_fitting(tasks, lambda wanted: any(fits(form, wanted) for form in given))}.\n"
+            f"  Data sets for '{names['task']}': {_fitting(datasets, lambda form: fits(form, task.form))}.",
         )
 
     def check_answer(self, sections: dict[str, Node], architecture: dict[str, Any] | None) -> None:
@@ -269,6 +270,11 @@ class Resolver(Parts):
 
 def _name(node: Node) -> Any:
     return node.value["name"].value if isinstance(node.value, dict) else node.value
+
+
+def _fitting(parts: Iterable[tuple[str, tuple[str, ...]]], fit: Callable[[str], bool]) -> str:
+    """The names of those parts that have a form which fits."""
+    return ", ".join(name for name, forms in parts if any(map(fit, forms))) or "none"
 
 
 def able_to(need: str) -> Iterator[str]:

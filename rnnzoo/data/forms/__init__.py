@@ -1,5 +1,7 @@
 """The kinds of examples. A form owns the vocabulary, the encoding and the batching; a source only gives raw rows."""
 
+from typing import Any
+
 from rnnzoo.data.base import Form
 from rnnzoo.data.forms.described import DescribedSeries
 from rnnzoo.data.forms.forecast import WindowedSeries
@@ -32,5 +34,21 @@ FORMS: dict[str, type[Form]] = {
 
 
 def fits(form: str, wanted: str) -> bool:
-    """Whether a form is the wanted one or a subclass of it, as a labelled sound is a labelled series."""
-    return form == wanted or (form in FORMS and wanted in FORMS and issubclass(FORMS[form], FORMS[wanted]))
+    """Whether a form is the wanted one or a subclass of it, as a labelled sound is a labelled series; or stands for it."""
+    if form == wanted or form not in FORMS or wanted not in FORMS:
+        return form == wanted
+    return issubclass(FORMS[form], FORMS[wanted]) or wanted in FORMS[form].stands_for
+
+
+def forms_of(source: Any) -> tuple[str, ...]:
+    """The forms that a data set, or its class, can give; none where it does not say."""
+    return tuple(getattr(source, "forms", ())) or ((source.form,) if hasattr(source, "form") else ())
+
+
+def chosen(source: Any, task: Any) -> str:
+    """The form in which a data set is read for a task: the first that fits what the task takes, or else the first.
+
+    source, task: classes; the task is None where it is not known.
+    """
+    forms, wanted = forms_of(source), getattr(task, "form", None)
+    return next((form for form in forms if wanted is not None and fits(form, wanted)), forms[0])
