@@ -112,7 +112,7 @@ def show_part(kind: str, name: str) -> None:
 
 
 def _parameters(kind: str, cls: Any) -> list[tuple[str, ...]]:
-    """Name, type and default of what a recipe may set of a part; for a data set, those of any data of its forms, too."""
+    """Name, type and default of what a recipe may set of a part; of a data set, also what it may set of its forms."""
     from rnnzoo.limits import described
     from rnnzoo.recipe.schema import part_kind, signature
 

@@ -232,12 +232,16 @@ class Resolver(Parts):
         if any(fits(form, task.form) for form in given):
             return
         names = {key: _name(sections[key]) for key in ("data", "task")}
+
+        def suits(wanted: str) -> bool:
+            return any(fits(form, wanted) for form in given)
+
         tasks, datasets = ([(name, forms_of(cls)) for name, cls in loadable(kind)] for kind in ("tasks", "datasets"))
         self.wrong(
             sections["task"],
             "task",
             f"'{names['task']}' takes {task.form}, and data set '{names['data']}' has {', '.join(given)}.\n"
-            f"  Tasks for '{names['data']}': {_fitting(tasks, lambda wanted: any(fits(form, wanted) for form in given))}.\n"
+            f"  Tasks for '{names['data']}': {_fitting(tasks, suits)}.\n"
             f"  Data sets for '{names['task']}': {_fitting(datasets, lambda form: fits(form, task.form))}.",
         )
 

@@ -34,7 +34,7 @@ FORMS: dict[str, type[Form]] = {
 
 
 def fits(form: str, wanted: str) -> bool:
-    """Whether a form is the wanted one or a subclass of it, as a labelled sound is a labelled series; or stands for it."""
+    """Whether a form is the wanted one, stands for it, or is a subclass: a labelled sound is a labelled series."""
     if form == wanted or form not in FORMS or wanted not in FORMS:
         return form == wanted
     return issubclass(FORMS[form], FORMS[wanted]) or wanted in FORMS[form].stands_for
