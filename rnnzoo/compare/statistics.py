@@ -99,7 +99,11 @@ class Difference:
         freedom = (each - 1) * (1 if self.paired else 2)
         if freedom < 1 or math.isnan(self.of_seeds):
             return math.nan
-        return _half(_Error(self.of_examples**2, self.examples - 1), [_Error(self.of_seeds**2 / each, freedom)], TAIL)
+        return _half(
+            _Error(self.of_examples**2, _freedom(self.examples, RESAMPLES)),
+            [_Error(self.of_seeds**2 / each, freedom)],
+            TAIL,
+        )
 
     def more_seeds(self, difference: float, most: int = 50) -> int | None:
         """How many more seeds each would show a difference of this size; None if more than `most`, or not known."""
@@ -195,7 +199,7 @@ def _difference(a: _Side, b: _Side, mode: Mode, examples: int) -> Difference:
     parts, paired = _seed_parts(a, b)
     rest = max(0.0, variance - sum(part.weight * part.of_examples for part in parts))
     errors = [_Error(part.weight * part.variance, part.freedom) for part in parts]
-    fixed = _Error(rest, max(examples - 1, 1))
+    fixed = _Error(rest, _freedom(examples, len(moved)))
     half = _half(fixed, errors, TAIL)
     each = sum(part.weight * max(0.0, part.variance - part.of_examples) for part in parts)
     return Difference(
@@ -212,6 +216,11 @@ def _difference(a: _Side, b: _Side, mode: Mode, examples: int) -> Difference:
         of_examples=math.sqrt(variance),
         of_seeds=math.sqrt(each * 2 / (1 / len(a.values) + 1 / len(b.values))) if parts else math.nan,
     )
+
+
+def _freedom(examples: int, resamples: int) -> float:
+    """Of a variance over examples that so many resamples of them measured: both estimate it with a spread."""
+    return 1 / (1 / max(examples - 1, 1) + 1 / max(resamples - 1, 1))
 
 
 def _p(value: float, examples: _Error, seeds: Sequence[_Error], least: float) -> float:
