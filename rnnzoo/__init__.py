@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from rnnzoo.engine.sequences import Sequences
     from rnnzoo.errors import CellError, DataError, PluginError, RecipeError, RunError, UnknownName, ZooError
     from rnnzoo.experiment.build import from_recipe
+    from rnnzoo.inference.fit import fit
     from rnnzoo.inference.predictor import create_model, load
     from rnnzoo.inputs.base import Input
     from rnnzoo.limits import (
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
 _PUBLIC = {
     # models and runs
     "create_model": "rnnzoo.inference.predictor",
+    "fit": "rnnzoo.inference.fit",
     "from_recipe": "rnnzoo.experiment.build",
     "load": "rnnzoo.inference.predictor",
     "set_path": "rnnzoo.engine.recurrence",
@@ -184,6 +186,7 @@ __all__ = [
     "__version__",
     "checked",
     "create_model",
+    "fit",
     "from_recipe",
     "load",
     "make_cell",

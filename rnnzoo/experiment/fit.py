@@ -53,10 +53,13 @@ from rnnzoo.training.trainer import make_trainer, minutes, quiet
 log = logging.getLogger("rnnzoo")
 
 
-def fit(recipe: Recipe, run_dir: Path | None = None, resumption: Resumption | None = None) -> tuple[Summary, runs.Run]:
+def fit(
+    recipe: Recipe, run_dir: Path | None = None, resumption: Resumption | None = None, *, show: bool = True
+) -> tuple[Summary, runs.Run]:
     """Train, test the checkpoint that was best on dev once, and leave everything in the run's folder.
 
     resumption: of a run that goes on, with its recipe and in its folder, see `rnnzoo.experiment.resume.prepare`.
+    show: whether what is about to be trained is printed, and the run's page drawn.
     Returns the run's summary and the run. Nothing is written before the recipe is known to be sound and its data to be
     there. Raises: RecipeError, DataError, RunError; KeyboardInterrupt, which leaves what was saved so far.
     """
@@ -97,7 +100,8 @@ def fit(recipe: Recipe, run_dir: Path | None = None, resumption: Resumption | No
     summary["status"] = "failed"
     try:
         with quiet():
-            summary.update(_train_and_test(recipe, run, module, data, loggers, callbacks, summary, resumption))
+            results = _train_and_test(recipe, run, module, data, loggers, callbacks, summary, resumption, show)
+        summary.update(results)
         summary["status"] = "finished"
         tracked.attempt(loggers, run.path, summary)
     except KeyboardInterrupt as stop:
@@ -111,7 +115,7 @@ def fit(recipe: Recipe, run_dir: Path | None = None, resumption: Resumption | No
         summary["wandb"] = tracking.where(loggers)
         tracking.finish(loggers, ok=summary["status"] == "finished")
         _write_summary(run, summary)
-        if run.writer:
+        if run.writer and show:
             draw_report(run.path)
         run.release()
     return summary, run
@@ -150,6 +154,7 @@ def _train_and_test(
     callbacks: list[Callback],
     summary: Summary,
     resumption: Resumption | None,
+    show: bool,
 ) -> Summary:
     """The results of a run that goes to its end; `summary` gets at once what it is computed with."""
     throughput, finite, costs = Throughput(), Finite(**recipe["bad_numbers"]), Costs()
@@ -181,7 +186,7 @@ def _train_and_test(
         recipe, callbacks=callbacks, logger=loggers, default_root_dir=run.path, plugins=[SnapshotIO()]
     )
     summary.update(computed_with(trainer, recipe))
-    if run.writer:
+    if run.writer and show:
         report.show_header(summary, recipe, run.path)
     keep_memory()
     state = None if resumption is None else resumption.path

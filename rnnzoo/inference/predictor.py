@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from rnnzoo.errors import DataError, RunError, ZooError, unknown
 from rnnzoo.experiment.network import make_network
 from rnnzoo.experiment.restore import origin, restore
 from rnnzoo.runs import checkpoint, pretrained_models
+from rnnzoo.runs.record import read_summary
+from rnnzoo.runs.summary import Summary, well_formed
 from rnnzoo.tasks.base import Answer
 from rnnzoo.tasks.decoding.continuation import Continuation
 
@@ -31,10 +34,14 @@ class Predictor:
     """A trained model that predicts for texts and other inputs, from a run's best checkpoint.
 
     model: the SequenceModel, an nn.Module in evaluation mode. recipe: of the run. spec: the vocabulary and labels.
+    run: the folder that it is from, None if it was made of a checkpoint alone. summary: what that says of the run.
     """
 
-    def __init__(self, saved: checkpoint.Checkpoint, device: str | torch.device = "cpu") -> None:
+    def __init__(
+        self, saved: checkpoint.Checkpoint, device: str | torch.device = "cpu", run: Path | None = None
+    ) -> None:
         """Raises: RunError if no model can be built from the checkpoint; PluginError if a part is not installed."""
+        self.run = run
         self.recipe, self.spec = origin(saved)
         if self.spec.form not in FORMS:
             raise RunError(
@@ -47,6 +54,11 @@ class Predictor:
         except (KeyError, AttributeError, IndexError, TypeError, ValueError) as error:  # JSON may hold anything
             raise RunError(f"the checkpoint's model cannot be built: {type(error).__name__}: {error}.") from error
         self.model, self.task, self.device = network.model.eval().to(device), network.task, device
+
+    @cached_property
+    def summary(self) -> Summary:
+        """The facts of the run: `summary["metrics"]` has the scores. Empty without a run. Raises: RunError."""
+        return well_formed(read_summary(self.run) if self.run is not None else {})
 
     @torch.inference_mode()
     def predict(self, texts: Sequence[Any], batch_size: int = 64) -> list[Answer]:
@@ -138,7 +150,8 @@ def load(run: str | Path, device: str | torch.device = "cpu") -> Predictor:
 
     Raises: RunError, PluginError.
     """
-    return Predictor(checkpoint.load(checkpoint.locate(runs.find(run))), device)
+    folder = runs.find(run)
+    return Predictor(checkpoint.load(checkpoint.locate(folder)), device, folder)
 
 
 def _of_model(saved: checkpoint.Checkpoint) -> list[dict[str, str]]:
