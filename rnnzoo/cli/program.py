@@ -26,6 +26,7 @@ VERBS = {  # each with a module of this folder
     "test": "score a run's best checkpoint on its test data",
     "predict": "ask a trained model",
     "generate": "continue a text with a language model; <unk> is never written",
+    "export": "write a trained model as a file that runs without rnnzoo",
     "reproduce": "run a finished run again, and say whether the same comes out",
     "list": "list what is installed",
     "show": "show a part, a recipe or a run",

@@ -46,6 +46,8 @@ def choose(cell: Cell, x: Sequences, steps: int = 0, wanted: str = AUTO) -> tupl
     wanted: the name of the one path that may run the cell, or "auto".
     Raises: ZooError if the wanted path cannot run the cell.
     """
+    if x.layout.path is not None:
+        return x.layout.path, "the only path for this layout"
     watched = modes.watching(x.at_hand)
     if wanted != AUTO:
         path = PATHS[wanted]

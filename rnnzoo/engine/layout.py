@@ -6,8 +6,10 @@ loop over time touches only the sequences that still have a step there.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextvars import ContextVar
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -79,8 +81,11 @@ class Layout:
 
     lengths: (batch,) whole numbers, copied; or the number of sequences, all as long as `time`, for which no tensor is
     read. time: the padded length, at least the longest.
+    path: the one path that can run cells on sequences of this layout; None if the engine may choose.
     Raises: ValueError if a length is negative, beyond `time` or not whole.
     """
+
+    path: Any = None
 
     def __init__(self, lengths: Tensor | int, time: int, device: torch.device) -> None:
         self.time, self.device = time, device
@@ -285,3 +290,9 @@ class Layout:
             places.index_copy_(0, row_of_place[real_places], real_places)
             self._chunks[steps] = Chunks(parts, row_of_place.clamp(min=0).to(self.device), places.to(self.device))
         return self._chunks[steps]
+
+
+# What makes the layout of a batch. An exporter, for which lengths have no numbers, sets it to a layout of its own.
+layout_maker: ContextVar[Callable[[Tensor | int, int, torch.device], Layout]] = ContextVar(
+    "layout_maker", default=Layout
+)

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
 from rnnzoo.engine import modes
-from rnnzoo.engine.layout import Layout
+from rnnzoo.engine.layout import Layout, layout_maker
 from rnnzoo.engine.uncompiled import uncompiled
 
 
@@ -45,15 +45,15 @@ class Sequences:
         modes.refuse_tracing()
         if x.dim() != 3:
             raise ValueError(f"expected (batch, time, features), got {tuple(x.shape)}")
-        count: Tensor | int = len(x)
+        count: Tensor | int = x.shape[0]  # not len: an exporter's is a symbol
         if lengths is not None:
             count = lengths if isinstance(lengths, Tensor) else torch.as_tensor(lengths, device="cpu")
-            if count.dim() != 1 or len(count) != len(x):
+            if count.dim() != 1 or count.shape[0] != x.shape[0]:
                 shape = tuple(count.shape)
                 raise ValueError(
                     f"expected one length for each of {len(x)} sequences, got {shape[0] if len(shape) == 1 else shape}"
                 )
-        layout = Layout(count, x.shape[1], x.device)
+        layout = layout_maker.get()(count, x.shape[1], x.device)
         return cls(layout, padded=x) if layout.no_padding else cls(layout, padded_raw=x)
 
     # -- forms

@@ -50,6 +50,8 @@ class CharacterFeatures(Input):
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (batch, time, letters) int64, PAD after a word's end. Returns (batch, time, output_size)."""
+        if torch.compiler.is_exporting():  # how many words are distinct is known only where they are
+            return self.encoder(x.flatten(0, 1), self.embedding).unflatten(0, x.shape[:2])
         words, index = distinct(x.flatten(0, 1))
         features = self.encoder(words, self.embedding)
         return self.dropout(features[index].unflatten(0, x.shape[:2]))
@@ -85,6 +87,8 @@ class Convolution(nn.Module):
 
     def forward(self, words: Tensor, embedding: nn.Embedding) -> Tensor:
         """words: (words, letters) int64, PAD after the ends. Returns (words, output_size), zeros for no letters."""
+        if torch.compiler.is_exporting():
+            return self._convolved(words, embedding)
         weights = [cast(Tensor, window.weight) for window in self.windows]
         width = max(weight.shape[2] for weight in weights)
         weight = torch.cat([F.pad(weight, [(width - weight.shape[2]) // 2] * 2) for weight in weights])
@@ -96,6 +100,13 @@ class Convolution(nn.Module):
         everywhere = at_letters.new_full((*words.shape, self.output_size), -torch.inf)
         best = everywhere.index_put(torch.nonzero(real, as_tuple=True), at_letters).amax(1)
         return (best + torch.cat([cast(Tensor, window.bias) for window in self.windows])).relu()
+
+    def _convolved(self, words: Tensor, embedding: nn.Embedding) -> Tensor:
+        """The same as convolutions, in operators that any exporter has."""
+        real = (words != PAD).unsqueeze(-1)
+        letters = (embedding(words) * real).transpose(1, 2)
+        answers = torch.cat([window(letters) for window in self.windows], 1).transpose(1, 2)
+        return answers.masked_fill(~real, 0).relu().amax(1)
 
 
 class Last(nn.Module):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from rnnzoo.architectures.base import Architecture
+from rnnzoo.architectures.base import ONE, SEQUENCE, Architecture
 from rnnzoo.batch import Batch, DataSpec, Field
 from rnnzoo.cells.base import State
 from rnnzoo.data.encoding.text import Encoder
@@ -67,6 +67,7 @@ class Task:
     cannot give it is refused at once, with `needs_reason`. monitor: the dev metric that chooses the checkpoint.
     carries_state: a batch continues the one before it. generates_text: it can write on from a prompt (`continue_text`).
     unit: what its test counts one by one: "example", "sentence" or "window", a stretch of a stream.
+    decoding: what `predictions` makes of `raw_logits`, for whoever runs the network elsewhere.
     """
 
     form: ClassVar[str]
@@ -76,6 +77,7 @@ class Task:
     carries_state: ClassVar[bool] = False
     generates_text: ClassVar[bool] = False
     unit: ClassVar[str] = "example"
+    decoding: str = "softmax"
 
     def __init__(self, spec: DataSpec) -> None:
         self.spec = spec
@@ -106,6 +108,20 @@ class Task:
         step: optimizer steps so far, for schedules.
         """
         raise NotImplementedError
+
+    def raw_logits(
+        self, model: SequenceModel, batch: Batch, state: list[State] | None = None, need_state: bool = False
+    ) -> tuple[Tensor, list[State] | None]:
+        """What the network says before any decoding, of the inputs alone: logits (batch, classes), or (batch, time,
+        classes) of every step; and the last state if asked for, where there is an answer a step.
+
+        Raises: ValueError where each step's answer depends on decoded ones.
+        """
+        if self.needs == SEQUENCE:
+            raise ValueError("the task writes token by token: it has no logits of its inputs alone")
+        if self.needs == ONE:
+            return self.forward(model, batch).logits, None
+        return model.step_logits(batch, state, need_state)
 
     def loss(self, model: SequenceModel, output: Output, batch: Batch) -> Tensor:
         """What training minimises: the mean over `count(batch)` answers, 0 where there are none; nats for likelihoods.

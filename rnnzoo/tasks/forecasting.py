@@ -37,6 +37,7 @@ class Forecasting(Task):
     needs = ONE
     needs_reason = "forecasting asks for all steps to come at once, from what is known at a window's end"
     monitor = ("mse", "min")
+    decoding = "none: (horizon, variables), standardised; times std plus mean of the input's options"
 
     def __init__(
         self,

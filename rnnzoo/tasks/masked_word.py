@@ -34,6 +34,7 @@ class MaskedWord(Task):
     needs = EACH
     needs_reason = "masked_word asks for a word at each gap of the text that is read"
     monitor = ("perplexity", "min")
+    decoding = "softmax, at the steps of the mask"
 
     def forward(
         self, model: SequenceModel, batch: Batch, state: list[State] | None = None, step: int | None = None

@@ -28,6 +28,7 @@ class Regression(Task):
     needs = ONE
     needs_reason = "regression asks for one answer to a whole series"
     monitor = ("mse", "min")
+    decoding = "none: the numbers themselves"
 
     def forward(
         self, model: SequenceModel, batch: Batch, state: list[State] | None = None, step: int | None = None

@@ -40,6 +40,8 @@ class Tagging(Task):
     def __init__(self, spec: DataSpec, crf: bool = False, constrained: bool = True, outside: str | None = None) -> None:
         super().__init__(spec)
         self.crf, self.constrained, self.outside = crf, constrained, outside
+        if crf:
+            self.decoding = "Viterbi: the logits are a CRF's emissions, whose transitions are not in the file"
         self.scheme = spec.target.options.get("scheme")
         if outside is not None and outside not in spec.labels:
             raise ValueError(f"task: outside must be one of the tags {', '.join(spec.labels)}, got '{outside}'")

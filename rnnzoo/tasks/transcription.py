@@ -31,6 +31,7 @@ class Transcription(Task):
     needs = EACH
     needs_reason = "transcription names a token or a blank at each step of the series that is read"
     monitor = ("error_rate", "min")
+    decoding = "connectionist temporal classification: the likeliest tokens, repeats and then blanks (0) left out"
 
     @checked
     def __init__(self, spec: DataSpec, beam: Count = 1) -> None:
