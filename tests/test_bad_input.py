@@ -85,7 +85,11 @@ def recipe(text: str | bytes, name: str = "mine.yaml") -> str:
             "command line: task: 'tagging' takes tagged_text",
             "sentiment",
         ),
-        (["predict", "r"], "rnnzoo predict: one of the arguments --text --file --interactive is required.", ""),
+        (
+            ["predict", "r"],
+            "rnnzoo predict: one of the arguments --text --file --interactive --follow is required.",
+            "",
+        ),
         (["predict", "r", "--text", "a", "--file", "b"], "rnnzoo predict: argument --file: not allowed with", ""),
         (["predict", "nowhere", "--text", "a"], "no run at nowhere: there is no such folder.", "No run is near it"),
         (["test", "nowhere", "--json"], "no run at nowhere: there is no such folder.", ""),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -35,10 +35,12 @@ class Architecture(nn.Module):
     `answers` declares which shapes of answer the architecture can give, from its parameters alone: "many_to_one",
     "many_to_many" (one a step, with sight of the whole sequence or not), "causal" (one a step, from this step and
     those before alone) and "sequence_to_sequence".
+    reads_to_end: where it is not causal, why a sequence that arrives in parts cannot be answered part by part.
     """
 
     input_size: int
     output_size: int
+    reads_to_end: ClassVar[str] = "its architecture reads a sequence to the end before it answers"
 
     @classmethod
     def answers(cls, **parameters: Any) -> frozenset[str]:
@@ -92,6 +94,8 @@ class LayerStack(Architecture):
     locked_dropout: the same with one mask through time. last_hidden_size: of the last layer, `hidden_size` if None.
     Raises: ValueError for a residual connection to a layer of another size.
     """
+
+    reads_to_end = "a bidirectional network reads to the end before it answers"
 
     @checked
     def __init__(

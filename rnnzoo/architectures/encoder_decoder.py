@@ -63,6 +63,8 @@ class EncoderDecoder(Architecture):
     layers.
     """
 
+    reads_to_end = "an encoder-decoder reads to the end before it writes"
+
     @checked
     def __init__(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 import torch
@@ -57,3 +58,46 @@ class Pool(nn.Module):
             return torch.cat([maximum(encoded), mean(encoded)], -1)
         weights = masked_softmax(self.score(encoded.outputs).squeeze(-1), encoded.sequences.layout.mask)
         return (weights.unsqueeze(1) @ encoded.outputs).squeeze(1)
+
+    def absorb(self, kept: Mapping[str, Tensor], encoded: Encoded) -> dict[str, Tensor]:
+        """What `pooled` needs of sequences that go on: of the steps before, which are `kept`, and of these.
+
+        kept: empty at a beginning. encoded: one step at least of each sequence.
+        """
+        if self.name == "last":
+            return {"last": encoded.last}
+        if self.name == "attention":
+            return self._absorb_weighted(kept, encoded)
+        steps = encoded.sequences.layout.lengths[:, None].to(encoded.outputs.device)
+        new = {"sum": encoded.outputs.double().sum(1), "steps": steps, "max": maximum(encoded)}
+        if not kept:
+            return new
+        return {
+            "sum": kept["sum"] + new["sum"],
+            "steps": kept["steps"] + steps,
+            "max": torch.maximum(kept["max"], new["max"]),
+        }
+
+    def _absorb_weighted(self, kept: Mapping[str, Tensor], encoded: Encoded) -> dict[str, Tensor]:
+        """The sums of a softmax, relative to the highest score so far: top, total (batch, 1), sum (batch, features)."""
+        scores = self.score(encoded.outputs).squeeze(-1).double()
+        scores = scores.masked_fill(~encoded.sequences.layout.mask, -torch.inf)
+        top = scores.amax(1, keepdim=True)
+        top = torch.maximum(kept["top"], top) if kept else top
+        weights = (scores - top).exp()
+        total, summed = weights.sum(1, keepdim=True), (weights.unsqueeze(1) @ encoded.outputs.double()).squeeze(1)
+        if kept:
+            rescale = (kept["top"] - top).exp()
+            total, summed = total + kept["total"] * rescale, summed + kept["sum"] * rescale
+        return {"top": top, "total": total, "sum": summed}
+
+    def pooled(self, kept: Mapping[str, Tensor]) -> Tensor:
+        """(batch, output_size) of all steps that were absorbed, what `forward` gives for all of them at once."""
+        if self.name == "last":
+            return kept["last"]
+        if self.name == "max":
+            return kept["max"]
+        if self.name == "attention":
+            return (kept["sum"] / kept["total"]).to(next(self.score.parameters()).dtype)
+        average = (kept["sum"] / kept["steps"]).to(kept["max"].dtype)
+        return torch.cat([kept["max"], average], -1) if self.name == "max_mean" else average

@@ -30,6 +30,8 @@ class Segment(Architecture):
     Source: Lin, Lin, Wu, Zhao, Mo, Zhang, arXiv:2308.11200 (parallel multi-step forecasting).
     """
 
+    reads_to_end = "a network of segments reads all steps of a segment before it answers the first"
+
     @checked
     def __init__(
         self,

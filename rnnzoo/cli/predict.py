@@ -26,6 +26,7 @@ def add_arguments(parser: Parser) -> None:
     inputs.add_argument("--text", action="append", metavar="TEXT", help="a text; may be repeated")
     inputs.add_argument("--file", metavar="FILE", help="a table, a text a line, a WAV or a folder of them; - is stdin")
     inputs.add_argument("--interactive", action="store_true", help="ask for texts until 'stop'")
+    inputs.add_argument("--follow", action="store_true", help="answer lines of standard input as they arrive")
     parser.add_argument("--text_column", metavar="NAME", help="of a table (default: as the run's data had it)")
     parser.add_argument("--json", action="store_true", help="print one JSON object a line")
 
@@ -38,6 +39,10 @@ def run(arguments: Namespace) -> int:
     from rnnzoo.inference import predictor
 
     model = predictor.load(arguments.run)
+    if arguments.follow:
+        from rnnzoo.cli.follow import follow
+
+        return follow(model, texts.Column.of(model.recipe["data"], arguments.text_column), arguments.json)
     if path is not None and (questions := model.read_file(path)) is not None:
         names = [name for name, _ in questions]
         for name, answer in zip(names, model.predict([question for _, question in questions]), strict=True):

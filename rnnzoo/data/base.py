@@ -6,7 +6,7 @@ import hashlib
 import logging
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -144,6 +144,39 @@ class Examples(ABC):
         return self.collate(window)
 
 
+class Arriving(ABC):
+    """The parts of one sequence, in order. A part is encoded as far as nothing that follows can change it.
+
+    continues: whether the examples are one row, which continues that of the part before; if not, each row is an example
+    that is complete in itself. empty_line_ends: whether a line without text ends a sequence, where lines are its parts.
+    """
+
+    continues: ClassVar[bool] = True
+    empty_line_ends: ClassVar[bool] = True
+    sample: object  # a part that has a step
+
+    @abstractmethod
+    def take(self, x: Any) -> Iterator[Examples]:
+        """The steps that a part completes. Raises: DataError for a part that is none; what came before stays."""
+
+    @abstractmethod
+    def line(self, text: str) -> Any:
+        """The part that a line of standard input is, without its line end. Raises: DataError."""
+
+    def rest(self, final: bool = False) -> Examples | None:
+        """The steps of what is kept back, as if the sequence ended here. final: it does, and nothing is kept."""
+        return None
+
+    def state(self) -> dict[str, np.ndarray]:
+        """What is kept back, for `restore`."""
+        return {}
+
+    def restore(self, state: dict[str, np.ndarray]) -> None:
+        """Raises: ValueError for what `state` does not give."""
+        if state:
+            raise ValueError(f"it keeps nothing back, got {', '.join(state)}")
+
+
 class Form(ABC):
     """A kind of examples: makes the vocabulary, encodes rows, and cuts them into batches.
 
@@ -191,6 +224,10 @@ class Form(ABC):
         Raises: DataError.
         """
         return None
+
+    def arriving(self, spec: DataSpec) -> Arriving:
+        """What encodes a sequence that arrives in parts. Raises: DataError where it is to be read as a whole."""
+        raise DataError(f"data of the form {self.name} are read as a whole")
 
     @classmethod
     def from_spec(cls, spec: DataSpec) -> Form:

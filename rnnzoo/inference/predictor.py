@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,13 @@ import torch
 
 from rnnzoo import registry, runs
 from rnnzoo.batch import UNK
+from rnnzoo.data.base import Examples
 from rnnzoo.data.batching import BucketBatches
 from rnnzoo.data.forms import FORMS
 from rnnzoo.errors import DataError, RunError, ZooError, unknown
 from rnnzoo.experiment.network import make_network
 from rnnzoo.experiment.restore import origin, restore
+from rnnzoo.inference.stream import Stream
 from rnnzoo.runs import checkpoint, pretrained_models
 from rnnzoo.runs.record import read_summary
 from rnnzoo.runs.summary import Summary, well_formed
@@ -74,7 +76,11 @@ class Predictor:
         examples = self.form.ask(texts, self.spec)
         if examples.truncated:
             log.warning("%d of %d texts are longer than max_length and were cut.", examples.truncated, len(texts))
-        answers: list[Answer] = [{}] * len(texts)
+        return self.answer_examples(examples, batch_size)
+
+    def answer_examples(self, examples: Examples, batch_size: int = 64) -> list[Answer]:
+        """One JSON object for each row of encoded examples, in order; see `predict`."""
+        answers: list[Answer] = [{}] * len(examples)
         lengths = examples.lengths
         for rows in BucketBatches(lengths, batch_size=batch_size, batch_tokens=BATCH_TOKENS, training=False):
             batch = examples.collate(rows)
@@ -115,6 +121,17 @@ class Predictor:
         None for a file of texts. Raises: DataError.
         """
         return self.form.read_file(path, self.spec, self.recipe["data"])
+
+    def stream(self, state: Mapping[str, torch.Tensor] | None = None) -> Stream:
+        """One sequence that arrives in parts: `.feed(x)` answers as it comes, `.state` can be kept and set again.
+
+        state: of an earlier stream of this model, from which it goes on.
+        Raises: RunError, with the reason, for a model that answers whole sequences only; or for another model's state.
+        """
+        stream = Stream(self)
+        if state is not None:
+            stream.state = dict(state)
+        return stream
 
     def answers(self, texts: Iterable[str]) -> Iterator[tuple[str, Answer]]:
         """Each text with its answer, in order; only a bounded number of `texts` is read ahead."""

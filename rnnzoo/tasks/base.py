@@ -185,6 +185,18 @@ class Task:
         """One JSON object for each sequence, in the batch's order; runs the model, without a target."""
         raise NotImplementedError
 
+    def reads_to_end(self, model: SequenceModel) -> str | None:
+        """Why a sequence that arrives in parts cannot be answered part by part; None if it can."""
+        return None
+
+    def arrived(self, model: SequenceModel, batch: Batch, memory: dict[str, Tensor]) -> list[Answer]:
+        """What is answered when further steps of one sequence have arrived; by default the prediction, one object.
+
+        model: continues from the steps before, so that an answer to a sequence is one to all of it so far. batch: one
+        row, the new steps. memory: what the task keeps from part to part, tensors whose shapes stay the same.
+        """
+        return self.predictions(model, batch)
+
     def describe(self, answer: Answer) -> list[str]:
         """A prediction as the lines that `rnnzoo predict` prints; if a task does not say, each value by its name."""
         return ["  ".join(f"{name} {_plain(value)}" for name, value in answer.items())]

@@ -155,6 +155,30 @@ class NextWord(Task):
             )
         ]
 
+    def arrived(self, model: SequenceModel, batch: Batch, memory: dict[str, Tensor]) -> list[Answer]:
+        """For each token: its probability after all before it, None for the first, and `next`, the five likeliest."""
+        names = self.spec.target.names
+        answers: list[Answer] = []
+        for start in range(0, batch.inputs["tokens"].shape[1], WINDOW):
+            tokens = batch.inputs["tokens"][:, start : start + WINDOW]
+            features, _ = model.step_features(Batch({"tokens": tokens}, torch.tensor([tokens.shape[1]])))
+            before = [memory["features"]] if memory else []
+            probabilities = model.head(torch.cat([*before, features], 1)).float().softmax(-1)[0]  # (steps, vocabulary)
+            arrived = tokens[0] if before else tokens[0, 1:]
+            sure = probabilities[: len(arrived)].gather(1, arrived[:, None]).squeeze(1).tolist()
+            best = probabilities[-tokens.shape[1] :].topk(min(5, len(names)))
+            likely = zip(tokens[0].tolist(), sure if before else [None, *sure], *map(Tensor.tolist, best), strict=True)
+            answers += [
+                {
+                    "token": names[token],
+                    "probability": p,
+                    "next": {names[i]: q for q, i in zip(*following, strict=True)},
+                }
+                for token, p, *following in likely
+            ]
+            memory["features"] = features[:, -1:].clone()
+        return answers
+
     def describe(self, answer: Answer) -> list[str]:
         return [percentages(answer["next"])]
 

@@ -121,6 +121,13 @@ class Tagging(Task):
         tags = [[labels[tag] for tag in row[:length]] for row, length in zip(rows, batch.lengths.tolist(), strict=True)]
         return [{"tags": row, **({"spans": [list(span) for span in read(row)]} if self.scheme else {})} for row in tags]
 
+    def reads_to_end(self, model: SequenceModel) -> str | None:
+        return "a CRF decides the tags of a whole sentence together" if self.crf else None
+
+    def arrived(self, model: SequenceModel, batch: Batch, memory: dict[str, Tensor]) -> list[Answer]:
+        """tags: of the words that are new. A span may go on: none are named."""
+        return [{"tags": answer["tags"]} for answer in self.predictions(model, batch)]
+
     def describe(self, answer: Answer) -> list[str]:
         """Each word with its tag; the words are what the data add to an answer."""
         if "words" not in answer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 
 from rnnzoo.architectures.base import EACH
@@ -13,7 +14,7 @@ from rnnzoo.data.encoding.text import Encoder
 from rnnzoo.limits import Count, checked
 from rnnzoo.model import SequenceModel
 from rnnzoo.tasks.base import Answer, Output, Task
-from rnnzoo.tasks.decoding.ctc import best_path, ctc_loss, prefix_search
+from rnnzoo.tasks.decoding.ctc import BLANK, best_path, ctc_loss, prefix_search
 from rnnzoo.tasks.units import Units, Updates
 
 if TYPE_CHECKING:
@@ -86,6 +87,17 @@ class Transcription(Task):
         """text: what the series says."""
         logits = self.forward(model, batch).logits
         return [{"text": self.encoder.decode(row)} for row in self.decode(logits, batch.lengths)]
+
+    def reads_to_end(self, model: SequenceModel) -> str | None:
+        return None if self.beam == 1 else "a beam search may take back what it has written"
+
+    def arrived(self, model: SequenceModel, batch: Batch, memory: dict[str, Tensor]) -> list[Answer]:
+        """text: what is new; nothing while the series says nothing. memory: the last step's token or blank."""
+        best = self.forward(model, batch).logits.argmax(-1)[0]  # (time,)
+        before = memory.get("token", best.new_zeros(1))
+        new = best[(best != BLANK) & (best != torch.cat([before, best[:-1]]))]
+        memory["token"] = best[-1:].clone()
+        return [{"text": self.encoder.decode(new.tolist())}] if len(new) else []
 
     def describe(self, answer: Answer) -> list[str]:
         return [str(answer["text"])]

@@ -13,7 +13,8 @@ import numpy as np
 import torch
 
 from rnnzoo.batch import Batch, DataSpec, Field
-from rnnzoo.data.base import Columns, Examples
+from rnnzoo.data.base import Arriving, Columns, Examples
+from rnnzoo.data.forms.arriving import ArrivingWindows
 from rnnzoo.data.forms.rows import RowForm
 from rnnzoo.data.forms.series import parsed
 from rnnzoo.data.readers.table import TEXT_ENDINGS
@@ -134,6 +135,9 @@ class WindowedSeries(RowForm):
         rows = [self._asked(f"series {number}", parsed(number, text), spec) for number, text in enumerate(texts, 1)]
         values = np.concatenate([np.empty((0, len(spec.inputs["values"].names)), np.float32), *rows])
         return WindowExamples(values, np.arange(len(rows)) * self.lookback, self.lookback, 0)
+
+    def arriving(self, spec: DataSpec) -> Arriving:
+        return ArrivingWindows(self, spec, spec.inputs["values"].size, self.lookback)
 
     def _asked(self, what: str, series: Any, spec: DataSpec) -> np.ndarray:
         """The last `lookback` steps of a series, standardised. Raises: DataError."""

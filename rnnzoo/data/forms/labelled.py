@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from rnnzoo.batch import DataSpec, Field
-from rnnzoo.data.base import Columns, check_type, label_ids, named_labels
+from rnnzoo.data.base import Arriving, Columns, check_type, label_ids, named_labels
 from rnnzoo.data.encoding.text import Encoder, Quotes
+from rnnzoo.data.forms.arriving import ArrivingText
 from rnnzoo.data.forms.rows import RowExamples, RowForm
 from rnnzoo.limits import Count, VocabSize, checked
 
@@ -57,3 +58,6 @@ class LabelledText(RowForm):
         if empty := sum(not text.strip() for text in columns["text"]):
             examples.notes = {"empty": empty}
         return examples
+
+    def arriving(self, spec: DataSpec) -> Arriving:
+        return ArrivingText(self, spec)

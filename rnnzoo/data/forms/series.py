@@ -13,7 +13,8 @@ import numpy as np
 import torch
 
 from rnnzoo.batch import Batch, DataSpec, Field
-from rnnzoo.data.base import Columns, Examples, RowError, check_type, label_ids, named_labels
+from rnnzoo.data.base import Arriving, Columns, Examples, RowError, check_type, label_ids, named_labels
+from rnnzoo.data.forms.arriving import ArrivingSeries
 from rnnzoo.data.forms.rows import RowForm, longest_first
 from rnnzoo.errors import DataError
 from rnnzoo.system import files
@@ -107,6 +108,9 @@ class Series(RowForm):
     def ask(self, texts: Sequence[Any], spec: DataSpec) -> SeriesExamples:
         """Series, as arrays or as JSON: "[0.5, 0.1]" has two steps of one feature, "[[0.5, 0.1]]" one step of two."""
         return self.encode({"values": [parsed(row, text) for row, text in enumerate(texts, start=1)]}, spec)
+
+    def arriving(self, spec: DataSpec) -> Arriving:
+        return ArrivingSeries(self, spec, spec.inputs["values"].size)
 
 
 class LabelledSeries(Series):

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import numpy as np
 
 from rnnzoo.batch import DataSpec, Field
-from rnnzoo.data.base import Columns, RowError, check_type
+from rnnzoo.data.base import Arriving, Columns, RowError, check_type
 from rnnzoo.data.forms.series import LabelledSeries, Series, SeriesExamples
 from rnnzoo.data.forms.transcribed import TranscribedSeries
 from rnnzoo.data.readers.audio import MAX_RATE, LogMel, read_wav, resampled
@@ -78,6 +78,9 @@ class Sounds(Series):
             read_wav(file, f"sound {row}" if isinstance(file, bytes) else None) for row, file in enumerate(texts, 1)
         ]
         return self.encode({"sound": [sound for sound, _ in heard], "rate": [rate for _, rate in heard]}, spec)
+
+    def arriving(self, spec: DataSpec) -> Arriving:
+        raise DataError("the features of a sound are of windows over its samples: it is read as a whole")
 
 
 def _heard(features: LogMel, columns: Columns, resample: bool) -> list[np.ndarray]:

@@ -10,9 +10,10 @@ import numpy as np
 import torch
 
 from rnnzoo.batch import EOS, IGNORE, UNK, Batch, DataSpec
-from rnnzoo.data.base import Columns, Examples, Form, check_type
+from rnnzoo.data.base import Arriving, Columns, Examples, Form, check_type
 from rnnzoo.data.batching import StreamBatches, Window
 from rnnzoo.data.encoding.text import Encoder
+from rnnzoo.data.forms.arriving import ArrivingLines
 from rnnzoo.data.forms.rows import RowExamples
 from rnnzoo.errors import DataError
 from rnnzoo.limits import Count, VocabSize, checked
@@ -116,6 +117,9 @@ class TextStream(Form):
         """Each text a stream of its own, which its end does not end: no <eos>."""
         check_type("text", texts, str, "a line of text")
         return RowExamples(Encoder.from_field(spec.inputs["tokens"]).encode(texts)[0])
+
+    def arriving(self, spec: DataSpec) -> Arriving:
+        return ArrivingLines(self, spec)
 
     def batches(
         self, examples: Examples, *, training: bool, seed: int = 0, rank: int = 0, world_size: int = 1

@@ -11,9 +11,10 @@ import numpy as np
 import torch
 
 from rnnzoo.batch import IGNORE, Batch, DataSpec, Field
-from rnnzoo.data.base import Columns, RowError, label_ids, named_labels
+from rnnzoo.data.base import Arriving, Columns, RowError, label_ids, named_labels
 from rnnzoo.data.encoding import spans, word_features
 from rnnzoo.data.encoding.text import Encoder, Ragged, numbered
+from rnnzoo.data.forms.arriving import ArrivingText
 from rnnzoo.data.forms.rows import RowExamples, RowForm
 from rnnzoo.errors import DataError
 from rnnzoo.limits import Count, VocabSize, checked
@@ -107,6 +108,9 @@ class TaggedText(RowForm):
         rows = [[word for piece in text.split() for word in bare(piece, encoder)] for text in texts]
         without_words: dict[str, Any] = {"tags": [], **({"spans": []} if spec.target.options.get("scheme") else {})}
         return replace(self.encode({"words": rows}, spec), asked=rows, without_words=without_words)
+
+    def arriving(self, spec: DataSpec) -> Arriving:
+        return ArrivingText(self, spec)
 
     def fit(self, train: Columns) -> DataSpec:
         self.rows(train, need_target=True)
