@@ -51,13 +51,14 @@ class _Continued(SequenceModel):
 
 
 class _RunningPool(nn.Module):
-    """A pool of the steps before and of those that are new."""
+    """A pool of the steps before and of those that are new, (batch, output_size)."""
 
     def __init__(self, pool: Pool) -> None:
         super().__init__()
         self.pool, self.kept, self.training = pool, dict[str, Tensor](), False
 
     def forward(self, encoded: Encoded) -> Tensor:
+        """Returns (batch, output_size)."""
         self.kept = self.pool.absorb(self.kept, encoded)
         return self.pool.pooled(self.kept)
 
@@ -86,17 +87,18 @@ class Stream:
         Raises: DataError for what the model cannot read; the stream is then as it was.
         """
         answers: list[Answer] = []
-        before = self.state
+        before: dict[str, Tensor] | None = self.state
         try:
             for examples in self._arriving.take(x):
                 answers = [*([] if self._answers_whole else answers), *self._read(examples)]
-        except BaseException:
-            self._set(before)
-            raise
+            before = None
+        finally:
+            if before is not None:  # it was refused, or interrupted
+                self._set(before)
         if self._answers_whole and (rest := self._arriving.rest()) is not None:
-            before = self.state
+            kept = self.state
             answers = self._read(rest)
-            self._set(before)
+            self._set(kept)
         return answers
 
     @torch.inference_mode()
