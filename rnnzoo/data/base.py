@@ -182,7 +182,8 @@ class Form(ABC):
 
     name: the form's name. columns: what it reads. target: the one column of these that prediction does without.
     free: the parameters that a trained model leaves free; it was built for the others. stands_for: further forms whose
-    tasks take it, as its batches have a target of the same kind.
+    tasks take it, as its batches have a target of the same kind. asks: what `ask` takes: "text", "series" (numbers, as
+    lists or as JSON), or "sound" (WAV files).
     """
 
     name: ClassVar[str]
@@ -190,6 +191,7 @@ class Form(ABC):
     target: ClassVar[str | None] = None
     stands_for: ClassVar[tuple[str, ...]] = ()
     free: ClassVar[frozenset[str]] = frozenset({"batch_size", "batch_tokens", "eval_batch_size"})
+    asks: ClassVar[str] = "text"
 
     @abstractmethod
     def fit(self, train: Columns) -> DataSpec:

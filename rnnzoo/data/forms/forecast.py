@@ -76,6 +76,7 @@ class WindowedSeries(RowForm):
 
     name = "windowed_series"
     columns = ("values", "own")
+    asks = "series"
 
     @checked
     def __init__(

@@ -70,6 +70,8 @@ class Series(RowForm):
     Batches: see `RowForm`.
     """
 
+    asks = "series"
+
     @classmethod
     def fields(cls, settings: Mapping[str, Any]) -> dict[str, str]:
         return {"values": "values"}

@@ -29,6 +29,8 @@ class Sounds(Series):
     n_mels, window_ms, hop_ms, stack: see `LogMel`. Batches: see `RowForm`.
     """
 
+    asks = "sound"
+
     @checked
     def __init__(
         self,
