@@ -65,6 +65,7 @@ class Source(ABC):
         described_series values: one array (time, features) a row    text: list[str]
         transcribed_series values: one array (time, features) a row    text: list[str]
         transcribed_sound sound: one array (samples,) a row    rate: list[int], in Hz    text: list[str]
+
     forms: all kinds that it can give, where there are several; `form` is then the first, until `give` chooses another,
     and `read` gives the columns of `form`. Which one is read is decided by the task, see `rnnzoo.data.forms.chosen`.
     """
@@ -77,6 +78,11 @@ class Source(ABC):
         if form not in (self.forms or (self.form,)):
             raise ValueError(f"{type(self).__name__} gives {', '.join(self.forms) or self.form}, not {form}")
         self.form = form
+
+    @classmethod
+    def mistakes(cls, form: str, settings: Mapping[str, Any]) -> list[tuple[str, str]]:
+        """What is wrong with a recipe's settings for rows of this form: the name of each setting, and the message."""
+        return []
 
     @abstractmethod
     def read(self) -> dict[str, Columns]:

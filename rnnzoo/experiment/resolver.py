@@ -100,7 +100,7 @@ class Resolver(Parts):
         found["bad_numbers"] = self.options(BadNumbersOptions, sections.get("bad_numbers"), "bad_numbers")
         found["checkpoint"] = self.options(CheckpointOptions, sections.get("checkpoint"), "checkpoint")
         found["tracking"] = self.tracking(sections.get("tracking"))
-        self.check_form(sections)
+        self.check_form(sections, found["data"])
         self.check_answer(sections, found["model"].get("architecture"))
         if self.mistakes:
             raise RecipeError(*self.messages(found))
@@ -217,9 +217,9 @@ class Resolver(Parts):
         except RecipeError as error:
             self.wrong(node, "format", str(error).removeprefix("format: "))
 
-    def check_form(self, sections: dict[str, Node]) -> None:
-        """The task must take the form of examples, or one of the forms, that the data set has."""
-        from rnnzoo.data.forms import fits, forms_of
+    def check_form(self, sections: dict[str, Node], data: Mapping[str, Any]) -> None:
+        """The task must take a form of examples that the data set has, and the settings must do for that form."""
+        from rnnzoo.data.forms import chosen, fits, forms_of
 
         source, task = self.classes.get("data"), self.classes.get("task")
         if source is None or task is None:
@@ -230,6 +230,9 @@ class Resolver(Parts):
             return
         given = forms_of(source)
         if any(fits(form, task.form) for form in given):
+            written = sections["data"].value if isinstance(sections["data"].value, dict) else {}
+            for key, message in source.mistakes(chosen(source, task), data):
+                self.wrong(written.get(key, sections["data"]), f"data.{key}", message)
             return
         names = {key: _name(sections[key]) for key in ("data", "task")}
 

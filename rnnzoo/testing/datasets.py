@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from rnnzoo.data.base import PARTS, Columns, Source
-from rnnzoo.data.forms import FORMS
+from rnnzoo.data.forms import FORMS, forms_of
 from rnnzoo.errors import DataError, Unavailable
 from rnnzoo.recipe.schema import signature
 from rnnzoo.recipe.sections import LoaderOptions
@@ -25,8 +25,10 @@ from rnnzoo.testing.subject import Subject
 READ = """
 import importlib, json, sys
 from rnnzoo.testing.datasets import digest
-module, name, parameters = json.loads(sys.argv[1])
-print(digest(getattr(importlib.import_module(module), name)(**parameters).read()))
+module, name, parameters, form = json.loads(sys.argv[1])
+source = getattr(importlib.import_module(module), name)(**parameters)
+source.give(form)
+print(digest(source.read()))
 """
 
 
@@ -54,7 +56,9 @@ class DatasetSubject(Subject):
         """The source as it is built. Raises: NotApplicable if it needs parameters that were not given."""
         if self.missing_parameters:
             raise NotApplicable(f"no value is given for {', '.join(self.missing_parameters)}")
-        return self.maker(**(self.parameters | parameters))
+        source: Source = self.maker(**(self.parameters | parameters))
+        source.give(self.form.name)
+        return source
 
     def read(self, **parameters: Any) -> dict[str, Columns]:
         """Its rows. Raises: NotApplicable if they cannot be had here."""
@@ -69,10 +73,13 @@ class DatasetSubject(Subject):
 
     @property
     def form(self) -> Any:
-        """Raises: AssertionError for a form that does not exist."""
-        form = str(getattr(self.maker, "form", None))
-        self.require(form in FORMS, f"form: expected one of {', '.join(FORMS)}, found {form!r}")
-        return FORMS[form]
+        """The form, or the first that the parameters do for. Raises: AssertionError for one that does not exist."""
+        forms = forms_of(self.maker) or ("None",)
+        for form in forms:
+            self.require(form in FORMS, f"form: expected one of {', '.join(FORMS)}, found {form!r}")
+        settings = {name: parameter.default for name, parameter in self.signature.items()} | self.parameters
+        fitting = (form for form in forms if len(forms) == 1 or not self.maker.mistakes(form, settings))
+        return FORMS[next(fitting, forms[0])]
 
 
 def check_builds(subject: DatasetSubject) -> str:
@@ -169,7 +176,7 @@ def check_fresh_process(subject: DatasetSubject) -> None:
     module, name = subject.maker.__module__, subject.maker.__qualname__
     if module == "__main__" or "." in name:
         raise NotApplicable("the class cannot be imported elsewhere")
-    place = json.dumps([module, name, subject.few | subject.parameters])
+    place = json.dumps([module, name, subject.few | subject.parameters, subject.form.name])
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONHASHSEED": "1"}
     done = subprocess.run(
         [sys.executable, "-c", READ, place], capture_output=True, text=True, env=environment, timeout=300

@@ -28,6 +28,7 @@ WORD = regex.compile(r"\w+(?:'\w+)?|[^\w\s\x1c-\x1f]\p{M}*(?:\u200d[^\w\s]\p{M}*
 STRAIGHT = str.maketrans(dict.fromkeys("\u2018\u2019\u201b\u02bc\uff07", "'"))
 UNSPACED = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]")
 CUT: dict[str, Callable[[str], Sequence[str]]] = {"word": WORD.findall, "space": str.split, "character": str}
+PAIR = " ||| "  # between two texts that are read as one
 LARGE = 0.2  # share of tokens that is worth a warning
 LONGEST = "longest"  # option of a target: tokens of the longest training text, <eos> counted
 WRITTEN_SPECIALS = {SPECIALS[UNK]: UNK, SPECIALS[EOS]: EOS}  # corpora have these spelled out; they keep their meaning
