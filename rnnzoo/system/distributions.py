@@ -2,7 +2,8 @@
 
 `importlib.metadata` takes longer to import than Python takes to start, and parses every distribution's whole metadata.
 Here, the folders of `sys.path` are read, and of a distribution only its name, its version and the groups asked for.
-Nothing is cached: what is installed while the program runs is seen at once.
+What is installed while the program runs is seen at once: a file is read again when its times, its size or its place on
+the disk have changed, and a folder each time.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from typing import NamedTuple
 INFO = (".dist-info", ".egg-info")
 METADATA = ("METADATA", "PKG-INFO")
 POINTS = "entry_points.txt"
+
+
+_contents: dict[str, tuple[tuple[int, ...], bytes]] = {}  # by path, of files as they were when last read
 
 
 class EntryPoint(NamedTuple):
@@ -120,10 +124,16 @@ def _reader(folder: str) -> Callable[[str], bytes | None]:
     def read(name: str) -> bytes | None:
         path = os.path.join(folder, name)
         try:
-            if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would be waited for
+            status = os.stat(path)
+            if not stat.S_ISREG(status.st_mode):  # a pipe would be waited for
                 raise OSError(f"{name} is not a file")
-            with open(path, "rb") as file:
-                return file.read()
+            stamp = (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino, status.st_dev)
+            known, content = _contents.get(path, ((), b""))
+            if known != stamp:
+                with open(path, "rb") as file:
+                    content = file.read()
+                _contents[path] = stamp, content
+            return content
         except (FileNotFoundError, NotADirectoryError):
             return None
 

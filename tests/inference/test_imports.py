@@ -9,7 +9,7 @@ ASK = {
     "rnnzoo predict": "from rnnzoo.cli import main; main(['predict', 'sentiment', '--text', 'a fine film'])",
     "rnnzoo.load": "import rnnzoo; rnnzoo.load('sentiment').predict(['a fine film'])",
 }
-TRAINING = ("lightning", "torchmetrics", "datasets", "wandb", "sacrebleu", "scipy", "torch._dynamo")
+TRAINING = ("lightning", "torchmetrics", "datasets", "wandb", "sacrebleu", "scipy", "tokenizers", "torch._dynamo")
 
 
 @pytest.mark.parametrize("asked", ASK.values(), ids=ASK)

@@ -74,3 +74,19 @@ def test_neither_importlib_metadata_nor_logging_is_imported_for_a_list():
         "assert not {'importlib.metadata', 'email', 'logging', 'inspect'} & ({*sys.modules} - before)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_file_that_changes_is_read_again_and_one_that_does_not_is_not(tmp_path, monkeypatch):
+    write(tmp_path, "x", "1", "[a.b]\none = m:A\n")
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    opened = []
+    monkeypatch.setattr(
+        distributions, "open", lambda path, mode: opened.append(path) or open(path, mode), raising=False
+    )
+    for _ in range(3):
+        assert {name for _, name, *_ in brought("a.")} == {"one"}
+    assert len(opened) == 2  # the entry points, and the metadata
+    (tmp_path / "x-1.dist-info" / "entry_points.txt").write_text("[a.b]\nfour = m:A\n")
+    assert {name for _, name, *_ in brought("a.")} == {"four"}
+    (tmp_path / "x-1.dist-info" / "entry_points.txt").unlink()
+    assert brought("a.") == set()

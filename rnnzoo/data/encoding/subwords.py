@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-
-from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+from typing import TYPE_CHECKING
 
 from rnnzoo.batch import SPECIALS, UNK
+
+if TYPE_CHECKING:  # it takes a twentieth of the time of a prediction to import, and words need none
+    from tokenizers import Tokenizer, models
 
 BLANK = "▁"
 
 
 def _tokenizer(model: models.BPE) -> Tokenizer:
+    from tokenizers import Tokenizer, pre_tokenizers
+
     tokenizer = Tokenizer(model)
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Metaspace(BLANK, prepend_scheme="always"), pre_tokenizers.Punctuation()]
@@ -31,6 +35,8 @@ def train(texts: Iterable[str], vocab_size: int, min_freq: int) -> tuple[tuple[s
     A merge is two pieces with a blank between, joined where they stand side by side `min_freq` times or more. The same
     texts give the same answer. Characters count to `vocab_size` and are kept all.
     """
+    from tokenizers import models, trainers
+
     tokenizer = _tokenizer(models.BPE(unk_token=SPECIALS[UNK]))
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size, min_frequency=min_freq, special_tokens=list(SPECIALS), show_progress=False
@@ -46,6 +52,8 @@ class Subwords:
 
     def __init__(self, names: Sequence[str], merges: Sequence[str]) -> None:
         """Raises: ValueError for a merge of pieces that the vocabulary lacks."""
+        from tokenizers import models
+
         vocabulary = {name: number for number, name in enumerate(names)}
         pairs = [_pair(merge) for merge in merges]
         for pair in pairs:
