@@ -33,9 +33,7 @@ def server(trained_model):
 
 
 def same(one, other) -> bool:
-    return json.dumps(one) == json.dumps(other) or all(
-        one[key] == pytest.approx(other[key], abs=1e-5) for key in other
-    )
+    return json.dumps(one) == json.dumps(other) or all(one[key] == pytest.approx(other[key], abs=1e-5) for key in other)
 
 
 def test_answers_are_those_of_the_predictor(server: Address, trained_model):

@@ -80,9 +80,12 @@ def test_a_file_that_changes_is_read_again_and_one_that_does_not_is_not(tmp_path
     write(tmp_path, "x", "1", "[a.b]\none = m:A\n")
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
     opened = []
-    monkeypatch.setattr(
-        distributions, "open", lambda path, mode: opened.append(path) or open(path, mode), raising=False
-    )
+
+    def counted(path, mode):
+        opened.append(path)
+        return open(path, mode)
+
+    monkeypatch.setattr(distributions, "open", counted, raising=False)
     for _ in range(3):
         assert {name for _, name, *_ in brought("a.")} == {"one"}
     assert len(opened) == 2  # the entry points, and the metadata
