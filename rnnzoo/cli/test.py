@@ -43,7 +43,7 @@ def score(arguments: Namespace, part: str) -> int:
     from rnnzoo.experiment.evaluate import evaluate
 
     with contextlib.redirect_stdout(sys.stderr):
-        metrics = evaluate(folder, part, changes, arguments.dynamic_evaluation)
+        metrics = evaluate(folder, part, changes, arguments.dynamic_evaluation, confidence=True)
     if rank() == 0 and arguments.json:
         console.print_json(metrics)
     elif rank() == 0:

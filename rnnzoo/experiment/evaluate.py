@@ -24,6 +24,7 @@ from rnnzoo.runs import checkpoint
 from rnnzoo.runs.summary import at
 from rnnzoo.system.paths import also_from
 from rnnzoo.system.redaction import marked
+from rnnzoo.training.callbacks.calibrator import Calibrator
 from rnnzoo.training.callbacks.memory import BatchSize
 from rnnzoo.training.callbacks.progress import Progress
 from rnnzoo.training.callbacks.termination import Termination
@@ -35,13 +36,16 @@ Overrides = Mapping[str, Mapping[str, Any]]  # section -> key -> value
 OF_MACHINE = ("accelerator", "devices", "num_nodes", "strategy")  # trainer options: this machine decides, not the run
 
 
-def evaluate(run: str | Path, part: str, overrides: Overrides | None = None, dynamic: bool = False) -> dict[str, float]:
+def evaluate(
+    run: str | Path, part: str, overrides: Overrides | None = None, dynamic: bool = False, confidence: bool = False
+) -> dict[str, float]:
     """The loss and metrics of a run's best checkpoint on the "dev" or "test" part of its data.
 
     overrides: changes of the recipe's `trainer` and `data`, except of what the model was built for, such as the
     vocabulary's size. The devices are this machine's, or the overrides', not the run's. dynamic: a language model is
     also scored while it learns from the part, on the CPU, at a rate chosen on dev (see `rnnzoo.experiment.dynamic`);
-    these scores have names of their own.
+    these scores have names of their own. confidence: also how far confidences are from the share that is right, as
+    `rnnzoo predict` prints them, and before they were calibrated; all other scores are of temperature 1.
     Raises: RecipeError, RunError, DataError.
     """
     folder = checkpoint.locate(runs.find(run))
@@ -56,13 +60,24 @@ def evaluate(run: str | Path, part: str, overrides: Overrides | None = None, dyn
     _compare_data(saved, data)
     bar = [Progress()] if recipe["trainer"]["enable_progress_bar"] else []
     with quiet():
-        trainer = make_trainer(recipe, callbacks=[BatchSize(), Termination(), *bar])
+        calibrator = Calibrator()
+        trainer = make_trainer(recipe, callbacks=[BatchSize(), Termination(), calibrator, *bar])
         score = trainer.test if part == "test" else trainer.validate
         interruptible(trainer, lambda: score(module, data, verbose=False))
         metrics = {name: float(value) for name, value in sorted(trainer.callback_metrics.items())}
+        if confidence:
+            metrics |= _calibration(calibrator, "test" if part == "test" else "val")
         if dynamic:
             metrics |= _dynamic(module, data, part)
     return metrics
+
+
+def _calibration(calibrator: Calibrator, stage: str) -> dict[str, float]:
+    """The expected calibration error of the confidences that `rnnzoo predict` prints, and of those at temperature 1."""
+    if calibrator.found is None:
+        return {}
+    after, before = (calibrator.found[key]["ece"] for key in ("after", "before"))
+    return {f"{stage}/ece": after, f"{stage}/ece_uncalibrated": before}
 
 
 def _dynamic(module: ZooModule, data: ZooData, part: str) -> dict[str, float]:

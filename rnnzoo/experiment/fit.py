@@ -24,15 +24,17 @@ from rnnzoo.experiment.resume import Resumption
 from rnnzoo.experiment.space import check_space
 from rnnzoo.recipe import Recipe
 from rnnzoo.reports.write import attempt as draw_report
-from rnnzoo.runs import checkpoint, report, snapshot, tracking
-from rnnzoo.runs.summary import Best, StartFacts, Summary
+from rnnzoo.runs import calibration, checkpoint, report, snapshot, tracking
+from rnnzoo.runs.summary import Best, CalibrationFacts, StartFacts, Summary
 from rnnzoo.system import console
 from rnnzoo.system.files import JsonObject
 from rnnzoo.system.memory import keep_memory
 from rnnzoo.system.plain import plain
 from rnnzoo.system.quantities import amount
 from rnnzoo.system.redaction import redact
+from rnnzoo.tasks.calibration import KEY, Calibration
 from rnnzoo.training.callbacks.base import ChecksModule
+from rnnzoo.training.callbacks.calibrator import Calibrator
 from rnnzoo.training.callbacks.checkpoints import Checkpoints
 from rnnzoo.training.callbacks.costs import Costs
 from rnnzoo.training.callbacks.finite import Finite
@@ -163,7 +165,8 @@ def _train_and_test(
     meta = _meta(recipe, data, run, initial)
     if "extended_at" in summary:
         meta["extended_at"] = summary["extended_at"]
-    checkpoints = Checkpoints(run.checkpoints, meta, data.spec.to_json(), *module.monitor)
+    calibrator = Calibrator(run.path / calibration.FILE)
+    checkpoints = Checkpoints(run.checkpoints, meta, data.spec.to_json(), *module.monitor, calibrator)
     snapshots = Snapshots(
         run.resume,
         meta if initial is None else meta | {"spec": plain(data.spec.to_json())},  # with words of a model that may go
@@ -180,8 +183,8 @@ def _train_and_test(
     if module.task.generates_text and "samples" not in recipe["callbacks"] and tracking.has_trackers(loggers):
         callbacks = [Samples(), *callbacks]
     given = TrackedCheckpoints(checkpoints, recipe["tracking"]["checkpoints"])
-    own = [snapshots, finite, steps, checkpoints, throughput, costs, outcome, given, BatchSize(), Termination()]
-    callbacks = [*own, *callbacks]
+    own = [snapshots, finite, steps, checkpoints, calibrator, throughput, costs, outcome, given, BatchSize()]
+    callbacks = [*own, Termination(), *callbacks]
     trainer = make_trainer(
         recipe, callbacks=callbacks, logger=loggers, default_root_dir=run.path, plugins=[SnapshotIO()]
     )
@@ -205,10 +208,13 @@ def _train_and_test(
             "  It does not fit the run's model, optimizer or callbacks, or the versions that are installed."
         ) from error
     results = outcome.facts()
-    metrics, results["best"] = _restore_best(run, module)
+    metrics, results["best"], calibrator.dev = _restore_best(run, module)
     if "test" in data.sizes:
         metrics |= _test(trainer, module, data, run)
+    elif run.writer:
+        calibrator.write()
     results["metrics"] = dict(sorted(metrics.items()))
+    results |= _calibration_facts(run.path)
     return results
 
 
@@ -225,16 +231,31 @@ def _meta(recipe: Recipe, data: ZooData, run: runs.Run, initial: StartFacts | No
     return meta
 
 
-def _restore_best(run: runs.Run, module: ZooModule) -> tuple[dict[str, float | None], Best]:
-    """Load the best checkpoint's weights into the module; its dev scores, and which it is. Without one, neither."""
+def _restore_best(run: runs.Run, module: ZooModule) -> tuple[dict[str, float | None], Best, JsonObject]:
+    """Load the best checkpoint's weights into the module, and the task's calibration; its dev scores, which it is, and
+    how it was calibrated. Without one, none of these.
+    """
     monitor, mode = module.monitor
     if not (run.checkpoints / "best").exists():  # whichever process wrote it
-        return {}, {"monitor": monitor, "mode": mode, "score": None, "epoch": None}
+        return {}, {"monitor": monitor, "mode": mode, "score": None, "epoch": None}, {}
     best = checkpoint.load(checkpoint.follow(run.checkpoints / "best"))
     checkpoint.apply(module.model, best)
+    module.task.calibration = Calibration.from_meta(best.meta, module.task.class_names())
     metrics = best.meta["metrics"]
     dev = {name: value for name, value in metrics.items() if name.startswith("val/")}
-    return runs.scores(dev), {"monitor": monitor, "mode": mode, "score": metrics[monitor], "epoch": best.meta["epoch"]}
+    which: Best = {"monitor": monitor, "mode": mode, "score": metrics[monitor], "epoch": best.meta["epoch"]}
+    return runs.scores(dev), which, best.meta.get(KEY, {})
+
+
+def _calibration_facts(folder: Path) -> Summary:
+    """What the summary says of the calibration, whichever process has fitted and measured it."""
+    found = calibration.read(folder)
+    if "temperature" not in found:
+        return {}
+    facts: CalibrationFacts = {"temperature": found["temperature"], "ece": calibration.errors(found)}
+    if "thresholds" in found:
+        facts["thresholds"] = found["thresholds"]
+    return {"calibration": facts}
 
 
 def _test(trainer: pl.Trainer, module: ZooModule, data: ZooData, run: runs.Run) -> dict[str, float]:

@@ -13,6 +13,7 @@ from rnnzoo.experiment.network import Network, make_network
 from rnnzoo.recipe import Recipe
 from rnnzoo.recipe.migrations import migrate
 from rnnzoo.runs import checkpoint
+from rnnzoo.tasks.calibration import Calibration
 
 
 def origin(saved: checkpoint.Checkpoint) -> tuple[Recipe, DataSpec]:
@@ -56,6 +57,7 @@ def restore(saved: checkpoint.Checkpoint, recipe: Recipe, spec: DataSpec) -> Net
     except (KeyError, AttributeError, IndexError, TypeError, ValueError, RecursionError) as error:
         raise RunError(f"the checkpoint's model cannot be built: {type(error).__name__}: {error}.") from error
     checkpoint.apply(network.model, saved)
+    network.task.calibration = Calibration.from_meta(saved.meta, network.task.class_names())
     return network
 
 

@@ -8,7 +8,7 @@ calibration error is the mean distance between confidence and share over the bin
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from rnnzoo.pictures import theme
@@ -16,6 +16,7 @@ from rnnzoo.pictures.axes import Axes
 from rnnzoo.pictures.theme import Picture, fill, stroke
 
 BINS = 10
+MOST = 100  # bins that are drawn
 SIDE, LEFT, TOP = 230, 52, 34  # of the square, and its margins
 STRIP = 36  # pixels of the counts below it
 TENTHS = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
@@ -59,32 +60,54 @@ def calibration(examples: Iterable[tuple[float, bool]]) -> Picture:
     if not any(bins):
         raise ValueError("a reliability diagram has nothing to draw")
     gap = error(bins)
+    words = f"The share that is right differs from the confidence by {100 * gap:.1f} % on average."
+    return _drawn("Calibration", {f"calibration error {100 * gap:.1f} %": bins}, words)
+
+
+def reliability(part: str, before: Sequence[Sequence[float]], after: Sequence[Sequence[float]]) -> Picture:
+    """The diagrams of a part of the data before and after its confidences were calibrated, in one.
+
+    before, after: [answers, mean confidence, share right] of each bin that has any. Raises: ValueError if none has.
+    """
+    both = {}
+    for name, rows in {"before": before, "after": after}.items():
+        bins: list[Bin | None] = [Bin(int(many), confidence, right) for many, confidence, right in rows if many > 0]
+        if not 0 < len(bins) <= MOST or not all(0 <= share <= 1 for entry in bins if entry for share in entry[1:]):
+            raise ValueError("a reliability diagram has nothing to draw")
+        both[f"{name}: error {100 * error(bins):.1f} %"] = bins
+    return _drawn(f"Calibration on {part}", both, f"Confidence against the share that is right; {', '.join(both)}.")
+
+
+def _drawn(title: str, named: Mapping[str, list[Bin | None]], words: str) -> Picture:
+    """A line for each name, and under them how many examples the last one has in each tenth."""
     axes = Axes((0, 1), (0, 1), TENTHS, TENTHS, LEFT, LEFT + SIDE, TOP, TOP + SIDE)
-    parts = [theme.heading("Calibration"), *axes.drawn("")]
+    parts = [theme.heading(title), *axes.drawn("")]
     parts.append(
         f'<path d="M{axes.left} {axes.bottom}L{axes.right} {axes.top}" {stroke("quiet")} stroke-dasharray="4 4"/>'
     )
     parts.append(theme.text(axes.left - 40, (axes.top + axes.bottom) / 2, "share right", extra=_turned(axes)))
-    full = [entry for entry in bins if entry is not None]
-    places = [(axes.x(entry.confidence), axes.y(entry.right)) for entry in full]
-    joined = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
-    parts.append(f'<polyline points="{joined}" {stroke("s0", 2)}/>')
-    parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" {fill("s0")}/>' for x, y in places]
-    parts.append(theme.text(axes.left + 10, axes.top + 14, f"calibration error {100 * gap:.1f} %", "start", "ink"))
-    parts += _counts(bins, axes)
-    words = f"The share that is right differs from the confidence by {100 * gap:.1f} % on average."
-    return Picture(LEFT + SIDE + 20, TOP + SIDE + STRIP + 62, "Calibration", words, parts)
+    for number, (name, bins) in enumerate([*named.items()][::-1]):  # the last one has the first colour
+        colour = theme.series(number)
+        places = [(axes.x(entry.confidence), axes.y(entry.right)) for entry in bins if entry is not None]
+        joined = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+        parts.append(f'<polyline points="{joined}" {stroke(colour, 2)}/>')
+        parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" {fill(colour)}/>' for x, y in places]
+        line = axes.top + 14 + 16 * (len(named) - 1 - number)
+        parts.append(theme.text(axes.left + 10, line, name, "start", colour if len(named) > 1 else "ink"))
+    parts += _counts([*named.values()][-1], axes)
+    return Picture(LEFT + SIDE + 20, TOP + SIDE + STRIP + 62, title, words, parts)
 
 
 def _counts(bins: list[Bin | None], axes: Axes) -> list[str]:
     """A bar for each bin's examples, under the square."""
     most = max(entry.examples for entry in bins if entry is not None)
-    base, width = axes.bottom + 26 + STRIP, SIDE / BINS
+    base, width = axes.bottom + 26 + STRIP, SIDE / max(BINS, len(bins))
     parts = []
-    for index, entry in enumerate(bins):
+    for entry in bins:
         if entry is not None:
+            start = min(max(axes.x(entry.confidence) - width / 2, axes.left), axes.right - width)
             height = max(1.0, STRIP * entry.examples / most)
-            box = f'x="{axes.left + index * width + 1:.1f}" y="{base - height:.1f}" width="{width - 2:.1f}"'
+            box = f'x="{start + 1:.1f}" y="{base - height:.1f}" width="{width - 2:.1f}"'
             parts.append(f'<rect {box} height="{height:.1f}" {fill("quiet")} fill-opacity="0.5"/>')
     parts.append(theme.text(axes.left - 6, base, "0", "end"))
     parts.append(theme.text(axes.left - 6, base - STRIP + 8, f"{most:,}", "end"))

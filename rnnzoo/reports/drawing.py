@@ -11,12 +11,13 @@ from pathlib import Path
 from rnnzoo.errors import RunError
 from rnnzoo.pictures import curves
 from rnnzoo.pictures.bars import bars
-from rnnzoo.pictures.calibration import calibration
+from rnnzoo.pictures.calibration import calibration, reliability
 from rnnzoo.pictures.confusion import confusion
 from rnnzoo.pictures.lines import lines
 from rnnzoo.pictures.scatter import scatter
 from rnnzoo.pictures.theme import Picture
 from rnnzoo.reports.examples import Examples
+from rnnzoo.runs import calibration as calibrations
 from rnnzoo.runs import predictions
 from rnnzoo.runs.summary import Summary
 
@@ -66,6 +67,16 @@ def draw_examples(examples: Examples | None) -> dict[str, Picture]:
         with contextlib.suppress(ValueError):  # there is nothing to draw
             pictures[name] = chart()
     return pictures
+
+
+def draw_calibration(folder: Path) -> dict[str, Picture]:
+    """The reliability before and after the temperature, on test or, where there is no test, on dev."""
+    found = calibrations.read(folder)
+    part = "test" if "test" in found else "dev"
+    with contextlib.suppress(ValueError, KeyError, TypeError):  # there is none, or a stranger wrote the file
+        bins = found[part]  # type: ignore[literal-required]
+        return {"calibration": reliability(part, bins["before"]["bins"], bins["after"]["bins"])}
+    return {}
 
 
 def _by_label(pairs: list[tuple[str, str]]) -> Picture:

@@ -92,7 +92,8 @@ def _scores(run: Summary) -> str:
     rows = [[name, *(_score(metrics, f"{part}/{name}") for part in ("best", "test"))] for name in names]
     best = words.best_checkpoint(run.get("best", {})) if rows else ""
     note = f'<p class="quiet">Of the best checkpoint: {text(best)}.</p>' if best else ""
-    return table("Scores", ["metric", "dev", "test"], rows[:100], [False, True, True]) + note
+    sure = facts(words.calibration_rows(run.get("calibration", {})))
+    return table("Scores", ["metric", "dev", "test"], rows[:100], [False, True, True]) + note + sure
 
 
 def _score(metrics: Mapping[str, float | None], name: str) -> str:

@@ -26,7 +26,7 @@ def write(folder: Path, path: Path | None = None) -> Path:
     folder = Path(record["path"])
     curves = drawing.draw_curves(folder)
     examples = drawing.read_examples(folder, well_formed(record["summary"]))
-    errors = drawing.draw_examples(examples)
+    errors = drawing.draw_examples(examples) | drawing.draw_calibration(folder)
     if path is None:
         if folder.is_relative_to(shipped.PACKAGE):
             raise RunError(f"{folder.name} is part of rnnzoo, and nothing is written there.\n  {ELSEWHERE}")

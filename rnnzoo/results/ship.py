@@ -83,13 +83,14 @@ def export(run: str | Path) -> Path:
     from rnnzoo.experiment.evaluate import evaluate
     from rnnzoo.experiment.restore import origin
     from rnnzoo.results.judge import manifest
+    from rnnzoo.tasks.calibration import KEY
 
     facts = manifest(run)
     name = facts["recipe"]
     if name not in SHIPPABLE:
         raise RunError(f"weights of '{name}' are not shipped.\n  {__name__} lists what may be, and its licence.")
     saved = checkpoint.load(checkpoint.locate(runs.find(run)))
-    meta = {key: value for key, value in saved.meta.items() if key in ("parts", "versions", "metrics", "epoch")}
+    meta = {key: value for key, value in saved.meta.items() if key in ("parts", "versions", "metrics", "epoch", KEY)}
     config, _ = origin(saved)
     recipe = config | {"tracking": asdict(TrackingOptions(mode="disabled", project="rnnzoo"))}
     folder = FOLDER / name

@@ -116,6 +116,16 @@ class BadNumbers(TypedDict, total=False):
     rolled_back: int
 
 
+class CalibrationFacts(TypedDict, total=False):
+    """How logits become confidences: divided by the temperature. ece: the expected calibration error on a part of the
+    data, "dev before" at temperature 1 and "dev after".
+    """
+
+    temperature: float
+    thresholds: dict[str, float]
+    ece: dict[str, float]
+
+
 class TrackerPlace(TypedDict, total=False):
     """Where Weights & Biases has the run: its page (online), or a folder, from the run's own (offline)."""
 
@@ -171,6 +181,7 @@ class Summary(RunFacts, total=False):
     precision_reason: str
     engine: list[EngineLayer]
     wandb: TrackerPlace
+    calibration: CalibrationFacts  # of tasks that choose among classes
 
 
 def scores(metrics: Mapping[str, Value]) -> dict[str, Value]:
@@ -183,7 +194,12 @@ def scores(metrics: Mapping[str, Value]) -> dict[str, Value]:
 
 def well_formed(summary: Mapping[str, object]) -> Summary:
     """The entries whose values have their types, at every level; the others are left out."""
-    return cast(Summary, _fitting(dict(summary), Summary))
+    return cast(Summary, fitting(summary, Summary))
+
+
+def fitting(values: Mapping[str, object], of: type) -> dict[str, Any]:
+    """The entries whose values have the types that a TypedDict says, at every level."""
+    return cast(dict[str, Any], _fitting(dict(values), of))
 
 
 def mistake(facts: Mapping[str, object], key: str, of: type = Summary) -> str | None:

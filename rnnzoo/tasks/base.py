@@ -13,6 +13,8 @@ from rnnzoo.batch import Batch, DataSpec, Field
 from rnnzoo.cells.base import State
 from rnnzoo.data.encoding.text import Encoder
 from rnnzoo.model import SequenceModel
+from rnnzoo.tasks.calibration import Calibration
+from rnnzoo.tasks.decisions import Decisions
 from rnnzoo.tasks.decoding.continuation import Continuation
 from rnnzoo.tasks.units import Units, Updates
 
@@ -68,6 +70,7 @@ class Task:
     carries_state: a batch continues the one before it. generates_text: it can write on from a prompt (`continue_text`).
     unit: what its test counts one by one: "example", "sentence" or "window", a stretch of a stream.
     decoding: what `predictions` makes of `raw_logits`, for whoever runs the network elsewhere.
+    calibration: how `predictions` makes probabilities of logits; that of a trained model is set when it is restored.
     """
 
     form: ClassVar[str]
@@ -78,9 +81,14 @@ class Task:
     generates_text: ClassVar[bool] = False
     unit: ClassVar[str] = "example"
     decoding: str = "softmax"
+    calibration = Calibration()
 
     def __init__(self, spec: DataSpec) -> None:
         self.spec = spec
+
+    def class_names(self) -> tuple[str, ...]:
+        """The names of the classes that an answer chooses among, in the order of the logits; empty if it does not."""
+        return self.spec.labels
 
     def inputs(self, spec: DataSpec) -> dict[str, Field]:
         """The inputs as the model reads them: the data's, unless the task reshapes them."""
@@ -168,9 +176,16 @@ class Task:
         """
         from rnnzoo.tasks.metrics.rows import counted
 
-        index = torch.arange(len(batch)) if batch.index is None else batch.index
         found = {name: counted(update, len(batch)) for name, update in updates.items()}
-        return Units(index, {name: item for name, item in found.items() if item is not None}, self.asked(batch))
+        return Units(
+            row_numbers(batch), {name: item for name, item in found.items() if item is not None}, self.asked(batch)
+        )
+
+    def decisions(self, output: Output, batch: Batch, model: SequenceModel) -> Decisions | None:
+        """The batch's choices among classes, for the calibration and for each class's scores; None where the task makes
+        none. On dev a temperature is fitted to their logits, where they have such; `predictions` then divides by it.
+        """
+        return None
 
     def asked(self, batch: Batch) -> list[str] | None:
         """The beginning of each input text; None where inputs are no texts."""
@@ -204,6 +219,11 @@ class Task:
     def continue_text(self, model: SequenceModel, prompt: str, length: int, **sampling: Any) -> Continuation:
         """Write `length` tokens after a prompt, where the task is one that `generates_text`."""
         raise NotImplementedError
+
+
+def row_numbers(batch: Batch) -> Tensor:
+    """(batch,) int64 on the CPU: which rows of the data a batch has."""
+    return torch.arange(len(batch)) if batch.index is None else batch.index
 
 
 def percentages(probabilities: Mapping[str, float]) -> str:

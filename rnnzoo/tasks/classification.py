@@ -13,7 +13,8 @@ from rnnzoo.batch import Batch, DataSpec
 from rnnzoo.cells.base import State
 from rnnzoo.limits import Probability, checked
 from rnnzoo.model import SequenceModel
-from rnnzoo.tasks.base import Answer, Output, Task
+from rnnzoo.tasks.base import Answer, Output, Task, row_numbers
+from rnnzoo.tasks.decisions import Decisions
 from rnnzoo.tasks.units import Units, Updates, ratio
 
 if TYPE_CHECKING:
@@ -74,16 +75,19 @@ class Classification(Task):
         units = super().units(updates, output, batch, loss, model)
         each = F.cross_entropy(output.logits.float(), batch.target, reduction="none")
         units.metrics["loss"] = ratio(each, torch.ones_like(each), ("nll", "total"))
-        best = output.logits.float().softmax(-1).max(-1)
+        best = self.calibration.probabilities(output.logits).max(-1)
         units.confidence = best.values
         units.truth, units.prediction = (
             [self.spec.labels[number] for number in numbers.tolist()] for numbers in (batch.target, best.indices)
         )
         return units
 
+    def decisions(self, output: Output, batch: Batch, model: SequenceModel) -> Decisions:
+        return Decisions(row_numbers(batch), batch.target, output.logits)
+
     def predictions(self, model: SequenceModel, batch: Batch) -> list[Answer]:
-        """label, confidence in [0, 1], and the probability of each label."""
-        rows = self.forward(model, batch).logits.float().softmax(-1).tolist()
+        """label, confidence in [0, 1], and the calibrated probability of each label."""
+        rows = self.calibration.probabilities(self.forward(model, batch).logits).tolist()
         labels = self.spec.labels
         return [
             {

@@ -13,7 +13,8 @@ from rnnzoo.batch import IGNORE, SPECIALS, Batch
 from rnnzoo.cells.base import State
 from rnnzoo.data.forms.masked import GAP
 from rnnzoo.model import SequenceModel
-from rnnzoo.tasks.base import Answer, Output, Task, percentages
+from rnnzoo.tasks.base import Answer, Output, Task, percentages, row_numbers
+from rnnzoo.tasks.decisions import Decisions
 from rnnzoo.tasks.units import Units, Updates, ratio, row_sums, vocabulary
 
 if TYPE_CHECKING:
@@ -90,6 +91,12 @@ class MaskedWord(Task):
         )
         return units
 
+    def decisions(self, output: Output, batch: Batch, model: SequenceModel) -> Decisions:
+        """Of each gap."""
+        gaps = batch.target != IGNORE
+        rows = row_numbers(batch)[:, None].expand(gaps.shape)[gaps.cpu()]
+        return Decisions(rows, batch.target[gaps], output.logits)
+
     def predictions(self, model: SequenceModel, batch: Batch) -> list[Answer]:
         """gaps: for each gap of a text, in order, the likeliest words with their probabilities."""
         names = self.spec.target.names
@@ -97,7 +104,9 @@ class MaskedWord(Task):
         gaps = tokens == names.index(GAP)
         logits = self._filled(model, batch, gaps).float()
         never = torch.tensor([*range(len(SPECIALS)), names.index(GAP)], device=logits.device)
-        best = logits.index_fill(-1, never, -torch.inf).softmax(-1).topk(min(BEST, len(names) - len(never)))
+        best = self.calibration.probabilities(logits.index_fill(-1, never, -torch.inf)).topk(
+            min(BEST, len(names) - len(never))
+        )
         words = [
             {names[i]: p for p, i in zip(*pair, strict=True)}
             for pair in zip(best.values.tolist(), best.indices.tolist(), strict=True)

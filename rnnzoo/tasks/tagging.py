@@ -13,7 +13,8 @@ from rnnzoo.cells.base import State
 from rnnzoo.data.encoding.spans import OUTSIDE, breaks, read
 from rnnzoo.layers.crf import CRF, Independent
 from rnnzoo.model import SequenceModel
-from rnnzoo.tasks.base import TEXT, Answer, Output, Task
+from rnnzoo.tasks.base import TEXT, Answer, Output, Task, row_numbers
+from rnnzoo.tasks.decisions import Decisions
 from rnnzoo.tasks.units import Units, Updates
 
 if TYPE_CHECKING:
@@ -112,6 +113,16 @@ class Tagging(Task):
             for rows in (zip(part.tolist(), batch.lengths.tolist(), strict=True) for part in tags)
         )
         return units
+
+    def decisions(self, output: Output, batch: Batch, model: SequenceModel) -> Decisions:
+        """Of each word that has a tag. With a CRF they have no logits: a word's tag depends on those beside it."""
+        asked = batch.target != IGNORE
+        rows = row_numbers(batch)[:, None].expand(asked.shape)[asked.cpu()]
+        if self.crf:
+            return Decisions(
+                rows, batch.target[asked], chosen=self._tag_head(model).decode(output.logits, batch.lengths)[asked]
+            )
+        return Decisions(rows, batch.target[asked], output.logits[asked])
 
     def predictions(self, model: SequenceModel, batch: Batch) -> list[Answer]:
         """tags: one for each word. spans, where the tags are such: type, first word and the one after the last."""

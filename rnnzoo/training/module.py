@@ -32,6 +32,7 @@ from rnnzoo.training.metric_state import copied, load_metric_states, metric_stat
 from rnnzoo.training.schedules import interval
 
 STAGES = ("train", "val", "test")
+Observer = Callable[[Output, Batch, Tensor], None]
 
 
 class ZooModule(pl.LightningModule):
@@ -70,7 +71,7 @@ class ZooModule(pl.LightningModule):
         self.steps_before_schedule = 0  # of a training that is extended: made under another schedule
         self._step = _Step(-1, torch.zeros(()))
         self.freezing, self.layer_decay = Freezing(model, freeze or {}), layer_decay
-        self.observer: Callable[[Output, Batch, Tensor], None] | None = None  # is told of each batch of the test
+        self.observers: dict[str, list[Observer]] = {stage: [] for stage in STAGES}  # are told of each evaluated batch
         self.undoable = False  # whether `undo_step` is to work; keeping what it needs takes a little time
         self.rate_factor = 1.0  # of the learning rate that the schedule gives
         self._before_step: State | None = None
@@ -171,8 +172,8 @@ class ZooModule(pl.LightningModule):
         mean_loss, measures = self._metrics(stage)
         mean_loss.update(loss, weight=self.task.count(batch))
         self.task.update(measures, output, batch, loss, self.model)
-        if stage == "test" and self.observer is not None:
-            self.observer(output, batch, loss)
+        for observer in self.observers[stage]:
+            observer(output, batch, loss)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         self._evaluate("val", batch)

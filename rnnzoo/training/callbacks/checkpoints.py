@@ -13,6 +13,7 @@ from rnnzoo.errors import RunError, Unwritable, unknown
 from rnnzoo.runs import atomic_folder, checkpoint
 from rnnzoo.system.files import JsonObject
 from rnnzoo.training.callbacks.averaging import Averaging
+from rnnzoo.training.callbacks.calibrator import Calibrator
 
 NAME = re.compile(r"step-\d{9,}(-\d+)?")  # of a checkpoint's folder
 log = logging.getLogger("rnnzoo")
@@ -36,14 +37,17 @@ class Checkpoints(Callback):
         spec: JsonObject,
         monitor: str = "val/accuracy",
         mode: Literal["max", "min"] = "max",
+        calibrator: Calibrator | None = None,
     ) -> None:
         """folder: the run's checkpoints folder. meta, spec: JSON values to save too; meta gets the step and scores.
 
         monitor: the metric that decides which is best, as logged. NaN or infinity is never best.
+        calibrator: fits the calibration of each that is best, which its meta gets too.
         """
         if mode not in ("max", "min"):
             raise ValueError(f"mode must be 'max' or 'min', got {mode!r}")
         self.folder, self.meta, self.spec, self.monitor, self.mode = folder, meta, spec, monitor, mode
+        self.calibrator = calibrator
         self.best_score: float | None = None
         self.best_path: Path | None = None
         self.last_path: Path | None = None
@@ -82,7 +86,8 @@ class Checkpoints(Callback):
         path = self.folder / f"step-{trainer.global_step:09d}"  # of another name where it is there: validated twice
         path = trainer.strategy.broadcast(atomic_folder.unused(path))  # between two steps, or resumed from before it
         best = score is not None and self._improves(score)
-        written = not trainer.is_global_zero or self._write(trainer, pl_module, path, score, best)
+        calibration = self.calibrator.fit(trainer) if best and self.calibrator is not None else {}
+        written = not trainer.is_global_zero or self._write(trainer, pl_module, path, score, best, calibration)
         if not trainer.strategy.broadcast(written):
             return
         self.last_path, self._saved_step = path, trainer.global_step
@@ -91,12 +96,20 @@ class Checkpoints(Callback):
         if trainer.is_global_zero:
             self._rotate()
 
-    def _write(self, trainer: Trainer, pl_module: LightningModule, path: Path, score: float | None, best: bool) -> bool:
+    def _write(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        path: Path,
+        score: float | None,
+        best: bool,
+        calibration: JsonObject,
+    ) -> bool:
         """Write a checkpoint and the pointers to it. Returns whether the system let us; those before stay if not."""
         try:
             averaging = next((c for c in trainer.callbacks if isinstance(c, Averaging)), None)  # type: ignore[attr-defined]
             with averaging.applied(pl_module) if averaging else nullcontext():
-                meta = self.meta | self._progress(trainer, score)
+                meta = self.meta | self._progress(trainer, score) | calibration
                 checkpoint.save(path, pl_module.model.state_dict(), meta, self.spec)  # type: ignore[operator, union-attr]
             checkpoint.point(self.folder / "last", path.name)
             if best:

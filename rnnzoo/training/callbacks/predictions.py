@@ -24,7 +24,7 @@ from rnnzoo.system import console
 from rnnzoo.tasks.base import Output, Task
 from rnnzoo.tasks.metrics.rows import CountsRows
 from rnnzoo.tasks.units import Units, Update, Updates
-from rnnzoo.training.module import ZooModule
+from rnnzoo.training.module import Observer, ZooModule
 
 log = logging.getLogger("rnnzoo")
 MAX_LABELS = 1000  # whose names are told
@@ -45,12 +45,14 @@ class Predictions(Callback):
         self.blocks: list[Block] = []
         self.header: Header | None = None
         self._updates: dict[str, Update] = {}
+        self._observer: Observer | None = None
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         module = cast(ZooModule, pl_module)
         self.blocks, self.failed, self.header = [], None, None
         watch(module.task_metrics("test"), self._updates)
-        module.observer = partial(self._add, module)
+        self._observer = partial(self._add, module)
+        module.observers["test"].append(self._observer)
 
     def _add(self, module: ZooModule, output: Output, batch: Batch, loss: Tensor) -> None:
         """Keep what a batch says, until something fails; never raises."""
@@ -81,8 +83,7 @@ class Predictions(Callback):
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         module = cast(ZooModule, pl_module)
-        module.observer = None
-        unwatch(module.task_metrics("test"))
+        self._stop(module)
         parts = gathered((self.header, self.blocks, self.failed), trainer.world_size)
         self.blocks = []
         if not trainer.is_global_zero:
@@ -107,9 +108,14 @@ class Predictions(Callback):
         predictions.write(self.file, header, whole)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        if isinstance(pl_module, ZooModule) and pl_module.observer is not None:
-            pl_module.observer = None
-            unwatch(pl_module.task_metrics("test"))
+        if isinstance(pl_module, ZooModule) and self._observer is not None:
+            self._stop(pl_module)
+
+    def _stop(self, module: ZooModule) -> None:
+        if self._observer is not None:
+            module.observers["test"].remove(self._observer)
+            self._observer = None
+        unwatch(module.task_metrics("test"))
 
 
 def gathered(mine: Any, world_size: int) -> list[Any]:

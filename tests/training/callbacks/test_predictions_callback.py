@@ -150,5 +150,5 @@ def test_a_metric_that_fails_costs_the_file_and_a_warning_alone(tmp_path, monkey
 
 def test_the_metrics_are_as_they_were_after_the_test(tmp_path):
     module, _, _ = scored(tmp_path, "sentiment")
-    assert module.observer is None
+    assert not any(module.observers.values())
     assert not any("_watched" in repr(metric.update) for metric in module.task_metrics("test").values())
