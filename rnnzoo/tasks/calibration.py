@@ -19,7 +19,7 @@ from torch import Tensor
 from rnnzoo.errors import RunError
 
 KEY = "calibration"  # of a checkpoint's meta
-COLDEST, HOTTEST = 0.01, 100.0  # temperatures that are looked for
+COLDEST, HOTTEST = 0.1, 10.0  # temperatures that are looked for: a farther one is of a few answers, or of noise
 BINS = 15  # of confidence, as in Guo et al.
 
 
@@ -54,7 +54,7 @@ class Calibration:
         found = meta.get(KEY, {})
         try:
             temperature, thresholds = float(found.get("temperature", 1.0)), found.get("thresholds")
-            if not COLDEST <= temperature <= HOTTEST:
+            if not (math.isfinite(temperature) and temperature > 0):
                 raise ValueError(f"the temperature is {temperature!r:.40}")
             if thresholds is not None:
                 thresholds = {str(label): float(p) for label, p in thresholds.items()}
@@ -75,7 +75,7 @@ def fit_temperature(logits: Tensor, target: Tensor) -> float | None:
     """The temperature of the least negative log-likelihood.
 
     logits: (answers, classes). target: (answers,) class numbers; or (answers, classes) 0 or 1 where classes are
-    independent. None where no temperature from 0.01 to 100 is best: as where every answer is right, or all are random.
+    independent. None where no temperature from 0.1 to 10 is best: as where every answer is right, or all are random.
 
     The negative log-likelihood is convex in b = 1 / T: Newton's steps find the root of its slope, within a bracket that
     is halved where they leave it. Sums are in float64.
