@@ -27,6 +27,7 @@ VERBS = {  # each with a module of this folder
     "predict": "ask a trained model",
     "generate": "continue a text with a language model; <unk> is never written",
     "export": "write a trained model as a file that runs without rnnzoo",
+    "push": "put a trained model into a repository of the Hugging Face Hub",
     "serve": "answer requests with a trained model, over HTTP",
     "reproduce": "run a finished run again, and say whether the same comes out",
     "list": "list what is installed",

@@ -189,7 +189,8 @@ class Form(ABC):
     name: the form's name. columns: what it reads. target: the one column of these that prediction does without.
     free: the parameters that a trained model leaves free; it was built for the others. stands_for: further forms whose
     tasks take it, as its batches have a target of the same kind. asks: what `ask` takes: "text", "series" (numbers, as
-    lists or as JSON), or "sound" (WAV files).
+    lists or as JSON), or "sound" (WAV files). hub_task: what the Hugging Face Hub calls models of
+    such data, if anything.
     """
 
     name: ClassVar[str]
@@ -198,6 +199,7 @@ class Form(ABC):
     stands_for: ClassVar[tuple[str, ...]] = ()
     free: ClassVar[frozenset[str]] = frozenset({"batch_size", "batch_tokens", "eval_batch_size"})
     asks: ClassVar[str] = "text"
+    hub_task: ClassVar[str | None] = None
 
     @abstractmethod
     def fit(self, train: Columns) -> DataSpec:

@@ -75,6 +75,7 @@ class WindowedSeries(RowForm):
     """
 
     name = "windowed_series"
+    hub_task = "time-series-forecasting"
     columns = ("values", "own")
     asks = "series"
 

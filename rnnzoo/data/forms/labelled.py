@@ -22,6 +22,7 @@ class LabelledText(RowForm):
     """
 
     name = "labelled_text"
+    hub_task = "text-classification"
     columns = ("text", "label")
     target = "label"
 

@@ -78,6 +78,7 @@ class MaskedText(RowForm):
     """
 
     name = "masked_text"
+    hub_task = "fill-mask"
     columns = ("text",)
     free = RowForm.free | {"rate"}
     batches_class = MaskedBatches

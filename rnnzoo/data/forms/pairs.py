@@ -30,6 +30,7 @@ class TextPairs(RowForm):
     """
 
     name = "text_pairs"
+    hub_task = "translation"
     columns = ("source", "target")
     target = "target"
 

@@ -107,6 +107,7 @@ class LabelledSound(Sounds, LabelledSeries):
     """A sound and the one label it has."""
 
     name = "labelled_sound"
+    hub_task = "audio-classification"
     columns = ("sound", "rate", "label")
 
 
@@ -114,4 +115,5 @@ class TranscribedSound(Sounds, TranscribedSeries):
     """A sound and the text that it says."""
 
     name = "transcribed_sound"
+    hub_task = "automatic-speech-recognition"
     columns = ("sound", "rate", "text")

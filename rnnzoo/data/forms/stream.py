@@ -73,6 +73,7 @@ class TextStream(Form):
     """
 
     name = "text_stream"
+    hub_task = "text-generation"
     columns = ("text",)
     free = Form.free | {"tbptt_steps", "tbptt_jitter"}
 

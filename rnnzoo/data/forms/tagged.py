@@ -71,6 +71,7 @@ class TaggedText(RowForm):
     """
 
     name = "tagged_text"
+    hub_task = "token-classification"
     columns = ("words", "tags")
     target = "tags"
 
