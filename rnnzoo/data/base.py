@@ -62,6 +62,10 @@ class Source(ABC):
         windowed_series values: one array (variables,) a step, or a structured one with their names
                         own: bool a step, False for steps of the split before, which windows may read
         measured_series values: one array (time, features) a row    target: one number, or an array (targets,), a row
+        labelled_channels values: one structured array (time,) a row, a field a channel, NaN where there is no value
+                        static: one mapping a row, by name a number or a text    label: list[str]
+        measured_channels values: as before    static: as before    target: one mapping a row, by name a number
+        tagged_channels values: as before    static: as before    tags: list[list[str]], one label a step
         described_series values: one array (time, features) a row    text: list[str]
         transcribed_series values: one array (time, features) a row    text: list[str]
         transcribed_sound sound: one array (samples,) a row    rate: list[int], in Hz    text: list[str]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING, cast
 
 import torch
@@ -140,8 +142,17 @@ class Tagging(Task):
         return [{"tags": answer["tags"]} for answer in self.predictions(model, batch)]
 
     def describe(self, answer: Answer) -> list[str]:
-        """Each word with its tag; the words are what the data add to an answer."""
+        """Each word with its tag; the words are what the data add to an answer. Of other steps, each stretch."""
         if "words" not in answer:
-            return [" ".join(answer["tags"])]
+            return ["  ".join(_stretches(answer["tags"]))]
         pairs = zip(answer["words"], answer["tags"], strict=False)  # words beyond the data's max_length have no tag
         return [" ".join(f"{word}/{tag}" for word, tag in pairs)]
+
+
+def _stretches(tags: Sequence[str]) -> Iterator[str]:
+    """Equal tags in a row as one: "walk 1-40", "rest 41"; steps are counted from 1."""
+    first = 1
+    for tag, steps in groupby(tags):
+        count = len(list(steps))
+        yield f"{tag} {first}" + (f"-{first + count - 1}" if count > 1 else "")
+        first += count

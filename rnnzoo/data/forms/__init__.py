@@ -3,6 +3,7 @@
 from typing import Any
 
 from rnnzoo.data.base import Form
+from rnnzoo.data.forms.channels import LabelledChannels, MeasuredChannels
 from rnnzoo.data.forms.described import DescribedSeries
 from rnnzoo.data.forms.forecast import WindowedSeries
 from rnnzoo.data.forms.labelled import LabelledText
@@ -12,6 +13,7 @@ from rnnzoo.data.forms.series import LabelledSeries, MeasuredSeries
 from rnnzoo.data.forms.sounds import LabelledSound, TranscribedSound
 from rnnzoo.data.forms.stream import TextStream
 from rnnzoo.data.forms.tagged import TaggedText
+from rnnzoo.data.forms.tagged_channels import TaggedChannels
 from rnnzoo.data.forms.transcribed import TranscribedSeries
 
 FORMS: dict[str, type[Form]] = {
@@ -29,6 +31,9 @@ FORMS: dict[str, type[Form]] = {
         DescribedSeries,
         TranscribedSound,
         WindowedSeries,
+        LabelledChannels,
+        MeasuredChannels,
+        TaggedChannels,
     )
 }
 

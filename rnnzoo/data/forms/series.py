@@ -134,7 +134,7 @@ class MeasuredSeries(Series):
     """A series of numbers and the number, or the numbers, that are wanted of it."""
 
     name = "measured_series"
-    columns = ("values", "target")
+    columns: ClassVar[tuple[str, ...]] = ("values", "target")
     target = "target"
 
     def target_field(self, train: Columns) -> Field:

@@ -62,6 +62,11 @@ class NumberFormat:
             raise ValueError(text)
         return math.nan if number in self._no_values[1] else number
 
+    @property
+    def none_of_numbers(self) -> frozenset[float]:
+        """Those of the `na_values` that are numbers."""
+        return self._no_values[1]
+
     @cached_property
     def _no_values(self) -> tuple[frozenset[str], frozenset[float]]:
         """The `na_values` as texts, and those of them that are numbers."""

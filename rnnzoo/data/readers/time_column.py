@@ -11,10 +11,28 @@ from pathlib import Path
 import numpy as np
 
 from rnnzoo.data.readers.numbers import NumberFormat
-from rnnzoo.data.readers.times import Time, Uneven, count_steps, read_digits, read_time
+from rnnzoo.data.readers.times import SECOND, Time, Uneven, count_steps, microseconds, read_digits, read_time
 from rnnzoo.errors import DataError
 
 log = logging.getLogger("rnnzoo")
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Times, or numbers that stand for them, that can be compared.
+
+    places: (rows,) float64 or int64, numbers as they are, or microseconds since 1970 in UTC. second: how many a second
+    are, 1 of numbers. times: as they were read, with the offset from UTC that was written; None of numbers.
+    """
+
+    places: np.ndarray
+    second: int = 1
+    times: Sequence[Time] | None = None
+
+    def taken(self, rows: np.ndarray) -> Moments:
+        """Those of some rows."""
+        times = None if self.times is None else [self.times[row] for row in rows]
+        return Moments(self.places[rows], self.second, times)
 
 
 @dataclass(frozen=True)
@@ -55,6 +73,20 @@ class TimeColumn:
         if missing:
             log.warning("%s: %d missing steps of %s carry the values before them.", self.path, missing, step)
         return np.repeat(np.arange(len(texts)), [*counts, 1]), step
+
+    def moments(self, texts: Sequence[str]) -> Moments:
+        """The time of each row, in any order. Raises: DataError for what is no time, or not like the others."""
+        times = self._times(texts)
+        if isinstance(times, np.ndarray):
+            return Moments(times)
+        if len(offsets := {time.offset for time in times}) > 1:
+            log.warning(
+                "%s: '%s' has times of %d offsets from UTC; they are ordered in UTC.",
+                self.path,
+                self.name,
+                len(offsets),
+            )
+        return Moments(np.array([microseconds(time) for time in times]), SECOND, times)
 
     def _times(self, texts: Sequence[str]) -> list[Time] | np.ndarray:
         """The times; or numbers, where all are numbers and not dates. Raises: DataError for what is neither."""

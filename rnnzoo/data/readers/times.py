@@ -129,7 +129,7 @@ def count_steps(times: Sequence[Time] | np.ndarray) -> Steps:
     """
     if isinstance(times, np.ndarray):
         return _even(times, lambda number: f"{number:g}")
-    instants = np.array([_microseconds(time) for time in times])
+    instants = np.array([microseconds(time) for time in times])
     _forward(instants)
     if len(times) > 2 and len(set(np.diff(instants).tolist())) > 1:
         for positions, unit in ((_months(times), "month"), (_working_days(times), "working day")):
@@ -148,7 +148,7 @@ def _of(unit: str, count: float) -> str:
     return f"{count:.0f} {unit}{'' if round(count) == 1 else 's'}"
 
 
-def _microseconds(time: Time) -> int:
+def microseconds(time: Time) -> int:
     """Since 1970, in UTC."""
     return (time.local - datetime(1970, 1, 1) - (time.offset or timedelta())) // timedelta(microseconds=1)
 

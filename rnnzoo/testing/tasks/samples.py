@@ -20,6 +20,11 @@ def sample(form: str, rows: int = ROWS) -> Columns:
     texts = [" ".join(row) for row in words]
     series = [np.array([[random.random(), random.random()] for _ in row], np.float32) for row in words]
     labels = [random.choice("xyz") if row > 2 else "xyz"[row] for row in range(rows)]
+    channels = [
+        np.array([(random.random(), random.random()) for _ in row], [("a", np.float64), ("b", np.float64)])
+        for row in words
+    ]
+    sizes = [{"size": random.random()} for _ in words]
     samples: dict[str, Columns] = {
         "labelled_text": {"text": texts, "label": labels},
         "tagged_text": {"words": words, "tags": [[letter.upper() for letter in row] for row in words]},
@@ -33,6 +38,13 @@ def sample(form: str, rows: int = ROWS) -> Columns:
             "values": [[math.sin(t / 7), math.sin(t / 11)] for t in range(steps)],
             "own": [True] * steps,
         },
+        "labelled_channels": {"values": channels, "static": sizes, "label": labels},
+        "measured_channels": {
+            "values": channels,
+            "static": sizes,
+            "target": [{"sum": float(one["a"].sum())} for one in channels],
+        },
+        "tagged_channels": {"values": channels, "static": sizes, "tags": words},
         "measured_series": {"values": series, "target": [row.sum(0) for row in series]},
     }
     return samples[form]
