@@ -93,7 +93,7 @@ class WritableHandler(Handler):
         if name.partition("/")[0] not in self.server.owners:
             return self.fail(403, "")
         if f"models/{name}" in self.server.repositories:
-            return self.fail(409, "")
+            return self.reply({"error": "it exists", "url": f"{self.server.endpoint}/{name}"}, 409)
         self.server.made.append(asked)
         self.server.repositories[f"models/{name}"] = {}
         return self.reply({"url": f"{self.server.endpoint}/{name}"})
@@ -112,8 +112,13 @@ class WritableHandler(Handler):
         url = f"{self.server.endpoint}/{name}/commit/{COMMIT}"
         return self.reply({"commitUrl": url, "commitOid": COMMIT, "hookOutput": ""})
 
-    def reply(self, value: object) -> None:
-        self.answer(json.dumps(value).encode())
+    def reply(self, value: object, status: int = 200) -> None:
+        content = json.dumps(value).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
 
     def refuse(self) -> None:
         self.server.unknown.append(f"{self.command} {self.path}")
