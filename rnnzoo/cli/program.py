@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rnnzoo.cli.parser import Parser, Verb
 
 VERBS = {  # each with a module of this folder
+    "look": "look at a recipe's data before a training",
     "fit": "train a recipe, test its best checkpoint, log it",
     "sweep": "train a recipe many times, and run the best again",
     "validate": "score a run's best checkpoint on its dev data",

@@ -12,7 +12,7 @@ import numpy as np
 from lightning.pytorch import LightningDataModule
 
 from rnnzoo.batch import DataSpec
-from rnnzoo.data.base import PARTS, Examples, Form, RowError, Source, rows_digest
+from rnnzoo.data.base import PARTS, Columns, Examples, Form, RowError, Source, rows_digest
 from rnnzoo.data.batching import Batches, Remaining
 from rnnzoo.data.encoding.known_words import with_words_of
 from rnnzoo.data.loading import Loader
@@ -51,11 +51,14 @@ class ZooData(LightningDataModule):
         self.parts: dict[str, Examples] = {}
         self.scored_rows = ""  # SHA-256 of the raw rows of the test split, or of dev where there is none
 
-    def prepare(self) -> None:
-        """Read, make the vocabulary from the training split, encode. A second call does nothing. Raises: DataError."""
+    def prepare(self, columns: dict[str, Columns] | None = None) -> None:
+        """Read, make the vocabulary from the training split, encode. A second call does nothing. Raises: DataError.
+
+        columns: what the source gave, where it was read already.
+        """
         if self.parts:
             return
-        columns = self.source.read()
+        columns = self.source.read() if columns is None else columns
         for part in PARTS:
             if part not in columns and part != "test":
                 raise DataError(f"{type(self.source).__name__} gives no {part} split.\n  Found: {', '.join(columns)}.")
