@@ -25,7 +25,7 @@ example: rnnzoo bench cell lstm gru --sizes A,C --modes train"""
 
 
 def add_arguments(parser: Parser) -> None:
-    kinds = parser.add_subparsers(metavar="cell | fit", title="what to measure", required=True)
+    kinds = parser.add_subparsers(metavar="cell | fit | predict", title="what to measure", required=True)
     _add_cell(kinds.add_parser("cell", help="one layer of each cell, against torch.nn", epilog=CELL_EPILOG))
     _add_fit(
         kinds.add_parser(
@@ -35,6 +35,24 @@ def add_arguments(parser: Parser) -> None:
             usage="rnnzoo bench fit RECIPE [--batches N] [--threads N] [--json] [--KEY.KEY VALUE ...]",
         )
     )
+    _add_predict(
+        kinds.add_parser(
+            "predict",
+            help="a trained classifier of texts, against the same network in the usual code of PyTorch",
+            epilog="example: rnnzoo bench predict sentiment --file reviews.txt",
+        )
+    )
+
+
+def _add_predict(predict: Parser) -> None:
+    predict.add_argument("run", metavar="RUN", help="a run's folder or id, or a shipped model's name")
+    predict.add_argument("--file", required=True, metavar="FILE", help="a text a line, or a table")
+    predict.add_argument("--text_column", metavar="NAME", help="of a table (default: as the run's data had it)")
+    predict.add_argument("--texts", type=_count, default=1024, metavar="N", help="the first so many (default: 1024)")
+    predict.add_argument("--threads", type=_count, default=1, metavar="N", help="1, the default, counts processor time")
+    predict.add_argument("--rounds", type=_count, default=7, metavar="N", help="samples of each (default: 7)")
+    predict.add_argument("--json", action="store_true", help="print one JSON object")
+    predict.set_defaults(measure=_predict)
 
 
 def _add_cell(cell: Parser) -> None:
@@ -163,4 +181,26 @@ def _fit(arguments: Namespace) -> int:
         console.print_json(result)
     elif rank() == 0:
         tables.show_fit(result)
+    return 0
+
+
+def _predict(arguments: Namespace) -> int:
+    from itertools import islice
+
+    from rnnzoo.bench import prediction
+    from rnnzoo.inference import predictor, texts
+
+    model = predictor.load(arguments.run)
+    with texts.opened(arguments.file, texts.Column.of(model.recipe["data"], arguments.text_column)) as lines:
+        asked = list(islice(lines, arguments.texts))
+    result = prediction.measure(model, asked, arguments.rounds, arguments.threads)
+    if arguments.json:
+        console.print_json(result)
+        return 0
+    speed = result["texts_per_second"]
+    of = "processor-second" if result["settings"]["clock"] == "processor" else "second"
+    console.print(
+        f"{len(asked):,} texts: {speed['rnnzoo']:.0f} a {of}, the usual code {speed['usual']:.0f}: "
+        f"{result['speedup']['usual']:.2f}x; the same answers to {result['largest_difference']:.1g}"
+    )
     return 0
