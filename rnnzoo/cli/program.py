@@ -30,6 +30,7 @@ VERBS = {  # each with a module of this folder
     "export": "write a trained model as a file that runs without rnnzoo",
     "push": "put a trained model into a repository of the Hugging Face Hub",
     "serve": "answer requests with a trained model, over HTTP",
+    "page": "write a trained model as one HTML file that runs it",
     "reproduce": "run a finished run again, and say whether the same comes out",
     "list": "list what is installed",
     "show": "show a part, a recipe or a run",

@@ -15,7 +15,7 @@ class Loops(NamedTuple):
     buffers: int
 
 
-class _Plan:
+class Plan:
     """In which loop each value of a program is computed, and in which loops it is used.
 
     There is one loop over the channels where nothing is summed over them; else one more for each sum that waits for
@@ -58,7 +58,7 @@ def loops(program: Program, loads: list[str], stores: list[str]) -> Loops:
 
     Outputs are stored in the last loop, as their place may be that of an input.
     """
-    plan = _Plan(program)
+    plan = Plan(program)
     lines = []
     for loop in range(plan.last + 1):
         sums = [n for n in plan.computed if plan.is_sum(n) and plan.level[n] == loop + 1]
@@ -77,7 +77,7 @@ def loops(program: Program, loads: list[str], stores: list[str]) -> Loops:
     return Loops("\n".join(f"      {line}" for line in lines), len(plan.buffer))
 
 
-def _body(plan: _Plan, loop: int, loads: list[str]) -> list[str]:
+def _body(plan: Plan, loop: int, loads: list[str]) -> list[str]:
     """What a loop reads and computes for one channel."""
     lines = []
     for number in sorted(plan.used[loop]):

@@ -1,0 +1,202 @@
+"""A page in a headless Chromium: it answers as PyTorch does, cuts texts as Python does, and can be used by anyone."""
+
+import json
+import unicodedata
+
+import pytest
+import regex
+import torch
+import torch.nn.functional as F
+import untrained
+from browser import Browser, needs_chromium
+from torch import nn
+
+import rnnzoo
+from rnnzoo import Named, PointwiseCell, StateSpec
+from rnnzoo.data.encoding import word_features
+from rnnzoo.data.encoding.text import WORD, Encoder
+from rnnzoo.data.forms.tagged import bare
+from rnnzoo.export.web import pages, verify
+from rnnzoo.runs import pretrained_models
+
+pytestmark = [needs_chromium, pytest.mark.slow]
+ODD = [
+    "", " \t\n", "naïve “quotes” don’t 'tis o'clock", "日本語とひらがな", "\U0001f468\u200d\U0001f469\u200d\U0001f467 e\u0301 ＇",
+    "ΣΟΦΟΣ Σ ΑΣ.", "İstanbul ﬁ ǅ ß ẞ", "कि\u0301ताब ไทย", "a_b __c__ 3.14 ²³ ① Ⅷ ½", "x\u2028y\x1cz\x85w\ufeffv\u200bu", "<unk> <eos> <pad>",
+    "\u1100\u1161\u11a8 \uac01", "a\u0327\u0301b\U0001d165\U0001d16e", "…—–!?¿¡«»", "I'M 'S y'all'd",
+]  # fmt: skip
+
+
+class Blocks(PointwiseCell):
+    """A product by blocks, an activation of its own, and a number that it owns."""
+
+    gates = ("a", "b")
+    recurrent = "block"
+    blocks = 4
+    params = ("scale",)
+
+    def update(self, gx: Named, gh: Named, state: Named):
+        a = torch.sigmoid(gx.a + self.scale * gh.a)
+        return (a * state.h + (1 - a) * F.softplus(gx.b - gh.b).clamp(max=2),)
+
+
+class Skipping(PointwiseCell):
+    """An input that goes around the step, normalised over units on its way out."""
+
+    gates = ("c", "f")
+    recurrent = None
+
+    def state_specs(self):
+        return StateSpec("c", (self.hidden_size,)), StateSpec("m", (self.hidden_size,), initial=0.5)
+
+    def make_recurrent_bias(self) -> None:
+        super().make_recurrent_bias()
+        self.skip = nn.Linear(self.input_size, self.hidden_size)
+        self.norm = nn.LayerNorm(self.hidden_size)
+
+    def project(self, x):
+        return super().project(x), torch.tanh(self.skip(x))
+
+    def gates_of(self, gx):
+        return gx[0]
+
+    def update(self, gx: Named, gh: Named, state: Named):
+        f = torch.sigmoid(gx.f + state.m)
+        return f * state.c + (1 - f) * gx.c, torch.maximum(state.m * 0.9, gx.f)
+
+    def readout(self, gx, state: Named):
+        return self.norm(state.c) * gx[1]
+
+
+CELLS = [
+    "lstm",
+    "vanilla_relu",
+    {"name": "zoneout", "rate": 0.2, "cell": "lstm"},
+    {"name": "weight_drop", "cell": "gru"},
+    {"name": "output_norm", "kind": "rms", "cell": "lstm"},
+    {"name": "residual", "cell": "gru"},
+    {"name": "highway", "cell": {"name": "output_norm", "cell": "gru"}},
+    Blocks,
+    Skipping,
+]
+SPANS = ("B-A", "I-A", "O", "B-B")
+LETTERS = {"encoder": {"name": "bidirectional", "cell": "gru", "hidden_size": 3}}
+MODELS = {
+    "both directions, merged by a product": lambda: untrained.sentiment(
+        name="bidirectional", num_layers=2, merge="product"
+    ),
+    "residual layers in both directions": lambda: untrained.sentiment(
+        num_layers=3, bidirectional=True, residual=True
+    ),
+    "attention": lambda: untrained.predictor(
+        "sentiment", untrained.labelled(unit="character", max_length=9, truncate="head_tail"),
+        {"name": "recurrent", "cell": "gru", "hidden_size": 5}, pooling="attention",
+    ),
+    "the largest": lambda: untrained.predictor(
+        "classification", untrained.series("label"), {"name": "lstm", "hidden_size": 5}, pooling="max"
+    ),
+    "numbers": lambda: untrained.predictor(
+        "regression", untrained.series("target"), {"name": "gru", "hidden_size": 5}, pooling="mean"
+    ),
+    "tags together": lambda: untrained.predictor(
+        "tagging", untrained.tagged(SPANS, characters=True, case=True, lowercase=True),
+        {"name": "bidirectional", "hidden_size": 4}, {"crf": True}, inputs={"characters": LETTERS},
+    ),
+    "tags one by one": lambda: untrained.predictor(
+        "tagging", untrained.tagged(characters=True, max_length=4), {"name": "recurrent", "hidden_size": 4}
+    ),
+    "words by clusters": lambda: untrained.predictor(
+        "next_word", untrained.stream(unit="word"), {"name": "stacked", "hidden_size": 8}, {"cutoffs": [6, 11]}
+    ),
+    "tied weights": lambda: untrained.predictor(
+        "next_word", untrained.stream(), {"name": "gru", "hidden_size": 6}, inputs={"tokens": {"size": 6}},
+        head={"tie_weights": True},
+    ),
+    "gaps": lambda: untrained.predictor(
+        "masked_word", untrained.masked(), {"name": "bidirectional", "hidden_size": 4}
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with Browser() as browser:
+        yield browser
+
+
+@pytest.fixture(autouse=True)
+def no_error(browser):
+    yield
+    assert browser.errors == []
+
+
+@pytest.mark.parametrize("cell", CELLS, ids=str)
+def test_a_page_runs_any_cell_that_can_be_traced(browser, cell):
+    model = untrained.sentiment(cell)
+    assert verify.compare(browser, pages.make(model), model).size <= 2e-5
+
+
+@pytest.mark.parametrize("build", MODELS.values(), ids=MODELS)
+def test_a_page_answers_as_the_model_does(browser, build):
+    model = build()
+    assert verify.compare(browser, pages.make(model), model).size <= 2e-5
+
+
+@pytest.mark.parametrize("name", sorted({*pretrained_models.names()} - {*pretrained_models.ALIASES}))
+def test_every_shipped_model_runs_in_a_page_of_5_mb(browser, name):
+    model = rnnzoo.load(name)
+    page = pages.make(model)
+    assert page.size <= 5_000_000
+    assert verify.compare(browser, page, model).size <= 1e-4
+    assert browser.requests[-1].startswith("file:")  # the page itself
+
+
+def test_weights_of_8_bits_answer_as_the_model_with_those_weights(browser):
+    model = rnnzoo.load("quickstart")
+    page, whole = pages.make(model, "int8"), pages.make(model)
+    assert page.size < whole.size and page.stored["int8"] > 70_000
+    assert verify.compare(browser, page, model).size <= 1e-5
+    assert verify.rounding(page, model).logits > 1e-4 and verify.rounding(whole, model).logits == 0
+
+
+def test_a_page_cuts_texts_as_python_does(browser, tmp_path):
+    path = tmp_path / "page.html"
+    path.write_text(pages.page(untrained.sentiment()), encoding="utf-8")
+    browser.open(path)
+    for unit in ("word", "space", "character", "subword"):
+        pieces = [*ODD, *untrained.TEXTS] * 2
+        encoder = Encoder.fit(pieces, 400, 1, unit, lowercase=False)
+        for lowercase in (False, True):
+            encoder = Encoder(encoder.names, unit, lowercase, merges=encoder.merges)
+            field = {"names": encoder.names, "options": encoder.field().options}
+            script = f"((e) => {json.dumps(ODD)}.map((text) => e.tokens(text)))(new Encoder({json.dumps(field)}))"
+            assert browser.run(script) == list(map(list, encoder.tokens(ODD)))
+    words = Encoder.fit([text.split() for text in ODD], 30, 1, "space")
+    field = {"names": words.names, "options": words.field().options}
+    script = f"((e) => {json.dumps(ODD)}.map((text) => bareWords(text, e)))(new Encoder({json.dumps(field)}))"
+    assert browser.run(script) == [[w for piece in text.split() for w in bare(piece, words)] for text in ODD]
+    pieces = [piece for text in ODD for piece in text.split()]
+    assert browser.run(f"{json.dumps(pieces)}.map(shape)") == list(map(word_features.shape, pieces))
+
+
+def test_a_page_knows_the_kinds_of_all_characters_that_python_knows(browser, tmp_path):
+    path = tmp_path / "page.html"
+    path.write_text(pages.page(untrained.sentiment()), encoding="utf-8")
+    browser.open(path)
+    ignored = ("Cn", "Cs", "Co")  # what is not assigned in Python's Unicode may be in the browser's
+    known = "".join(c for c in map(chr, range(0x110000)) if unicodedata.category(c) not in ignored)
+    words = set(regex.findall(r"\w", known))
+    expected = {"word": words, "mark": set(re_marks(known)) - words, "digit": {c for c in known if c.isdigit()}}
+    script = f"""(() => {{
+      const all = Array.from({json.dumps(known)}), word = new RegExp(`^[${{W}}]$`, "u");
+      const one = new RegExp(`^(?:${{WORD.source}})$`, "u");
+      return {{ word: all.filter((c) => word.test(c)).join(""), digit: all.filter((c) => DIGIT.test(c)).join(""),
+        mark: all.filter((c) => one.test(c) && !word.test(c)).join("") }};
+    }})()"""
+    for kind, characters in browser.run(script).items():
+        assert set(characters) ^ expected[kind] == set(), kind
+
+
+def re_marks(known: str) -> list[str]:
+    """The characters that are a token by themselves."""
+    return [token for token in WORD.findall(" ".join(known)) if len(token) == 1]
