@@ -24,7 +24,7 @@ class Browser(chromium.Chromium):
         media = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
         self.ask("Emulation.setEmulatedMedia", features=media)
         self.ask("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
-        super().open(path)
+        self.show(path)
 
     def press(self, key: str) -> None:
         """A key, as "Tab" or "Enter"."""

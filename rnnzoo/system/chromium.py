@@ -32,8 +32,8 @@ def find() -> str | None:
 class Chromium:
     """One page of a browser of its own, with an empty profile.
 
-    errors: what the page wrote to its console as an error, what it threw, and what its policy blocked. requests: what it
-    asked to load. Raises: BrowserError, from every method.
+    errors: what the page wrote to its console as an error, what it threw, and what its policy blocked. requests: what
+    it asked to load. Raises: BrowserError, from every method.
     """
 
     def __init__(self, program: str) -> None:
@@ -57,14 +57,13 @@ class Chromium:
         os.close(write)
         self._numbers, self._buffer = itertools.count(1), b""
         self._session: str | None = None
-        try:
+        with contextlib.ExitStack() as unless_it_works:
+            unless_it_works.callback(self.close)
             target = self.ask("Target.createTarget", url="about:blank")["targetId"]
             self._session = self.ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
             for domain in ("Page", "Runtime", "Log", "Network"):
                 self.ask(f"{domain}.enable")
-        except BaseException:
-            self.close()
-            raise
+            unless_it_works.pop_all()
 
     def __enter__(self) -> Any:
         return self
@@ -104,7 +103,7 @@ class Chromium:
         """Its name and version."""
         return str(self.ask("Browser.getVersion")["product"]).replace("/", " ")
 
-    def open(self, path: Path) -> None:
+    def show(self, path: Path) -> None:
         """Show a file, and wait until it is loaded."""
         self.ask("Page.navigate", url=path.absolute().as_uri())
         deadline = time.monotonic() + SECONDS

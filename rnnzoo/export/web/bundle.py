@@ -30,14 +30,14 @@ class Bundle:
         self.stored: dict[str, int] = {}  # numbers by how they are stored
         self.rounds = False  # whether a tensor was not stored as it is
         self._pieces: list[bytes] = []
-        self._numbers: dict[tuple[int, tuple[int, ...], int], int] = {}
+        self._numbers: dict[tuple[int, tuple[int, ...]], int] = {}
         self._size = 0
         self._alive: list[Tensor] = []
 
     @torch.no_grad()
     def add(self, tensor: Tensor, embedding: bool = False) -> int:
         """The number of a tensor in the bundle. embedding: whether only a few of its rows are read for a text."""
-        key = (tensor.data_ptr(), tuple(tensor.shape), tensor.storage_offset())
+        key = (tensor.data_ptr(), tuple(tensor.shape))
         if key in self._numbers:
             return self._numbers[key]
         small = tensor.dim() < 2 or tensor.numel() < SMALL

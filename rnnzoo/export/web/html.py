@@ -35,8 +35,8 @@ WRITE = """<div class="controls"><button type="button" id="write" class="go">Wri
  aria-describedby="temperature-is"><output id="temperature-is" for="temperature">0.80</output></label>
 <label>Seed <input type="number" id="seed" min="0" max="4294967295" value="1"></label>
 <label>Length <input type="number" id="length" min="1" max="5000" value="400"></label></div>"""
-INSIDE = """<p class="quiet">Each column is a step, each row a unit of the chosen layer. Point at the picture, or use the
- arrow keys on it, to read a value.</p>
+INSIDE = """<p class="quiet">Each column is a step, each row a unit of the chosen layer. Point at the picture, or
+ use the arrow keys on it, to read a value.</p>
 <div class="controls"><label>Layer <select id="layer"></select></label>
 <div class="choices" id="what" role="group" aria-label="Gate or state"></div></div>
 <div class="heat" id="heat-box"><canvas id="heat" tabindex="0" role="img" aria-describedby="heat-says"

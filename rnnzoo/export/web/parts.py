@@ -16,7 +16,6 @@ from rnnzoo.architectures.pooling import Pool
 from rnnzoo.engine.recurrence import Recurrence
 from rnnzoo.errors import ZooError
 from rnnzoo.export.web.cells import Writer
-from rnnzoo.inputs.base import Input
 from rnnzoo.inputs.characters import CharacterFeatures, Convolution, Last
 from rnnzoo.inputs.tokens import Embedding, TokenEmbedding
 from rnnzoo.inputs.values import Values
@@ -49,7 +48,7 @@ def _refuse(part: nn.Module) -> ZooError:
 
 
 @singledispatch
-def _input(part: Input, writer: Writer) -> Description:
+def _input(part: nn.Module, writer: Writer) -> Description:
     raise _refuse(part)
 
 

@@ -12,13 +12,13 @@ from typing import Any, NamedTuple
 
 import torch
 
-from rnnzoo.architectures.base import ONE
 from rnnzoo.batch import SPECIALS
+from rnnzoo.data.forms.masked import GAP
 from rnnzoo.errors import ZooError
 from rnnzoo.export.web.html import SENTENCES
 from rnnzoo.export.web.pages import Page
 from rnnzoo.inference.predictor import UNKNOWN_SHARE, Predictor
-from rnnzoo.system import chromium
+from rnnzoo.system import chromium, files
 
 TOLERANCE = 1e-4  # of numbers up to 1; of larger ones, their share
 LENGTHS = (1, 2, 7, 19, 60)  # tokens, or steps, of made-up questions
@@ -33,7 +33,7 @@ ODD = (
 
 
 class Difference(NamedTuple):
-    """Two answers to the same question. where: the text, and the place in the answer. size: infinite for other words."""
+    """Two answers to the same question. where: the text, and the place in it. size: infinite for other words."""
 
     size: float
     where: str
@@ -69,10 +69,11 @@ def verify(page: Page, predictor: Predictor) -> Verified | None:
             if browser.errors:
                 raise ZooError(f"the page has an error of its own, and was not kept: {browser.errors[0]:.300}")
     except chromium.BrowserError as error:
-        raise ZooError(f"the page could not be verified, and was not kept: {str(error):.300}.") from error
+        raise ZooError(f"the page could not be verified, and was not kept: {error!s:.300}.") from error
     if not worst.size <= TOLERANCE:
         raise ZooError(
-            f"the page does not answer as the model does, and was not kept: {worst.where} (difference {worst.size:.2g}).\n"
+            f"the page does not answer as the model does, and was not kept: {worst.where}, a difference of "
+            f"{worst.size:.2g}.\n"
             "  A part of the model computes something that a page does not know; `rnnzoo predict` answers for it."
         )
     return Verified(worst.size, len(questions(predictor)), name)
@@ -82,8 +83,8 @@ def compare(browser: chromium.Chromium, page: Page, predictor: Predictor) -> Dif
     """The largest difference between a page in a browser and the model that it computes. Raises: BrowserError."""
     with tempfile.TemporaryDirectory(prefix="rnnzoo-page-") as folder:
         path = Path(folder) / "page.html"
-        path.write_text(page.source, encoding="utf-8")
-        browser.open(path)
+        files.write_text(path, page.source)
+        browser.show(path)
         browser.run("ready.then(() => null)")
     found = _differences(browser, rounded(page, predictor), questions(predictor))
     return max(found, key=lambda difference: difference.size)
@@ -122,8 +123,7 @@ def questions(predictor: Predictor) -> list[str]:
     blank = "" if field.options.get("unit") == "character" else " "
     made = [blank.join(generator.choice(known) for _ in range(length)) for length in LENGTHS]
     texts = [*SENTENCES.values(), *ODD, *made]
-    gap = getattr(predictor.form, "gap", None) or next((name for name in field.names if set(name) == {"_"}), None)
-    return [f"{text} {gap} {text}" for text in texts] if gap and predictor.spec.form == "masked_text" else texts
+    return [f"{text} {GAP} {text}" for text in texts] if predictor.spec.form == "masked_text" else texts
 
 
 # -- comparing ------------------------------------------------------------------------------------------------------
@@ -150,12 +150,10 @@ def _differences(browser: chromium.Chromium, model: Predictor, asked: Sequence[s
 @torch.inference_mode()
 def _logits(model: Predictor, text: str) -> list[Any] | None:
     """The model's logits for a text, a row for each answer; None where they are asked of some steps only."""
-    batch = model.form.ask([text], model.spec).collate([0])
-    if model.task.needs == ONE:
-        return model.model.sequence_logits(model.task.preprocess(batch)).float().tolist()
     if model.spec.form == "masked_text":
         return None
-    rows: list[Any] = model.model.step_logits(batch)[0][0].float().tolist()
+    logits = model.task.raw_logits(model.model, model.form.ask([text], model.spec).collate([0]))[0].float()
+    rows: list[Any] = (logits[0] if logits.dim() > 2 else logits).tolist()
     return rows
 
 

@@ -2,6 +2,7 @@
 
 import json
 import unicodedata
+from dataclasses import replace
 
 import pytest
 import regex
@@ -21,10 +22,21 @@ from rnnzoo.runs import pretrained_models
 
 pytestmark = [needs_chromium, pytest.mark.slow]
 ODD = [
-    "", " \t\n", "naïve “quotes” don’t 'tis o'clock", "日本語とひらがな", "\U0001f468\u200d\U0001f469\u200d\U0001f467 e\u0301 ＇",
-    "ΣΟΦΟΣ Σ ΑΣ.", "İstanbul ﬁ ǅ ß ẞ", "कि\u0301ताब ไทย", "a_b __c__ 3.14 ²³ ① Ⅷ ½", "x\u2028y\x1cz\x85w\ufeffv\u200bu", "<unk> <eos> <pad>",
-    "\u1100\u1161\u11a8 \uac01", "a\u0327\u0301b\U0001d165\U0001d16e", "…—–!?¿¡«»", "I'M 'S y'all'd",
-]  # fmt: skip
+    "",
+    " \t\n",
+    "naïve “quotes” don’t 'tis o'clock I'M 'S y'all'd",
+    "日本語とひらがな",
+    "\U0001f468\u200d\U0001f469\u200d\U0001f467 e\u0301 it\uff07s",
+    "ΣΟΦΟΣ Σ ΑΣ.",
+    "İstanbul ﬁ ǅ ß ẞ",
+    "कि\u0301ताब ไทย",
+    "a_b __c__ 3.14 ²³ ① Ⅷ ½",
+    "x\u2028y\x1cz\x85w\ufeffv\u200bu",
+    "<unk> <eos> <pad>",
+    "\u1100\u1161\u11a8 \uac01",
+    "a\u0327\u0301b\U0001d165\U0001d16e",
+    "…—–!?¿¡«»",
+]
 
 
 class Blocks(PointwiseCell):
@@ -85,12 +97,12 @@ MODELS = {
     "both directions, merged by a product": lambda: untrained.sentiment(
         name="bidirectional", num_layers=2, merge="product"
     ),
-    "residual layers in both directions": lambda: untrained.sentiment(
-        num_layers=3, bidirectional=True, residual=True
-    ),
+    "residual layers in both directions": lambda: untrained.sentiment(num_layers=3, bidirectional=True, residual=True),
     "attention": lambda: untrained.predictor(
-        "sentiment", untrained.labelled(unit="character", max_length=9, truncate="head_tail"),
-        {"name": "recurrent", "cell": "gru", "hidden_size": 5}, pooling="attention",
+        "sentiment",
+        untrained.labelled(unit="character", max_length=9, truncate="head_tail"),
+        {"name": "recurrent", "cell": "gru", "hidden_size": 5},
+        pooling="attention",
     ),
     "the largest": lambda: untrained.predictor(
         "classification", untrained.series("label"), {"name": "lstm", "hidden_size": 5}, pooling="max"
@@ -99,8 +111,11 @@ MODELS = {
         "regression", untrained.series("target"), {"name": "gru", "hidden_size": 5}, pooling="mean"
     ),
     "tags together": lambda: untrained.predictor(
-        "tagging", untrained.tagged(SPANS, characters=True, case=True, lowercase=True),
-        {"name": "bidirectional", "hidden_size": 4}, {"crf": True}, inputs={"characters": LETTERS},
+        "tagging",
+        untrained.tagged(SPANS, characters=True, case=True, lowercase=True),
+        {"name": "bidirectional", "hidden_size": 4},
+        {"crf": True},
+        inputs={"characters": LETTERS},
     ),
     "tags one by one": lambda: untrained.predictor(
         "tagging", untrained.tagged(characters=True, max_length=4), {"name": "recurrent", "hidden_size": 4}
@@ -109,13 +124,14 @@ MODELS = {
         "next_word", untrained.stream(unit="word"), {"name": "stacked", "hidden_size": 8}, {"cutoffs": [6, 11]}
     ),
     "tied weights": lambda: untrained.predictor(
-        "next_word", untrained.stream(), {"name": "gru", "hidden_size": 6}, inputs={"tokens": {"size": 6}},
+        "next_word",
+        untrained.stream(),
+        {"name": "gru", "hidden_size": 6},
+        inputs={"tokens": {"size": 6}},
         head={"tie_weights": True},
     ),
-    "gaps": lambda: untrained.predictor(
-        "masked_word", untrained.masked(), {"name": "bidirectional", "hidden_size": 4}
-    ),
-}  # fmt: skip
+    "gaps": lambda: untrained.predictor("masked_word", untrained.masked(), {"name": "bidirectional", "hidden_size": 4}),
+}
 
 
 @pytest.fixture(scope="module")
@@ -200,3 +216,93 @@ def test_a_page_knows_the_kinds_of_all_characters_that_python_knows(browser, tmp
 def re_marks(known: str) -> list[str]:
     """The characters that are a token by themselves."""
     return [token for token in WORD.findall(" ".join(known)) if len(token) == 1]
+
+
+def shown(browser, folder, model, **size) -> None:
+    """A model's page in the browser, unpacked."""
+    path = folder / "page.html"
+    path.write_text(pages.page(model), encoding="utf-8")
+    browser.open(path, **size)
+    browser.run("ready.then(() => null)")
+
+
+def typed(browser, text: str) -> None:
+    browser.run(f"field.value = {json.dumps(text)}; field.dispatchEvent(new Event('input'))")
+
+
+def content(browser, what: str) -> str:
+    return browser.run(f"document.querySelector({json.dumps(what)}).textContent")
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_answers_and_pictures_follow_what_is_typed_on_a_phone_too(browser, tmp_path, dark):
+    shown(browser, tmp_path, rnnzoo.load("quickstart"), width=390, height=844, dark=dark)
+    typed(browser, "the food was not bad at all")
+    assert content(browser, ".best b") == "positive" and "Answered in" in content(browser, "#says")
+    assert browser.run("[...document.querySelectorAll('.token')].slice(0, 3).map((t) => t.textContent)") == [
+        "the",
+        "food",
+        "was",
+    ]
+    typed(browser, "the food was bad and not good")
+    assert content(browser, ".best b") == "negative"
+    assert content(browser, "#heat-says").endswith("64 units, 7 steps")
+    assert browser.run("document.documentElement.scrollWidth") == 390
+    unnamed = (
+        "[...document.querySelectorAll('button,select,input,textarea,canvas')].filter((e) => !(e.labels?.length || "
+    )
+    assert browser.run(unnamed + "e.textContent.trim() || e.getAttribute('aria-label'))).length") == 0
+
+
+def test_the_keyboard_reads_each_value_and_chooses_each_gate(browser, tmp_path):
+    shown(browser, tmp_path, untrained.sentiment("lstm"))
+    typed(browser, "the dog was bad")
+    browser.run("document.getElementById('heat').focus()")
+    browser.press("ArrowRight")
+    browser.press("ArrowDown")
+    value = browser.run("model.reply('the dog was bad').seen[0].states[2 * 8 + 1 - 2 * 8]")
+    assert content(browser, "#heat-says") == f"step 1 “the”, unit 2: state h is {value:.3f}".replace("-", "\u2212")
+    browser.run("[...document.querySelectorAll('#what button')][1].focus()")
+    browser.press("Enter")
+    assert content(browser, "#what [aria-pressed=true]") == "gate f" and content(browser, "#low") == "0"
+
+
+def test_a_language_model_writes_the_same_for_the_same_seed_and_can_be_stopped(browser, tmp_path):
+    shown(browser, tmp_path, rnnzoo.load("shakespeare_lstm"))
+    typed(browser, "KING:")
+    assert browser.run("document.querySelectorAll('.bars li').length") == 5
+    browser.run("document.getElementById('length').value = 80")
+    texts = []
+    for seed in (3, 3, 4):
+        browser.run(f"document.getElementById('seed').value = {seed}")
+        browser.run("writeOn()")
+        texts.append(content(browser, ".written"))
+    assert texts[0] == texts[1] != texts[2] and texts[0].startswith("KING:") and len(texts[0]) == 85
+    browser.run("document.getElementById('length').value = 5000")
+    stopped = browser.run("(async () => { const all = writeOn(); await writeOn(); await all; return 1 })()")
+    assert stopped == 1 and len(content(browser, ".written")) < 5000 and content(browser, "#write") == "Write on"
+
+
+def test_words_that_are_markup_are_shown_as_words(browser, tmp_path):
+    model = untrained.sentiment()
+    mean = "<img src=x onerror=alert(1)>"
+    model.spec = replace(model.spec, target=replace(model.spec.target, names=(mean, mean + "b", mean + "c")))
+    model.task.spec = model.spec
+    shown(browser, tmp_path, model)
+    typed(browser, mean)
+    assert content(browser, ".best b").startswith(mean) and browser.run("document.images.length") == 0
+
+
+def test_a_series_that_is_no_series_is_said_to_be_none(browser, tmp_path):
+    model = untrained.predictor("regression", untrained.series("target"), {"name": "gru", "hidden_size": 5})
+    shown(browser, tmp_path, model)
+    for text, words in {
+        "1 2\n3": "step 2 has 1 numbers, where 2 are expected.",
+        "1 x": "step 1 is not a number.",
+        "": "no numbers yet.",
+    }.items():
+        typed(browser, text)
+        assert content(browser, "#says") == words
+    typed(browser, "1, 2\n3; 4")
+    (expected,) = model.predict([[[1, 2], [3, 4]]])
+    assert browser.run("model.reply('1, 2\\n3; 4').answer.values") == pytest.approx(expected["values"], abs=1e-5)
