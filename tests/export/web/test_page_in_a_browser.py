@@ -4,11 +4,11 @@ import json
 import unicodedata
 from dataclasses import replace
 
+import page_models
 import pytest
 import regex
 import torch
 import torch.nn.functional as F
-import untrained
 from browser import Browser, needs_chromium
 from torch import nn
 
@@ -94,43 +94,47 @@ CELLS = [
 SPANS = ("B-A", "I-A", "O", "B-B")
 LETTERS = {"encoder": {"name": "bidirectional", "cell": "gru", "hidden_size": 3}}
 MODELS = {
-    "both directions, merged by a product": lambda: untrained.sentiment(
+    "both directions, merged by a product": lambda: page_models.sentiment(
         name="bidirectional", num_layers=2, merge="product"
     ),
-    "residual layers in both directions": lambda: untrained.sentiment(num_layers=3, bidirectional=True, residual=True),
-    "attention": lambda: untrained.predictor(
+    "residual layers in both directions": lambda: page_models.sentiment(
+        num_layers=3, bidirectional=True, residual=True
+    ),
+    "attention": lambda: page_models.predictor(
         "sentiment",
-        untrained.labelled(unit="character", max_length=9, truncate="head_tail"),
+        page_models.labelled(unit="character", max_length=9, truncate="head_tail"),
         {"name": "recurrent", "cell": "gru", "hidden_size": 5},
         pooling="attention",
     ),
-    "the largest": lambda: untrained.predictor(
-        "classification", untrained.series("label"), {"name": "lstm", "hidden_size": 5}, pooling="max"
+    "the largest": lambda: page_models.predictor(
+        "classification", page_models.series("label"), {"name": "lstm", "hidden_size": 5}, pooling="max"
     ),
-    "numbers": lambda: untrained.predictor(
-        "regression", untrained.series("target"), {"name": "gru", "hidden_size": 5}, pooling="mean"
+    "numbers": lambda: page_models.predictor(
+        "regression", page_models.series("target"), {"name": "gru", "hidden_size": 5}, pooling="mean"
     ),
-    "tags together": lambda: untrained.predictor(
+    "tags together": lambda: page_models.predictor(
         "tagging",
-        untrained.tagged(SPANS, characters=True, case=True, lowercase=True),
+        page_models.tagged(SPANS, characters=True, case=True, lowercase=True),
         {"name": "bidirectional", "hidden_size": 4},
         {"crf": True},
         inputs={"characters": LETTERS},
     ),
-    "tags one by one": lambda: untrained.predictor(
-        "tagging", untrained.tagged(characters=True, max_length=4), {"name": "recurrent", "hidden_size": 4}
+    "tags one by one": lambda: page_models.predictor(
+        "tagging", page_models.tagged(characters=True, max_length=4), {"name": "recurrent", "hidden_size": 4}
     ),
-    "words by clusters": lambda: untrained.predictor(
-        "next_word", untrained.stream(unit="word"), {"name": "stacked", "hidden_size": 8}, {"cutoffs": [6, 11]}
+    "words by clusters": lambda: page_models.predictor(
+        "next_word", page_models.stream(unit="word"), {"name": "stacked", "hidden_size": 8}, {"cutoffs": [6, 11]}
     ),
-    "tied weights": lambda: untrained.predictor(
+    "tied weights": lambda: page_models.predictor(
         "next_word",
-        untrained.stream(),
+        page_models.stream(),
         {"name": "gru", "hidden_size": 6},
         inputs={"tokens": {"size": 6}},
         head={"tie_weights": True},
     ),
-    "gaps": lambda: untrained.predictor("masked_word", untrained.masked(), {"name": "bidirectional", "hidden_size": 4}),
+    "gaps": lambda: page_models.predictor(
+        "masked_word", page_models.masked(), {"name": "bidirectional", "hidden_size": 4}
+    ),
 }
 
 
@@ -148,7 +152,7 @@ def no_error(browser):
 
 @pytest.mark.parametrize("cell", CELLS, ids=str)
 def test_a_page_runs_any_cell_that_can_be_traced(browser, cell):
-    model = untrained.sentiment(cell)
+    model = page_models.sentiment(cell)
     assert verify.compare(browser, pages.make(model), model).size <= 2e-5
 
 
@@ -177,10 +181,10 @@ def test_weights_of_8_bits_answer_as_the_model_with_those_weights(browser):
 
 def test_a_page_cuts_texts_as_python_does(browser, tmp_path):
     path = tmp_path / "page.html"
-    path.write_text(pages.page(untrained.sentiment()), encoding="utf-8")
+    path.write_text(pages.page(page_models.sentiment()), encoding="utf-8")
     browser.open(path)
     for unit in ("word", "space", "character", "subword"):
-        pieces = [*ODD, *untrained.TEXTS] * 2
+        pieces = [*ODD, *page_models.TEXTS] * 2
         encoder = Encoder.fit(pieces, 400, 1, unit, lowercase=False)
         for lowercase in (False, True):
             encoder = Encoder(encoder.names, unit, lowercase, merges=encoder.merges)
@@ -197,7 +201,7 @@ def test_a_page_cuts_texts_as_python_does(browser, tmp_path):
 
 def test_a_page_knows_the_kinds_of_all_characters_that_python_knows(browser, tmp_path):
     path = tmp_path / "page.html"
-    path.write_text(pages.page(untrained.sentiment()), encoding="utf-8")
+    path.write_text(pages.page(page_models.sentiment()), encoding="utf-8")
     browser.open(path)
     ignored = ("Cn", "Cs", "Co")  # what is not assigned in Python's Unicode may be in the browser's
     known = "".join(c for c in map(chr, range(0x110000)) if unicodedata.category(c) not in ignored)
@@ -255,7 +259,7 @@ def test_answers_and_pictures_follow_what_is_typed_on_a_phone_too(browser, tmp_p
 
 
 def test_the_keyboard_reads_each_value_and_chooses_each_gate(browser, tmp_path):
-    shown(browser, tmp_path, untrained.sentiment("lstm"))
+    shown(browser, tmp_path, page_models.sentiment("lstm"))
     typed(browser, "the dog was bad")
     browser.run("document.getElementById('heat').focus()")
     browser.press("ArrowRight")
@@ -284,7 +288,7 @@ def test_a_language_model_writes_the_same_for_the_same_seed_and_can_be_stopped(b
 
 
 def test_words_that_are_markup_are_shown_as_words(browser, tmp_path):
-    model = untrained.sentiment()
+    model = page_models.sentiment()
     mean = "<img src=x onerror=alert(1)>"
     model.spec = replace(model.spec, target=replace(model.spec.target, names=(mean, mean + "b", mean + "c")))
     model.task.spec = model.spec
@@ -294,7 +298,7 @@ def test_words_that_are_markup_are_shown_as_words(browser, tmp_path):
 
 
 def test_a_series_that_is_no_series_is_said_to_be_none(browser, tmp_path):
-    model = untrained.predictor("regression", untrained.series("target"), {"name": "gru", "hidden_size": 5})
+    model = page_models.predictor("regression", page_models.series("target"), {"name": "gru", "hidden_size": 5})
     shown(browser, tmp_path, model)
     for text, words in {
         "1 2\n3": "step 2 has 1 numbers, where 2 are expected.",
