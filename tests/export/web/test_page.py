@@ -7,7 +7,7 @@ import re
 import zlib
 from dataclasses import replace
 
-import page_models
+import page_models as made
 import pytest
 import torch
 from hypothesis import given, settings
@@ -46,14 +46,14 @@ def test_bytes_come_back_from_letters_that_html_does_not_read_as_markup(data):
 
 
 def test_a_page_is_one_file_that_loads_nothing():
-    source = pages.page(page_models.sentiment())
+    source = pages.page(made.sentiment())
     assert "http" not in re.sub(r"http-equiv|http://www.w3.org/2000/svg", "", source)
     facts = described(source)
     assert facts["shown"]["labels"] == ["a", "b", "c"] and facts["fields"]["tokens"]["names"][0] == "<pad>"
 
 
 def test_labels_and_words_that_are_markup_stay_words():
-    model = page_models.sentiment()
+    model = made.sentiment()
     field = model.spec.inputs["tokens"]
     tokens = replace(field, names=(*field.names[:-1], MEAN))
     model.spec = replace(
@@ -67,7 +67,7 @@ def test_labels_and_words_that_are_markup_stay_words():
 
 
 def test_weights_are_stored_as_they_are_where_half_precision_has_them():
-    model = page_models.sentiment()
+    model = made.sentiment()
     assert pages.make(model).stored.keys() == {"float32"}
     with torch.no_grad():
         for parameter in model.model.parameters():
@@ -78,7 +78,7 @@ def test_weights_are_stored_as_they_are_where_half_precision_has_them():
 
 def test_a_model_is_rounded_to_what_its_page_stores_and_is_left_alone_itself(monkeypatch):
     monkeypatch.setattr(bundle, "SMALL", 1)
-    model = page_models.sentiment()
+    model = made.sentiment()
     before = copy.deepcopy(model.model.state_dict())
     page = pages.make(model, "int8")
     weight, rounded = (m.inputs[0].embedding.weight.detach() for m in (model.model, page.network))
@@ -88,7 +88,7 @@ def test_a_model_is_rounded_to_what_its_page_stores_and_is_left_alone_itself(mon
 
 
 def test_a_page_takes_the_highest_precision_that_fits_and_refuses_what_never_fits(monkeypatch):
-    model = page_models.sentiment()
+    model = made.sentiment()
     sizes = {precision: pages.make(model, precision).size for precision in bundle.PRECISIONS}
     monkeypatch.setattr(bundle, "SMALL", 1)
     monkeypatch.setattr(pages, "MOST", sizes["float32"] - 1)
@@ -100,12 +100,10 @@ def test_a_page_takes_the_highest_precision_that_fits_and_refuses_what_never_fit
 
 def test_what_a_page_cannot_run_is_refused_in_one_line():
     refused = {
-        "ProjectedLSTMCell: a state is not a real vector of hidden_size": lambda: page_models.sentiment(
-            "lstm_projected"
-        ),
-        "the architecture Segment: it runs layers": lambda: page_models.predictor(
+        "ProjectedLSTMCell: a state is not a real vector of hidden_size": lambda: made.sentiment("lstm_projected"),
+        "the architecture Segment: it runs layers": lambda: made.predictor(
             "classification",
-            page_models.series("label"),
+            made.series("label"),
             {"name": "segment", "cell": "gru", "hidden_size": 4, "segment": 2},
         ),
     }

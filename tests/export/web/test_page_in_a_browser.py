@@ -4,7 +4,7 @@ import json
 import unicodedata
 from dataclasses import replace
 
-import page_models
+import page_models as made
 import pytest
 import regex
 import torch
@@ -94,47 +94,41 @@ CELLS = [
 SPANS = ("B-A", "I-A", "O", "B-B")
 LETTERS = {"encoder": {"name": "bidirectional", "cell": "gru", "hidden_size": 3}}
 MODELS = {
-    "both directions, merged by a product": lambda: page_models.sentiment(
-        name="bidirectional", num_layers=2, merge="product"
-    ),
-    "residual layers in both directions": lambda: page_models.sentiment(
-        num_layers=3, bidirectional=True, residual=True
-    ),
-    "attention": lambda: page_models.predictor(
+    "both directions, merged by a product": lambda: made.sentiment(name="bidirectional", num_layers=2, merge="product"),
+    "residual layers in both directions": lambda: made.sentiment(num_layers=3, bidirectional=True, residual=True),
+    "attention": lambda: made.predictor(
         "sentiment",
-        page_models.labelled(unit="character", max_length=9, truncate="head_tail"),
+        made.labelled(unit="character", max_length=9, truncate="head_tail"),
         {"name": "recurrent", "cell": "gru", "hidden_size": 5},
         pooling="attention",
     ),
-    "the largest": lambda: page_models.predictor(
-        "classification", page_models.series("label"), {"name": "lstm", "hidden_size": 5}, pooling="max"
+    "the largest": lambda: made.predictor(
+        "classification", made.series("label"), {"name": "lstm", "hidden_size": 5}, pooling="max"
     ),
-    "numbers": lambda: page_models.predictor(
-        "regression", page_models.series("target"), {"name": "gru", "hidden_size": 5}, pooling="mean"
+    "numbers": lambda: made.predictor(
+        "regression", made.series("target"), {"name": "gru", "hidden_size": 5}, pooling="mean"
     ),
-    "tags together": lambda: page_models.predictor(
+    "tags together": lambda: made.predictor(
         "tagging",
-        page_models.tagged(SPANS, characters=True, case=True, lowercase=True),
+        made.tagged(SPANS, characters=True, case=True, lowercase=True),
         {"name": "bidirectional", "hidden_size": 4},
         {"crf": True},
         inputs={"characters": LETTERS},
     ),
-    "tags one by one": lambda: page_models.predictor(
-        "tagging", page_models.tagged(characters=True, max_length=4), {"name": "recurrent", "hidden_size": 4}
+    "tags one by one": lambda: made.predictor(
+        "tagging", made.tagged(characters=True, max_length=4), {"name": "recurrent", "hidden_size": 4}
     ),
-    "words by clusters": lambda: page_models.predictor(
-        "next_word", page_models.stream(unit="word"), {"name": "stacked", "hidden_size": 8}, {"cutoffs": [6, 11]}
+    "words by clusters": lambda: made.predictor(
+        "next_word", made.stream(unit="word"), {"name": "stacked", "hidden_size": 8}, {"cutoffs": [6, 11]}
     ),
-    "tied weights": lambda: page_models.predictor(
+    "tied weights": lambda: made.predictor(
         "next_word",
-        page_models.stream(),
+        made.stream(),
         {"name": "gru", "hidden_size": 6},
         inputs={"tokens": {"size": 6}},
         head={"tie_weights": True},
     ),
-    "gaps": lambda: page_models.predictor(
-        "masked_word", page_models.masked(), {"name": "bidirectional", "hidden_size": 4}
-    ),
+    "gaps": lambda: made.predictor("masked_word", made.masked(), {"name": "bidirectional", "hidden_size": 4}),
 }
 
 
@@ -152,7 +146,7 @@ def no_error(browser):
 
 @pytest.mark.parametrize("cell", CELLS, ids=str)
 def test_a_page_runs_any_cell_that_can_be_traced(browser, cell):
-    model = page_models.sentiment(cell)
+    model = made.sentiment(cell)
     assert verify.compare(browser, pages.make(model), model).size <= 2e-5
 
 
@@ -181,10 +175,10 @@ def test_weights_of_8_bits_answer_as_the_model_with_those_weights(browser):
 
 def test_a_page_cuts_texts_as_python_does(browser, tmp_path):
     path = tmp_path / "page.html"
-    path.write_text(pages.page(page_models.sentiment()), encoding="utf-8")
+    path.write_text(pages.page(made.sentiment()), encoding="utf-8")
     browser.open(path)
     for unit in ("word", "space", "character", "subword"):
-        pieces = [*ODD, *page_models.TEXTS] * 2
+        pieces = [*ODD, *made.TEXTS] * 2
         encoder = Encoder.fit(pieces, 400, 1, unit, lowercase=False)
         for lowercase in (False, True):
             encoder = Encoder(encoder.names, unit, lowercase, merges=encoder.merges)
@@ -201,7 +195,7 @@ def test_a_page_cuts_texts_as_python_does(browser, tmp_path):
 
 def test_a_page_knows_the_kinds_of_all_characters_that_python_knows(browser, tmp_path):
     path = tmp_path / "page.html"
-    path.write_text(pages.page(page_models.sentiment()), encoding="utf-8")
+    path.write_text(pages.page(made.sentiment()), encoding="utf-8")
     browser.open(path)
     ignored = ("Cn", "Cs", "Co")  # what is not assigned in Python's Unicode may be in the browser's
     known = "".join(c for c in map(chr, range(0x110000)) if unicodedata.category(c) not in ignored)
@@ -259,7 +253,7 @@ def test_answers_and_pictures_follow_what_is_typed_on_a_phone_too(browser, tmp_p
 
 
 def test_the_keyboard_reads_each_value_and_chooses_each_gate(browser, tmp_path):
-    shown(browser, tmp_path, page_models.sentiment("lstm"))
+    shown(browser, tmp_path, made.sentiment("lstm"))
     typed(browser, "the dog was bad")
     browser.run("document.getElementById('heat').focus()")
     browser.press("ArrowRight")
@@ -288,7 +282,7 @@ def test_a_language_model_writes_the_same_for_the_same_seed_and_can_be_stopped(b
 
 
 def test_words_that_are_markup_are_shown_as_words(browser, tmp_path):
-    model = page_models.sentiment()
+    model = made.sentiment()
     mean = "<img src=x onerror=alert(1)>"
     model.spec = replace(model.spec, target=replace(model.spec.target, names=(mean, mean + "b", mean + "c")))
     model.task.spec = model.spec
@@ -298,7 +292,7 @@ def test_words_that_are_markup_are_shown_as_words(browser, tmp_path):
 
 
 def test_a_series_that_is_no_series_is_said_to_be_none(browser, tmp_path):
-    model = page_models.predictor("regression", page_models.series("target"), {"name": "gru", "hidden_size": 5})
+    model = made.predictor("regression", made.series("target"), {"name": "gru", "hidden_size": 5})
     shown(browser, tmp_path, model)
     for text, words in {
         "1 2\n3": "step 2 has 1 numbers, where 2 are expected.",
