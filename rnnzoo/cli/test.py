@@ -33,17 +33,17 @@ def score(arguments: Namespace, part: str) -> int:
     from rnnzoo import runs
 
     changes = recipes.overrides(arguments.overrides)
-    free = {key: value for key, value in changes.items() if key in ("trainer", "data") and isinstance(value, dict)}
+    sections = ("trainer", "data", "tracking") if part == "test" else ("trainer", "data")
+    free = {key: value for key, value in changes.items() if key in sections and isinstance(value, dict)}
     fixed = [key for key in changes if key not in free] + [f"{key}.name" for key in free if "name" in free[key]]
     if fixed:
-        raise RecipeError(
-            f"command line: {fixed[0]}: cannot be changed after training.\n  Free to change: --trainer.KEY, --data.KEY."
-        )
+        keys = ", ".join(f"--{section}.KEY" for section in sections)
+        raise RecipeError(f"command line: {fixed[0]}: cannot be changed after training.\n  Free to change: {keys}.")
     folder = runs.find(arguments.run)
     from rnnzoo.experiment.evaluate import evaluate
 
     with contextlib.redirect_stdout(sys.stderr):
-        metrics = evaluate(folder, part, changes, arguments.dynamic_evaluation, confidence=True)
+        metrics = evaluate(folder, part, changes, arguments.dynamic_evaluation, confidence=True, track=True)
     if rank() == 0 and arguments.json:
         console.print_json(metrics)
     elif rank() == 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from rnnzoo.experiment.dynamic import DynamicEvaluation
 from rnnzoo.experiment.interruptible import interruptible
 from rnnzoo.experiment.resolver import resolve
 from rnnzoo.experiment.restore import origin, restore
+from rnnzoo.experiment.tracked_test import tracked_test
 from rnnzoo.recipe import Recipe
 from rnnzoo.recipe.schema import signature
 from rnnzoo.runs import checkpoint
@@ -37,20 +39,28 @@ OF_MACHINE = ("accelerator", "devices", "num_nodes", "strategy")  # trainer opti
 
 
 def evaluate(
-    run: str | Path, part: str, overrides: Overrides | None = None, dynamic: bool = False, confidence: bool = False
+    run: str | Path,
+    part: str,
+    overrides: Overrides | None = None,
+    dynamic: bool = False,
+    confidence: bool = False,
+    track: bool = False,
 ) -> dict[str, float]:
     """The loss and metrics of a run's best checkpoint on the "dev" or "test" part of its data.
 
-    overrides: changes of the recipe's `trainer` and `data`, except of what the model was built for, such as the
-    vocabulary's size. The devices are this machine's, or the overrides', not the run's. dynamic: a language model is
-    also scored while it learns from the part, on the CPU, at a rate chosen on dev (see `rnnzoo.experiment.dynamic`);
+    overrides: changes of the recipe's `trainer`, `tracking` and `data`, except of what the model was built for, such as
+    the vocabulary's size. The devices are this machine's, or the overrides', not the run's. dynamic: a language model
+    is also scored while it learns from the part, on the CPU, at a rate chosen on dev (`rnnzoo.experiment.dynamic`);
     these scores have names of their own. confidence: also how far confidences are from the share that is right, as
-    `rnnzoo predict` prints them, and before they were calibrated; all other scores are of temperature 1.
+    `rnnzoo predict` prints them, and before they were calibrated; all other scores are of temperature 1. track: a test
+    is a run of its own in the recipe's trackers, see `rnnzoo.experiment.tracked_test`.
     Raises: RecipeError, RunError, DataError.
     """
-    folder = checkpoint.locate(runs.find(run))
+    found = runs.find(run)
+    folder = checkpoint.locate(found)
     saved = checkpoint.load(folder)
     recipe, spec = origin(saved)
+    original = recipe
     with registry.of_run(saved.meta["parts"]):
         recipe = _changed(recipe, overrides or {})
         with also_from(_started_in(saved, folder)):
@@ -59,9 +69,11 @@ def evaluate(
     set_path(module, recipe["engine"])
     _compare_data(saved, data)
     bar = [Progress()] if recipe["trainer"]["enable_progress_bar"] else []
-    with quiet():
+    test = tracked_test(found, original, overrides or {}) if track and part == "test" else nullcontext()
+    with quiet(), test as tracked:
         calibrator = Calibrator()
-        trainer = make_trainer(recipe, callbacks=[BatchSize(), Termination(), calibrator, *bar])
+        observers = [] if tracked is None else tracked.observers(data)
+        trainer = make_trainer(recipe, callbacks=[BatchSize(), Termination(), calibrator, *observers, *bar])
         score = trainer.test if part == "test" else trainer.validate
         interruptible(trainer, lambda: score(module, data, verbose=False))
         metrics = {name: float(value) for name, value in sorted(trainer.callback_metrics.items())}
@@ -69,6 +81,8 @@ def evaluate(
             metrics |= _calibration(calibrator, "test" if part == "test" else "val")
         if dynamic:
             metrics |= _dynamic(module, data, part)
+        if tracked is not None:
+            tracked.log(module, data, metrics)
     return metrics
 
 
@@ -115,7 +129,7 @@ def _changed(recipe: Recipe, overrides: Overrides) -> Recipe:
                 f"  Free to change: where the data are, and {', '.join(sorted(form.free & signature(form).keys()))}."
             )
     trainer = {key: value for key, value in recipe["trainer"].items() if key not in OF_MACHINE}
-    tracking = recipe["tracking"] | {"also": []}  # nothing is tracked here, and a tracker may be gone
+    tracking = recipe["tracking"] | {"also": []}  # a tracker may be gone
     recipe = recipe | {"trainer": trainer, "tracking": tracking}
     recipe = recipe | {section: recipe[section] | dict(changes) for section, changes in overrides.items()}
     if secrets := [f"data.{key}" for key in marked(recipe["data"])]:

@@ -35,19 +35,27 @@ def make_loggers(
     recipe leaves open is as W&B's environment says (WANDB_PROJECT, ...) or the settings of `wandb init`, and a default
     only after these. WANDB_MODE alone goes before the recipe's mode, as it is about the machine; disabled always holds.
     """
-    chosen = TrackingOptions(**redact(dict(options)))
     loggers: list[Logger] = [MetricsFile(run.metrics)]
     if not run.writer:
         return loggers
-    tracked = TrackedRun(run.path, run.path, run.id, name or run.id, redact(config), chosen, step, run.wandb_id)
+    folder, chosen = run.path / "trackers", options_of(options)
+    tracked = TrackedRun(run.path, folder, run.id, name or run.id, redact(config), chosen, step, run.wandb_id)
+    return [*loggers, *make_trackers(tracked)]
+
+
+def options_of(options: Mapping[str, object]) -> TrackingOptions:
+    """A recipe's `tracking`, without secrets."""
+    return TrackingOptions(**redact(dict(options)))
+
+
+def make_trackers(run: TrackedRun) -> list[Logger]:
+    """W&B unless its mode is disabled, and what `also` names, but failed ones; each with a folder in `run.folder`."""
     makers = {"wandb": ("W&B", open_wandb)}
-    for component in chosen.also:
+    for component in run.options.also:
         bare = component["name"].rpartition(":")[2]
         makers[bare] = (f"tracker '{bare}'", partial(registry.build, "trackers", component))
-    for folder, (title, make) in makers.items():
-        made = guarded(title, make, replace(tracked, folder=run.path / "trackers" / folder))
-        loggers += [made] if made is not None else []
-    return loggers
+    made = [guarded(title, make, replace(run, folder=run.folder / name)) for name, (title, make) in makers.items()]
+    return [tracker for tracker in made if tracker is not None]
 
 
 def where(loggers: Sequence[Logger]) -> TrackerPlace:

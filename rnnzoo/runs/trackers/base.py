@@ -22,6 +22,7 @@ class TrackedRun:
     writes to. id: the folder's name. name: for people. config: the resolved recipe, nested plain values, without
     secrets. options: the recipe's `tracking`: project, group, tags. step: optimizer steps that were made before, of a
     run that is resumed: what was logged of later ones comes again. wandb_id: W&B's id of such a run.
+    job_type: what kind of run it is, where nobody says otherwise: "fit", or "test" of a trained model.
     """
 
     path: Path
@@ -32,6 +33,7 @@ class TrackedRun:
     options: TrackingOptions
     step: int = 0
     wandb_id: str | None = None
+    job_type: str = "fit"
 
 
 class Tracker(Logger):

@@ -91,7 +91,7 @@ def _open(
         return wandb.init(  # what is None is as the session has it, from the environment or a settings file
             project=options.project or session.project or PROJECT,
             group=options.group,
-            job_type=options.job_type or session.run_job_type or "fit",
+            job_type=options.job_type or session.run_job_type or run.job_type,
             notes=options.notes,
             name=options.run_name or session.run_name or name,
             tags=list(options.tags) or None,
