@@ -94,9 +94,10 @@ class Predictor:
                 answers[row] = answer | examples.echoed(row)
         return answers
 
-    def describe(self, answer: Answer) -> list[str]:
-        """A prediction as lines for a person, in the words of its task."""
-        return self.task.describe({key: value for key, value in answer.items() if key != UNKNOWN_SHARE})
+    def describe(self, answer: Answer, every: bool = False) -> list[str]:
+        """A prediction as lines for a person, in the words of its task. every: with the probability of every class."""
+        told = {key: value for key, value in answer.items() if key != UNKNOWN_SHARE}
+        return self.task.describe_all(told) if every else self.task.describe(told)
 
     @staticmethod
     def knows_no_word(answer: Answer) -> bool:

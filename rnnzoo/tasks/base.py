@@ -216,6 +216,16 @@ class Task:
         """A prediction as the lines that `rnnzoo predict` prints; if a task does not say, each value by its name."""
         return ["  ".join(f"{name} {_plain(value)}" for name, value in answer.items())]
 
+    def describe_all(self, answer: Answer) -> list[str]:
+        """As `describe`, and the probability of every class where the answer has them, the likeliest first."""
+        probabilities = answer.get("probabilities", {})
+        ordered = sorted(probabilities.items(), key=lambda item: -item[1])
+        return [*self.describe(answer), *(f"  {percentages({label: p})}" for label, p in ordered)]
+
+    def confidence(self, answer: Answer) -> float | None:
+        """How sure a prediction is, 0 to 1; None where the task does not say."""
+        return answer.get("confidence")
+
     def continue_text(self, model: SequenceModel, prompt: str, length: int, **sampling: Any) -> Continuation:
         """Write `length` tokens after a prompt, where the task is one that `generates_text`."""
         raise NotImplementedError
