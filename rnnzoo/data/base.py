@@ -201,7 +201,7 @@ class Form(ABC):
     columns: ClassVar[tuple[str, ...]]
     target: ClassVar[str | None] = None
     stands_for: ClassVar[tuple[str, ...]] = ()
-    free: ClassVar[frozenset[str]] = frozenset({"batch_size", "batch_tokens", "eval_batch_size"})
+    free: ClassVar[frozenset[str]] = frozenset({"batch_size", "batch_tokens", "eval_batch_size", "sampler"})
     asks: ClassVar[str] = "text"
     hub_task: ClassVar[str | None] = None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
@@ -75,8 +75,9 @@ class BucketBatches:
     def everything(self) -> list[list[int]]:
         """The batches of all ranks, in order."""
         rng = np.random.default_rng((self.seed, self.epoch))
-        ties = rng.random(len(self.lengths)) if self.training else np.arange(len(self.lengths))
-        order = np.lexsort((ties, -self.lengths))
+        drawn = self._drawn(rng)
+        ties = rng.random(len(drawn)) if self.training else np.arange(len(drawn))
+        order = drawn[np.lexsort((ties, -self.lengths[drawn]))]
         batches = []
         for start, stop, rows in self.buckets:
             rows_of_bucket = order[start:stop]
@@ -87,6 +88,10 @@ class BucketBatches:
             batches = [batches[index] for index in rng.permutation(len(batches))]
         return batches
 
+    def _drawn(self, rng: np.random.Generator) -> np.ndarray:
+        """The rows of the epoch."""
+        return np.arange(len(self.lengths))
+
     def __iter__(self) -> Iterator[list[int]]:
         batches = self.everything()
         for step in range(len(self)):
@@ -96,6 +101,27 @@ class BucketBatches:
         if self.training:
             return -(-self.total // self.world_size)
         return len(range(self.rank, self.total, self.world_size))
+
+
+class BalancedBatches(BucketBatches):
+    """Batches for training in which every label is as frequent: as many rows an epoch, drawn anew in each.
+
+    The labels take turns; the rows of each are drawn in random order, all of them before one is drawn again. Rows of
+    frequent labels wait for a later epoch. labels: (rows,) numbers.
+    """
+
+    def __init__(self, lengths: np.ndarray, labels: np.ndarray, **settings: Any) -> None:
+        super().__init__(lengths, **settings)
+        self.rows_of = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+
+    def _drawn(self, rng: np.random.Generator) -> np.ndarray:
+        size, labels = len(self.lengths), rng.permutation(len(self.rows_of))
+        drawn = []
+        for place, label in enumerate(labels):
+            rows, many = self.rows_of[label], len(range(place, size, len(labels)))
+            rounds = [rng.permutation(rows) for _ in range(-(-many // len(rows)))]
+            drawn.append(np.concatenate(rounds)[:many] if many else rows[:0])
+        return np.concatenate(drawn)
 
 
 class Window(NamedTuple):

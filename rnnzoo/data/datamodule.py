@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property
 from typing import ParamSpec, TypeVar
 
@@ -66,10 +67,14 @@ class ZooData(LightningDataModule):
         empty = [part for part, count in rows.items() if not count]
         if empty:
             raise DataError(f"the {empty[0]} split of {self.identity['id']} is empty.\n  Give it at least one row.")
-        if self._spec is None:
+        spec, fresh = self._spec, self._spec is None
+        if spec is None:
             spec = self._naming_part("train", self.form.fit, columns["train"])
-            self._spec = spec if self._known is None else with_words_of(spec, self._known)
-        self.parts = {part: self._naming_part(part, self.form.encode, columns[part], self._spec) for part in rows}
+            spec = spec if self._known is None else with_words_of(spec, self._known)
+        self._spec = spec
+        self.parts = {part: self._naming_part(part, self.form.encode, columns[part], spec) for part in rows}
+        if fresh and self.labels:
+            self._spec = replace(spec, target=replace(spec.target, counts=tuple(self.labels.values())))
         self.scored_rows = rows_digest(columns["test" if "test" in rows else "dev"])
         for line in self.losses():
             log.warning("%s", line)

@@ -12,6 +12,7 @@ import yaml
 
 from rnnzoo.recipe.sections import LoaderOptions
 
+LATER = {"task": ("class_weights", "thresholds"), "data": ("sampler",)}  # keys of a later version: null is as before
 LOADING = [option.name for option in fields(LoaderOptions)]
 
 
@@ -25,11 +26,15 @@ def dump(resolved: Mapping[str, Any]) -> str:
 def digest(resolved: Mapping[str, Any]) -> str:
     """The sha256 of what a resolved recipe computes: without format, name, tracking, and how it is saved and loaded.
 
-    What follows on bad numbers counts only where the run goes on after them.
+    A key that a later version has added counts where it is set. What follows on bad numbers counts only where the run
+    goes on after them.
     """
     what = {key: value for key, value in resolved.items() if key not in ("format", "name", "tracking", "checkpoint")}
     if isinstance(data := what.get("data"), Mapping):
         what["data"] = {key: value for key, value in data.items() if key not in LOADING}
+    for section, keys in LATER.items():
+        if isinstance(values := what.get(section), Mapping):
+            what[section] = {key: value for key, value in values.items() if not (key in keys and value is None)}
     if isinstance(bad := what.get("bad_numbers"), Mapping) and bad.get("policy") == "stop":
         del what["bad_numbers"]
     return hashlib.sha256(json.dumps(what, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()).hexdigest()

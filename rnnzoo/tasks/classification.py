@@ -14,6 +14,8 @@ from rnnzoo.cells.base import State
 from rnnzoo.limits import Probability, checked
 from rnnzoo.model import SequenceModel
 from rnnzoo.tasks.base import Answer, Output, Task, row_numbers
+from rnnzoo.tasks.class_weights import ClassWeights
+from rnnzoo.tasks.class_weights import class_weights as weights_of
 from rnnzoo.tasks.decisions import Decisions
 from rnnzoo.tasks.units import Units, Updates, ratio
 
@@ -22,7 +24,11 @@ if TYPE_CHECKING:
 
 
 class Classification(Task):
-    """Label a sequence from what the architecture knows at its end, or from all of its outputs pooled."""
+    """Label a sequence from what the architecture knows at its end, or from all of its outputs pooled.
+
+    label_smoothing: the share of each target that is spread over all labels, in training. class_weights: what examples
+    of each label count in the training loss: "balanced", so that all labels together count alike, or by label.
+    """
 
     form = "labelled_series"
     needs = ONE
@@ -30,9 +36,9 @@ class Classification(Task):
     monitor = ("accuracy", "max")
 
     @checked
-    def __init__(self, spec: DataSpec, label_smoothing: Probability = 0.0) -> None:
+    def __init__(self, spec: DataSpec, label_smoothing: Probability = 0.0, class_weights: ClassWeights = None) -> None:
         super().__init__(spec)
-        self.label_smoothing = label_smoothing
+        self.label_smoothing, self.weights = label_smoothing, weights_of(spec, class_weights)
 
     def forward(
         self, model: SequenceModel, batch: Batch, state: list[State] | None = None, step: int | None = None
@@ -41,8 +47,14 @@ class Classification(Task):
         return Output(model.sequence_logits(batch))
 
     def loss(self, model: SequenceModel, output: Output, batch: Batch) -> Tensor:
-        smoothing = self.label_smoothing if model.training else 0.0  # reported losses are plain
-        return F.cross_entropy(output.logits.float(), batch.target, label_smoothing=smoothing)
+        logits = output.logits.float()
+        if not model.training:  # reported losses are plain
+            return F.cross_entropy(logits, batch.target)
+        if self.weights is None:
+            return F.cross_entropy(logits, batch.target, label_smoothing=self.label_smoothing)
+        weights = self.weights.to(logits.device)
+        total = F.cross_entropy(logits, batch.target, weights, label_smoothing=self.label_smoothing, reduction="sum")
+        return total / max(len(batch), 1)  # not by the batch's weights: what an example counts is the same in any batch
 
     def metrics(self) -> MetricCollection:
         from torchmetrics import MetricCollection

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from functools import partial
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
 
 from rnnzoo.batch import IGNORE, UNK, Batch, DataSpec
 from rnnzoo.data.base import Examples, Form
-from rnnzoo.data.batching import BucketBatches
+from rnnzoo.data.batching import BalancedBatches, BucketBatches
 from rnnzoo.data.encoding.text import Ragged
+from rnnzoo.errors import DataError
 from rnnzoo.limits import Count, checked
 
 
@@ -85,21 +87,34 @@ class RowForm(Form):
     batches_class: decides which rows make a batch.
 
     batch_size: rows a batch. batch_tokens: at most so many steps, or tokens, a batch, padding counted. eval_batch_size:
-    rows a batch in evaluation; as in training if not given.
+    rows a batch in evaluation; as in training if not given. sampler: "balanced" draws rows of each label alike
+    in training, see `BalancedBatches`; it takes no batch_tokens.
     """
 
     batches_class: ClassVar[type[BucketBatches]] = BucketBatches
 
     @checked
     def __init__(
-        self, batch_size: Count = 64, batch_tokens: Count | None = None, eval_batch_size: Count | None = None
+        self,
+        batch_size: Count = 64,
+        batch_tokens: Count | None = None,
+        eval_batch_size: Count | None = None,
+        sampler: Literal["balanced"] | None = None,
     ) -> None:
         self.batch_size, self.batch_tokens, self.eval_batch_size = batch_size, batch_tokens, eval_batch_size
+        self.sampler = sampler
+        if sampler is not None and batch_tokens is not None:
+            raise ValueError("sampler: balanced draws other rows in each epoch, and batch_tokens needs the same ones")
 
     def batches(
         self, examples: Examples, *, training: bool, seed: int = 0, rank: int = 0, world_size: int = 1
     ) -> BucketBatches:
-        return self.batches_class(
+        make: Callable[..., BucketBatches] = self.batches_class
+        if training and self.sampler is not None:
+            if len(labels := examples.label_ids) != len(examples):
+                raise DataError(f"data.sampler: balanced is for data with one label a row, and not {self.name}.")
+            make = partial(BalancedBatches, labels=labels)
+        return make(
             examples.widths,
             batch_size=self.batch_size if training else self.eval_batch_size or self.batch_size,
             batch_tokens=self.batch_tokens,
