@@ -258,6 +258,7 @@ def test_a_run_scores_the_same_again_and_nothing_is_written(rnnzoo_says, here):
     for verb in ("validate", "test"):
         bar = ("--trainer.enable_progress_bar", "true")
         found |= json.loads(rnnzoo_says(verb, "first", "--json", *bar, "--data.eval_batch_size", "3"))
+    found = {name: value for name, value in found.items() if "/ece" not in name}  # which a summary has apart
     assert runs.scores(found) == pytest.approx(wanted, abs=1e-6)
     assert rows(rnnzoo_says("test", "runs/reviews/first"))["test/accuracy"] == f"{wanted['test/accuracy']:.6f}"
     assert files(here) == before
