@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 FORMATS = {  # a module of this folder that holds FORMAT, by the name of the format
     "torch": "torch_program",
     "onnx": "onnx_file",
+    "web": "web_page",
 }
 
 

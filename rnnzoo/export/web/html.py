@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Protocol
 
+from rnnzoo.batch import DataSpec
 from rnnzoo.data.encoding.text import Encoder
 from rnnzoo.export.web import parts
 from rnnzoo.export.web.bundle import Bundle
-from rnnzoo.inference.predictor import Predictor
 from rnnzoo.model import SequenceModel
+from rnnzoo.recipe import Recipe
 from rnnzoo.reports import page as reports
+from rnnzoo.tasks.base import Task
 
 SENTENCES = {  # that stand in the field at first, where the model knows their words
     "classes": "One of the best films I have seen in years, with a wonderful cast.",
@@ -45,8 +47,17 @@ INSIDE = """<p class="quiet">Each column is a step, each row a unit of the chose
 <p id="heat-says" class="quiet says" aria-live="polite"></p>"""
 
 
+class Trained(Protocol):
+    """A trained model with what it is from, as a `Predictor` is."""
+
+    model: SequenceModel
+    task: Task
+    spec: DataSpec
+    recipe: Recipe
+
+
 def page(
-    predictor: Predictor,
+    predictor: Trained,
     network: SequenceModel,
     facts: Mapping[str, Any],
     bundle: Bundle,
@@ -69,12 +80,12 @@ def page(
     return reports.page(name_of(predictor), body, style, script)
 
 
-def name_of(predictor: Predictor) -> str:
+def name_of(predictor: Trained) -> str:
     """What a model is called."""
     return str(predictor.recipe.get("name") or predictor.recipe["task"]["name"])
 
 
-def _header(predictor: Predictor, network: SequenceModel, facts: Mapping[str, Any]) -> Iterator[str]:
+def _header(predictor: Trained, network: SequenceModel, facts: Mapping[str, Any]) -> Iterator[str]:
     layers = facts["stack"]["layers"]
     both = facts["stack"]["bidirectional"]
     depth = len(layers) // 2 if both else len(layers)
@@ -114,7 +125,7 @@ def _typed(words: str) -> str:
 
 
 def _about(
-    predictor: Predictor, network: SequenceModel, facts: Mapping[str, Any], bundle: Bundle
+    predictor: Trained, network: SequenceModel, facts: Mapping[str, Any], bundle: Bundle
 ) -> Iterator[tuple[str, str]]:
     layers = facts["stack"]["layers"]
     wide = 2 if facts["stack"]["bidirectional"] else 1
@@ -143,7 +154,7 @@ def stored(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{kind} ({count:,})" for kind, count in sorted(counts.items(), key=lambda item: -item[1]))
 
 
-def first_text(predictor: Predictor, view: str, form: str) -> str:
+def first_text(predictor: Trained, view: str, form: str) -> str:
     """A text that a model can be shown with: one whose words it knows; nothing if there is none."""
     if form == "series":
         size = predictor.spec.inputs["values"].size

@@ -12,7 +12,6 @@ from rnnzoo.errors import ZooError
 from rnnzoo.export.web import html, parts, tasks
 from rnnzoo.export.web.bundle import PRECISIONS, Bundle, Precision
 from rnnzoo.export.web.cells import Writer
-from rnnzoo.inference.predictor import Predictor
 from rnnzoo.model import SequenceModel
 from rnnzoo.reports.page import asset
 
@@ -36,12 +35,12 @@ class Page(NamedTuple):
         return len(self.source.encode())
 
 
-def page(predictor: Predictor) -> str:
+def page(predictor: html.Trained) -> str:
     """The page of a model, of at most 5 MB. Raises: ZooError for a model that a page cannot run."""
     return make(predictor).source
 
 
-def make(predictor: Predictor, precision: Precision | None = None, text: str | None = None) -> Page:
+def make(predictor: html.Trained, precision: Precision | None = None, text: str | None = None) -> Page:
     """The page of a model, in the highest precision of 5 MB or less, or in the one given.
 
     text: what stands in its field at first. Raises: ZooError.
@@ -57,7 +56,7 @@ def make(predictor: Predictor, precision: Precision | None = None, text: str | N
     )
 
 
-def _made(predictor: Predictor, precision: Precision, shown: dict[str, Any], text: str | None) -> Page:
+def _made(predictor: html.Trained, precision: Precision, shown: dict[str, Any], text: str | None) -> Page:
     network = copy.deepcopy(predictor.model).cpu().eval()
     bundle = Bundle(precision)
     writer = Writer(bundle)
