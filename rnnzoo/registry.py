@@ -97,6 +97,7 @@ _in_process: dict[tuple[str, str], Callable[..., Any]] = {}
 _warned: set[str] = set()
 # Whose the parts are of the run that is being loaded
 _owners: ContextVar[Mapping[tuple[str, str], str] | None] = ContextVar("owners", default=None)
+_scanned: ContextVar[list[Entry] | None] = ContextVar("scanned", default=None)
 
 
 def kind_of(word: str) -> str:
@@ -136,11 +137,23 @@ def _warn(message: str, *values: object) -> None:
 def entries(kind: str | None = None) -> list[Entry]:
     """All registered names of one kind, or of all kinds, sorted, as the environment is now. Imports nothing."""
     wanted = KINDS if kind is None else (kind_of(kind),)
-    known = {entry for entry in _installed() if entry.kind in wanted}
+    scanned = _scanned.get()
+    known = {entry for entry in (_installed() if scanned is None else scanned) if entry.kind in wanted}
     for (own_kind, name), part in _in_process.items():
         if own_kind in wanted:
             known.add(Entry(own_kind, name, IN_PROCESS, "", f"{part.__module__}:{part.__qualname__}"))
     return sorted(known)
+
+
+@contextlib.contextmanager
+def scanned_once() -> Iterator[None]:
+    """Within the block, what is installed is as it was at its beginning. A scan takes milliseconds, and a run asks for
+    some fifty parts."""
+    token = _scanned.set(list(_installed()) if _scanned.get() is None else _scanned.get())
+    try:
+        yield
+    finally:
+        _scanned.reset(token)
 
 
 def register(kind: str, name: str, part: PartType) -> PartType:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rnnzoo import recipe as recipes
+from rnnzoo import registry
 from rnnzoo.data.readers.frames import Rows
 from rnnzoo.data.sources.in_memory import held
 from rnnzoo.errors import RecipeError, RunError, ZooError
@@ -61,11 +62,24 @@ def train(
     show: bool = True,
 ) -> tuple[dict[str, Any], Path]:
     """See `fit`. show: whether anything is printed and drawn. Returns the run's summary and its folder."""
+    with registry.scanned_once():
+        return _train(recipe, overrides, data, columns, run_dir, sections or {}, show)
+
+
+def _train(
+    recipe: RecipeLike | None,
+    overrides: Sequence[str],
+    data: Any,
+    columns: Mapping[str, str] | None,
+    run_dir: Path | None,
+    sections: Mapping[str, Any],
+    show: bool,
+) -> tuple[dict[str, Any], Path]:
     raw = read(recipe)
     parts: dict[str, Rows] = {}
     if data is not None:
         raw, parts = with_data(changed(raw, (), _without_data(sections)), data, dict(columns or {}))
-    raw = changed(raw, overrides, sections or {})
+    raw = changed(raw, overrides, sections)
     if raw.name == PYTHON and (task := section(raw, "task").get("name")):
         raw = replace(raw, name=str(task))
     with held(parts):
@@ -97,6 +111,6 @@ def read(recipe: RecipeLike | None) -> Raw:
     return Raw(below.name, below.file, merged(below.root, own.root, top=True))
 
 
-def _without_data(sections: Mapping[str, Any] | None) -> dict[str, Any]:
+def _without_data(sections: Mapping[str, Any]) -> dict[str, Any]:
     """The sections that are about the task, which decides what is read of the data."""
-    return {key: value for key, value in (sections or {}).items() if key == "task" or key.startswith("task.")}
+    return {key: value for key, value in sections.items() if key == "task" or key.startswith("task.")}

@@ -151,7 +151,7 @@ def _write_through(path: Path, text: str) -> None:
     with open(path, "x", encoding="utf-8", newline="\n") as file:
         file.write(text)
         file.flush()
-        os.fsync(file.fileno())
+        files.sync_open(file)
 
 
 def _manifest(folder: Path, form: Format) -> dict[str, dict[str, Any]]:

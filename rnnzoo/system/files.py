@@ -17,8 +17,9 @@ import re
 import secrets
 import stat
 from collections.abc import Iterator
+from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 from rnnzoo.errors import Unwritable
 from rnnzoo.system.quantities import size
@@ -40,6 +41,7 @@ KINDS = {  # by what `stat` calls them
 NO_FOLDER_SYNC = {  # answers of systems that cannot sync a folder: network mounts, FUSE, one without read permission
     *(errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EACCES, errno.EPERM, errno.EBADF)
 }
+_waits: ContextVar[bool] = ContextVar("waits", default=True)  # for the disk, until it has what was written
 SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")  # in JSON: half of a character, perhaps without its other half
 
 # -- reading --------------------------------------------------------------------------------------------------------
@@ -261,15 +263,32 @@ def _open_to_write(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0), 0o666)
 
 
+@contextlib.contextmanager
+def short_lived() -> Iterator[None]:
+    """Within the block nothing waits for the disk: its files are gone soon after, and need not survive a power cut."""
+    token = _waits.set(False)
+    try:
+        yield
+    finally:
+        _waits.reset(token)
+
+
 def sync(path: str | Path) -> None:
     """Have a file's content on the disk. Raises: OSError."""
-    with open(path, "rb+") as file:
+    if _waits.get():
+        with open(path, "rb+") as file:
+            sync_open(file)
+
+
+def sync_open(file: IO[Any]) -> None:
+    """Have an open file's content on the disk, once it is flushed. Raises: OSError."""
+    if _waits.get():
         os.fsync(file.fileno())
 
 
 def sync_folder(folder: str | Path) -> None:
     """Make renames in a folder survive a power cut, where the system can. Raises: OSError."""
-    if not hasattr(os, "O_DIRECTORY"):  # Windows
+    if not hasattr(os, "O_DIRECTORY") or not _waits.get():  # Windows
         return
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

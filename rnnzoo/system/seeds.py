@@ -19,4 +19,7 @@ def seed(*purpose: int) -> None:
     number = derived(*purpose)
     random.seed(number)
     np.random.seed(number)
-    torch.manual_seed(number)
+    if torch.accelerator.is_available():
+        torch.manual_seed(number)
+    else:  # the same numbers; `manual_seed` would note the whole call stack, each time, for devices that are not there
+        torch.default_generator.manual_seed(number)

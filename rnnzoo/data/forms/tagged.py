@@ -103,10 +103,14 @@ class TaggedText(RowForm):
         options = spec.inputs["tokens"].options
         return cls(max_length=options["max_length"], lowercase=options["lowercase"])
 
-    def ask(self, texts: Sequence[str], spec: DataSpec) -> TaggedExamples:
-        """Typed texts: a word is what blanks separate, without the punctuation around it if that makes it known."""
+    def ask(self, texts: Sequence[str | Sequence[str]], spec: DataSpec) -> TaggedExamples:
+        """Typed texts: a word is what blanks separate, without the punctuation around it if that makes it known. Lists
+        of words stay as they are."""
         encoder = Encoder.from_field(spec.inputs["tokens"])
-        rows = [[word for piece in text.split() for word in bare(piece, encoder)] for text in texts]
+        rows = [
+            [word for piece in text.split() for word in bare(piece, encoder)] if isinstance(text, str) else list(text)
+            for text in texts
+        ]
         without_words: dict[str, Any] = {"tags": [], **({"spans": []} if spec.target.options.get("scheme") else {})}
         return replace(self.encode({"words": rows}, spec), asked=rows, without_words=without_words)
 
