@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -24,6 +24,9 @@ from rnnzoo.runs.record import read_summary
 from rnnzoo.runs.summary import Summary, well_formed
 from rnnzoo.tasks.base import Answer
 from rnnzoo.tasks.decoding.continuation import Continuation
+
+if TYPE_CHECKING:
+    from rnnzoo.inference.card import Page
 
 log = logging.getLogger("rnnzoo")
 UNKNOWN_SHARE = "unknown_share"  # of an answer: of the text's tokens, those that the model does not know, 0 to 1
@@ -61,6 +64,23 @@ class Predictor:
     def summary(self) -> Summary:
         """The facts of the run: `summary["metrics"]` has the scores. Empty without a run. Raises: RunError."""
         return well_formed(read_summary(self.run) if self.run is not None else {})
+
+    def __repr__(self) -> str:
+        from rnnzoo.inference import card  # it draws pages, for which no prediction waits
+
+        return card.text(self)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from rnnzoo.inference import card
+
+        return card.markup(self)
+
+    def report(self) -> Page:
+        """The page of the run, with its pictures: a notebook shows it. Raises: RunError without a run."""
+        from rnnzoo.inference import card
+
+        return card.report(self)
 
     @torch.inference_mode()
     def predict(self, texts: Sequence[Any], batch_size: int = 64) -> list[Answer]:

@@ -17,6 +17,14 @@ ELSEWHERE = "Name a file for the page: --report page.html"
 FAILURES = (ZooError, OSError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError, ImportError)
 
 
+def rendered(folder: Path) -> str:
+    """The page of the run in `folder`. Nothing is written. Raises: RunError."""
+    record = read(folder)
+    folder = Path(record["path"])
+    examples = drawing.read_examples(folder, well_formed(record["summary"]))
+    return report.render(record, drawing.draw_curves(folder), drawing.draw_examples(examples), examples)
+
+
 def write(folder: Path, path: Path | None = None) -> Path:
     """Draw the run in `folder` and write its page: into the folder with the pictures, or the page alone to `path`.
 

@@ -1,5 +1,6 @@
 """Progress of a run: a line for each epoch, and in a terminal a bar below it."""
 
+import importlib.util
 import math
 import os
 import sys
@@ -23,8 +24,8 @@ ENDLESS = "{desc}{n_fmt} {unit}, {elapsed}{postfix}"
 class Progress(Callback):
     """After each epoch a line: losses, dev scores, time, tokens a second, and about how long the rest takes.
 
-    The bar is drawn in a terminal only. A file, a notebook or the log of a CI job would keep each of its steps, so it
-    gets the lines alone. The first process prints, on what `sys.stdout` is at that time.
+    The bar is drawn in a terminal, and as a widget in a notebook. A file or the log of a CI job would keep each of its
+    steps, so it gets the lines alone. The first process prints, on what `sys.stdout` is at that time.
     """
 
     def __init__(self) -> None:
@@ -117,14 +118,15 @@ class Progress(Callback):
     # -- the bar --
 
     def _open(self, trainer: Trainer, total: float, unit: str, done: int = 0) -> None:
-        if trainer.is_global_zero and in_terminal():
+        make = bar_class()
+        if trainer.is_global_zero and make is not None:
             known = int(total) if 0 <= total < math.inf else None
             shape = BAR if known else ENDLESS
-            self._bar = tqdm(
+            self._bar = make(
                 total=known,
                 initial=done,
                 unit=unit,
-                bar_format=shape,
+                bar_format=shape if make is tqdm else shape.replace("{bar:20}", "{bar}"),  # a widget has a width
                 file=sys.stdout,
                 leave=False,
                 mininterval=0.25,
@@ -138,6 +140,23 @@ class Progress(Callback):
         if self._bar is not None:
             self._bar.close()
         self._bar = None
+
+
+def bar_class() -> type[tqdm] | None:
+    """What draws a bar where the output goes; None where nothing does."""
+    if in_terminal():
+        return tqdm
+    if in_notebook() and importlib.util.find_spec("ipywidgets") is not None:
+        from tqdm.notebook import tqdm as widget
+
+        return widget
+    return None
+
+
+def in_notebook() -> bool:
+    """Whether this process is the kernel of a notebook."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return shell is not None and "IPKernelApp" in getattr(shell, "config", {})
 
 
 def in_terminal() -> bool:
