@@ -22,3 +22,13 @@ def test_a_frame_trains_the_model_of_a_recipe(here, capsys):
 
 def test_series_of_numbers_are_classified(here, capsys):
     assert run("Series of numbers", capsys)[-1].count("'probabilities': {'falls': ") == 2
+
+
+def test_the_estimators_example_searches_saves_and_loads(here, capsys):
+    lines = run("As a scikit-learn estimator", capsys)
+    assert lines[-2].endswith(" (1, 4)") and lines[-1] in ("[1]", "[2]", "[4]", "[5]") and (here / "stars").is_dir()
+
+
+def test_a_model_that_is_printed_says_what_it_is(capsys):
+    lines = run("In a notebook", capsys)
+    assert lines[0] == "rnnzoo model" and any(line.split() == ["task", "sentiment"] for line in lines)
