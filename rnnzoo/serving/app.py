@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
-import importlib.util
 import logging
 import time
 from collections.abc import AsyncIterator
@@ -19,12 +17,13 @@ from starlette.routing import Route
 from rnnzoo.errors import ZooError
 from rnnzoo.serving import openapi
 from rnnzoo.serving.completions import Completion, events
-from rnnzoo.serving.gate import App, Gate, Handler, answer
+from rnnzoo.serving.gate import App, Gate, Handler, answer, refusal
 from rnnzoo.serving.metrics import CONTENT_TYPE, Metrics
 from rnnzoo.serving.options import Options
 from rnnzoo.serving.questions import questions
 from rnnzoo.serving.refused import Refused
 from rnnzoo.serving.worker import Worker
+from rnnzoo.system.console import inline
 
 if TYPE_CHECKING:
     from rnnzoo.inference.predictor import Predictor
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
 PAGE_HEADERS = {  # a page loads nothing from elsewhere, and stands in no other page
     "Content-Security-Policy": "default-src 'self' 'unsafe-inline' data: blob:; frame-ancestors 'none'"
 }
-PAGES = "rnnzoo.export.web"  # has `page(predictor)`, one that runs the model itself
 log = logging.getLogger("rnnzoo")
 
 
@@ -63,7 +61,8 @@ class Server:
             posted["/v1/completions"] = self._complete
             routes.append(Route("/v1/models", self._models))
         self.paths = [*(route.path for route in routes), *posted]
-        app = Starlette(routes=routes, lifespan=self._lifespan, exception_handlers={HTTPException: self._no_such_path})
+        handlers: dict[Any, Any] = {HTTPException: self._no_such_path, Refused: self._refuse}
+        app = Starlette(routes=routes, lifespan=self._lifespan, exception_handlers=handlers)
         return Gate(app, posted, self.paths, self.options, self.metrics)
 
     @contextlib.asynccontextmanager
@@ -111,13 +110,19 @@ class Server:
 
     def _make_page(self) -> str:
         """The page that runs the model itself, where there is one; else a form that asks this server."""
-        if importlib.util.find_spec(PAGES.rpartition(".")[0]) and importlib.util.find_spec(PAGES):
-            try:
-                page: str = importlib.import_module(PAGES).page(self.predictor)
-                return page
-            except ZooError as error:
-                log.info("no page runs this model: %s", str(error).splitlines()[0])
+        from rnnzoo.export.web import pages
+
+        try:
+            return pages.page(self.predictor)
+        except ZooError as error:
+            log.info("no page runs this model: %s", str(error).splitlines()[0])
+        except Exception as error:  # of a plugin's model: the server has another page
+            log.warning("no page runs this model: %s: %s", type(error).__name__, inline(error, 200))
         return openapi.form(self.name, self.asks)
+
+    def _refuse(self, request: Request, error: Exception) -> Response:
+        assert isinstance(error, Refused)
+        return refusal(error)
 
     def _no_such_path(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)

@@ -70,7 +70,7 @@ class Gate:
                 return self.app
             return await handler(parsed(await self._read(receive)))
         except Refused as refused:
-            return answer(refused.body(), refused.status, _headers(refused))
+            return refusal(refused)
 
     def _check(self, scope: Message) -> None:
         """Raises: Refused."""
@@ -136,9 +136,10 @@ def answer(value: object, status: int = 200, headers: Mapping[str, str] | None =
     return Response(text, status, headers, "application/json")
 
 
-def _headers(refused: Refused) -> dict[str, str]:
-    """What a client should do: come again; or open another connection, as what else it sends here is not read."""
-    return {"Retry-After": "1"} if refused.status == 503 else {"Connection": "close"}
+def refusal(refused: Refused) -> Response:
+    """The answer to a refused request: come again; or on another connection, as what else it sends is not read."""
+    headers = {"Retry-After": "1"} if refused.status == 503 else {"Connection": "close"}
+    return answer(refused.body(), refused.status, headers)
 
 
 def _host_name(host: str) -> str:

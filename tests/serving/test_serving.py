@@ -157,6 +157,13 @@ def test_the_document_has_every_path_and_no_page_loads_from_elsewhere(server: Ad
         assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
 
 
+def test_the_first_page_runs_the_model_itself_or_else_asks_the_server(server: Address):
+    assert "PROGRAMS" in server.get("/")
+    with served(model(echo)) as address:  # no page can be made of it
+        assert 'fetch("/predict"' in address.get("/")
+        assert address.get("/") == address.get("/")
+
+
 def test_an_input_that_the_model_refuses_spoils_no_others_answer():
     def picky(inputs):
         if "refused" in inputs:
