@@ -22,7 +22,9 @@ EXAMPLE = "rnnzoo fit imdb_bilstm --model.architecture.cell gru --seed 2 --train
 
 
 def add_arguments(parser: Parser) -> None:
-    parser.usage = "rnnzoo fit RECIPE|--resume RUN [--run_dir DIR] [--seed N] [--print_config] [--KEY.KEY VALUE ...]"
+    parser.usage = (
+        "rnnzoo fit RECIPE|--resume RUN [--run_dir DIR] [--folds K] [--seed N] [--print_config] [--KEY.KEY VALUE ...]"
+    )
     parser.takes_keys = True
     parser.add_argument("recipe", metavar="RECIPE", nargs="?", help="a YAML file, or a name from `rnnzoo list recipes`")
     parser.add_argument("--run_dir", type=typed, metavar="DIR", help="folder of the run (default: runs/RECIPE/ID)")
@@ -30,6 +32,12 @@ def add_arguments(parser: Parser) -> None:
         "--resume",
         metavar="RUN",
         help=f"continue a run where it stopped; {AUTO}: with that in --run_dir, if any",
+    )
+    parser.add_argument(
+        "--folds",
+        type=int,
+        metavar="K",
+        help="train K times, each time with another K-th of the rows of train and dev as dev (cross-validation)",
     )
     parser.add_argument("--print_config", action="store_true", help="print the complete recipe and do nothing else")
     parser.add_argument("--KEY.KEY", metavar="VALUE", help="a key of the recipe, such as --model.head.dropout 0.3")
@@ -39,11 +47,17 @@ def run(arguments: Namespace) -> int:
     from rnnzoo import recipe as recipes
     from rnnzoo import runs
 
+    if arguments.folds is not None and arguments.resume is not None:
+        raise ZooError(
+            "rnnzoo fit: --folds needs no --resume.\n  The same command goes on with the folds that are left."
+        )
     is_there = arguments.run_dir is not None and runs.is_run(arguments.run_dir)
     if arguments.resume not in (None, AUTO) or (arguments.resume == AUTO and is_there):
         return _resume(arguments)
     if arguments.recipe is None:
         raise ZooError("rnnzoo fit: the following arguments are required: RECIPE.\n  See `rnnzoo fit --help`.")
+    if arguments.folds is not None:
+        return _folds(arguments)
     runs.refuse_used(arguments.run_dir)
     raw = recipes.read(arguments.recipe, arguments.overrides)  # before torch is imported: a missing file is quick
     from rnnzoo.experiment.resolver import resolve
@@ -57,6 +71,35 @@ def run(arguments: Namespace) -> int:
     if raw.root.value.get("sweep") is not None and rank() == 0:
         console.print_error(f"This is one run, without the recipe's sweep: rnnzoo sweep {arguments.recipe}")
     return _fit(resolved, arguments.run_dir)
+
+
+def _folds(arguments: Namespace) -> int:
+    """Train each fold in a process of its own; the same command goes on with those that are left."""
+    from rnnzoo import recipe as recipes
+    from rnnzoo.runs import ROOT, slug
+
+    count = arguments.folds
+    if not 2 <= count <= 1000:
+        raise ZooError(f"rnnzoo fit: --folds must be from 2 to 1000, got {count}.")
+    raw = recipes.read(arguments.recipe, arguments.overrides)
+    from rnnzoo.sweep import folds
+
+    folder = arguments.run_dir or ROOT / f"{slug(raw.name)}-folds{count}"
+    outcome = folds.run(raw, count, folder)
+    names = list(outcome.means)
+    rows: list[list[object]] = [["fold", *names, "run"]]
+    for fold in outcome.folds:
+        values = {outcome.metric: fold.dev, **fold.test}
+        rows.append([fold.number, *(values.get(name) for name in names), console.short(fold.folder)])
+    console.table(rows)
+    console.print()
+    for name, mean in outcome.means.items():
+        spread = "" if mean.spread is None else f" +- {console.printable(mean.spread)}"
+        console.print(f"{name}  {console.printable(mean.mean)}{spread} ({len(mean.values)} folds)")
+    if outcome.failed:
+        why = [f"{run.label}: {reason}" for run, reason in outcome.failed]
+        raise ZooError(f"not every fold came to its end: {'; '.join(why)}\n  The same command tries them again.")
+    return 0
 
 
 def _resume(arguments: Namespace) -> int:

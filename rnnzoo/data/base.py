@@ -201,6 +201,7 @@ class Form(ABC):
     columns: ClassVar[tuple[str, ...]]
     target: ClassVar[str | None] = None
     stands_for: ClassVar[tuple[str, ...]] = ()
+    in_order: ClassVar[bool] = False  # whether rows continue each other, so that none can be taken out
     free: ClassVar[frozenset[str]] = frozenset({"batch_size", "batch_tokens", "eval_batch_size", "sampler"})
     asks: ClassVar[str] = "text"
     hub_task: ClassVar[str | None] = None

@@ -11,6 +11,7 @@ from rnnzoo import recipe as recipes
 from rnnzoo import registry
 from rnnzoo.batch import DataSpec
 from rnnzoo.data.datamodule import ZooData
+from rnnzoo.data.folds import Folded
 from rnnzoo.data.forms import FORMS, chosen
 from rnnzoo.engine.recurrence import set_path
 from rnnzoo.errors import RecipeError
@@ -19,7 +20,7 @@ from rnnzoo.experiment.network import make_network
 from rnnzoo.experiment.resolver import resolve
 from rnnzoo.recipe import Recipe
 from rnnzoo.recipe.schema import signature
-from rnnzoo.recipe.sections import LoaderOptions
+from rnnzoo.recipe.sections import FoldOptions, LoaderOptions
 from rnnzoo.runs.summary import StartFacts, VectorFacts
 from rnnzoo.training.module import ZooModule
 from rnnzoo.vectors.start import start_from_vectors
@@ -47,12 +48,15 @@ def make_data(recipe: Recipe, spec: DataSpec | None = None, known: DataSpec | No
     form_class = FORMS[chosen(source_class, registry.load("tasks", recipe["task"]["name"]))]
     of_source, settings = signature(source_class).keys(), registry.settings(recipe["data"])
     loading = {key: settings.pop(key) for key in signature(LoaderOptions) if key in settings}
+    folding = {key: settings.pop(key) for key in signature(FoldOptions) if key in settings}
     try:
         source = source_class(**{key: value for key, value in settings.items() if key in of_source})
         source.give(form_class.name)
         form = form_class(**{key: value for key, value in settings.items() if key not in of_source})
     except (ValueError, TypeError) as error:
         raise RecipeError(f"{recipe['name']}: data: {error}.") from error
+    if folding:
+        source = Folded(source, **folding)
     return ZooData(source, form, recipe["seed"], spec, known, **loading)
 
 

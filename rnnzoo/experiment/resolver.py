@@ -101,6 +101,7 @@ class Resolver(Parts):
         found["checkpoint"] = self.options(CheckpointOptions, sections.get("checkpoint"), "checkpoint")
         found["tracking"] = self.tracking(sections.get("tracking"))
         self.check_form(sections, found["data"])
+        self.check_folds(sections, found["data"])
         self.check_answer(sections, found["model"].get("architecture"))
         if self.mistakes:
             raise RecipeError(*self.messages(found))
@@ -247,6 +248,28 @@ class Resolver(Parts):
             f"  Tasks for '{names['data']}': {_fitting(tasks, suits)}.\n"
             f"  Data sets for '{names['task']}': {_fitting(datasets, lambda form: fits(form, task.form))}.",
         )
+
+    def check_folds(self, sections: dict[str, Node], data: dict[str, Any]) -> None:
+        """Both keys of cross-validation, for rows that can be parted; or neither: then both are taken out."""
+        folds, fold = (data.pop(key, None) for key in ("folds", "fold"))
+        if folds is None and fold is None:
+            return
+        data |= {"folds": folds, "fold": fold}
+        written = self.mapping(sections.get("data"), "data")
+        at = written.get("folds") or written.get("fold") or self.raw.root
+        source, task = self.classes.get("data"), self.classes.get("task")
+        if folds is None or fold is None:
+            lacking = "folds" if folds is None else "fold"
+            self.wrong(at, f"data.{lacking}", "missing; `rnnzoo fit RECIPE --folds 5` sets both, for a run each.")
+        elif fold > folds:
+            self.wrong(at, "data.fold", f"must be one of the {folds} folds, from 1, got {fold}.")
+        elif source is not None and task is not None:
+            from rnnzoo.data.forms import FORMS, chosen
+
+            if FORMS[form := chosen(source, task)].in_order:
+                self.wrong(
+                    at, "data.folds", f"rows of {form} continue each other, and no fold can be taken out of them."
+                )
 
     def check_answer(self, sections: dict[str, Node], architecture: dict[str, Any] | None) -> None:
         """The architecture must be able to give the shape of answer that the task needs."""

@@ -19,7 +19,7 @@ from rnnzoo.experiment.resolver import loadable
 from rnnzoo.recipe import Node, Raw, Where, as_node, as_part
 from rnnzoo.recipe.merging import merged
 from rnnzoo.recipe.schema import signature
-from rnnzoo.recipe.sections import LoaderOptions
+from rnnzoo.recipe.sections import FoldOptions, LoaderOptions
 
 PYTHON = "fit"  # what messages call a recipe, or a key of it, that was given in Python
 
@@ -68,7 +68,11 @@ def _replaced(raw: Raw, form: type[Form], task: str | None, data: Mapping[str, A
     root = dict(raw.root.value)
     own = as_part(root["data"]) if "data" in root else None
     if own is not None and isinstance(own.value, dict):
-        known = {*signature(form), *signature(LoaderOptions)} if _form_of(own.plain.get("name")) == form.name else ()
+        known = (
+            {*signature(form), *signature(LoaderOptions), *signature(FoldOptions)}
+            if _form_of(own.plain.get("name")) == form.name
+            else ()
+        )
         kept = {
             key: node for key, node in own.value.items() if key == "name" or key in known or "name" not in own.value
         }

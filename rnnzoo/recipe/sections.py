@@ -85,6 +85,18 @@ class LoaderOptions:
 
 
 @dataclass(frozen=True)
+class FoldOptions:
+    """Cross-validation, of any data set: `rnnzoo fit RECIPE --folds 5` trains each fold.
+
+    A complete recipe has these keys only where they are set.
+    folds: into how many parts the rows of train and dev are cut. fold: which of them is the dev split, from 1.
+    """
+
+    folds: Annotated[int, Limit(2, 1000)] | None = None
+    fold: Count | None = None
+
+
+@dataclass(frozen=True)
 class BadNumbersOptions:
     """What follows on a step whose loss or gradient is NaN or infinite.
 

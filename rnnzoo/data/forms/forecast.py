@@ -77,6 +77,7 @@ class WindowedSeries(RowForm):
     name = "windowed_series"
     hub_task = "time-series-forecasting"
     columns = ("values", "own")
+    in_order = True
     asks = "series"
 
     @checked

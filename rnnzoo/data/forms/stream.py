@@ -75,6 +75,7 @@ class TextStream(Form):
     name = "text_stream"
     hub_task = "text-generation"
     columns = ("text",)
+    in_order = True
     free = Form.free | {"tbptt_steps", "tbptt_jitter"}
 
     @checked
