@@ -106,6 +106,14 @@ class Multilabel(Task):
     ) -> None:
         metrics.update(output.logits.float().sigmoid(), self.truth(batch).long())
 
+    @property
+    def classes(self) -> list[str]:
+        return self.labels
+
+    def log_odds(self, logits: Tensor, chosen: int) -> Tensor:
+        """Of each label by itself: the logit."""
+        return logits[:, chosen].double()
+
     def predictions(self, model: SequenceModel, batch: Batch) -> list[dict[str, Any]]:
         """labels: those that the text has; probabilities: of each label."""
         rows = self.forward(model, batch).logits.float().sigmoid().tolist()

@@ -15,6 +15,7 @@ import numpy as np
 
 from rnnzoo.batch import Batch, DataSpec
 from rnnzoo.data.batching import Batches
+from rnnzoo.data.encoding.text import Encoder, Ragged
 from rnnzoo.errors import DataError
 
 log = logging.getLogger("rnnzoo")
@@ -223,6 +224,13 @@ class Form(ABC):
     @abstractmethod
     def ask(self, texts: Sequence[str], spec: DataSpec) -> Examples:
         """Typed texts as rows to predict for: one row each, without a target."""
+
+    def pieces(self, text: str, spec: DataSpec) -> list[str]:
+        """The tokens of a typed text as they are written, one for each step that `ask` makes of it."""
+        encoder = Encoder.from_field(spec.inputs["tokens"])
+        (tokens,) = encoder.tokens([text])
+        places = Ragged.of(np.arange(len(tokens)), [len(tokens)]).truncated(encoder.max_length, encoder.truncate)
+        return [tokens[place] for place in places.flat]
 
     @classmethod
     def fields(cls, settings: Mapping[str, Any]) -> dict[str, str]:

@@ -28,6 +28,8 @@ UNSAFE = re.compile(
     "\U000e0000-\U000e007f]"
 )
 
+COLOURS = {"red": 31, "green": 32}  # of a terminal, by their numbers in ECMA-48
+
 
 def escape(text: str) -> str:
     """A text of one or more lines that a terminal shows as it is: what would steer it becomes `\\x1b`, `\\u202e`."""
@@ -48,6 +50,17 @@ def inline(value: object, most: int | None = None) -> str:
 def print(text: object = "", end: str = "\n") -> None:
     """Print lines on standard output. Raises: BrokenPipeError where nobody reads on."""
     _write(sys.stdout, escape(str(text)) + end)
+
+
+def print_coloured(parts: Iterable[tuple[str, str | None]]) -> None:
+    """Print a line of parts, each with a name in `COLOURS` or None, in colour where the terminal has it."""
+    out = sys.stdout
+    plain = out is None or not out.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") in (None, "dumb")
+    line = ""
+    for text, colour in parts:
+        text = escape(text)
+        line += text if plain or colour is None else f"\x1b[{COLOURS[colour]}m{text}\x1b[0m"
+    _write(out, line.rstrip() + "\n")
 
 
 def print_error(text: object = "") -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
@@ -12,6 +12,7 @@ from rnnzoo.architectures.base import ONE, SEQUENCE, Architecture
 from rnnzoo.batch import Batch, DataSpec, Field
 from rnnzoo.cells.base import State
 from rnnzoo.data.encoding.text import Encoder
+from rnnzoo.errors import DataError
 from rnnzoo.model import SequenceModel
 from rnnzoo.tasks.calibration import Calibration
 from rnnzoo.tasks.decisions import Decisions
@@ -211,6 +212,44 @@ class Task:
         row, the new steps. memory: what the task keeps from part to part, tensors whose shapes stay the same.
         """
         return self.predictions(model, batch)
+
+    @property
+    def classes(self) -> Sequence[str]:
+        """The names of the classes of its logits; none where these are numbers."""
+        return self.spec.target.names
+
+    @property
+    def unexplained(self) -> str | None:
+        """Why no single label of its answers can be explained; None if one can."""
+        return "it writes a text, not a label" if self.needs == SEQUENCE else None
+
+    def asked_step(self, batch: Batch, step: int | None) -> int | None:
+        """The step of one sequence whose answer is asked about: the last if not given; None where all have one answer.
+
+        Raises: DataError for a step that is not there.
+        """
+        if self.needs == ONE:
+            if step is not None:
+                raise DataError("the model gives one answer to a whole text, not one to each word.")
+            return None
+        length = int(batch.lengths[0])
+        if step is not None and not 0 <= step < length:
+            raise DataError(f"word {step + 1} is asked about, and the text has {length}.")
+        return length - 1 if step is None else step
+
+    def question_logits(self, model: SequenceModel, batch: Batch, steps: Tensor | None) -> Tensor:
+        """Logits (batch, classes) of one answer of each sequence: of its step, (batch,), where each has one."""
+        if steps is None:
+            return model.sequence_logits(batch)
+        features, _ = model.step_features(batch)
+        logits: Tensor = model.head(features[torch.arange(len(steps)), steps])
+        return logits
+
+    def log_odds(self, logits: Tensor, chosen: int) -> Tensor:
+        """(batch,) ln p - ln (1 - p) of a class, in nats, as the probabilities are calibrated."""
+        scaled = logits.double() / self.calibration.temperature
+        others = torch.cat([scaled[:, :chosen], scaled[:, chosen + 1 :]], 1)
+        return scaled[:, chosen] - others.logsumexp(1)
 
     def describe(self, answer: Answer) -> list[str]:
         """A prediction as the lines that `rnnzoo predict` prints; if a task does not say, each value by its name."""

@@ -114,5 +114,10 @@ class MaskedWord(Task):
         rows = iter(words)
         return [{"gaps": [next(rows) for _ in range(count)]} for count in gaps.sum(1).tolist()]
 
+    def asked_step(self, batch: Batch, step: int | None) -> int | None:
+        """The first gap, if not given."""
+        gaps = (batch.inputs["tokens"][0] == self.spec.target.names.index(GAP)).nonzero().flatten().tolist()
+        return super().asked_step(batch, gaps[0] if step is None else step)
+
     def describe(self, answer: Answer) -> list[str]:
         return ["  |  ".join(map(percentages, answer["gaps"]))]

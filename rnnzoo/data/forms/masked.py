@@ -118,6 +118,9 @@ class MaskedText(RowForm):
         tokens, cut = Encoder.from_field(field).encode(columns["text"])
         return MaskedExamples(tokens, None, cut, rate=self.rate, gap=field.names.index(GAP))
 
+    def pieces(self, text: str, spec: DataSpec) -> list[str]:
+        return super().pieces(WRITTEN_GAP.sub(f" {GAP} ", text), spec)
+
     def ask(self, texts: Sequence[str], spec: DataSpec) -> RowExamples:
         """Texts with the gaps that are written in them. Raises: DataError for a text without one."""
         check_type("text", texts, str, "a line of text")

@@ -103,6 +103,10 @@ class TaggedText(RowForm):
         options = spec.inputs["tokens"].options
         return cls(max_length=options["max_length"], lowercase=options["lowercase"])
 
+    def pieces(self, text: str, spec: DataSpec) -> list[str]:
+        encoder = Encoder.from_field(spec.inputs["tokens"])
+        return [word for piece in text.split() for word in bare(piece, encoder)][: encoder.max_length]
+
     def ask(self, texts: Sequence[str | Sequence[str]], spec: DataSpec) -> TaggedExamples:
         """Typed texts: a word is what blanks separate, without the punctuation around it if that makes it known. Lists
         of words stay as they are."""
