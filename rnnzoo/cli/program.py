@@ -26,6 +26,7 @@ VERBS = {  # each with a module of this folder
     "validate": "score a run's best checkpoint on its dev data",
     "test": "score a run's best checkpoint on its test data",
     "predict": "ask a trained model",
+    "encode": "vectors of texts or series, by a trained model",
     "explain": "which tokens of a text made a trained model's answer",
     "generate": "continue a text with a language model; <unk> is never written",
     "export": "write a trained model as a file that runs without rnnzoo",
