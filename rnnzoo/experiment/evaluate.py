@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
+
+from torch import nn
 
 from rnnzoo import recipe as recipes
 from rnnzoo import registry, runs
@@ -45,6 +47,7 @@ def evaluate(
     dynamic: bool = False,
     confidence: bool = False,
     track: bool = False,
+    change: Callable[[nn.Module], object] | None = None,
 ) -> dict[str, float]:
     """The loss and metrics of a run's best checkpoint on the "dev" or "test" part of its data.
 
@@ -54,6 +57,7 @@ def evaluate(
     these scores have names of their own. confidence: also how far confidences are from the share that is right, as
     `rnnzoo predict` prints them, and before they were calibrated; all other scores are of temperature 1. track: a test
     is a run of its own in the recipe's trackers, see `rnnzoo.experiment.tracked_test`.
+    change: what is done to the model before it is scored.
     Raises: RecipeError, RunError, DataError.
     """
     found = runs.find(run)
@@ -67,6 +71,8 @@ def evaluate(
             data = make_data(recipe, spec)
         module = ZooModule(*restore(saved, recipe, spec), recipe["optimizer"], recipe["schedule"])
     set_path(module, recipe["engine"])
+    if change is not None:
+        change(module.model)
     _compare_data(saved, data)
     bar = [Progress()] if recipe["trainer"]["enable_progress_bar"] else []
     test = tracked_test(found, original, overrides or {}) if track and part == "test" else nullcontext()

@@ -8,12 +8,10 @@ model divides them, stand in its description.
 
 from __future__ import annotations
 
-import shutil
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+import copy
+from collections.abc import Sequence
+from functools import cached_property
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -24,14 +22,12 @@ from rnnzoo.batch import SPECIALS, Batch, Field
 from rnnzoo.cells.base import State
 from rnnzoo.engine.recurrence import Recurrence
 from rnnzoo.errors import ZooError
+from rnnzoo.export.rounding import Rounded, round_in_place
 from rnnzoo.inference.predictor import Predictor
-from rnnzoo.system import files
 from rnnzoo.system.files import JsonObject
 
-TOLERANCE = 1e-4  # the largest difference of a logit that is rounding, at logits of about 1
 SHAPES = ((2, 5), (1, 1), (1, 9), (3, 13), (5, 2))  # (batch, time) of the examples; the first is the one exported with
 LETTERS = 6  # of a word, in examples
-Run = Callable[..., Sequence[Tensor]]  # inputs, lengths and states, in the order of `Exported`, to logits and states
 
 
 class Slot(NamedTuple):
@@ -61,25 +57,24 @@ class Example(NamedTuple):
 class Exported:
     """A trained model, evaluated as it is, in the order of an exported function's arguments and results.
 
+    int8: its large matrices are rounded to what 8 bits can hold; `rounded` has them.
+
     fields: what each input holds, by name, in order. slots: the tensors of its state; none where it cannot stream.
     Raises: ZooError for a model whose answers are no function of its inputs alone.
     """
 
-    def __init__(self, predictor: Predictor) -> None:
-        self.model, self.task, self.spec, self.recipe = (
-            predictor.model,
-            predictor.task,
-            predictor.spec,
-            predictor.recipe,
-        )
+    def __init__(self, predictor: Predictor, int8: bool = False) -> None:
+        self.task, self.spec, self.recipe = predictor.task, predictor.spec, predictor.recipe
         if self.task.needs == SEQUENCE:
             raise ZooError(
                 f"the task {self.recipe['task']['name']} cannot be exported: its decoder reads what it has written, by "
                 "a search that is no part of the network.\n  Use `rnnzoo.load` for it."
             )
         self.fields: dict[str, Field] = dict(self.spec.inputs)
-        self.streams = self._streams()
-        self.slots = self._slots() if self.streams else ()
+        self.model = copy.deepcopy(predictor.model) if int8 else predictor.model
+        self.rounded: Rounded = round_in_place(self.model) if int8 else {}
+        self.slots: tuple[Slot, ...] = ()
+        self.slots = self._slots() if self._streams() else ()
         self.labels: tuple[str, ...] = tuple(getattr(self.task, "labels", self.spec.labels))
 
     def _streams(self) -> bool:
@@ -101,6 +96,17 @@ class Exported:
                 shape = tuple(tensor.shape[1:])  # an architecture may carry several states of a cell
                 slots.append(Slot(f"{spec.name}_{number}", shape, initial[0].detach().expand(shape)))
         return tuple(slots)
+
+    @property
+    def answers_once(self) -> bool:
+        """Whether there is one answer to a sequence, not one to each step."""
+        return self.task.needs == ONE
+
+    @cached_property
+    def classes(self) -> int:
+        """Numbers of an answer."""
+        example = self.example(1, 1)
+        return int(self(*example.arguments)[0].shape[-1])
 
     # -- as a function
 
@@ -159,18 +165,13 @@ class Exported:
         lengths = lengths.new_full((batch,), time) if whole else lengths
         real = torch.arange(time) < lengths[:, None]
         inputs = {name: _made_up(field, batch, time, real, draw) for name, field in self.fields.items()}
-        state = tuple(torch.randn(batch, *slot.shape, generator=draw).to(slot.initial) * 0.5 for slot in self.slots_())
+        state = tuple(torch.randn(batch, *slot.shape, generator=draw).to(slot.initial) * 0.5 for slot in self.slots)
         return Example(inputs, lengths, state)
-
-    def slots_(self) -> tuple[Slot, ...]:
-        return getattr(self, "slots", ())
 
     # -- description
 
     def description(self) -> JsonObject:
         """What a reader of the file needs: JSON."""
-        calibration = getattr(self.task, "calibration", None)
-        temperature = {"temperature": 1.0} if calibration is None else calibration.to_json()
         return {
             "rnnzoo_export": 1,
             "task": self.recipe["task"]["name"],
@@ -182,7 +183,8 @@ class Exported:
             "outputs": {"logits": ["batch", *([] if self.task.needs == ONE else ["time"]), "classes"]},
             "labels": list(self.labels),
             "decoding": self.task.decoding,
-            "calibration": temperature,
+            "calibration": self.task.calibration.to_json(),
+            "weights": "int8" if self.rounded else "float32",
             "states": [
                 {"name": s.name, "shape": list(s.shape), "initial": s.initial.flatten().tolist()}
                 if bool((s.initial != s.initial.flatten()[:1]).any())
@@ -205,105 +207,3 @@ def _made_up(field: Field, batch: int, time: int, real: Tensor, draw: torch.Gene
     letters = torch.randint(lowest, field.size, (batch, time, LETTERS), generator=draw)
     sizes = torch.randint(1, LETTERS + 1, (batch, time, 1), generator=draw) * real.unsqueeze(-1)
     return letters * (torch.arange(LETTERS) < sizes)
-
-
-# -- formats --------------------------------------------------------------------------------------------------------
-
-
-class Format(ABC):
-    """A kind of file. One that cannot hold a model raises ZooError with the reason in one line.
-
-    name: on the command line. suffix: of its files. takes_int8: whether weights may be stored in 8 bits.
-    """
-
-    name: ClassVar[str]
-    suffix: ClassVar[str]
-    takes_int8: ClassVar[bool] = False
-
-    @abstractmethod
-    def write(self, exported: Exported, path: Path) -> None:
-        """Write the file. Raises: ZooError, OSError."""
-
-    @abstractmethod
-    @contextmanager
-    def running(self, exported: Exported, path: Path) -> Iterator[Run]:
-        """The file as a function, run by what will run it elsewhere. Raises: ZooError."""
-
-
-class Report(NamedTuple):
-    """An export that was kept: its largest difference of a logit or a state, over so many calls; its size in bytes."""
-
-    difference: float
-    calls: int
-    size: int
-
-
-def write(exported: Exported, form: Format, path: Path) -> Report:
-    """Write a file, run it, and keep it if it answers as the model does.
-
-    Raises: ZooError where it does not, or cannot be written; what was at `path` before stays.
-    """
-    try:
-        with files.replacing(path) as temporary:
-            form.write(exported, temporary)
-            difference, calls = verified(exported, form, temporary)
-            size = temporary.stat().st_size
-            temporary.chmod(0o644)
-    except OSError as error:
-        raise files.unwritable(path, error) from error
-    return Report(difference, calls, size)
-
-
-def verified(exported: Exported, form: Format, path: Path) -> tuple[float, int]:
-    """Compare a file with the model on batches and lengths that it was not made with, and on parts of a sequence.
-
-    Returns the largest difference and the number of calls. Raises: ZooError with the difference that is no rounding.
-    """
-    largest, calls = 0.0, 0
-    with form.running(exported, path) as run:
-        for batch, time in SHAPES:
-            example = exported.example(batch, time, seed=1)
-            found, wanted = run(*example.arguments), exported(*example.arguments)
-            real = torch.arange(time) < example.lengths[:, None]
-            for name, a, b in zip(exported.output_names, found, wanted, strict=True):
-                what = f"{name} at batch {batch}, time {time}"
-                if a.shape != b.shape:
-                    raise _disagrees(form, f"{what} has the shape {tuple(a.shape)}, the model's is {tuple(b.shape)}")
-                if name == "logits" and b.dim() > 2 and exported.task.needs != ONE:
-                    a, b = a[real], b[real]
-                gap = _difference(a, b)
-                if not gap <= TOLERANCE * max(1.0, b.abs().max().item() if b.numel() else 0.0):
-                    raise _disagrees(form, f"{what} differs by {gap:.3g} from the model's")
-                largest = max(largest, gap)
-            calls += 1
-    return largest, calls
-
-
-def _difference(a: Tensor, b: Tensor) -> float:
-    """The largest difference of two tensors; NaN where one has it and the other does not."""
-    if not a.numel():
-        return 0.0
-    same = (a == b) | (a.isnan() & b.isnan())
-    return (a - b).abs().masked_fill(same, 0).max().item()
-
-
-def _disagrees(form: Format, how: str) -> ZooError:
-    return ZooError(
-        f"the {form.name} file does not answer as the model does: {how}.\n"
-        f"  Nothing was kept. Other formats may fit this model; rounding would be at most {TOLERANCE:g}."
-    )
-
-
-def needs_tool(tool: str, form: str, remedy: str) -> str:
-    """The path of a program that an export needs. Raises: ZooError with what to install."""
-    found = shutil.which(tool)
-    if found is None:
-        raise ZooError(f"format {form} is checked with '{tool}', which is not installed.\n  {remedy}")
-    return found
-
-
-def plain_json(value: Any) -> str:
-    """A description as text."""
-    import json
-
-    return json.dumps(value, ensure_ascii=False)

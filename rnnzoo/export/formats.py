@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, cast
 from rnnzoo.errors import ZooError, unknown
 
 if TYPE_CHECKING:
-    from rnnzoo.export.base import Format
+    from rnnzoo.export.format import Format
 
 FORMATS = {  # a module of this folder that holds FORMAT, by the name of the format
     "torch": "torch_program",
     "onnx": "onnx_file",
+    "c": "c.file",
     "web": "web_page",
 }
 

@@ -21,7 +21,9 @@ import torch
 from torch import Tensor
 
 from rnnzoo.errors import Unavailable, ZooError
-from rnnzoo.export.base import Exported, Format, Run, plain_json
+from rnnzoo.export.base import Exported
+from rnnzoo.export.format import Format, Run, plain_json
+from rnnzoo.export.onnx_int8 import stored_in_eight_bits
 from rnnzoo.export.pure import program
 
 PROPERTY = "rnnzoo"
@@ -31,7 +33,7 @@ PRODUCER = "rnnzoo"
 class Onnx(Format):
     """One file with its weights."""
 
-    name, suffix = "onnx", ".onnx"
+    name, suffix, takes_int8 = "onnx", ".onnx", True
 
     def write(self, exported: Exported, path: Path) -> None:
         onnx = _package("onnx")
@@ -39,6 +41,7 @@ class Onnx(Format):
         if any(slot.initial.is_complex() for slot in exported.slots) or _complex(exported.model):
             raise ZooError("format onnx cannot hold this model: its cell has complex numbers, and ONNX has none.")
         model = _converted(exported)
+        stored_in_eight_bits(model, exported.rounded)
         model.producer_name = PRODUCER
         entry = model.metadata_props.add()
         entry.key, entry.value = PROPERTY, plain_json(exported.description())
@@ -52,7 +55,7 @@ class Onnx(Format):
         options.log_severity_level, options.intra_op_num_threads = 3, 1
         try:
             session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime has a class for each of its codes
+        except Exception as error:  # a class for each of its codes; a plugin's step may need any operator
             raise ZooError(f"onnxruntime does not take the file: {_line(error)}.") from error
 
         def run(*arguments: Tensor) -> list[Tensor]:

@@ -21,7 +21,8 @@ from rnnzoo.engine.paths.base import Path, Result
 from rnnzoo.engine.recurrence import Recurrence
 from rnnzoo.engine.sequences import Sequences
 from rnnzoo.engine.weights import of_this_pass
-from rnnzoo.export.base import Exported
+from rnnzoo.errors import ZooError
+from rnnzoo.export.base import SHAPES, Exported
 
 
 class SymbolicLayout(Layout):
@@ -103,8 +104,7 @@ class _Step(nn.Module):
 
     def forward(self, gx: Any, state: State) -> State:
         """gx: (batch, features); state: (batch, *shape) each. Returns the new state."""
-        batch = state[0].shape[0]
-        masks = [torch.full((batch, *spec.shape), 1 - spec.rate) for spec in self.cell.noise]
+        masks = [torch.full((1, *spec.shape), 1 - spec.rate) for spec in self.cell.noise]  # the same for all
         return tuple(self.cell.step(gx, self.cell.as_state(state), *masks))
 
 
@@ -114,7 +114,14 @@ def _step_graph(cell: Cell) -> nn.Module:
     with torch.no_grad(), of_this_pass([cell]):
         gx, state = cell.project(x), tuple(cell.initial_state(3, x))
         dynamic = pytree.tree_map(lambda _: {0: torch.export.Dim.DYNAMIC}, (gx, state))
-        return torch.export.export(_Step(cell), (gx, state), dynamic_shapes=dynamic).module(check_guards=False)
+        graph = torch.export.export(_Step(cell), (gx, state), dynamic_shapes=dynamic).module(check_guards=False)
+    for node in list(graph.graph.nodes):
+        if node.target is torch.ops.aten.promote_types.default and not node.users:  # asked while it was recorded
+            graph.graph.erase_node(node)
+        elif node.target is torch.ops.aten.sym_size.int:  # a size as the operator scan can read it
+            node.op, node.target = "call_method", "size"
+    graph.recompile()
+    return graph
 
 
 class PureModel(nn.Module):
@@ -143,10 +150,14 @@ def symbolic(path: Path) -> Iterator[None]:
 
 
 def program(exported: Exported) -> torch.export.ExportedProgram:
-    """The program of a model, for any batch and any time."""
-    example = exported.example(*(2, 5))
+    """The program of a model, for any batch and any time. Raises: ZooError with what torch cannot follow."""
+    example = exported.example(*SHAPES[0])
     exported(*example.arguments)  # cells are looked at on their first call, which a graph must not hold
     batch, time = torch.export.Dim("batch", min=1, max=2**20), torch.export.Dim("time", min=1, max=2**24)
     shapes = [{0: batch, 1: time} for _ in example.inputs] + [{0: batch}] + [{0: batch} for _ in example.state]
-    with torch.no_grad():
-        return torch.export.export(PureModel(exported), example.arguments, dynamic_shapes=(tuple(shapes),))
+    try:
+        with torch.no_grad():
+            return torch.export.export(PureModel(exported), example.arguments, dynamic_shapes=(tuple(shapes),))
+    except Exception as error:  # a plugin's part may do anything, and torch has many words for what it cannot follow
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise ZooError(f"torch.export cannot follow this model: {first[:300]}.") from error

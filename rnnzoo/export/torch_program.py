@@ -15,7 +15,8 @@ from pathlib import Path
 
 import torch
 
-from rnnzoo.export.base import Exported, Format, Run, plain_json
+from rnnzoo.export.base import Exported
+from rnnzoo.export.format import Format, Run, plain_json
 from rnnzoo.export.pure import program
 
 EXTRA = "rnnzoo.json"

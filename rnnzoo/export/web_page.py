@@ -14,7 +14,8 @@ from torch import Tensor
 from rnnzoo.architectures.base import ONE
 from rnnzoo.batch import PAD
 from rnnzoo.errors import ZooError
-from rnnzoo.export.base import Example, Exported, Format, Run
+from rnnzoo.export.base import Example, Exported
+from rnnzoo.export.format import Format, Run
 from rnnzoo.export.web import pages
 from rnnzoo.system import chromium, files
 

@@ -12,7 +12,8 @@ import torch
 import rnnzoo
 from rnnzoo.cli import main
 from rnnzoo.errors import ZooError
-from rnnzoo.export.base import SHAPES, Exported, Format, write
+from rnnzoo.export.base import SHAPES, Exported
+from rnnzoo.export.format import Format, write
 from rnnzoo.export.formats import FORMATS, find
 
 

@@ -11,7 +11,8 @@ import rnnzoo
 from rnnzoo.cli import main
 from rnnzoo.errors import Unavailable, ZooError
 from rnnzoo.export import onnx_file
-from rnnzoo.export.base import Exported, write
+from rnnzoo.export.base import Exported
+from rnnzoo.export.format import write
 from rnnzoo.export.formats import find
 
 ALONE = """

@@ -21,7 +21,12 @@ from rnnzoo.export.web.programs import activated, function
 
 
 class Writer:
-    """What describing a model adds to: the bundle of its weights, and the functions of its programs."""
+    """What describing a model adds to: the bundle of its weights, and the functions of its programs.
+
+    what: of which a message says that it cannot run a part.
+    """
+
+    what = "a page"
 
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
@@ -42,13 +47,13 @@ class Writer:
         name = type(cell).__name__
         trace = traced(cell)
         if isinstance(trace, str):
-            raise ZooError(f"a page cannot run {name}: {trace}.")
+            raise ZooError(f"{self.what} cannot run {name}: {trace}.")
         if type(cell).initial_state is not Cell.initial_state and not _starts_as_declared(cell):
-            raise ZooError(f"a page cannot run {name}: its first state is not one number.")
+            raise ZooError(f"{self.what} cannot run {name}: its first state is not one number.")
         try:
             outside = around(cell)
         except Untraceable as cause:
-            raise ZooError(f"a page cannot run {name}: {cause}.") from cause
+            raise ZooError(f"{self.what} cannot run {name}: {cause}.") from cause
         core = cell.core or cell
         names = core.gates if len(core.gates) == trace.gates else [str(k + 1) for k in range(trace.gates)]
         step, ranges = self._step(cell, trace)

@@ -40,8 +40,8 @@ def model(network: SequenceModel, writer: Writer) -> Description:
     }
 
 
-def _refuse(part: nn.Module) -> ZooError:
-    return ZooError(f"a page cannot run {type(part).__name__}, a part of this model.")
+def _refuse(part: nn.Module, writer: Writer) -> ZooError:
+    return ZooError(f"{writer.what} cannot run {type(part).__name__}, a part of this model.")
 
 
 # -- inputs ---------------------------------------------------------------------------------------------------------
@@ -49,7 +49,7 @@ def _refuse(part: nn.Module) -> ZooError:
 
 @singledispatch
 def _input(part: nn.Module, writer: Writer) -> Description:
-    raise _refuse(part)
+    raise _refuse(part, writer)
 
 
 @_input.register
@@ -71,7 +71,7 @@ def _characters(part: CharacterFeatures, writer: Writer) -> Description:
 
 @singledispatch
 def _of_letters(part: nn.Module, writer: Writer) -> Description:
-    raise _refuse(part)
+    raise _refuse(part, writer)
 
 
 @_of_letters.register
@@ -97,14 +97,16 @@ def _linear(part: nn.Module, writer: Writer) -> Description:
 @singledispatch
 def _architecture(part: Architecture, writer: Writer) -> Description:
     raise ZooError(
-        f"a page cannot run the architecture {type(part).__name__}: it runs layers in one direction or both."
+        f"{writer.what} cannot run the architecture {type(part).__name__}: it runs layers in one direction or both."
     )
 
 
 @_architecture.register
 def _stack(part: LayerStack, writer: Writer) -> Description:
     if type(part).encode is not LayerStack.encode:
-        raise ZooError(f"a page cannot run the architecture {type(part).__name__}: it has an `encode` of its own.")
+        raise ZooError(
+            f"{writer.what} cannot run the architecture {type(part).__name__}: it has an `encode` of its own."
+        )
     return {
         "layers": [writer.layer(layer) for layer in part.layers if isinstance(layer, Recurrence)],
         "bidirectional": part.bidirectional,
@@ -124,7 +126,7 @@ def _pool(part: Pool, writer: Writer) -> Description:
 
 @singledispatch
 def _head(part: nn.Module, writer: Writer) -> Description:
-    raise _refuse(part)
+    raise _refuse(part, writer)
 
 
 @_head.register

@@ -4,7 +4,8 @@ import pytest
 from browser import needs_chromium
 
 from rnnzoo.cli import main
-from rnnzoo.export.base import Exported, write
+from rnnzoo.export.base import Exported
+from rnnzoo.export.format import write
 from rnnzoo.export.web_page import FORMAT
 from rnnzoo.inference import predictor
 from rnnzoo.system import chromium
