@@ -69,7 +69,7 @@ class Server:
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
         self.worker.start()
         yield
-        self.worker.stop()
+        await self.worker.stop()
 
     def _predict(self, inputs: list[Any]) -> list[Any]:
         return self.predictor.predict(inputs, batch_size=self.options.batch_size)

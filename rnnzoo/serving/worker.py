@@ -22,6 +22,7 @@ from rnnzoo.system.console import inline
 
 BUSY = "the server has more requests than it can answer; try again later"
 BROKEN = "the server failed to answer; its log says why"
+GRACE_SECONDS = 5.0  # for a batch that is being answered when the server ends
 Result = TypeVar("Result")
 log = logging.getLogger("rnnzoo")
 
@@ -57,11 +58,15 @@ class Worker:
         self.loop = asyncio.get_running_loop()
         self.thread.start()
 
-    def stop(self) -> None:
-        """Take no more work. What is under way goes on, in a thread that no process waits for."""
+    async def stop(self, seconds: float = GRACE_SECONDS) -> None:
+        """Take no more work, and wait for what is under way: a thread within torch could crash Python where that ends.
+
+        What takes longer is left alone.
+        """
         with self.changed:
             self.ended = True
             self.changed.notify()
+        await asyncio.to_thread(self.thread.join, seconds)
 
     @property
     def alive(self) -> bool:

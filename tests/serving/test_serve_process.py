@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import socket
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import serve_load
@@ -27,6 +28,19 @@ def test_a_signal_ends_the_server_well_and_no_process_of_it_is_left(trained, num
     with pytest.raises(OSError):
         socket.create_connection(("127.0.0.1", port), 1)
     assert not _group(process.pid)
+
+
+@pytest.mark.slow
+def test_a_server_that_is_ended_while_it_answers_ends_well(trained):
+    texts, nothing = reviews(64, 20), [None] * 64
+    with serving(str(trained)) as (port, process), ThreadPoolExecutor(1) as clients:
+        running = clients.submit(lambda: asyncio.run(load(port, texts, nothing, 50, 3)))
+        with socket.create_connection(("127.0.0.1", port), 20) as client:  # one that is answered while others ask
+            client.sendall(f"GET /health HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
+            assert client.recv(12) == b"HTTP/1.1 200"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+        running.result()
 
 
 def _group(number: int) -> list[str]:
