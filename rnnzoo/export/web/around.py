@@ -67,6 +67,8 @@ def around(cell: Cell) -> Around:
             with recorder, mode:
                 gx = copy.project(x)
                 gates = copy.gates_of(gx)
+            if any(tensor is x for tensor in _tensors(gx)) and not lanes_of_x:
+                raise Untraceable(f"it hands on its input, {cell.input_size} features, to states of {size}")
             given, kept = [], []
             for number, tensor in enumerate(_tensors(gx)):
                 lanes = recorder.memory.lanes(tensor, "what it projects")

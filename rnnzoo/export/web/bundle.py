@@ -61,6 +61,11 @@ class Bundle:
         self._numbers[key] = len(self.tensors) - 1
         return self._numbers[key]
 
+    @property
+    def least(self) -> float:
+        """About how many characters its numbers take at least: learned ones are hardly compressed."""
+        return 0.7 * self._size * 16 / BITS
+
     def text(self, description: dict[str, Any]) -> str:
         """The description, with its tensors, as one text."""
         head = json.dumps({**description, "tensors": self.tensors}, separators=(",", ":"), allow_nan=False).encode()

@@ -46,22 +46,27 @@ def make(predictor: html.Trained, precision: Precision | None = None, text: str 
     text: what stands in its field at first. Raises: ZooError.
     """
     shown = tasks.shown(predictor.task) | tasks.asked(predictor.spec)
+    size = 0.0
     for candidate in PRECISIONS if precision is None else (precision,):
         made = _made(predictor, candidate, shown, text)
-        if made.size <= MOST:
+        if isinstance(made, Page) and made.size <= MOST:
             return made
+        size = made.size if isinstance(made, Page) else made
     raise ZooError(
-        f"the page would have {made.size / 1e6:.1f} MB, and may have {MOST / 1e6:.0f}: the model has "
+        f"the page would have {size / 1e6:.1f} MB, and may have {MOST / 1e6:.0f}: the model has "
         f"{parts.parameters(predictor.model):,} weights.\n  Train it with a smaller vocabulary or hidden size."
     )
 
 
-def _made(predictor: html.Trained, precision: Precision, shown: dict[str, Any], text: str | None) -> Page:
+def _made(predictor: html.Trained, precision: Precision, shown: dict[str, Any], text: str | None) -> Page | float:
+    """The page, or about how many bytes it has where these are too many."""
     network = copy.deepcopy(predictor.model).cpu().eval()
     bundle = Bundle(precision)
     writer = Writer(bundle)
     with torch.no_grad():
         description = parts.model(network, writer)
+    if bundle.least > MOST:
+        return bundle.least
     view = {key: value for key, value in shown.items() if key not in ("form", "fields")}
     facts = {**description, "form": shown["form"], "fields": shown["fields"], "shown": view}
     programs = "const PROGRAMS = [\n" + ",\n".join(writer.functions) + "\n];\n"

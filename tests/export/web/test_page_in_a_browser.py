@@ -19,6 +19,7 @@ from rnnzoo.data.encoding.text import WORD, Encoder
 from rnnzoo.data.forms.tagged import bare
 from rnnzoo.export.web import pages, verify
 from rnnzoo.runs import pretrained_models
+from rnnzoo.tasks.calibration import Calibration
 
 pytestmark = [needs_chromium, pytest.mark.slow]
 ODD = [
@@ -93,7 +94,16 @@ CELLS = [
 ]
 SPANS = ("B-A", "I-A", "O", "B-B")
 LETTERS = {"encoder": {"name": "bidirectional", "cell": "gru", "hidden_size": 3}}
+
+
+def calibrated():
+    model = made.sentiment()
+    model.task.calibration = Calibration(temperature=2.5)
+    return model
+
+
 MODELS = {
+    "calibrated": calibrated,
     "both directions, merged by a product": lambda: made.sentiment(name="bidirectional", num_layers=2, merge="product"),
     "residual layers in both directions": lambda: made.sentiment(num_layers=3, bidirectional=True, residual=True),
     "attention": lambda: made.predictor(
@@ -225,11 +235,28 @@ def shown(browser, folder, model, **size) -> None:
 
 
 def typed(browser, text: str) -> None:
-    browser.run(f"field.value = {json.dumps(text)}; field.dispatchEvent(new Event('input'))")
+    """Type a text, and wait for the answer: where answers are slow it comes after the last key."""
+    browser.run(
+        f"""(async () => {{
+          const before = number;
+          field.value = {json.dumps(text)};
+          field.dispatchEvent(new Event("input"));
+          while (number === before) await new Promise((resume) => setTimeout(resume, 10));
+        }})()"""
+    )
 
 
 def content(browser, what: str) -> str:
     return browser.run(f"document.querySelector({json.dumps(what)}).textContent")
+
+
+def test_what_comes_next_is_the_same_however_a_text_was_typed(browser, tmp_path):
+    model = made.predictor("next_word", made.stream(unit="character"), {"name": "stacked", "hidden_size": 8})
+    shown(browser, tmp_path, model)
+    for text in ("the", "the d", "the dog was", "the dot", "", "a", "a bad day"):
+        found = browser.run(f"following({json.dumps(text)}).next")
+        (expected,) = model.predict([text])
+        assert found == pytest.approx(expected["next"], abs=1e-5)
 
 
 @pytest.mark.parametrize("dark", [False, True])

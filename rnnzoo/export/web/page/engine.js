@@ -272,24 +272,46 @@ class Network {
 
   spelled(input, ids) {
     const table = this.model.tensors[input.table], size = this.model.shapes[input.table][1];
-    const x = Float32Array.from(ids.flatMap((id) => Array.from(table.subarray(id * size, (id + 1) * size))));
-    if (input.stack) return input.stack.run(x, ids.length).last;
-    return Float32Array.from(input.windows.flatMap(({ weight, bias }) => {
-      const [filters, , width] = this.model.shapes[weight], w = this.model.tensors[weight], b = this.model.tensors[bias];
-      return Array.from({ length: filters }, (_, f) => {
-        let best = -Infinity;
-        for (let t = 0; t < ids.length; t++) {
-          let sum = 0;
-          for (let j = 0; j < width; j++) {
-            const at = t + j - (width >> 1);
-            if (at < 0 || at >= ids.length) continue;
-            for (let i = 0; i < size; i++) sum += w[(f * size + i) * width + j] * x[at * size + i];
-          }
-          if (sum > best) best = sum;
-        }
-        return Math.max(0, best + b[f]);
-      });
-    }));
+    if (input.stack) {
+      const x = Float32Array.from(ids.flatMap((id) => Array.from(table.subarray(id * size, (id + 1) * size))));
+      return input.stack.run(x, ids.length).last;
+    }
+    return Float32Array.from(input.windows.flatMap((window) => this.strongest(window, table, size, ids)));
+  }
+
+  /** Each filter's largest answer in a word, by what each letter adds at each position of a window. */
+  strongest(window, table, size, ids) {
+    const [filters, , width] = this.model.shapes[window.weight], half = width >> 1;
+    window.parts ??= this.positions(window, filters, size, width);
+    window.letters ??= new Map();
+    for (const id of ids) {
+      if (window.letters.has(id)) continue;
+      window.letters.set(id, window.parts.map((matrix) => {
+        const added = new Float32Array(filters);
+        matrix.multiply(table, id * size, added, 0);
+        return added;
+      }));
+    }
+    const best = new Array(filters).fill(-Infinity), sum = new Float64Array(filters);
+    for (let t = 0; t < ids.length; t++) {
+      sum.fill(0);
+      for (let k = Math.max(0, t - half); k <= Math.min(ids.length - 1, t + half); k++) {
+        const added = window.letters.get(ids[k])[k - t + half];
+        for (let f = 0; f < filters; f++) sum[f] += added[f];
+      }
+      for (let f = 0; f < filters; f++) if (sum[f] > best[f]) best[f] = sum[f];
+    }
+    const bias = this.model.tensors[window.bias];
+    return best.map((value, f) => Math.max(0, value + bias[f]));
+  }
+
+  /** The weights of a window, (filters, size, width), as a matrix for each of its positions. */
+  positions({ weight }, filters, size, width) {
+    const numbers = this.model.tensors[weight];
+    return Array.from({ length: width }, (_, j) => {
+      const part = Float32Array.from({ length: filters * size }, (_, k) => numbers[k * width + j]);
+      return new Matrix(part, null, filters, size);
+    });
   }
 
   linear(layer, x, at = 0) {

@@ -1,5 +1,6 @@
 // A picture of gates or states: a column for each step, a row for each unit.
 
+const WIDEST = 8000; // pixels of a picture
 const SHOWN_STEPS = 120; // of a text that is being written, the last ones
 
 /** The channels of a colour of the style sheet, 0 to 255. */
@@ -87,7 +88,8 @@ class Heat {
     if (!this.data) return;
     const { labels } = this.data, steps = labels.length, { at, size, range } = this.values(), context = this.canvas.getContext("2d");
     const letters = labels.every((label) => Array.from(label).length <= 1), least = letters ? 9 : 24;
-    const column = Math.min(56, Math.max(least, Math.floor(this.box.clientWidth / steps))), ratio = devicePixelRatio || 1;
+    const fitting = Math.min(56, Math.max(least, Math.floor(this.box.clientWidth / steps))), ratio = devicePixelRatio || 1;
+    const column = Math.max(1, Math.min(fitting, Math.floor(WIDEST / steps)));
     context.font = "12px system-ui, sans-serif";
     const widths = labels.map((label) => context.measureText(label).width), widest = Math.max(...widths), turned = !letters && widest > column - 4;
     const wide = column * steps, high = Math.max(160, Math.min(320, 3 * size)), below = turned ? 14 + Math.ceil(0.87 * Math.min(widest, 80)) : 22;
@@ -102,7 +104,7 @@ class Heat {
     context.drawImage(this.cells(at, size, steps, range), 0, 0, wide, high);
     const css = getComputedStyle(document.documentElement), ink = css.getPropertyValue("--ink"), quiet = css.getPropertyValue("--quiet");
     context.font = "12px system-ui, sans-serif";
-    const every = letters ? Math.ceil(9 / column) : 1;
+    const every = Math.ceil((letters ? 9 : 20) / column);
     labels.forEach((label, k) => {
       if (k % every) return;
       const on = this.cursor?.step === k;

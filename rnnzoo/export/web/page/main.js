@@ -1,6 +1,7 @@
 // The page at work: it answers as one types, writes on, and shows what happens inside.
 
 const field = document.getElementById("text"), says = document.getElementById("says"), answerBox = document.getElementById("answer");
+const LONGEST_TYPED = 5000; // characters that are answered as one types
 const SLOW = 60; // milliseconds: after an answer that took longer, the next one waits until one stops typing
 let heat = null, model = null, number = 0, took = 0, waiting = 0;
 
@@ -10,13 +11,15 @@ const time = (milliseconds) => (milliseconds < 10 ? milliseconds.toFixed(1) : mi
 function respond() {
   const mine = ++number, start = performance.now();
   try {
-    const reply = model.view === "writes" ? following(field.value) : model.reply(field.value);
+    const text = Array.from(field.value).slice(0, LONGEST_TYPED).join("");
+    const reply = model.view === "writes" ? following(field.value) : model.reply(text);
     took = performance.now() - start;
     answerBox.replaceChildren(...SHOW[model.view](model, reply), ...(reply.next ? [nextPart(reply.next)] : []));
     heat.show(reply.seen, reply.asked.shown.map(visible), model.view === "writes");
     const strange = reply.asked.fields.tokens?.filter((id) => id === UNK).length;
     const unknown = strange && field.value.trim() ? ` ${strange} of ${reply.asked.steps} words are unknown to the model.` : "";
-    says.textContent = `Answered in ${time(took)}.${unknown}`;
+    const cut = model.view !== "writes" && text.length < field.value.length ? ` Only ${LONGEST_TYPED} characters are read.` : "";
+    says.textContent = `Answered in ${time(took)}.${unknown}${cut}`;
     if (model.view === "classes" && reply.asked.fields.tokens) explain(model, reply, answerBox, () => mine !== number);
   } catch (error) {
     says.textContent = `${error.message}.`;
@@ -34,17 +37,33 @@ function onInput() {
 
 let writing = null; // while it writes
 
-/** What the model expects after a text: only the last logits are computed. */
-function following(text) {
-  const asked = model.ask(text.slice(-4000)), ran = model.network.run(asked.fields, asked.steps);
-  const keep = Math.max(0, asked.steps - SHOWN_STEPS);
-  const seen = ran.seen.map(({ layer, gates, states }) => ({
-    layer,
-    gates: gates.subarray(keep * layer.width),
-    states: states.subarray(keep * layer.states.length * layer.size),
+const REMEMBERED = 1500; // steps of the field's text whose states are kept
+let read = { ids: [], frames: [] }; // the tokens that were read last, and what was seen at each
+
+/** A run as one frame a step: views of its arrays. */
+function framesOf(seen, steps) {
+  return Array.from({ length: steps }, (_, t) => seen.map(({ layer, gates, states }) => {
+    const wide = layer.states.length * layer.size;
+    return { layer, gates: gates.subarray(t * layer.width, (t + 1) * layer.width), states: states.subarray(t * wide, (t + 1) * wide) };
   }));
-  asked.shown = asked.shown.slice(keep);
-  return { asked, seen, next: model.best(softmax(ran.at(asked.steps - 1))) };
+}
+
+/** The states after a step, as `Stack.run` takes them. */
+const stateAfter = (frame) => frame.map(({ layer, states }) =>
+  layer.states.map((_, k) => states.slice(k * layer.size, (k + 1) * layer.size)));
+
+/** What the model expects after a text. Only tokens that differ from what was read before are read. */
+function following(text) {
+  const asked = model.ask(text), ids = asked.fields.tokens;
+  let same = 0;
+  while (same < ids.length - 1 && same < read.ids.length && ids[same] === read.ids[same]) same++;
+  if (same && !read.frames[same - 1]) same = 0;
+  const rest = ids.slice(same), state = same ? stateAfter(read.frames[same - 1]) : null;
+  const ran = model.network.run({ tokens: rest }, rest.length, state);
+  read = { ids, frames: [...read.frames.slice(0, same), ...framesOf(ran.seen, rest.length)] };
+  for (let t = read.frames.length - REMEMBERED - 1; t >= 0 && read.frames[t]; t--) read.frames[t] = null;
+  asked.shown = asked.shown.slice(-SHOWN_STEPS);
+  return { asked, seen: lastSteps(read.frames.slice(-SHOWN_STEPS)), next: model.best(softmax(ran.at(rest.length - 1))) };
 }
 
 const nextPart = (shares) => element("div", "", element("h3", "", "What it expects next"), bars(shares));
@@ -82,10 +101,10 @@ async function writeOn() {
       labels.push(visible(model.labels[now.last] === "<eos>" ? "\n" : model.labels[now.last]));
       frames.push(model.next(now, temperature, random));
       if (frames.length > SHOWN_STEPS) { frames.shift(); labels.shift(); }
-    } while (performance.now() - since < 12 && now.written.length < length);
+    } while (performance.now() - since < 24 && now.written.length < length);
     text.textContent = model.written(now);
     output.scrollTop = output.scrollHeight;
-    if (since - drawn > 120 || now.written.length === length || now.stopped) {
+    if (since - drawn > 200 || now.written.length === length || now.stopped) {
       heat.show(lastSteps(frames), labels.slice(), true);
       drawn = performance.now();
     }
