@@ -93,16 +93,18 @@ class SegmentHead(nn.Module):
         q_jc = [p_j; v_c]             p_j: learned for the j-th segment ahead, v_c: for the c-th series
         y_jc = W g_jc + b             the w steps of that segment
 
-    horizon: steps. series: how many stand in turn in a batch's rows, each a variable of its own.
+    horizon: steps. series: how many stand in turn in a batch's rows, each a variable of its own. width: numbers a
+    step, as many as are read if None.
     """
 
-    def __init__(self, architecture: Segment, horizon: int, series: int) -> None:
+    def __init__(self, architecture: Segment, horizon: int, series: int, width: int | None = None) -> None:
         super().__init__()
         half = architecture.query_size // 2
-        self.numbers = horizon * architecture.input_size
+        width = width or architecture.input_size
+        self.numbers = horizon * width
         self.positions = nn.Parameter(torch.randn(-(-horizon // architecture.segment), architecture.query_size - half))
         self.series = nn.Parameter(torch.randn(series, half))
-        self.out = nn.Linear(architecture.output_size, architecture.segment * architecture.input_size)
+        self.out = nn.Linear(architecture.output_size, architecture.segment * width)
 
     def queries(self, batch: int) -> Tensor:
         """(batch, segments, query_size) for so many rows, the series in turn."""
@@ -112,6 +114,6 @@ class SegmentHead(nn.Module):
         return queries.repeat(batch // series, 1, 1)
 
     def forward(self, answers: Tensor) -> Tensor:
-        """answers: (batch, segments, output_size). Returns (batch, horizon * input_size), step by step."""
+        """answers: (batch, segments, output_size). Returns (batch, horizon * width), step by step."""
         values: Tensor = self.out(answers).flatten(1)[:, : self.numbers]
         return values

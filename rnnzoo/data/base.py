@@ -62,6 +62,10 @@ class Source(ABC):
         labelled_sound  sound: one array (samples,) a row    rate: list[int], in Hz    label: list[str]
         windowed_series values: one array (variables,) a step, or a structured one with their names
                         own: bool a step, False for steps of the split before, which windows may read
+        panel_series    values: one structured array (time,) a row, a field a channel to be forecast
+                        past: the same of covariates known so far    known: of those known in advance, or None
+                        static: one mapping a row    own: int a row, first steps that windows may read alone
+                        units: one mapping a row, by channel
         measured_series values: one array (time, features) a row    target: one number, or an array (targets,), a row
         labelled_channels values: one structured array (time,) a row, a field a channel, NaN where there is no value
                         static: one mapping a row, by name a number or a text    label: list[str]

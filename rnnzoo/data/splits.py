@@ -39,6 +39,23 @@ def taken(columns: Columns, rows: Sequence[int]) -> Columns:
     return {name: [values[row] for row in rows] for name, values in columns.items()}
 
 
+def cut_in_time(panel: Columns, shares: Mapping[str, float]) -> dict[str, Columns]:
+    """Train, and the parts with a share, cut off the end of each series of a panel: the first named is the very end.
+
+    Each part has all steps up to its own; "own" says where these begin. A part has one step of a series at least.
+    """
+    cut = {part: {**panel, "values": [], "past": [], "known": [], "own": []} for part in ("train", *shares)}
+    for row, values in enumerate(panel["values"]):
+        end = len(values)
+        for part, share in (*shares.items(), ("train", None)):
+            start = int(panel["own"][row]) if share is None else max(0, end - max(1, round(len(values) * share)))
+            for name in ("values", "past", "known"):
+                cut[part][name].append(None if panel[name][row] is None else panel[name][row][:end])
+            cut[part]["own"].append(start)
+            end = start
+    return cut
+
+
 def in_time(series: Mapping[str, np.ndarray], ends: Sequence[int]) -> dict[str, Columns]:
     """Train, dev and perhaps test, one after the other; each sees the steps before its own.
 

@@ -6,6 +6,7 @@ import contextlib
 import logging
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from rnnzoo.errors import RunError
@@ -13,6 +14,7 @@ from rnnzoo.pictures import curves
 from rnnzoo.pictures.bars import bars
 from rnnzoo.pictures.calibration import calibration, reliability
 from rnnzoo.pictures.confusion import confusion
+from rnnzoo.pictures.forecast import forecast
 from rnnzoo.pictures.lines import lines
 from rnnzoo.pictures.scatter import scatter
 from rnnzoo.pictures.theme import Picture
@@ -62,6 +64,8 @@ def draw_examples(examples: Examples | None) -> dict[str, Picture]:
         "labels": lambda: _by_label(pairs),
         "truth": lambda: scatter("Prediction over truth", examples.numbers()),
     }
+    for name, one in examples.forecasts().items():
+        charts[f"forecast-{name}"] = partial(forecast, f"Forecast and truth: the {name} of the test", one)
     pictures = {}
     for name, chart in charts.items():
         with contextlib.suppress(ValueError):  # there is nothing to draw

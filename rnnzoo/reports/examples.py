@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
+from rnnzoo.pictures.forecast import Forecast
 from rnnzoo.runs.predictions import Predictions
 from rnnzoo.runs.statistics import STATISTICS
 
@@ -97,6 +99,23 @@ class Examples:
         if self.file.header.labels or self.truths is None or self.predictions is None:
             return []
         return list(_numbers(self.truths, self.predictions))
+
+    def forecasts(self) -> dict[str, Forecast]:
+        """The best, the median and the worst forecast of the test, by these names; none of another task."""
+        names = ("history", "truth", "prediction", "low", "high")
+        columns = [self.file.texts(name) for name in names]
+        good = self.goodness()
+        if columns[0] is None or good is None or not np.isfinite(good).any():
+            return {}
+        order = np.flatnonzero(np.isfinite(good))
+        order = order[np.argsort(-good[order], kind="stable")]
+        chosen = {"best": order[0], "median": order[len(order) // 2], "worst": order[-1]}
+        found = {}
+        for name, row in chosen.items():
+            with contextlib.suppress(ValueError):
+                rows = [() if column is None else [*map(float, (column[row] or "").split())] for column in columns]
+                found[name] = Forecast(*rows)
+        return found
 
     def _scores(self) -> np.ndarray | None:
         """(rows,): the metric of each row alone."""

@@ -1,7 +1,8 @@
 """What a run's test says of each example: predictions.parquet in its folder. Read within bounds, and without torch.
 
 A row is a unit: an example, a sentence, or a stretch of a stream. Its columns: `id`, its place in the test part;
-`input`, `truth` and `prediction`, texts, and `confidence`, 0 to 1, where there are such; and float64 counts
+`input`, `truth` and `prediction`, of forecasts `history`, `low` and `high`, all texts, and `confidence`, 0 to 1, where
+there are such; and float64 counts
 `METRIC.COUNT`, whose sums over all rows give the metric by the statistic that the header names. The header is JSON,
 under the key "rnnzoo" of the schema's metadata.
 """
@@ -23,7 +24,7 @@ from rnnzoo.system import files
 FILE = "predictions.parquet"
 KEY = b"rnnzoo"
 FORMAT = 1
-TEXTS = ("input", "truth", "prediction")
+TEXTS = ("input", "truth", "prediction", "history", "low", "high")
 LONGEST_TEXT = 500  # characters
 MAX_BYTES, MAX_UNPACKED = 2**29, 2**31  # of a file, and of what is in it
 MAX_ROWS, MAX_COLUMNS, MAX_HEADER = 10_000_000, 1000, 2**20
@@ -157,7 +158,7 @@ class Predictions:
         return values
 
     def texts(self, name: str) -> list[str | None] | None:
-        """The rows' "input", "truth" or "prediction"; None where the file does not say. Raises: RunError."""
+        """The rows' texts, by a name of `TEXTS`; None where the file does not say. Raises: RunError."""
         if name not in TEXTS or name not in self._file.schema_arrow.names:
             return None
         (column,) = self._read([name])

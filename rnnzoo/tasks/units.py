@@ -42,8 +42,9 @@ class Units:
     """The units of one batch: examples, sentences, or stretches of a stream.
 
     ids: (units,) int64 on the CPU, each unit's place in the part of the data, whatever batch it came in. One may be
-    there twice, where a batch ends within it: then what is counted is added. confidence: (units,), 0 to 1. glue: what
-    stands between the texts of two pieces of one unit.
+    there twice, where a batch ends within it: then what is counted is added. confidence: (units,), 0 to 1. history,
+    low, high: of a forecast, the numbers before it, and the ends of the interval that it tells. glue: what stands
+    between the texts of two pieces of one unit.
     """
 
     ids: Tensor
@@ -51,6 +52,9 @@ class Units:
     input: list[str] | None = None
     truth: list[str] | None = None
     prediction: list[str] | None = None
+    history: list[str] | None = None
+    low: list[str] | None = None
+    high: list[str] | None = None
     confidence: Tensor | None = None
     glue: str = " "
 

@@ -130,7 +130,7 @@ def check_no_overlap(subject: DatasetSubject) -> None:
     form = subject.form
     if form.name in ("text_stream", "masked_text"):
         raise NotApplicable("the lines of a text may recur")
-    if form.name == "windowed_series":
+    if form.name in ("windowed_series", "panel_series"):
         raise NotApplicable("each part begins with the steps before it")
     seen: dict[Any, str] = {}
     for part, columns in subject.parts.items():

@@ -9,6 +9,7 @@ from rnnzoo.data.forms.forecast import WindowedSeries
 from rnnzoo.data.forms.labelled import LabelledText
 from rnnzoo.data.forms.masked import MaskedText
 from rnnzoo.data.forms.pairs import TextPairs
+from rnnzoo.data.forms.panel import PanelSeries
 from rnnzoo.data.forms.series import LabelledSeries, MeasuredSeries
 from rnnzoo.data.forms.sounds import LabelledSound, TranscribedSound
 from rnnzoo.data.forms.stream import TextStream
@@ -31,6 +32,7 @@ FORMS: dict[str, type[Form]] = {
         DescribedSeries,
         TranscribedSound,
         WindowedSeries,
+        PanelSeries,
         LabelledChannels,
         MeasuredChannels,
         TaggedChannels,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -30,13 +30,19 @@ class WindowExamples(Examples):
     """Windows of one series: row i reads `lookback` steps from starts[i] on, and is asked for the `horizon` after them.
 
     values: (steps, variables) float32, kept once, however many windows read it. starts: (rows,) int64.
-    horizon: 0 where nothing is asked: in prediction.
+    horizon: 0 where nothing is asked: in prediction. targets: the first so many variables are asked for, all if None.
+    known: those that are known for `ahead` steps after the window, too. echoes: what a prediction for a row repeats.
     """
 
     values: np.ndarray
     starts: np.ndarray
     lookback: int
     horizon: int
+    targets: int | None = None
+    known: tuple[int, ...] = ()
+    ahead: int = 0
+    echoes: Sequence[dict[str, object]] = ()
+    notes: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def lengths(self) -> np.ndarray:
@@ -50,15 +56,25 @@ class WindowExamples(Examples):
     def arrays(self) -> list[np.ndarray]:
         return [self.values, self.starts]
 
+    def echoed(self, row: int) -> dict[str, object]:
+        return dict(self.echoes[row]) if self.echoes else {}
+
     def collate(self, window: Sequence[int]) -> Batch:
-        """The batch of the given rows: inputs (batch, lookback, variables), target (batch, horizon, variables)."""
+        """The batch of the given rows: inputs (batch, lookback, variables), target (batch, horizon, targets), and what
+        is known in advance, if anything: input "known" (batch, lookback + ahead, known).
+        """
         rows = np.asarray(window, dtype=np.int64)
         first = self.starts[rows, None]
         target: Any = None
         if self.horizon:
-            target = torch.from_numpy(self.values[first + np.arange(self.lookback, self.lookback + self.horizon)])
+            steps: np.ndarray = self.values[first + np.arange(self.lookback, self.lookback + self.horizon)]
+            target = torch.from_numpy(np.ascontiguousarray(steps[..., : self.targets]))
+        inputs = {"values": torch.from_numpy(self.values[first + np.arange(self.lookback)])}
+        if self.known:
+            ahead: np.ndarray = self.values[first + np.arange(self.lookback + self.ahead)]
+            inputs["known"] = torch.from_numpy(np.ascontiguousarray(ahead[..., list(self.known)]))
         return Batch(
-            {"values": torch.from_numpy(self.values[first + np.arange(self.lookback)])},
+            inputs,
             torch.full((len(rows),), self.lookback),
             target,
             index=torch.from_numpy(rows),
@@ -76,7 +92,7 @@ class WindowedSeries(RowForm):
 
     name = "windowed_series"
     hub_task = "time-series-forecasting"
-    columns = ("values", "own")
+    columns: ClassVar[tuple[str, ...]] = ("values", "own")
     in_order = True
     asks = "series"
 

@@ -138,6 +138,50 @@ def count_steps(times: Sequence[Time] | np.ndarray) -> Steps:
     return _even(instants, duration)
 
 
+def following(times: Sequence[Time], count: int) -> list[Time]:
+    """The next `count` times, in the steps of those that there are; in the offset from UTC of the last.
+
+    Raises: Uneven; ValueError where there is but one, so that no step is known, or the calendar ends.
+    """
+    if len(times) < 2:
+        raise ValueError("one time alone shows no step")
+    last, name = times[-1], count_steps(times).name
+    instants = np.array([microseconds(time) for time in times])
+    step, unit = int(name.split()[0]), name.split()[1].removesuffix("s")
+    found = []
+    for number in range(1, count + 1):
+        if unit == "month":
+            month = 12 * last.local.year + last.local.month - 1 + step * number
+            anchor = max(time.local.day for time in times)
+            day = min(anchor, calendar.monthrange(month // 12, month % 12 + 1)[1])
+            local = last.local.replace(year=month // 12, month=month % 12 + 1, day=day)
+        elif unit == "working":
+            ahead: date = np.busday_offset(np.datetime64(last.local.date(), "D"), step * number).astype(object)
+            local = datetime.combine(ahead, last.local.time())
+        else:
+            clock = Counter(np.diff(instants).tolist()).most_common(1)[0][0]
+            local = last.local + timedelta(microseconds=clock * number)
+        found.append(Time(local, last.offset))
+    return found
+
+
+def written(time: Time, like: str) -> str:
+    """A time in ISO 8601 as another is written: as a month, a date, or with the clock, with an offset or none."""
+    like = like.strip()
+    if re.fullmatch(r"\d{4}-\d\d", like):
+        return f"{time.local:%Y-%m}"
+    if re.fullmatch(r"\d{4}-?Q\d", like):
+        return f"{time.local:%Y}{like[4:-1]}{(time.local.month + 2) // 3}"
+    if re.fullmatch(r"\d{4}-\d\d-\d\d", like):
+        return f"{time.local:%Y-%m-%d}"
+    clock = time.local.isoformat(like[10] if like[10:11] in ("T", " ") else "T")
+    if time.offset is None:
+        return clock
+    minutes = round(time.offset.total_seconds() / 60)
+    zone = f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02d}:{abs(minutes) % 60:02d}"
+    return clock + ("Z" if like[-1:] in "Zz" and not minutes else zone)
+
+
 def duration(microseconds: float) -> str:
     """A length of time in words, in the largest unit that it is a whole number of: "90 minutes"."""
     unit, size = next((unit, size) for unit, size in UNITS if not round(microseconds) % size)

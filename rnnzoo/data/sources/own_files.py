@@ -45,19 +45,23 @@ class FileSource(Source):
         except OSError as cause:
             raise DataError(f"cannot read {cause.filename}: {cause.strerror or cause}.") from cause
         self._digest = hashlib.sha256(contents).hexdigest()
-        if "dev" not in parts:
-            train = parts["train"]
-            rows = len(next(iter(train.values())))
-            kept, dev = held_out(train.get("label", [None] * rows), self.dev_fraction)
-            if not dev:
-                alike = " of one label" if "label" in train else ""
-                raise DataError(
-                    f"{self.paths['train']} has no two rows{alike}, so none can be held out.\n"
-                    "  Give more rows, or a dev file."
-                )
-            parts |= {"train": taken(train, kept), "dev": taken(train, dev)}
-            self._rows = {"train": kept, "dev": dev}
-        return parts
+        return self.cut(parts)
+
+    def cut(self, parts: dict[str, Columns]) -> dict[str, Columns]:
+        """The parts that were read, and those that are cut from them where they have no file. Raises: DataError."""
+        if "dev" in parts:
+            return parts
+        train = parts["train"]
+        rows = len(next(iter(train.values())))
+        kept, dev = held_out(train.get("label", [None] * rows), self.dev_fraction)
+        if not dev:
+            alike = " of one label" if "label" in train else ""
+            raise DataError(
+                f"{self.paths['train']} has no two rows{alike}, so none can be held out.\n"
+                "  Give more rows, or a dev file."
+            )
+        self._rows = {"train": kept, "dev": dev}
+        return parts | {"train": taken(train, kept), "dev": taken(train, dev)}
 
     def files(self, path: Path) -> list[Path]:
         """The files that the path of a split names."""

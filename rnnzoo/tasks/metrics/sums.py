@@ -36,6 +36,12 @@ class Share(Mean):
     higher_is_better = True
 
 
+class Error(Mean):
+    """The mean of errors: less is better."""
+
+    higher_is_better = False
+
+
 class Perplexity(Mean):
     """exp of the mean negative log-likelihood, each batch's mean in nats weighted by its tokens."""
 

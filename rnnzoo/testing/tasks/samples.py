@@ -45,6 +45,14 @@ def sample(form: str, rows: int = ROWS) -> Columns:
             "target": [{"sum": float(one["a"].sum())} for one in channels],
         },
         "tagged_channels": {"values": channels, "static": sizes, "tags": words},
+        "panel_series": {
+            "values": [np.array([(math.sin(t / 7),) for t in range(steps)], [("a", np.float64)])] * 2,
+            "past": [None, None],
+            "known": [np.array([(t % 7 == 0,) for t in range(steps)], [("b", np.float64)])] * 2,
+            "static": [{"size": 1.0}, {"size": 2.0}],
+            "own": [0, 0],
+            "units": [{}, {}],
+        },
         "measured_series": {"values": series, "target": [row.sum(0) for row in series]},
     }
     return samples[form]

@@ -174,7 +174,7 @@ def block_of(units: Units, header: Header, texts: bool) -> Block:
     device = next((value.device for value in (*values, *sure)), torch.device("cpu"))
     parts = torch.cat([value.to(device).float() for value in (*values, *sure)], 1) if values or sure else None
     table = np.empty((len(units.ids), 0)) if parts is None else parts.cpu().double().numpy()
-    told = {"input": units.input, "truth": units.truth, "prediction": units.prediction}
+    told = {name: getattr(units, name) for name in predictions.TEXTS}
     return Block(
         units.ids.cpu().numpy(),
         table[:, : len(header.columns)],

@@ -35,3 +35,20 @@ def activity(path: Path, series: int = 60, seed: int = 0, per_step: bool = False
             at = (start + timedelta(seconds=step / 20)).isoformat(timespec="milliseconds") + "+01:00"
             rows.append([f"walk-{number}", at, *(f"{value:.4f}" for value in g), number % 2, done[step]])
     return write_table(path, ["walk", "time", "ax", "ay", "az", "left handed", "activity"], rows)
+
+
+def sales(path: Path, months: int = 180, shops: int = 3, seed: int = 0, ahead: int = 0) -> Path:
+    """A long table: monthly sales of some shops, in EUR, with a season and noise. In months that have a holiday week,
+    which no rule of the past says, they are half as high again. ahead: further months without sales, whose holidays
+    are known."""
+    random = np.random.default_rng(seed)
+    rows = []
+    for shop in range(shops):
+        level, growth = random.uniform(80, 120), random.uniform(0, 0.1)
+        holidays = random.random(months + ahead) < 0.2
+        for month in range(months + ahead):
+            sold = (level + growth * month + 10 * np.sin(2 * np.pi * month / 12)) * (1 + 0.5 * holidays[month])
+            when = f"{2005 + month // 12}-{1 + month % 12:02d}"
+            said = f"{sold + random.normal(0, 2):.2f} EUR" if month < months else ""
+            rows.append([f"shop {shop}", when, said, int(holidays[month]), "city" if shop % 2 else "village"])
+    return write_table(path, ["shop", "month", "sales", "holiday", "place"], rows)
