@@ -102,7 +102,7 @@ def test_a_step_that_the_table_lacks_has_no_value(tmp_path, caplog):
         (["2024-01-01T00:00Z", "2024-01-01T01:00", "2024-01-01T02:00"], "not a time like those before it"),
         (
             [0, 1, 2],
-            "train split: no series is long enough: the longest has 1, where one window takes 5 steps: 3 of lookback, 2 of horizon",
+            "no series is long enough: the longest has 1, where one window takes 5 steps: 3 of lookback",
         ),
     ],
 )

@@ -89,7 +89,7 @@ def test_two_processes_keep_what_one_does_of_every_task_in_any_batches():
 def test_texts_are_left_out_where_they_are_not_wanted(tmp_path):
     scored(tmp_path, "sentiment", texts=False)
     found = predictions.read(tmp_path)
-    assert [found.texts(name) for name in predictions.TEXTS] == [None] * 3
+    assert {found.texts(name) for name in predictions.TEXTS} == {None}
     assert found.header.metrics.keys() == {"accuracy", "f1", "loss"} and found.confidence is not None
 
 
