@@ -10,9 +10,9 @@ from typing import Any
 from rnnzoo import recipe as recipes
 from rnnzoo import registry
 from rnnzoo.data.base import Form
-from rnnzoo.data.forms import FORMS, fits
+from rnnzoo.data.forms import FORMS, chosen, fits, forms_of
 from rnnzoo.data.readers import frames, tables
-from rnnzoo.data.sources.in_memory import held
+from rnnzoo.data.sources.in_memory import InMemory, held
 from rnnzoo.data.sources.own_files import FileSource
 from rnnzoo.errors import DataError, ZooError
 from rnnzoo.experiment.resolver import loadable
@@ -47,7 +47,7 @@ def with_data(raw: Raw, data: Any, named: dict[str, str]) -> tuple[Raw, dict[str
         raise DataError(f"columns: {form.name} has no column '{unknown[0]}'.\n  It has {', '.join(form.columns)}.")
     rows = {part: frames.read(value, form.columns, named, part) for part, value in parts.items()}
     with held(rows) as digest:
-        memory = {"name": f"in_memory_{form.name}", "rows": digest}
+        memory = {"name": "in_memory", "rows": digest}
     return _replaced(raw, form, task, memory), rows
 
 
@@ -68,11 +68,8 @@ def _replaced(raw: Raw, form: type[Form], task: str | None, data: Mapping[str, A
     root = dict(raw.root.value)
     own = as_part(root["data"]) if "data" in root else None
     if own is not None and isinstance(own.value, dict):
-        known = (
-            {*signature(form), *signature(LoaderOptions), *signature(FoldOptions)}
-            if _form_of(own.plain.get("name")) == form.name
-            else ()
-        )
+        same = _form_of(raw, own.plain.get("name")) == form.name
+        known = {*signature(form), *signature(LoaderOptions), *signature(FoldOptions)} if same else ()
         kept = {
             key: node for key, node in own.value.items() if key == "name" or key in known or "name" not in own.value
         }
@@ -84,27 +81,33 @@ def _replaced(raw: Raw, form: type[Form], task: str | None, data: Mapping[str, A
     )
 
 
-def _form_of(dataset: object) -> str | None:
-    """The form of a registered data set; None where there is none of that name."""
+def _form_of(raw: Raw, dataset: object) -> str | None:
+    """The form in which a registered data set is read for the recipe's task; None where there is none of that name."""
     try:
-        return getattr(registry.load("datasets", str(dataset)), "form", None)
+        return chosen(registry.load("datasets", str(dataset)), _task(raw))
     except ZooError:
         return None
+
+
+def _task(raw: Raw) -> Any:
+    """The class of the recipe's task; None where it names none. Raises: UnknownName, PluginError."""
+    name = section(raw, "task").get("name")
+    return None if name is None else registry.load("tasks", str(name))
 
 
 def _form_and_task(raw: Raw, train: Any, named: Mapping[str, str], paths: bool) -> tuple[type[Form], str | None]:
     """The form of rows that the recipe's task takes. Without a task, the columns of the data say which it is, and the
     task is named, too. Raises: DataError if they do not; UnknownName, PluginError."""
-    if name := section(raw, "task").get("name"):
-        wanted = getattr(registry.load("tasks", str(name)), "form", "")
+    if task := _task(raw):
+        wanted = getattr(task, "form", "")
         forms = sorted((form for form in FORMS if fits(form, wanted)), key=lambda form: form != wanted)
     else:
         wanted, forms = "", list(FORMS)
-    forms = [form for form in forms if paths or f"in_memory_{form}" in _readable()]
+    forms = [form for form in forms if paths or form in InMemory.forms]
     if not forms:
         raise DataError(
             f"data: {wanted} cannot be given in memory.\n"
-            f"  Forms that can: {', '.join(name.removeprefix('in_memory_') for name in _readable())}.\n"
+            f"  Forms that can: {', '.join(InMemory.forms)}.\n"
             "  Write the rows to files, and name their data set in the recipe."
         )
     here = _header(train) if paths else frames.column_names(train)
@@ -120,11 +123,6 @@ def _form_and_task(raw: Raw, train: Any, named: Mapping[str, str], paths: bool) 
             )
     form = FORMS[(match or forms)[0]]
     return form, None if wanted else _task_for(form.name)
-
-
-def _readable() -> list[str]:
-    """The data sets that read rows in memory."""
-    return [e.name for e in registry.entries("datasets") if e.name.startswith("in_memory_")]
 
 
 def _header(path: Any) -> list[str] | None:
@@ -154,15 +152,18 @@ def _files(
     form: type[Form], own: Mapping[str, Any], paths: Mapping[str, str], named: Mapping[str, str]
 ) -> dict[str, Any]:
     """The section of a data set that reads files: the recipe's own, or ours for the form. Raises: DataError."""
-    readers = [name for name, cls in loadable("datasets") if issubclass(cls, FileSource) and cls.form == form.name]
-    name = own.get("name") if own.get("name") in readers else next(iter(readers), None)
+    readers = {name: forms_of(cls) for name, cls in loadable("datasets") if issubclass(cls, FileSource)}
+    known = [name for name, forms in readers.items() if any(fits(other, form.name) for other in forms)]
+    exact = [name for name in known if form.name in readers[name]]
+    name = own.get("name") if own.get("name") in known else next(iter(exact), None)
     if name is None:
-        raise DataError(f"data: no data set reads {form.name} of a file.\n  Name one in the recipe's section data.")
-    kept = (
-        {key: value for key, value in own.items() if key not in ("train", "dev", "test")}
-        if own.get("name") == name
-        else {}
-    )
+        raise DataError(
+            f"data: a path does not say how {form.name} stands in its file.\n"
+            f"  Data sets that read it: {', '.join(known) or 'none'}.\n"
+            "  Name one with its settings: data={'name': '...', 'train': path}."
+        )
+    kept = own if own.get("name") == name else {}
+    kept = {key: value for key, value in kept.items() if key not in ("train", "dev", "test")}
     return {**kept, "name": name, **paths, **{f"{column}_column": value for column, value in named.items()}}
 
 

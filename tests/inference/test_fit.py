@@ -14,6 +14,8 @@ import torch
 from conftest import write_reviews
 
 import rnnzoo
+from rnnzoo import registry
+from rnnzoo.data.forms import chosen
 from rnnzoo.data.readers import frames
 from rnnzoo.errors import DataError, RecipeError, RunError, UnknownName
 from rnnzoo.experiment import reproduce as reproducing
@@ -103,7 +105,7 @@ def test_a_recipes_own_data_give_way_and_leave_what_they_say_of_the_form(here):
     raw, rows = with_data(read(path), frame, {})
     assert rows["train"].columns == {"text": TEXTS, "label": LABELS}
     data = resolve(raw)["data"]
-    assert (data["name"], data["max_length"], data["batch_size"]) == ("in_memory_labelled_text", 7, 8)
+    assert (data["name"], data["max_length"], data["batch_size"]) == ("in_memory", 7, 8)
     assert len(data["rows"]) == 64 and not data.keys() & {"train", "dev", "test", "text_column"}
 
 
@@ -121,7 +123,8 @@ def test_a_recipes_own_data_give_way_and_leave_what_they_say_of_the_form(here):
 )
 def test_the_columns_say_the_task_where_none_is_named(data, task, form):
     found = recipe_of(data)
-    assert found["task"] == task and found["data"]["name"] == f"in_memory_{form}"
+    assert found["task"] == task and found["data"]["name"] == "in_memory"
+    assert chosen(registry.load("datasets", "in_memory"), registry.load("tasks", task)) == form
 
 
 def test_paths_are_read_by_the_data_set_for_such_files(here):
@@ -131,6 +134,10 @@ def test_paths_are_read_by_the_data_set_for_such_files(here):
     assert found["data"]["dev"] == "dev.csv" and found["data"]["text_column"] == "review"
     assert "test" not in found["data"] and found["data"]["max_length"] is None
     assert recipe_of("words.conll", task="tagging")["data"] == {"name": "conll_files", "train": "words.conll"}
+    section = {"name": "series_files", "train": "series.csv"}
+    assert recipe_of(section, task="classification")["data"] == section
+    with pytest.raises(DataError, match=r"Data sets that read it: .*series_files.*sound_files"):
+        recipe_of("series.csv", task="classification")
 
 
 def test_names_of_labels_are_those_of_the_data_set():

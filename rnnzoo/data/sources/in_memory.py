@@ -1,4 +1,4 @@
-"""Rows that a program has in memory, one data set for each form of rows; `rnnzoo.fit(recipe, data=...)` names them.
+"""Rows that a program has in memory; `rnnzoo.fit(recipe, data=...)` names them.
 
 A recipe holds their SHA-256 alone. The rows are here while they are trained on, and are not kept with the run.
 """
@@ -17,6 +17,7 @@ from rnnzoo.data.splits import drawn, held_out, taken
 from rnnzoo.errors import DataError
 from rnnzoo.limits import Fraction, checked
 
+IN_ORDER = ("text_stream",)  # forms whose neighbouring rows belong together, so that the last ones are held out
 _held: dict[str, Mapping[str, Rows]] = {}
 
 
@@ -40,14 +41,23 @@ def held(parts: Mapping[str, Rows]) -> Iterator[str]:
 
 
 class InMemory(Source):
-    """Rows that were given in Python.
+    """Rows that were given in Python, with the columns of their form: `text` and `label`, `words` and `tags`, ...
 
     rows: their SHA-256; the rows themselves are there while `held` has them. dev_fraction: where there is no dev split,
     this share of the training rows is held out, of those of each label where rows have one. missing_label: the label of
     rows without one, which are refused if it is not given.
     """
 
-    in_order: ClassVar[bool] = False  # whether neighbouring rows belong together, so that the last ones are held out
+    form = "labelled_text"
+    forms: ClassVar[tuple[str, ...]] = (
+        "labelled_text",
+        "tagged_text",
+        "text_pairs",
+        "text_stream",
+        "masked_text",
+        "labelled_series",
+        "measured_series",
+    )
 
     @checked
     def __init__(self, rows: str, dev_fraction: Fraction = 0.1, missing_label: str | None = None) -> None:
@@ -80,7 +90,7 @@ class InMemory(Source):
 
     def _held_out(self, train: Columns) -> tuple[list[int], list[int]]:
         count = len(next(iter(train.values())))
-        if "label" in train or self.in_order:
+        if "label" in train or self.form in IN_ORDER:
             return held_out(train.get("label", [None] * count), self.dev_fraction)
         return drawn(count, self.dev_fraction, seed=0)
 
@@ -117,46 +127,3 @@ class InMemory(Source):
     def identity(self) -> dict[str, str | None]:
         """No id but that they were given in memory; the revision is the SHA-256 of the rows."""
         return {"id": "given in memory", "revision": self.rows}
-
-
-class InMemoryText(InMemory):
-    """Texts and their labels, given in Python: columns text, label."""
-
-    form = "labelled_text"
-
-
-class InMemoryTags(InMemory):
-    """Words and their tags, given in Python: columns words, tags, a list of texts a row."""
-
-    form = "tagged_text"
-
-
-class InMemoryPairs(InMemory):
-    """Texts and what they are turned into, given in Python: columns source, target."""
-
-    form = "text_pairs"
-
-
-class InMemoryLines(InMemory):
-    """Running text, given in Python: column text, a line a row, in order."""
-
-    form = "text_stream"
-    in_order = True
-
-
-class InMemorySentences(InMemory):
-    """Sentences whose words are masked, given in Python: column text."""
-
-    form = "masked_text"
-
-
-class InMemorySeries(InMemory):
-    """Series of numbers and their labels, given in Python: columns values, (time, features) a row, and label."""
-
-    form = "labelled_series"
-
-
-class InMemoryMeasures(InMemory):
-    """Series of numbers and the numbers wanted of them, given in Python: columns values and target."""
-
-    form = "measured_series"
