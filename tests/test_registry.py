@@ -158,6 +158,22 @@ def test_what_is_installed_while_the_program_runs_is_seen_at_once(install):
 # One name, two owners
 
 
+def test_within_a_block_the_installed_parts_are_looked_up_once_and_those_of_the_program_each_time(install, monkeypatch):
+    scans = []
+    real = registry._installed
+    monkeypatch.setattr(registry, "_installed", lambda: scans.append(1) or real())
+    before = registry.entries("cells")
+    with registry.scanned_once(), registry.scanned_once():
+        assert registry.entries("cells") == before and len(scans) == 2
+        registry.register("cell", "of_this_program", registry.load("cells", "lstm"))
+        try:
+            assert registry.find("cells", "of_this_program").distribution == registry.IN_PROCESS
+        finally:
+            registry.unregister("cell", "of_this_program")
+    registry.entries("cells")
+    assert len(scans) == 3
+
+
 def test_a_name_with_two_owners_is_refused_with_both_and_told_apart_by_the_owner(install):
     for name in ("rnnzoo-one", "rnnzoo-two"):
         install(name, "rnnzoo.cells", f"twin = stranger_{name[-3:]}:Cell", "class Cell: ...\n")

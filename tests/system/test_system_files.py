@@ -222,3 +222,14 @@ def test_no_other_module_opens_a_file_past_the_guarded_opener():
                 guarded = ast.unparse(node.func).startswith("files.") or "raw" in map(ast.unparse, node.args)
                 found |= set() if guarded else {path.relative_to(package).as_posix()}
     assert {name for name in found - OWN if not name.startswith("testing/")} == set()
+
+
+def test_files_that_are_gone_soon_do_not_wait_for_the_disk_and_others_do(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+    with files.short_lived():
+        files.write_text(tmp_path / "one", "1")
+        files.sync(tmp_path / "one")
+    assert synced == [] and (tmp_path / "one").read_text() == "1"
+    files.write_text(tmp_path / "two", "2")
+    assert synced
