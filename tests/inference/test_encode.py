@@ -41,9 +41,9 @@ def test_what_stands_beside_a_text_never_changes_its_vector(model, pooling):
 @pytest.mark.parametrize(
     ("recipe", "asked"),
     [
-        ("toy_tags", TEXTS),
-        ("toy_text", TEXTS),
-        ("toy_reverse", TEXTS),
+        ("toy_tags", WORDS),
+        ("toy_text", WORDS),
+        ("toy_reverse", WORDS),
         ("adding_lstm", [[[0.5, 1.0]], [[0.1, 0.0]] * 4]),
     ],
 )
