@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnzoo.data.base import Columns, Examples
+from rnnzoo.data.base import PARTS, Columns, Examples
 from rnnzoo.data.datamodule import ZooData
 from rnnzoo.system.files import JsonObject
 
@@ -21,7 +21,8 @@ LONG = 0.99  # the share of training rows that a suggested length holds whole
 
 def overview(data: ZooData, settings: Mapping[str, Any]) -> JsonObject:
     """What is in data that encode rows whole. settings: of the recipe's data, with its own `max_length`."""
-    columns = data.source.read()
+    read = data.source.read()
+    columns = {part: read[part] for part in PARTS if part in read}
     data.prepare(columns)
     inputs = data.form.columns[0]
     facts: JsonObject = {"data": dict(data.identity), "form": data.form.name, "rows": _rows(columns)}

@@ -17,8 +17,9 @@ class LabelledText(RowForm):
 
     vocab_size: tokens kept, the most frequent first, four special ones counted. min_freq: how often a kept token occurs
     at least. max_length: tokens kept of a text, from its head, its tail, or half from each. unit: what a token is: a
-    word or punctuation mark, whatever blanks separate, or a character. quotes: whether a curly apostrophe is read as '
-    where words are cut, or kept as a mark of its own. Batches of texts: see `RowForm`.
+    word or punctuation mark, whatever blanks separate, or a character; "auto" is a character where the script has no
+    blanks between words, and else a word. quotes: whether a curly apostrophe is read as ' where words are cut, or kept
+    as a mark of its own. Batches of texts: see `RowForm`.
     """
 
     name = "labelled_text"
@@ -33,7 +34,7 @@ class LabelledText(RowForm):
         min_freq: Count = 1,
         max_length: Count | None = 400,
         truncate: Literal["head", "tail", "head_tail"] = "head",
-        unit: Literal["word", "space", "character"] = "word",
+        unit: Literal["word", "space", "character", "auto"] = "word",
         lowercase: bool = True,
         quotes: Quotes = "straight",
         **batching: Any,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -25,8 +25,8 @@ class TextPairs(RowForm):
     vocab_size: tokens kept of each vocabulary, the most frequent first, four special ones counted. joint_vocabulary:
     both sides have the same. min_freq: how often a kept token occurs at least. max_length: tokens kept of a text, from
     its head. unit: what a token is: a word or punctuation mark, whatever blanks separate, a character, or a piece of a
-    word (see `rnnzoo.data.encoding.subwords`). Batches of pairs, whose tokens are those of the longer side: see
-    `RowForm`.
+    word (see `rnnzoo.data.encoding.subwords`), or "auto", see `LabelledText`. Batches of pairs, whose
+    tokens are those of the longer side: see `RowForm`.
     """
 
     name = "text_pairs"
@@ -40,7 +40,7 @@ class TextPairs(RowForm):
         vocab_size: VocabSize = 25000,
         min_freq: Count = 1,
         max_length: Count | None = 100,
-        unit: Unit = "word",
+        unit: Unit | Literal["auto"] = "word",
         lowercase: bool = True,
         joint_vocabulary: bool = False,
         **batching: Any,

@@ -65,11 +65,11 @@ class TextStream(Form):
     """Lines of text as one sequence, each line ended by <eos>; each token but the very first is predicted once.
 
     vocab_size: tokens kept, the most frequent first, four special ones counted. min_freq: how often a kept token occurs
-    at least. unit: what a token is: whatever blanks separate, a word or punctuation mark, or a character. A written
-    <unk> or <eos> is that special token. tbptt_steps: tokens a window, through which gradients flow. tbptt_jitter: the
-    windows of training end elsewhere in each epoch, see `StreamBatches`. batch_size: columns side by side in training.
-    eval_batch_size: windows of `tbptt_steps` read at once in evaluation, one after the other, which changes no result;
-    `batch_size` if not given.
+    at least. unit: what a token is: whatever blanks separate, a word or punctuation mark, a character, or "auto", see
+    `LabelledText`. A written <unk> or <eos> is that special token. tbptt_steps: tokens a window, through which
+    gradients flow. tbptt_jitter: the windows of training end elsewhere in each epoch, see `StreamBatches`. batch_size:
+    columns side by side in training. eval_batch_size: windows of `tbptt_steps` read at once in evaluation, one after
+    the other, which changes no result; `batch_size` if not given.
     """
 
     name = "text_stream"
@@ -83,7 +83,7 @@ class TextStream(Form):
         self,
         vocab_size: VocabSize = 50000,
         min_freq: Count = 1,
-        unit: Literal["word", "space", "character"] = "space",
+        unit: Literal["word", "space", "character", "auto"] = "space",
         lowercase: bool = False,
         tbptt_steps: Count = 35,
         batch_size: Count = 20,

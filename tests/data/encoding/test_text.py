@@ -1,5 +1,6 @@
 import json
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnnzoo.batch import EOS, PAD, SPECIALS, UNK, Field
-from rnnzoo.data.encoding.text import Encoder, Ragged, numbered, splitter
+from rnnzoo.data.encoding.text import WORD, Encoder, Ragged, numbered, splitter
 from rnnzoo.errors import DataError
 
 ROWS = st.lists(st.lists(st.integers(4, 99), max_size=12), min_size=1, max_size=8)
@@ -187,3 +188,38 @@ def test_ascii_text_is_cut_as_by_pythons_own_words(text):
 def test_a_script_without_blanks_is_reported_before_training(caplog):
     Encoder.fit(["我爱这部电影", "这部电影不好"], 100, 1)
     assert "100 % of the training tokens are phrases" in caplog.text and "unit: character" in caplog.text
+
+
+NASTY = [
+    "It\u2019s  fine, isn't it?!\u00a0\u2028yes\u0085no\x1cup",
+    "\u092f\u0939 \u092b\u093f\u0932\u094d\u092e \u092c\u0939\u0941\u0924",
+    "\U0001f469\u200d\U0001f680 e\u0301 \u0301x ...a--b_c",
+    "",
+    "   ",
+    "\u8fd9\u90e8\u7535\u5f71 ok",
+]
+
+
+@pytest.mark.parametrize("quotes", ["straight", "keep"])
+def test_words_are_the_same_whether_texts_are_cut_whole_or_piece_by_piece(quotes):
+    encoder = Encoder.fit([*NASTY, "a"], 1000, 1, quotes=quotes)
+    ragged, tokens = encoder.numbered(NASTY)
+    found = [[tokens[number] for number in ragged[row]] for row in range(len(NASTY))]
+    assert found == [list(row) for row in encoder.tokens(NASTY)]
+    assert not any(WORD.findall(chr(code)) for code in range(sys.maxunicode + 1) if chr(code).isspace())
+
+
+CHINESE = ["\u8fd9\u90e8\u7535\u5f71\u5f88\u597d", "\u670d\u52a1\u5f88\u5dee"]
+
+
+def test_a_script_without_blanks_is_read_by_characters_where_the_unit_is_left_to_the_text(caplog):
+    encoder = Encoder.fit(CHINESE, 1000, 1, unit="auto")
+    assert encoder.unit == "character" and set(encoder.names[4:]) == set("".join(CHINESE))
+    assert "read by characters (unit: auto)" in caplog.text
+    assert (encoder.encode(["\u7535\u5f71\u597d"])[0].flat >= 4).all()  # a new sentence of known characters
+
+
+def test_a_script_with_blanks_is_read_by_words_where_the_unit_is_left_to_the_text(caplog):
+    texts = ["the soup was fine", "\u092f\u0939 \u092b\u093f\u0932\u094d\u092e"]
+    assert Encoder.fit(texts, 1000, 1, unit="auto") == Encoder.fit(texts, 1000, 1, unit="word")
+    assert not caplog.text
