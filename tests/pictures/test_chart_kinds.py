@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from rnnzoo.pictures import calibration, confusion, theme
 from rnnzoo.pictures.bars import bars
 from rnnzoo.pictures.curves import by_step
+from rnnzoo.pictures.forecast import Forecast, forecast
 from rnnzoo.pictures.lines import lines, spread, thinned
 from rnnzoo.pictures.scatter import scatter
 from rnnzoo.pictures.theme import Picture
@@ -28,6 +29,7 @@ def pictures(name: str) -> list[Picture]:
         calibration.calibration([(0.7, True)]),
         bars(name, {name: 0.5}, {name: 3}),
         scatter(name, [(1.0, 2.0)]),
+        forecast(name, Forecast([1.0, 2.0], [3.0], [2.5], [2.0], [4.0])),
     ]
 
 
@@ -130,3 +132,16 @@ def test_a_right_number_is_on_the_diagonal():
 def test_nothing_to_draw_is_refused(empty):
     with pytest.raises(ValueError, match="'t' has nothing to draw"):
         empty()
+
+
+def test_a_forecast_says_how_far_it_is_and_what_its_interval_holds():
+    picture = forecast("sales", Forecast([1, 2], [3, 5], [2, 5], [1, 6], [4, 7]))
+    assert picture.summary == "The mean distance from the truth is 0.5. The interval holds 1 of 2 truths."
+    assert {"truth", "forecast", "interval"} <= set(words(picture)) and "polygon" in picture.svg()
+    assert "interval" not in words(forecast("sales", Forecast([], [3, 5], [2, 5])))
+
+
+@pytest.mark.parametrize("rows", [([1], [], []), ([1], [2, 3], [2]), ([1], [2], [math.nan]), ([1], [2], [2], [1], [])])
+def test_a_forecast_that_does_not_fit_together_is_not_drawn(rows):
+    with pytest.raises(ValueError, match="nothing to draw"):
+        forecast("sales", Forecast(*rows))
