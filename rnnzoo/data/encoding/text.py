@@ -222,7 +222,7 @@ class Encoder:
         if share > LARGE:
             log.warning(
                 "%.0f %% of the training tokens are phrases, in a script without blanks between words. "
-                "`unit: character` (or auto) reads characters, `unit: subword` parts of words, where a data set has it.",
+                "`unit: character`, or auto, reads characters, `unit: subword` parts of words, where data have it.",
                 100 * share,
             )
         names = SPECIALS + tuple(token for _, token in sorted(common)[: vocab_size - len(SPECIALS)])

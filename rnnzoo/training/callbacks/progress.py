@@ -21,8 +21,14 @@ BAR = "{desc}{percentage:3.0f} %|{bar:20}| {n_fmt} of {total_fmt} {unit}, {remai
 ENDLESS = "{desc}{n_fmt} {unit}, {elapsed}{postfix}"
 
 
+FORECAST = 20  # steps after which a run says how long it will take
+WARM = 5  # the first of them, which are slower: they compile and fill caches
+MANY = 100  # steps; a shorter run is over before anybody asks
+
+
 class Progress(Callback):
-    """After each epoch a line: losses, dev scores, time, tokens a second, and about how long the rest takes.
+    """After 20 steps the time that a run will take; after each epoch a line: losses, dev scores, time, tokens a second,
+    and about how long the rest takes.
 
     The bar is drawn in a terminal, and as a widget in a notebook. A file or the log of a CI job would keep each of its
     steps, so it gets the lines alone. The first process prints, on what `sys.stdout` is at that time.
@@ -34,11 +40,15 @@ class Progress(Callback):
         self._began = self._epoch_began = self._training = 0.0  # seconds; _training: of this epoch, in training batches
         self._first_step = self._tokens = 0
         self._validated = False
+        self._trained = 0.0  # seconds in training batches, of all epochs
+        self._warm: float | None = None  # the same when WARM steps were made
+        self._forecasted = False
 
     # -- training --
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._began, self._first_step, self._epoch = time.monotonic(), trainer.global_step, None
+        self._trained, self._warm, self._forecasted = 0.0, None, False
         self._open(trainer, _steps(trainer), "steps", trainer.global_step)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -54,11 +64,28 @@ class Progress(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: Batch, batch_idx: int
     ) -> None:
-        self._training += time.monotonic() - self._batch_began
+        seconds = time.monotonic() - self._batch_began
+        self._training += seconds
         self._tokens += getattr(batch, "tokens", 0)
+        self._forecast(trainer, seconds)
         if self._bar is not None and self._bar.update(trainer.global_step - self._bar.n):
             loss = trainer.callback_metrics.get("train/loss_step")
             self._bar.set_postfix_str("" if loss is None else f"loss {printable(float(loss))}", refresh=False)
+
+    def _forecast(self, trainer: Trainer, seconds: float) -> None:
+        """Say once, after the first steps, how long the training takes; of validation nothing is known yet."""
+        self._trained += seconds
+        done = trainer.global_step - self._first_step
+        if done >= WARM and self._warm is None:
+            self._warm = self._trained
+        if done < FORECAST or self._warm is None or self._forecasted:
+            return
+        self._forecasted = True
+        left = _steps(trainer) - trainer.global_step
+        each = (self._trained - self._warm) / (FORECAST - WARM)
+        if trainer.is_global_zero and MANY <= left < math.inf and each > 0:
+            time_left = f"about {roughly(each * left)} for the {amount(int(left), 'step')} to come"
+            self._print(f"{1 / each:,.1f} steps/s: {time_left}, validation not counted")
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._validated = not trainer.sanity_checking
