@@ -27,7 +27,7 @@ from rnnzoo.inference.predictor import Predictor
 from rnnzoo.system.files import JsonObject
 
 SHAPES = ((2, 5), (1, 1), (1, 9), (3, 13), (5, 2))  # (batch, time) of the examples; the first is the one exported with
-LETTERS = 6  # of a word, in examples
+LETTERS = 6  # of a word, in the example exported with; others have words of other lengths
 
 
 class Slot(NamedTuple):
@@ -204,6 +204,7 @@ def _made_up(field: Field, batch: int, time: int, real: Tensor, draw: torch.Gene
     lowest = min(len(SPECIALS), field.size - 1)
     if field.kind != "characters":
         return torch.randint(lowest, field.size, (batch, time), generator=draw) * real
-    letters = torch.randint(lowest, field.size, (batch, time, LETTERS), generator=draw)
-    sizes = torch.randint(1, LETTERS + 1, (batch, time, 1), generator=draw) * real.unsqueeze(-1)
-    return letters * (torch.arange(LETTERS) < sizes)
+    most = LETTERS if (batch, time) == SHAPES[0] else 1 + (batch + 2 * time) % 11
+    letters = torch.randint(lowest, field.size, (batch, time, most), generator=draw)
+    sizes = torch.randint(1, most + 1, (batch, time, 1), generator=draw) * real.unsqueeze(-1)
+    return letters * (torch.arange(most) < sizes)

@@ -65,7 +65,6 @@ def write(exported: Exported, form: Format, path: Path) -> Report:
             form.write(exported, temporary)
             difference, calls = verified(exported, form, temporary)
             size = temporary.stat().st_size
-            temporary.chmod(0o644)
     except OSError as error:
         raise files.unwritable(path, error) from error
     return Report(difference, calls, size)

@@ -154,7 +154,10 @@ def program(exported: Exported) -> torch.export.ExportedProgram:
     example = exported.example(*SHAPES[0])
     exported(*example.arguments)  # cells are looked at on their first call, which a graph must not hold
     batch, time = torch.export.Dim("batch", min=1, max=2**20), torch.export.Dim("time", min=1, max=2**24)
-    shapes = [{0: batch, 1: time} for _ in example.inputs] + [{0: batch}] + [{0: batch} for _ in example.state]
+    letters = {2: torch.export.Dim("letters", min=1, max=2**16)}
+    fields = [letters if field.kind == "characters" else {} for field in exported.fields.values()]
+    shapes: list[Any] = [{0: batch, 1: time, **more} for more in fields]
+    shapes += [{0: batch}] + [{0: batch} for _ in example.state]
     try:
         with torch.no_grad():
             return torch.export.export(PureModel(exported), example.arguments, dynamic_shapes=(tuple(shapes),))

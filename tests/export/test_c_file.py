@@ -117,13 +117,6 @@ def test_weights_are_five_characters_for_four_bytes_and_come_back_bit_by_bit():
     assert torch.equal(back.view(3, 5), tensor)
 
 
-@compiled
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["quickstart", "imdb_bilstm", "ud_pos", "shakespeare_lstm"])
-def test_every_shipped_model_is_c(name, tmp_path):
-    assert write(Exported(rnnzoo.load(name)), find("c"), tmp_path / "model.c").difference < 1e-4
-
-
 ARCHITECTURES = {
     "residual": "{name: stacked, cell: gru, hidden_size: 6, num_layers: 3, bidirectional: true, residual: true}",
     "sum": "{name: bidirectional, cell: highway, hidden_size: 6, num_layers: 2, merge: sum}",

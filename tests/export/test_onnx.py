@@ -5,15 +5,12 @@ import subprocess
 import sys
 
 import pytest
-import torch
 
 import rnnzoo
 from rnnzoo.cli import main
 from rnnzoo.errors import Unavailable, ZooError
 from rnnzoo.export import onnx_file
 from rnnzoo.export.base import Exported
-from rnnzoo.export.format import write
-from rnnzoo.export.formats import find
 
 ALONE = """
 import json, sys, numpy, onnxruntime
@@ -42,32 +39,6 @@ def test_without_the_package_one_line_says_what_to_install(monkeypatch, tmp_path
     with pytest.raises(Unavailable, match=r"needs the package onnx\.\n  pip install 'rnnzoo\[onnx\]'"):
         onnx_file.FORMAT.write(Exported(rnnzoo.load("quickstart")), tmp_path / "model.onnx")
     assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["ud_pos", "shakespeare_lstm"])
-def test_a_sequence_in_parts_is_answered_as_a_whole_by_each_format(name, tmp_path):
-    """Where the model can stream; the other shipped models are answered in one."""
-    exported = Exported(rnnzoo.load(name))
-    example = exported.example(2, 12)
-    first = [slot.initial.expand(2, *slot.shape) for slot in exported.slots]
-    whole = exported(*example.inputs.values(), example.lengths, *first)
-    real = torch.arange(12) < example.lengths[:, None]
-    for form in ("torch", "onnx"):
-        path = tmp_path / f"{name}{find(form).suffix}"
-        write(exported, find(form), path)
-        with find(form).running(exported, path) as run:
-            logits, *state = run(*example.inputs.values(), example.lengths, *first)
-            assert (logits - whole[0])[real].abs().max() < 1e-4
-            if exported.slots:
-                (tokens,) = example.inputs.values()
-                lengths = example.lengths.clamp(max=5)
-                head, *state = run(tokens[:, :5], lengths, *first)
-                tail, *state = run(tokens[:, 5:], example.lengths - lengths, *state)
-                parts = torch.cat([torch.as_tensor(head), torch.as_tensor(tail)], 1)
-                assert (parts - whole[0])[real].abs().max() < 1e-4
-                for a, b in zip(state, whole[1:], strict=True):
-                    assert (a - b).abs().max() < 1e-4
 
 
 def test_a_task_that_writes_by_a_search_is_refused_in_one_line(tmp_path):
