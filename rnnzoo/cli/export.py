@@ -17,7 +17,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("run", metavar="RUN", help="a run's folder or id, or a shipped model's name")
     parser.add_argument("--format", required=True, metavar="FORMAT", help=f"{', '.join(FORMATS)}")
     parser.add_argument("--out", metavar="FILE", help="the file to write (default: the run's name, in this folder)")
-    parser.add_argument("--int8", action="store_true", help="matrices of 8 bits, and what that costs (onnx, c)")
+    parser.add_argument("--int8", action="store_true", help="matrices of 8 bits, and what that costs (onnx, c, web)")
 
 
 def run(arguments: Namespace) -> int:

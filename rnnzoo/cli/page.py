@@ -41,4 +41,10 @@ def run(arguments: Namespace) -> int:
             f"rounding  against the unrounded weights: {lost.changed} of {lost.questions} answers change, "
             f"logits by at most {lost.logits:.1e}"
         )
+    if arguments.int8:
+        from rnnzoo.export import cost
+        from rnnzoo.export.base import Exported
+
+        for line in cost.lines(arguments.run, Exported(model, int8=True), Exported(model)):
+            console.print(f"cost      {line}")
     return 0

@@ -59,7 +59,7 @@ def write(exported: Exported, form: Format, path: Path) -> Report:
     Raises: ZooError where it does not, or cannot be written; what was at `path` before stays.
     """
     if exported.rounded and not form.takes_int8:
-        raise ZooError(f"format {form.name} has no weights of 8 bits.\n  Leave --int8 out, or use onnx or c.")
+        raise ZooError(f"format {form.name} has no weights of 8 bits.\n  Leave --int8 out, or use onnx, c or web.")
     try:
         with files.replacing(path) as temporary:
             form.write(exported, temporary)

@@ -35,7 +35,7 @@ class WebPage(Format):
 
     def write(self, exported: Exported, path: Path) -> None:
         """The model is then the one whose weights are stored: rounded, where a page of 5 MB must round them."""
-        page = pages.make(exported)
+        page = pages.make(exported, "int8" if exported.rounded else None)
         files.write_text(path, page.source)
         exported.model = page.network
 

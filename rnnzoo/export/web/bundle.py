@@ -11,11 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rnnzoo.export.rounding import SMALL, eight_bits
+
 Precision = Literal["float32", "float16", "float16, int8 embeddings", "int8"]
 PRECISIONS: tuple[Precision, ...] = ("float32", "float16", "float16, int8 embeddings", "int8")
 ALPHABET = bytes(code for code in range(0x21, 0x7F) if chr(code) not in "<>&")  # 91, of which HTML reads none as markup
 BITS = 13  # in two characters: 91 * 91 is at least 2 ** 13
-SMALL = 4096  # numbers: of a smaller tensor nothing is gained by 8 bits
 
 
 class Bundle:
@@ -79,13 +80,10 @@ def _planes(data: np.ndarray, width: int) -> bytes:
 
 
 def _int8(tensor: Tensor) -> tuple[str, bytes, Tensor]:
-    """Each row as whole numbers from -127 to 127 times a scale of its own; the scales stand first."""
-    rows = tensor.float().reshape(len(tensor), -1)
-    scale = rows.abs().amax(1) / 127
-    whole = (rows / torch.where(scale == 0, 1, scale)[:, None]).round().clamp(-127, 127)
-    scales = _planes(scale.cpu().numpy().view(np.uint8), 4)
-    numbers = whole.to(torch.int8).cpu().numpy().tobytes()
-    return "int8", scales + numbers, (whole * scale[:, None]).reshape(tensor.shape)
+    """The scales of the rows, then the rows as whole numbers."""
+    found = eight_bits(tensor)
+    scales = _planes(found.scale.cpu().numpy().view(np.uint8), 4)
+    return "int8", scales + found.whole.cpu().numpy().tobytes(), found.value
 
 
 def encoded(data: bytes) -> str:

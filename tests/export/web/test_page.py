@@ -17,6 +17,7 @@ from pages import Page
 from rnnzoo.cli import main
 from rnnzoo.engine.codegen.ir import BINARY, UNARY
 from rnnzoo.errors import ZooError
+from rnnzoo.export import cost
 from rnnzoo.export.web import bundle, expressions, pages, verify
 from rnnzoo.system import chromium
 
@@ -126,10 +127,12 @@ def test_answers_differ_by_numbers_up_to_one_or_by_a_share_of_them_and_by_any_wo
 
 def test_a_page_is_written_and_said_to_be_unverified_where_there_is_no_chromium(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(chromium, "find", lambda: None)
+    monkeypatch.setattr(cost, "lines", lambda *_: ["test/accuracy: 1 with its own weights, 0.9 in 8 bits"])
     path = tmp_path / "quickstart.html"
     assert main(["page", "quickstart", "--out", str(path), "--int8", "--text", "not bad"]) == 0
     printed = capsys.readouterr().out
     assert "verified  no: no Chromium was found" in printed and "rounding  against the unrounded weights" in printed
+    assert "cost      test/accuracy: 1 with its own weights, 0.9 in 8 bits" in printed
     assert ">\nnot bad</textarea>" in path.read_text(encoding="utf-8")
 
 
