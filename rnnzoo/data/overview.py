@@ -125,6 +125,10 @@ def _table(rows: Sequence[Any]) -> dict[str, np.ndarray]:
     """The values of each feature over all steps of all rows, by its name or number."""
     if isinstance(rows, np.ndarray) and rows.dtype.names:
         return {name: np.asarray(rows[name], dtype=np.float64) for name in rows.dtype.names}
+    if isinstance(rows[0], np.ndarray) and rows[0].dtype.names:  # a series of named channels a row
+        return {
+            name: np.concatenate([np.asarray(row[name], np.float64) for row in rows]) for name in rows[0].dtype.names
+        }
     if isinstance(rows[0], np.void):
         names = rows[0].dtype.names or ()
         return {name: np.array([row[name] for row in rows], dtype=np.float64) for name in names}

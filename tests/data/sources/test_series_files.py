@@ -13,6 +13,7 @@ from made_series import activity, write_table
 from rnnzoo.cli import main
 from rnnzoo.data.datamodule import ZooData
 from rnnzoo.data.forms import FORMS
+from rnnzoo.data.overview import overview
 from rnnzoo.data.sources.series_files import SeriesFiles
 from rnnzoo.errors import DataError
 from rnnzoo.inference.predictor import load
@@ -244,3 +245,9 @@ def test_from_a_file_to_a_model_to_answers_for_another_file(tmp_path, monkeypatc
     (again,) = model.predict([json.dumps(named)])
     same = pytest.approx(answers[0][told]) if told == "values" else answers[0][told]
     assert again[told] == same
+
+
+def test_a_first_look_tells_each_channel_by_its_name(tmp_path):
+    path = long(tmp_path, [["a", 0, 1, "u"], ["a", 1, "", "u"], ["b", 0, 4, "v"], ["b", 1, 7, "v"]])
+    found = overview(ZooData(source(path, dev=str(path), **LONG), FORMS["labelled_channels"](missing="mask")), {})
+    assert found["numbers"]["train"]["features"] == {"x": {"min": 1.0, "mean": 4.0, "max": 7.0, "missing": 1}}
