@@ -17,7 +17,7 @@ IGNORE = -100  # a target that no loss and no metric counts
 class Field:
     """One input or target: what it holds, and what its numbers mean.
 
-    kind: "tokens" (names = the vocabulary, in id order), "label" or "tags" (names = the labels), "values"
+    kind: "tokens" (names = the vocabulary, in id order), "label", "labels" or "tags" (names = the labels), "values"
     (size = features a step, or numbers in a target), "characters" (names = the letters), "case" (names = the shapes).
     options: JSON settings of the encoder that made the ids, so that it can be made again. counts: how often each of
     the names occurs in training, where a part asks for it.

@@ -54,6 +54,7 @@ class Source(ABC):
     form: the kind of examples, a name in `rnnzoo.data.forms.FORMS`, which also fixes the columns:
 
         labelled_text   text: list[str]           label: list[str]
+        multilabelled_text  text: list[str]       labels: list[list[str]], none or several a row
         tagged_text     words: list[list[str]]    tags: list[list[str]], one tag a word
         text_stream     text: list[str], the lines in order
         masked_text     text: list[str], a line a row

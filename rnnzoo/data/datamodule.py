@@ -137,7 +137,7 @@ class ZooData(LightningDataModule):
     def labels(self) -> dict[str, int]:
         """How often each label occurs in the training split, in their order; empty where the target is no label."""
         self.prepare()
-        if self.spec.target.kind not in ("label", "tags"):
+        if self.spec.target.kind not in ("label", "labels", "tags"):
             return {}
         counts = np.bincount(self.parts["train"].label_ids, minlength=self.spec.target.size)
         return dict(zip(self.spec.labels, counts.tolist(), strict=True))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -25,6 +25,14 @@ def held_out(labels: Sequence[Any], fraction: float, gap: int = 0) -> tuple[list
         train += own[: max(1, len(own) - count - gap)]
         dev += own[len(own) - count :]
     return sorted(train), sorted(dev)
+
+
+def strata(columns: Columns, rows: int) -> Sequence[Any]:
+    """What rows are held out by: their label, the rarest of their labels where they have several, or nothing."""
+    if "labels" not in columns:
+        return columns.get("label", [None] * rows)
+    counts = Counter(label for labels in columns["labels"] for label in labels)
+    return [min(labels, key=lambda label: (counts[label], label), default=None) for labels in columns["labels"]]
 
 
 def drawn(rows: int, fraction: float, seed: int) -> tuple[list[int], list[int]]:

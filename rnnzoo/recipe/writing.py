@@ -12,7 +12,10 @@ import yaml
 
 from rnnzoo.recipe.sections import LoaderOptions
 
-LATER = {"task": ("class_weights", "thresholds"), "data": ("sampler",)}  # keys of a later version: null is as before
+LATER = {  # keys of later versions, by section: null is as it was before
+    "task": ("class_weights", "threshold"),
+    "data": ("sampler", "separator"),
+}
 LOADING = [option.name for option in fields(LoaderOptions)]
 
 

@@ -11,6 +11,7 @@ from rnnzoo.pictures.theme import Picture
 from rnnzoo.reports import page
 from rnnzoo.reports.examples import Example, Examples
 from rnnzoo.reports.page import attribute, command, facts, section, table, text
+from rnnzoo.runs import per_class
 from rnnzoo.runs import report as words
 from rnnzoo.runs.record import Record
 from rnnzoo.runs.summary import Summary, well_formed
@@ -22,6 +23,7 @@ from rnnzoo.system.redaction import without_secrets
 SHOWN, LETTERS = 10, 320  # examples: the worst, and as many at random; of a text
 LAYERS, LINKS, CONFIG = 40, 60, 40_000  # rows of the engine; pictures that are named; characters of the recipe
 TILES = 6
+CLASSES = 100  # whose scores are shown
 
 
 def render(
@@ -34,7 +36,7 @@ def render(
     body = [
         *_header(run, config, title, folder),
         section("well", "How well", _scores(run), _figures(curves)),
-        section("errors", "Where it errs", _figures(errors)),
+        section("errors", "Where it errs", _figures(errors), _by_class(folder)),
         section("examples", "Examples of the test", *_examples(examples)),
         section("what", "What was trained, and on what", facts(_about(run, config))),
         section("fast", "How fast", facts(words.cost_rows(run)), _engine(run)),
@@ -99,6 +101,20 @@ def _scores(run: Summary) -> str:
 def _score(metrics: Mapping[str, float | None], name: str) -> str:
     value = metrics.get(name)
     return "–" if value is None else printable(value)
+
+
+def _by_class(folder: Path) -> str:
+    """Precision, recall and F1 of each class in the test, the most frequent first, as far as the run says."""
+    found = per_class.read(folder)
+    classes = sorted(found.get("classes", {}).items(), key=lambda item: -item[1].get("support", 0))
+    rows: list[tuple[str, Mapping[str, object]]] = [(name, {**own}) for name, own in classes[:CLASSES]]
+    rows += [("all, micro", {**found.get("micro", {})}), ("all, macro", {**found.get("macro", {})})]
+    keys = ("precision", "recall", "f1", "support")
+    told = [
+        [name, *(printable(value) if (value := own.get(key)) is not None else "–" for key in keys)]
+        for name, own in rows
+    ]
+    return table("Each class in the test", ["class", *keys], told, [False, *[True] * 4]) if classes else ""
 
 
 def _figures(pictures: Mapping[str, Picture]) -> str:

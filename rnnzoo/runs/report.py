@@ -249,7 +249,11 @@ def calibration_rows(facts: CalibrationFacts) -> Rows:
     before, after = (ece.get(f"{part} {when}") for when in ("before", "after"))
     if before is not None and after is not None:
         texts.append(f"calibration error on {part} {100 * before:.1f} % before, {100 * after:.1f} % after")
-    return [("confidence", "; ".join(texts))]
+    rows: Rows = [("confidence", "; ".join(texts))]
+    if thresholds := facts.get("thresholds", {}):
+        told = [f"{label} from {100 * p:.1f} %" for label, p in thresholds.items()]
+        rows.append(("thresholds, chosen on dev", ", ".join(told[:LABELS] + ["..."] * (len(told) > LABELS))))
+    return rows
 
 
 def best_checkpoint(best: Best) -> str:

@@ -188,6 +188,14 @@ class Task:
         """
         return None
 
+    def chosen(self, probabilities: Tensor) -> Tensor:
+        """What is answered, of calibrated probabilities (answers, classes), as the target of `decisions`."""
+        return probabilities.argmax(-1)
+
+    def threshold_labels(self) -> Sequence[str]:
+        """The classes for which a threshold is chosen on dev; as a rule none."""
+        return ()
+
     def asked(self, batch: Batch) -> list[str] | None:
         """The beginning of each input text; None where inputs are no texts."""
         field = self.spec.inputs.get("tokens")

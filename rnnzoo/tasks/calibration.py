@@ -109,6 +109,24 @@ def _slopes(z: Tensor, target: Tensor, b: float) -> tuple[float, float]:
     return float((mean - z.gather(-1, target[:, None]).squeeze(-1)).sum()), float(variance.sum())
 
 
+def best_threshold(p: Tensor, target: Tensor) -> float | None:
+    """The probability from which on a class is to be said, so that its F1, 2 tp / (2 tp + fp + fn), is largest.
+
+    p: (answers,) probabilities of the class. target: (answers,) 1 where it is true, else 0. The threshold is half way
+    between two probabilities; of equally good ones it is the highest. None where the class is never true.
+    """
+    if not len(p) or not target.any():
+        return None
+    ordered, index = p.double().sort(descending=True)
+    true = target[index].double().cumsum(0)
+    said = torch.arange(1, len(p) + 1, dtype=torch.float64)
+    f1 = 2 * true / (said + true[-1])  # where the first so many are said
+    below = torch.cat([ordered[1:], torch.zeros(1, dtype=torch.float64)])
+    f1[ordered == below] = -1  # answers of one probability are said together
+    best = int(f1.argmax())
+    return float((ordered[best] + below[best]) / 2)
+
+
 # -- how well confidences come true ---------------------------------------------------------------------------------
 
 

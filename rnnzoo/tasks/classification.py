@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
 
 import torch
 import torch.nn.functional as F
@@ -28,6 +29,8 @@ class Classification(Task):
 
     label_smoothing: the share of each target that is spread over all labels, in training. class_weights: what examples
     of each label count in the training loss: "balanced", so that all labels together count alike, or by label.
+    threshold: of two labels, "f1" says the rarer one from the probability on at which its F1 is largest on dev; if not
+    given, the likelier label is said. Reported metrics are always of the likelier one.
     """
 
     form = "labelled_series"
@@ -36,8 +39,17 @@ class Classification(Task):
     monitor = ("accuracy", "max")
 
     @checked
-    def __init__(self, spec: DataSpec, label_smoothing: Probability = 0.0, class_weights: ClassWeights = None) -> None:
+    def __init__(
+        self,
+        spec: DataSpec,
+        label_smoothing: Probability = 0.0,
+        class_weights: ClassWeights = None,
+        threshold: Literal["f1"] | None = None,
+    ) -> None:
         super().__init__(spec)
+        if threshold is not None and len(spec.labels) != 2:
+            raise ValueError(f"task: threshold is for data of two labels, and these have {len(spec.labels)}")
+        self.threshold = threshold
         self.label_smoothing, self.weights = label_smoothing, weights_of(spec, class_weights)
 
     def forward(
@@ -87,27 +99,40 @@ class Classification(Task):
         units = super().units(updates, output, batch, loss, model)
         each = F.cross_entropy(output.logits.float(), batch.target, reduction="none")
         units.metrics["loss"] = ratio(each, torch.ones_like(each), ("nll", "total"))
-        best = self.calibration.probabilities(output.logits).max(-1)
-        units.confidence = best.values
+        probabilities = self.calibration.probabilities(output.logits)
+        said = self.chosen(probabilities)
+        units.confidence = probabilities.gather(1, said[:, None]).squeeze(1)
         units.truth, units.prediction = (
-            [self.spec.labels[number] for number in numbers.tolist()] for numbers in (batch.target, best.indices)
+            [self.spec.labels[number] for number in numbers.tolist()] for numbers in (batch.target, said)
         )
         return units
 
     def decisions(self, output: Output, batch: Batch, model: SequenceModel) -> Decisions:
         return Decisions(row_numbers(batch), batch.target, output.logits)
 
+    def threshold_labels(self) -> Sequence[str]:
+        counts, labels = self.spec.target.counts, self.spec.labels
+        return () if self.threshold is None else (labels[counts.index(min(counts)) if counts else -1],)
+
+    def chosen(self, probabilities: Tensor) -> Tensor:
+        thresholds = self.calibration.thresholds
+        if not thresholds or len(self.spec.labels) != 2:
+            return probabilities.argmax(-1)
+        ((label, least),) = [*thresholds.items()][:1]
+        number = self.spec.labels.index(label)
+        return torch.where(probabilities[:, number] >= least, number, 1 - number)
+
     def predictions(self, model: SequenceModel, batch: Batch) -> list[Answer]:
         """label, confidence in [0, 1], and the calibrated probability of each label."""
-        rows = self.calibration.probabilities(self.forward(model, batch).logits).tolist()
+        probabilities = self.calibration.probabilities(self.forward(model, batch).logits)
         labels = self.spec.labels
         return [
             {
-                "label": labels[max(range(len(row)), key=row.__getitem__)],
-                "confidence": max(row),
+                "label": labels[number],
+                "confidence": row[number],
                 "probabilities": dict(zip(labels, row, strict=True)),
             }
-            for row in rows
+            for number, row in zip(self.chosen(probabilities).tolist(), probabilities.tolist(), strict=True)
         ]
 
     def describe(self, answer: Answer) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -24,6 +24,48 @@ class Decisions(NamedTuple):
     target: Tensor
     logits: Tensor | None = None
     chosen: Tensor | None = None
+
+
+class Counts:
+    """How often each class is said and true, summed over batches: tp, fp and fn, each (classes,) int64."""
+
+    def __init__(self, sums: Tensor | None = None) -> None:
+        self.sums = sums
+
+    def add(self, chosen: Tensor, target: Tensor, classes: int) -> None:
+        """chosen, target: as `Decisions` has them."""
+        if target.ndim == 1:
+            named, true = (torch.arange(classes) == numbers.cpu()[:, None] for numbers in (chosen, target))
+        else:
+            named, true = (part.cpu().bool() for part in (chosen, target))
+        counts = torch.stack([(named & true).sum(0), (named & ~true).sum(0), (true & ~named).sum(0)])
+        self.sums = counts if self.sums is None else self.sums + counts
+
+    @classmethod
+    def merged(cls, several: Sequence[Counts]) -> Counts:
+        sums = [counts.sums for counts in several if counts.sums is not None]
+        return cls(torch.stack(sums).sum(0) if sums else None)
+
+    def scores(self, names: Sequence[str]) -> dict[str, Any]:
+        """JSON: precision, recall and F1 of each class, of all decisions (micro), and as means over the classes that
+        are said or true (macro); support is how often a class is true. A quotient of nothing is 0.
+        """
+        if self.sums is None:
+            return {}
+        tp, fp, fn = self.sums.tolist()
+        classes = {name: _scores(*counts) for name, *counts in zip(names, tp, fp, fn, strict=True)}
+        seen = [own for own, *counts in zip(classes.values(), tp, fp, fn, strict=True) if sum(counts)]
+        macro = {key: sum(own[key] for own in seen) / max(len(seen), 1) for key in ("precision", "recall", "f1")}
+        return {"micro": _scores(sum(tp), sum(fp), sum(fn)), "macro": macro, "classes": classes}
+
+
+def _scores(tp: int, fp: int, fn: int) -> dict[str, float]:
+    return {
+        "precision": tp / max(tp + fp, 1),
+        "recall": tp / max(tp + fn, 1),
+        "f1": 2 * tp / max(2 * tp + fp + fn, 1),
+        "support": tp + fn,
+    }
 
 
 class Kept:

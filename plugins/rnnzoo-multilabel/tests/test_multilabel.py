@@ -11,7 +11,7 @@ from sklearn.metrics import f1_score
 from rnnzoo import Batch, DataSpec, Field, Output
 from rnnzoo.testing import dataset_tests, task_tests
 
-test_multilabel_keeps_the_contract = task_tests("multilabel")
+test_multilabel_keeps_the_contract = task_tests("joined_labels")
 test_toy_complaints_keeps_the_contract = dataset_tests("toy_complaints")
 
 SETS = DataSpec("labelled_text", {}, Field("label", ("", "a", "a|b", "c")))

@@ -8,6 +8,7 @@ from rnnzoo.data.forms.described import DescribedSeries
 from rnnzoo.data.forms.forecast import WindowedSeries
 from rnnzoo.data.forms.labelled import LabelledText
 from rnnzoo.data.forms.masked import MaskedText
+from rnnzoo.data.forms.multilabelled import MultilabelledText
 from rnnzoo.data.forms.pairs import TextPairs
 from rnnzoo.data.forms.panel import PanelSeries
 from rnnzoo.data.forms.series import LabelledSeries, MeasuredSeries
@@ -21,6 +22,7 @@ FORMS: dict[str, type[Form]] = {
     form.name: form
     for form in (
         LabelledText,
+        MultilabelledText,
         TaggedText,
         TextStream,
         MaskedText,

@@ -12,8 +12,8 @@ from rnnzoo.data.forms.rows import RowExamples, RowForm
 from rnnzoo.limits import Count, VocabSize, checked
 
 
-class LabelledText(RowForm):
-    """A text and the one label it has.
+class LabelledTexts(RowForm):
+    """Texts with what is to be said of each.
 
     vocab_size: tokens kept, the most frequent first, four special ones counted. min_freq: how often a kept token occurs
     at least. max_length: tokens kept of a text, from its head, its tail, or half from each. unit: what a token is: a
@@ -22,10 +22,7 @@ class LabelledText(RowForm):
     as a mark of its own. Batches of texts: see `RowForm`.
     """
 
-    name = "labelled_text"
     hub_task = "text-classification"
-    columns = ("text", "label")
-    target = "label"
 
     @checked
     def __init__(
@@ -44,6 +41,26 @@ class LabelledText(RowForm):
         self.settings: dict[str, Any] = {"unit": unit, "lowercase": lowercase, "quotes": quotes}
         self.settings |= {"max_length": max_length, "truncate": truncate}
 
+    def encode_texts(self, columns: Columns, spec: DataSpec) -> RowExamples:
+        """The column `text` alone, without a target."""
+        check_type("text", columns["text"], str, "text")
+        tokens, cut = Encoder.from_field(spec.inputs["tokens"]).encode(columns["text"])
+        examples = RowExamples(tokens, None, cut)
+        if empty := sum(not text.strip() for text in columns["text"]):
+            examples.notes = {"empty": empty}
+        return examples
+
+    def arriving(self, spec: DataSpec) -> Arriving:
+        return ArrivingText(self, spec)
+
+
+class LabelledText(LabelledTexts):
+    """A text and the one label it has. The parameters are those of `LabelledTexts`."""
+
+    name = "labelled_text"
+    columns = ("text", "label")
+    target = "label"
+
     def fit(self, train: Columns) -> DataSpec:
         self.rows(train, need_target=True)
         check_type("text", train["text"], str, "text")
@@ -53,13 +70,6 @@ class LabelledText(RowForm):
 
     def encode(self, columns: Columns, spec: DataSpec) -> RowExamples:
         self.rows(columns)
-        check_type("text", columns["text"], str, "text")
-        tokens, cut = Encoder.from_field(spec.inputs["tokens"]).encode(columns["text"])
-        target = label_ids("label", columns["label"], spec.labels) if "label" in columns else None
-        examples = RowExamples(tokens, target, cut)
-        if empty := sum(not text.strip() for text in columns["text"]):
-            examples.notes = {"empty": empty}
+        examples = self.encode_texts(columns, spec)
+        examples.target = label_ids("label", columns["label"], spec.labels) if "label" in columns else None
         return examples
-
-    def arriving(self, spec: DataSpec) -> Arriving:
-        return ArrivingText(self, spec)

@@ -111,9 +111,9 @@ class RowForm(Form):
     ) -> BucketBatches:
         make: Callable[..., BucketBatches] = self.batches_class
         if training and self.sampler is not None:
-            if len(labels := examples.label_ids) != len(examples):
+            if self.target != "label":
                 raise DataError(f"data.sampler: balanced is for data with one label a row, and not {self.name}.")
-            make = partial(BalancedBatches, labels=labels)
+            make = partial(BalancedBatches, labels=examples.label_ids)
         return make(
             examples.widths,
             batch_size=self.batch_size if training else self.eval_batch_size or self.batch_size,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 from collections import Counter
@@ -11,6 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from rnnzoo.errors import DataError
+from rnnzoo.system import files
 
 log = logging.getLogger("rnnzoo")
 
@@ -39,6 +41,32 @@ def read_labels(file: str, column: str, values: Sequence[Any], missing_label: st
     if cut:
         log.warning("%s: the blanks at the ends of %d labels are cut, as in %r.", file, cut.total(), next(iter(cut)))
     return [label or (missing_label or "") for label in labels]
+
+
+def read_label_sets(file: str, column: str, values: Sequence[Any], separator: str) -> list[list[str]]:
+    """The values of a table's column as sets of labels, each in its order and once: a list, a list written as JSON, or
+    text with `separator` between labels; nothing where a text has none.
+
+    Raises: DataError, naming the row, for a value that is none of these, and for a list that holds no label.
+    """
+    sets = []
+    for row, value in enumerate(values, start=1):
+        found = value
+        if isinstance(value, str):
+            found = value.split(separator)
+            if value.lstrip().startswith("["):
+                with contextlib.suppress(ValueError):
+                    found = files.json_value(value)
+        elif value is None or value != value:
+            found = []
+        texts = [as_text(item) for item in found] if isinstance(found, (list, tuple)) else [None]
+        if None in texts:
+            raise DataError(
+                f"{file}, row {row}: '{column}' is {value!r:.80}, not a list of labels.\n"
+                f'  Write sport{separator}politics, or ["sport", "politics"], or nothing where there is none.'
+            )
+        sets.append(list(dict.fromkeys(text for text in texts if text)))
+    return sets
 
 
 def as_text(value: Any) -> str | None:

@@ -77,10 +77,24 @@ def tags(where: str, name: str, feature: Any, rows: Any) -> list[list[Any] | Non
     return [None if row is None else [_label(names, tag) for tag in row] for row in values_of(rows, name)]
 
 
+def label_sets(where: str, name: str, feature: Any, rows: Any) -> list[list[str] | None]:
+    """The labels of each row, by name where the numbers have names; none where it has none.
+
+    Raises: DataError for a column of no lists.
+    """
+    inner = getattr(feature, "feature", None)
+    if not hasattr(inner, "dtype"):
+        raise _wrong(where, name, feature, "a list of labels a row")
+    names = getattr(inner, "names", None)
+    found = [[_label(names, label) for label in row or ()] for row in values_of(rows, name)]
+    return [list(dict.fromkeys(label for label in row if label)) for row in found]
+
+
 READERS: dict[str, Callable[[str, str, Any, Any], list[Any]]] = {  # by the setting that names the column
     "text": texts,
     "text_pair": texts,
     "label": labels,
+    "labels": label_sets,
     "words": words,
     "tags": tags,
     "source": texts,

@@ -13,7 +13,7 @@ from rnnzoo.data.forms import FORMS
 from rnnzoo.data.sources.hub import HubSource
 from rnnzoo.data.sources.hub_columns import READERS, flat
 from rnnzoo.data.sources.hub_names import full_id
-from rnnzoo.data.splits import held_out, taken
+from rnnzoo.data.splits import held_out, strata, taken
 from rnnzoo.errors import DataError, nearest
 from rnnzoo.limits import Fraction, checked
 
@@ -27,9 +27,10 @@ class HubData(HubSource):
     """Any data set of the Hugging Face Hub that is text: `{name: hub, id: fancyzhx/ag_news, text: text, label: label}`.
 
     The task says what is read, and each column's setting names the column of the data set: text and label, and
-    text_pair for a second text (sentiment); words and tags (tagging); text (next_word, masked_word); source and target
-    (translation). A dot leads into a column of several fields: `source: translation.en`. Names of labels are the data
-    set's own. Two texts of a row are read as one, with ||| between them. No script of a repository is run.
+    text_pair for a second text (sentiment); text and labels, a list a row (multilabel); words and tags (tagging); text
+    (next_word, masked_word); source and target (translation). A dot leads into a column of several fields:
+    `source: translation.en`. Names of labels are the data set's own. Two texts of a row are read as one, with |||
+    between them. No script of a repository is run.
 
     id: owner/name. config: the configuration, where there are several. splits: the data set's split for train, dev and
     test; if not given, train, validation and test, as far as they are there. Without dev, the last `dev_fraction` of
@@ -39,7 +40,14 @@ class HubData(HubSource):
     """
 
     form = "labelled_text"
-    forms: ClassVar[tuple[str, ...]] = ("labelled_text", "tagged_text", "text_pairs", "text_stream", "masked_text")
+    forms: ClassVar[tuple[str, ...]] = (
+        "labelled_text",
+        "multilabelled_text",
+        "tagged_text",
+        "text_pairs",
+        "text_stream",
+        "masked_text",
+    )
 
     @checked
     def __init__(
@@ -47,6 +55,7 @@ class HubData(HubSource):
         id: str,
         text: str | None = None,
         label: str | None = None,
+        labels: str | None = None,
         text_pair: str | None = None,
         words: str | None = None,
         tags: str | None = None,
@@ -61,7 +70,7 @@ class HubData(HubSource):
         super().__init__(revision)
         self.hub_id, self.config, self.splits = id, config, splits
         self.dev_fraction, self.drop_missing = dev_fraction, drop_missing
-        named = {"text": text, "label": label, "text_pair": text_pair, "words": words, "tags": tags}
+        named = {"text": text, "label": label, "labels": labels, "text_pair": text_pair, "words": words, "tags": tags}
         self.named = {**named, "source": source, "target": target}
         self._rows: dict[str, tuple[str, Sequence[int]]] = {}  # of each part: its split, and its rows there
 
@@ -91,7 +100,7 @@ class HubData(HubSource):
         if "dev" not in found:
             train = found["train"]
             split, rows = self._rows["train"]
-            kept, dev = held_out(train.get("label", [None] * len(rows)), self.dev_fraction)
+            kept, dev = held_out(strata(train, len(rows)), self.dev_fraction)
             if not dev:
                 raise DataError(
                     f"{self.part_name('train')} has no two rows to hold one out for dev.\n"

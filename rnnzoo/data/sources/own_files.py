@@ -12,7 +12,7 @@ from pathlib import Path
 from rnnzoo.data.base import Columns, Source
 from rnnzoo.data.readers import tables
 from rnnzoo.data.readers.encodings import check_encoding
-from rnnzoo.data.splits import held_out, taken
+from rnnzoo.data.splits import held_out, strata, taken
 from rnnzoo.errors import DataError, nearest
 from rnnzoo.limits import Fraction, checked
 from rnnzoo.system import files
@@ -53,7 +53,7 @@ class FileSource(Source):
             return parts
         train = parts["train"]
         rows = len(next(iter(train.values())))
-        kept, dev = held_out(train.get("label", [None] * rows), self.dev_fraction)
+        kept, dev = held_out(strata(train, rows), self.dev_fraction)
         if not dev:
             alike = " of one label" if "label" in train else ""
             raise DataError(

@@ -27,6 +27,7 @@ def sample(form: str, rows: int = ROWS) -> Columns:
     sizes = [{"size": random.random()} for _ in words]
     samples: dict[str, Columns] = {
         "labelled_text": {"text": texts, "label": labels},
+        "multilabelled_text": {"text": texts, "labels": [sorted({*row} & {*"ace"}) for row in words]},
         "tagged_text": {"words": words, "tags": [[letter.upper() for letter in row] for row in words]},
         "text_stream": {"text": texts},
         "masked_text": {"text": texts},
