@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rnnzoo.data.base import Columns, Source
-from rnnzoo.data.splits import taken
+from rnnzoo.data.splits import strata, taken
 from rnnzoo.errors import DataError
 
 
@@ -29,7 +29,7 @@ class Folded(Source):
         self._train = len(next(iter(parts["train"].values())))
         pooled = {name: [*values, *parts["dev"][name]] for name, values in parts["train"].items()}
         count = len(next(iter(pooled.values())))
-        train, dev = folded(pooled.get("label", [None] * count), self.folds, self.fold)
+        train, dev = folded(strata(pooled, count), self.folds, self.fold)
         if not train or not dev:
             raise DataError(f"{count} rows of train and dev are too few for {self.folds} folds.\n  Ask for fewer.")
         self._rows = {"train": train, "dev": dev}

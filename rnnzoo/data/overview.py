@@ -55,7 +55,7 @@ def _lengths(examples: Examples) -> dict[str, int] | None:
 
 def _labels(data: ZooData) -> dict[str, dict[str, int]]:
     """How often each label occurs in each part; empty where the target is none."""
-    if data.spec.target.kind not in ("label", "tags"):
+    if data.spec.target.kind not in ("label", "labels", "tags"):
         return {}
     names, found = data.spec.labels, {}
     for part, examples in data.parts.items():
