@@ -19,6 +19,7 @@ class SoundFiles(TextFiles):
     """
 
     form = "labelled_sound"
+    forms = ()
     keys = ("file_column", "label_column")
 
     @checked
