@@ -344,7 +344,7 @@ def test_a_text_that_cannot_be_asked_is_told_and_the_session_goes_on(rnnzoo_says
                 raise DataError("text 1: it has no gap.\n  Write ___ for the word.")
             return [{"gaps": [{"dog": 0.5}]}]
 
-        def describe(self, answer):
+        def describe(self, answer, every=False):
             return ["dog 50.0 %"]
 
         def knows_no_word(self, answer):
@@ -471,6 +471,6 @@ def test_a_text_may_begin_with_a_dash():
         return parser_of(verb).parse_args(words)
 
     given = asked("predict", "sentiment", "--text", "-bad", "--text", "--all", "--json")
-    assert given.text == ["-bad", "--all"] and given.json
-    assert asked("generate", "shakespeare_lstm", "--prompt", "--all", "--length", "3").prompt == "--all"
+    assert given.text == ["-bad", "--no"] and given.json
+    assert asked("generate", "shakespeare_lstm", "--prompt", "--no", "--length", "3").prompt == "--no"
     assert main(["predict", "sentiment", "--text", "--json"]) == 2
