@@ -470,7 +470,7 @@ def test_a_text_may_begin_with_a_dash():
     def asked(verb, *words):
         return parser_of(verb).parse_args(words)
 
-    given = asked("predict", "sentiment", "--text", "-bad", "--text", "--all", "--json")
+    given = asked("predict", "sentiment", "--text", "-bad", "--text", "--no", "--json")
     assert given.text == ["-bad", "--no"] and given.json
     assert asked("generate", "shakespeare_lstm", "--prompt", "--no", "--length", "3").prompt == "--no"
     assert main(["predict", "sentiment", "--text", "--json"]) == 2

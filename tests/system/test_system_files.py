@@ -203,6 +203,7 @@ OWN = {  # modules that open files of their own making, of the package or of the
     "training/callbacks/outcome.py",
     "engine/cpp/build.py",
     "engine/cpp/emit.py",
+    "export/c/source.py",
     "templates/__init__.py",
     "bench/timing.py",
     "inference/encode.py",
