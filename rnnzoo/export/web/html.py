@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 from rnnzoo.batch import DataSpec
-from rnnzoo.data.encoding.text import Encoder
-from rnnzoo.export.web import parts
+from rnnzoo.export.web import forms, parts
 from rnnzoo.export.web.bundle import Bundle
 from rnnzoo.model import SequenceModel
 from rnnzoo.recipe import Recipe
 from rnnzoo.reports import page as reports
 from rnnzoo.tasks.base import Task
 
-SENTENCES = {  # that stand in the field at first, where the model knows their words
-    "classes": "One of the best films I have seen in years, with a wonderful cast.",
-    "toy": "the food was not bad at all , and we were truly happy with the place .",
-    "tags": "The old dog barked at Mary Smith in New York, and she didn't like it.",
-    "writes": "ROMEO:\n",
-    "gaps": "The dog ____ at the man.",
-}
-KNOWN = 0.7  # share of a sentence's words that a model must know
-QUESTIONS = {"text": "A text", "words": "A sentence", "series": "A series of numbers"}
 HINTS = {
     "classes": "The answer follows as you type.",
     "tags": "Each word gets its tag as you type.",
@@ -66,12 +55,12 @@ def page(
     text: str | None,
 ) -> str:
     """The whole page. text: what stands in its field at first; a sentence of ours if None."""
-    view, form = facts["shown"]["view"], facts["form"]
-    start = first_text(predictor, view, form) if text is None else text
+    view, typed = facts["shown"]["view"], forms.of(predictor.spec)
+    start = typed.first(predictor.spec, view) if text is None else text
     body = [
         "".join(_header(predictor, network, facts)),
         "<main>",
-        "".join(_ask(view, form, start)),
+        "".join(_ask(view, typed, predictor.spec, start)),
         reports.section("inside", "Inside the network", INSIDE),
         reports.section("about", "About this model", reports.facts(_about(predictor, network, facts, bundle))),
         "</main><footer><p>Made by <code>rnnzoo page</code>. One file, no network, no tracking.</p></footer>",
@@ -102,17 +91,18 @@ def _header(predictor: Trained, network: SequenceModel, facts: Mapping[str, Any]
     yield "It runs in this page: nothing that you type leaves it.</p></header>"
 
 
-def _ask(view: str, form: str, start: str) -> Iterator[str]:
-    rows = 6 if form == "series" else 3
+def _ask(view: str, typed: forms.Typed, spec: DataSpec, start: str) -> Iterator[str]:
     title = "Write on" if view == "writes" else "Try it"
     yield f'<section id="try" aria-labelledby="try-h"><h2 id="try-h">{title}</h2>'
-    label = "The beginning of a text" if view == "writes" else QUESTIONS[form]
-    yield f'<label class="field" for="text">{label} <span class="quiet">{HINTS[view]}</span></label>'
+    label = "The beginning of a text" if view == "writes" else typed.label
+    hint = reports.text(typed.hint(spec, HINTS[view]))
+    yield f'<label class="field" for="text">{label} <span class="quiet">{hint}</span></label>'
     yield (
-        f'<textarea id="text" rows="{rows}" spellcheck="false" autocomplete="off" aria-describedby="says">\n'
+        f'<textarea id="text" rows="{typed.lines}" spellcheck="false" autocomplete="off" aria-describedby="says">\n'
         + _typed(start)
     )
     yield "</textarea>"
+    yield typed.controls(spec)
     yield WRITE if view == "writes" else ""
     yield '<p id="says" class="quiet says" role="status">Unpacking the weights …</p>'
     yield '<div id="answer"></div>'
@@ -138,10 +128,7 @@ def _about(
             f"Layer {number}" if len(layers) > wide else "Layer",
             f"{layer['cell']}, {size}; gates {gates}; states {states}",
         )
-    for name, field in predictor.spec.inputs.items():
-        if field.names:
-            unit = field.options.get("unit", "")
-            yield name.capitalize(), f"{len(field.names):,} known" + (f", by {unit}" if name == "tokens" else "")
+    yield from forms.of(predictor.spec).about(predictor.spec)
     labels = facts["shown"]["labels"]
     if labels and facts["shown"]["view"] in ("classes", "tags"):
         yield "Labels", ", ".join(labels[:40]) + (f" and {len(labels) - 40} more" if len(labels) > 40 else "")
@@ -152,17 +139,3 @@ def _about(
 def stored(counts: Mapping[str, int]) -> str:
     """How many numbers are stored in which precision."""
     return ", ".join(f"{kind} ({count:,})" for kind, count in sorted(counts.items(), key=lambda item: -item[1]))
-
-
-def first_text(predictor: Trained, view: str, form: str) -> str:
-    """A text that a model can be shown with: one whose words it knows; nothing if there is none."""
-    if form == "series":
-        size = predictor.spec.inputs["values"].size
-        steps = [[math.sin(step / 4 + k) for k in range(size)] for step in range(32)]
-        return "\n".join(" ".join(f"{value:.2f}" for value in step) for step in steps)
-    encoder = Encoder.from_field(predictor.spec.inputs["tokens"])
-    for sentence in dict.fromkeys((SENTENCES[view], *SENTENCES.values())):
-        (tokens,) = encoder.tokens([sentence])
-        if sum(token in encoder.ids for token in tokens) >= KNOWN * max(1, len(tokens)):
-            return sentence
-    return ""

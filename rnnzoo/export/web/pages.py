@@ -17,7 +17,7 @@ from rnnzoo.reports.page import asset
 
 MOST = 5_000_000  # bytes of a page
 ASSETS = Path(__file__).parent / "page"
-SCRIPTS = ("bundle.js", "text.js", "engine.js", "answer.js", "heat.js", "views.js", "main.js")
+SCRIPTS = ("bundle.js", "text.js", "engine.js", "channels.js", "answer.js", "heat.js", "views.js", "main.js")
 
 
 class Page(NamedTuple):

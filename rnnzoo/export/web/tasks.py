@@ -8,40 +8,34 @@ from typing import Any
 from rnnzoo.batch import DataSpec
 from rnnzoo.data.forms.masked import GAP
 from rnnzoo.errors import ZooError
+from rnnzoo.export.web import forms
 from rnnzoo.tasks.base import Task
 from rnnzoo.tasks.classification import Classification
+from rnnzoo.tasks.forecasting import Forecasting
 from rnnzoo.tasks.masked_word import MaskedWord
 from rnnzoo.tasks.next_word import NextWord
 from rnnzoo.tasks.regression import Regression
 from rnnzoo.tasks.tagging import Tagging
 
-FORMS = {  # what is typed, by the form of the data
-    "labelled_text": "text",
-    "text_stream": "text",
-    "masked_text": "text",
-    "tagged_text": "words",
-    "labelled_series": "series",
-    "measured_series": "series",
-}
-
 
 def asked(spec: DataSpec) -> dict[str, Any]:
     """How a page makes a model's input of what is typed. Raises: ZooError for a form that cannot be typed."""
-    if spec.form not in FORMS:
-        raise ZooError(
-            f"a page cannot ask a model of the form {spec.form}: it reads texts, words and series of numbers."
-        )
-    fields = {
-        name: {"names": list(field.names), "size": field.size, "options": field.options}
-        for name, field in spec.inputs.items()
-    }
-    return {"form": FORMS[spec.form], "fields": fields}
+    typed = forms.of(spec)
+    return {"form": typed.name, "fields": typed.fields(spec)}
 
 
 @singledispatch
 def shown(task: Task) -> dict[str, Any]:
     """The view of a page, with what it needs. Raises: ZooError."""
     raise ZooError(f"a page cannot answer the task {type(task).__name__}: it labels, tags, continues and measures.")
+
+
+@shown.register
+def _forecasting(task: Forecasting) -> dict[str, Any]:
+    raise ZooError(
+        "a page cannot forecast: it labels, tags, continues and measures.\n"
+        "  `rnnzoo predict RUN --file FILE` and `rnnzoo serve RUN` do; report.html in the run's folder has pictures."
+    )
 
 
 @shown.register
@@ -67,4 +61,5 @@ def _masked_word(task: MaskedWord) -> dict[str, Any]:
 
 @shown.register
 def _regression(task: Regression) -> dict[str, Any]:
-    return {"view": "numbers", "labels": []}
+    target = task.spec.target
+    return {"view": "numbers", "labels": [], "targets": list(target.names), "scale": target.options}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import random
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,24 +11,14 @@ from typing import Any, NamedTuple
 
 import torch
 
-from rnnzoo.batch import SPECIALS
-from rnnzoo.data.forms.masked import GAP
 from rnnzoo.errors import ZooError
-from rnnzoo.export.web.html import SENTENCES
+from rnnzoo.export.web import forms
 from rnnzoo.export.web.pages import Page
 from rnnzoo.inference.predictor import UNKNOWN_SHARE, Predictor
 from rnnzoo.system import chromium, files
 
 TOLERANCE = 1e-4  # of numbers up to 1; of larger ones, their share
-LENGTHS = (1, 2, 7, 19, 60)  # tokens, or steps, of made-up questions
 WRITTEN = 60  # tokens that a language model continues a prompt by
-ODD = (
-    "",
-    " \t\n",
-    "naïve “quotes” don’t",
-    "日本語 \U0001f468\u200d\U0001f469\u200d\U0001f467 e\u0301",
-    "ÀÇ 3.14 ___ (x)",
-)
 
 
 class Difference(NamedTuple):
@@ -76,7 +65,7 @@ def verify(page: Page, predictor: Predictor) -> Verified | None:
             f"{worst.size:.2g}.\n"
             "  A part of the model computes something that a page does not know; `rnnzoo predict` answers for it."
         )
-    return Verified(worst.size, len(questions(predictor)), name)
+    return Verified(worst.size, len(forms.of(predictor.spec).questions(predictor.spec)), name)
 
 
 def compare(browser: chromium.Chromium, page: Page, predictor: Predictor) -> Difference:
@@ -86,7 +75,7 @@ def compare(browser: chromium.Chromium, page: Page, predictor: Predictor) -> Dif
         files.write_text(path, page.source)
         browser.show(path)
         browser.run("ready.then(() => null)")
-    found = _differences(browser, rounded(page, predictor), questions(predictor))
+    found = _differences(browser, rounded(page, predictor), forms.of(predictor.spec).questions(predictor.spec))
     return max(found, key=lambda difference: difference.size)
 
 
@@ -99,31 +88,11 @@ def rounded(page: Page, predictor: Predictor) -> Predictor:
 
 def rounding(page: Page, predictor: Predictor) -> Rounding:
     """What the model's answers lose by the page's precision."""
-    model, asked = rounded(page, predictor), questions(predictor)
+    model, asked = rounded(page, predictor), forms.of(predictor.spec).questions(predictor.spec)
     pairs = zip(predictor.predict(asked), model.predict(asked), strict=True)
     changed = sum(any(one.size == float("inf") for one in differences(old, new, "")) for old, new in pairs)
     rows = [one for text in asked for one in differences(_logits(predictor, text), _logits(model, text), "")]
     return Rounding(max((one.size for one in rows), default=0.0), changed, len(asked))
-
-
-# -- questions ------------------------------------------------------------------------------------------------------
-
-
-def questions(predictor: Predictor) -> list[str]:
-    """Texts, or series as JSON, that a model of this form can be asked: sentences, odd ones, and made-up ones."""
-    generator = random.Random(0)
-    values = predictor.spec.inputs.get("values")
-    if values is not None:
-        rows = [
-            [[round(generator.gauss(0, 1), 3) for _ in range(values.size)] for _ in range(length)] for length in LENGTHS
-        ]
-        return [json.dumps(row) for row in rows]
-    field = predictor.spec.inputs["tokens"]
-    known = field.names[len(SPECIALS) :] or field.names
-    blank = "" if field.options.get("unit") == "character" else " "
-    made = [blank.join(generator.choice(known) for _ in range(length)) for length in LENGTHS]
-    texts = [*SENTENCES.values(), *ODD, *made]
-    return [f"{text} {GAP} {text}" for text in texts] if predictor.spec.form == "masked_text" else texts
 
 
 # -- comparing ------------------------------------------------------------------------------------------------------
@@ -131,12 +100,12 @@ def questions(predictor: Predictor) -> list[str]:
 
 def _differences(browser: chromium.Chromium, model: Predictor, asked: Sequence[str]) -> list[Difference]:
     found = [Difference(0.0, "")]
-    answers = model.predict(asked)
+    answers, unit = model.predict(asked), max(model.spec.target.options.get("std", (1.0,)))
     for text, answer in zip(asked, answers, strict=True):
         reply = browser.run(f"(() => {{ const r = model.reply({json.dumps(text)}); return [r.answer, r.logits] }})()")
         expected = {key: value for key, value in answer.items() if key != UNKNOWN_SHARE}
         where = f"of {text!r:.60}"
-        found += differences(expected, reply[0], where)
+        found += differences(expected, reply[0], where, unit)
         if (logits := _logits(model, text)) is not None:
             found += differences(logits, reply[1], f"{where}, logits")
     if model.task.generates_text:
@@ -157,17 +126,17 @@ def _logits(model: Predictor, text: str) -> list[Any] | None:
     return rows
 
 
-def differences(one: Any, other: Any, where: str) -> list[Difference]:
-    """Every difference of two JSON values."""
+def differences(one: Any, other: Any, where: str, unit: float = 1.0) -> list[Difference]:
+    """Every difference of two JSON values. unit: numbers differ by a share of it, or of themselves if larger."""
     if isinstance(one, Mapping) and isinstance(other, Mapping) and one.keys() == other.keys():
-        return [found for key in one for found in differences(one[key], other[key], f"{where}, {key}")]
+        return [found for key in one for found in differences(one[key], other[key], f"{where}, {key}", unit)]
     if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)) and len(one) == len(other):
         return [
             found
             for k, pair in enumerate(zip(one, other, strict=True))
-            for found in differences(*pair, f"{where}[{k}]")
+            for found in differences(*pair, f"{where}[{k}]", unit)
         ]
     if isinstance(one, (int, float)) and isinstance(other, (int, float)):
-        size = abs(one - other) / max(1.0, abs(one))
+        size = abs(one - other) / max(unit, abs(one))
         return [Difference(size if size == size else float("inf"), f"{other:.6g} {where}, and PyTorch {one:.6g}")]
     return [] if one == other else [Difference(float("inf"), f"{other!r:.80} {where}, and PyTorch {one!r:.80}")]

@@ -60,6 +60,20 @@ def series(target: str) -> DataSpec:
     return FORMS["measured_series"]().fit({"values": SERIES, "target": [[1.0, 2.0]] * 4})
 
 
+def channels(target: str, missing: str = "refuse", scale: str = "standard", static: bool = True) -> DataSpec:
+    """Two named channels; of a series its age, and its kind among three."""
+    named = [np.rec.fromarrays([40 + 9 * row[:, 0], row[:, 1] ** 2], names="heart rate,2") for row in SERIES]
+    about = [{"age": 20.0 + k, "10": ["new", "old", "<b>"][k % 3]} if static else {} for k in range(len(named))]
+    targets: dict[str, list[Any]] = {
+        "label": ["up", "down", "up", "down"],
+        "target": [{"weight": 3000.0 * k, "size": 0.1 * k * k} for k in range(len(named))],
+        "tags": [["rise", "fall", "O"][:1] * len(row) for row in named],
+    }
+    form = {"label": "labelled", "target": "measured", "tags": "tagged"}[target]
+    columns = {"values": named, "static": about, target: targets[target]}
+    return FORMS[f"{form}_channels"](missing=missing, scale=scale).fit(columns)
+
+
 def sentiment(cell: Any = "gru", **architecture: Any) -> Predictor:
     """A labeller of texts with this cell."""
     layers = {"name": "stacked", "cell": cell, "hidden_size": 8, "num_layers": 1} | architecture

@@ -14,12 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pages import Page
 
+from rnnzoo.batch import DataSpec, Field
 from rnnzoo.cli import main
 from rnnzoo.engine.codegen.ir import BINARY, UNARY
 from rnnzoo.errors import ZooError
 from rnnzoo.export import cost
-from rnnzoo.export.web import bundle, expressions, pages, verify
+from rnnzoo.export.web import bundle, expressions, forms, pages, tasks, verify
 from rnnzoo.system import chromium
+from rnnzoo.tasks.forecasting import Forecasting
 
 MEAN = '</script><script>alert("1")</script>'
 
@@ -112,6 +114,24 @@ def test_what_a_page_cannot_run_is_refused_in_one_line():
         with pytest.raises(ZooError, match=re.escape(words)) as raised:
             pages.page(build())
         assert "\n" not in str(raised.value)
+
+
+def test_what_a_page_cannot_ask_or_answer_is_refused_with_what_to_use_instead():
+    for refused in (
+        lambda: tasks.shown(Forecasting.__new__(Forecasting)),
+        lambda: forms.of(DataSpec("labelled_sounds", {}, Field("label", ("a", "b")))),
+    ):
+        with pytest.raises(ZooError, match=r"\n  `rnnzoo predict RUN --file FILE` and `rnnzoo serve RUN`"):
+            refused()
+
+
+def test_a_page_names_the_channels_and_has_a_field_for_each_static_column():
+    model = made.predictor("classification", made.channels("label", "forward"), {"name": "gru", "hidden_size": 4})
+    source = pages.page(model)
+    assert "A step a line: heart rate, 2, in this order or below a line of the names" in source
+    assert source.count("data-static ") == 1 and source.count("<select data-static>") == 1
+    assert "&lt;b&gt;" in source and "<b></option>" not in source
+    assert [one["name"] for one in described(source)["fields"]["values"]["options"]["static"]] == ["age", "10"]
 
 
 def test_every_operation_of_a_trace_has_javascript():

@@ -118,6 +118,15 @@ MODELS = {
     "numbers": lambda: made.predictor(
         "regression", made.series("target"), {"name": "gru", "hidden_size": 5}, pooling="mean"
     ),
+    **{
+        f"channels, {missing}": lambda missing=missing: made.predictor(
+            "classification", made.channels("label", missing), {"name": "lstm", "hidden_size": 5}
+        )
+        for missing in ("refuse", "mask", "forward", "interpolate")
+    },
+    "numbers in units": lambda: made.predictor(
+        "regression", made.channels("target", "mask", "none"), {"name": "gru", "hidden_size": 5}
+    ),
     "tags together": lambda: made.predictor(
         "tagging",
         made.tagged(SPANS, characters=True, case=True, lowercase=True),

@@ -64,8 +64,9 @@ const FORMS = {
   },
   series(model, text) {
     const size = model.facts.fields.values.size, values = typedSeries(text, size), steps = values.length / size;
-    return { shown: Array.from({ length: steps }, (_, k) => String(k + 1)), values, fields: { values }, steps };
+    return { shown: Array.from({ length: steps }, (_, k) => String(k + 1)), drawn: { values, size }, fields: { values }, steps };
   },
+  channels: (model, text) => askedChannels(model.facts.fields.values, text),
 };
 
 const VIEWS = {
@@ -76,8 +77,9 @@ const VIEWS = {
     return { logits: [logits], answer: { label: model.labels[best], confidence: shares[best], probabilities }, shares };
   },
   numbers(model, ran) {
-    const values = Array.from(ran.whole());
-    return { logits: [values], answer: { values } };
+    const logits = Array.from(ran.whole()), { mean, std } = model.scale;
+    const values = mean ? logits.map((z, k) => z * std[k] + mean[k]) : logits;
+    return { logits: [logits], answer: { values, ...(model.targets.length ? { targets: model.targets } : {}) } };
   },
   tags(model, ran, asked) {
     const logits = Array.from({ length: ran.steps }, (_, t) => Array.from(ran.at(t)));

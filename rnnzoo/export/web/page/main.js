@@ -2,6 +2,7 @@
 
 const field = document.getElementById("text"), says = document.getElementById("says"), answerBox = document.getElementById("answer");
 const LONGEST_TYPED = 5000; // characters that are answered as one types
+const LONGEST_SERIES = 200000; // characters of numbers
 const SLOW = 60; // milliseconds: after an answer that took longer, the next one waits until one stops typing
 let heat = null, model = null, number = 0, took = 0, waiting = 0;
 
@@ -11,7 +12,9 @@ const time = (milliseconds) => (milliseconds < 10 ? milliseconds.toFixed(1) : mi
 function respond() {
   const mine = ++number, start = performance.now();
   try {
-    const text = Array.from(field.value).slice(0, LONGEST_TYPED).join("");
+    const isSeries = "values" in model.facts.fields;
+    if (isSeries && field.value.length > LONGEST_SERIES) throw new Error(`a page reads at most ${LONGEST_SERIES} characters of numbers`);
+    const text = isSeries ? field.value : Array.from(field.value).slice(0, LONGEST_TYPED).join("");
     const reply = model.view === "writes" ? following(field.value) : model.reply(text);
     took = performance.now() - start;
     answerBox.replaceChildren(...SHOW[model.view](model, reply), ...(reply.next ? [nextPart(reply.next)] : []));
@@ -134,7 +137,7 @@ const ready = (async () => {
   packed.remove();
   heat = new Heat(document.getElementById("heat-says"));
   if (model.view === "writes") prepareWriting();
-  field.addEventListener("input", onInput);
+  for (const one of [field, ...document.querySelectorAll("[data-static]")]) one.addEventListener("input", onInput);
   respond();
   return model;
 })();

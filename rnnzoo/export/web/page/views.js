@@ -20,29 +20,32 @@ function bars(shares, most = 12) {
   }));
 }
 
-/** A series as a line for each feature. */
-function lines(values, size) {
+const DRAWN = 6; // features of a series
+
+/** A series as a line for each feature; of named ones with their names. */
+function lines({ values, size, names = [] }) {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg"), steps = values.length / size;
   svg.setAttribute("viewBox", "0 0 640 120");
   svg.setAttribute("class", "series");
   svg.setAttribute("role", "img");
   svg.setAttribute("aria-label", `${steps} steps of ${size} ${size === 1 ? "feature" : "features"}`);
   const low = Math.min(...values), high = Math.max(...values), tall = high - low || 1;
-  for (let k = 0; k < Math.min(size, 6); k++) {
+  for (let k = 0; k < Math.min(size, DRAWN); k++) {
     const line = document.createElementNS(svg.namespaceURI, "polyline");
     const points = Array.from({ length: steps }, (_, t) => `${(steps < 2 ? 320 : 4 + (632 * t) / (steps - 1)).toFixed(1)},${(114 - (108 * (values[t * size + k] - low)) / tall).toFixed(1)}`);
     line.setAttribute("points", points.join(" "));
     line.setAttribute("class", `line c${k}`);
     svg.append(line);
   }
-  return svg;
+  const legend = names.slice(0, DRAWN).map((name, k) => element("span", `of c${k}`, name));
+  return names.length ? element("div", "", svg, element("p", "quiet legend-lines", ...legend)) : svg;
 }
 
 const SHOW = {
   classes(model, { answer, asked }) {
     const best = element("p", "best", element("b", "", answer.label), ` ${percent(answer.confidence)}`);
     const parts = [best, bars(answer.probabilities)];
-    if (asked.values) parts.push(lines(asked.values, model.facts.fields.values.size));
+    if (asked.drawn) parts.push(lines(asked.drawn));
     else parts.push(tokensOf(model, asked));
     return parts;
   },
@@ -56,8 +59,11 @@ const SHOW = {
   },
   writes() { return []; },
   numbers(model, { answer, asked }) {
-    const best = element("p", "best", element("b", "", answer.values.map((value) => plain(+value.toPrecision(6), 4)).join("  ")));
-    return [best, lines(asked.values, model.facts.fields.values.size)];
+    const numbers = answer.values.flatMap((value, k) => [
+      ...(answer.targets ? [`${k ? ", " : ""}${answer.targets[k]} `] : k ? ["  "] : []),
+      element("b", "", plain(+value.toPrecision(6), 4)),
+    ]);
+    return [element("p", "best", ...numbers), lines(asked.drawn)];
   },
   gaps(model, { answer }) {
     return answer.gaps.flatMap((shares, k) => [...(answer.gaps.length > 1 ? [element("h3", "", `Gap ${k + 1}`)] : []), bars(shares)]);
