@@ -58,6 +58,8 @@ def features(row: Static, columns: Mapping[str, Any]) -> np.ndarray:
 def _value(row: Static, name: str) -> float | str:
     if name not in row:
         raise DataError(f"the static column '{name}' is missing.\n  Found: {', '.join(row) or 'none'}.")
+    if not isinstance(row[name], (int, float, str, np.generic)):
+        raise DataError(f"'{name}' is {row[name]!r:.80}, and neither a number nor a text.")
     return row[name]
 
 

@@ -14,7 +14,7 @@ from rnnzoo.cli import main
 from rnnzoo.data.datamodule import ZooData
 from rnnzoo.data.forms import FORMS
 from rnnzoo.data.overview import overview
-from rnnzoo.data.sources.series_files import SeriesFiles
+from rnnzoo.data.sources.series_files import AskedSeries, SeriesFiles
 from rnnzoo.errors import DataError
 from rnnzoo.inference.predictor import load
 from rnnzoo.testing import check_dataset
@@ -251,3 +251,13 @@ def test_a_first_look_tells_each_channel_by_its_name(tmp_path):
     path = long(tmp_path, [["a", 0, 1, "u"], ["a", 1, "", "u"], ["b", 0, 4, "v"], ["b", 1, 7, "v"]])
     found = overview(ZooData(source(path, dev=str(path), **LONG), FORMS["labelled_channels"](missing="mask")), {})
     assert found["numbers"]["train"]["features"] == {"x": {"min": 1.0, "mean": 4.0, "max": 7.0, "missing": 1}}
+
+
+@pytest.mark.parametrize("static", [{"age": None}, {"age": [40]}, {"sex": None}])
+def test_a_static_value_that_is_neither_a_number_nor_a_text_is_named(static):
+    form = FORMS["labelled_channels"]()
+    rows = [{"age": 30.0, "sex": "f"}, {"age": 40.0, "sex": "m"}]
+    values = [np.array([(number,)], dtype=[("x", float)]) for number in (1, 2)]
+    spec = form.fit({"values": values, "static": rows, "label": ["a", "b"]})
+    with pytest.raises(DataError, match=f"'{next(iter(static))}' is .*, and neither a number nor a text"):
+        form.ask([AskedSeries("one", [[1.0]], rows[0] | static)], spec)
