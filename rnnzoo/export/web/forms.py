@@ -174,6 +174,7 @@ FORMS: dict[str, Typed] = {
     "measured_series": Series(),
     "labelled_channels": Channels(),
     "measured_channels": Channels(),
+    "tagged_channels": Channels(),
 }
 
 

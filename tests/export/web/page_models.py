@@ -67,7 +67,7 @@ def channels(target: str, missing: str = "refuse", scale: str = "standard", stat
     targets: dict[str, list[Any]] = {
         "label": ["up", "down", "up", "down"],
         "target": [{"weight": 3000.0 * k, "size": 0.1 * k * k} for k in range(len(named))],
-        "tags": [["rise", "fall", "O"][:1] * len(row) for row in named],
+        "tags": [[("rise", "fall", "O")[k % 3] for k in range(len(row))] for row in named],
     }
     form = {"label": "labelled", "target": "measured", "tags": "tagged"}[target]
     columns = {"values": named, "static": about, target: targets[target]}

@@ -127,6 +127,12 @@ MODELS = {
     "numbers in units": lambda: made.predictor(
         "regression", made.channels("target", "mask", "none"), {"name": "gru", "hidden_size": 5}
     ),
+    **{
+        f"a tag a step, crf {crf}": lambda crf=crf: made.predictor(
+            "tagging", made.channels("tags", "interpolate"), {"name": "bidirectional", "hidden_size": 4}, {"crf": crf}
+        )
+        for crf in (False, True)
+    },
     "tags together": lambda: made.predictor(
         "tagging",
         made.tagged(SPANS, characters=True, case=True, lowercase=True),

@@ -117,6 +117,15 @@ def test_rows_are_read_in_the_order_of_the_channels_or_by_a_line_of_their_names(
         assert message(browser, text) == words
 
 
+def test_tags_of_steps_are_shown_as_stretches(browser, show):
+    model = made.predictor("tagging", made.channels("tags", static=False), {"name": "recurrent"} | SMALL)
+    show(model)
+    (expected,) = model.predict([[[1, 2], [60, 3], [90, 4], [0, 5]]])
+    assert browser.run("model.reply('1 2\\n60 3\\n90 4\\n0 5').answer") == expected
+    assert browser.run("stretches(['a', 'a', 'b', 'a'])") == [["1\u20132", "a"], ["3", "b"], ["4", "a"]]
+    assert browser.run("document.querySelectorAll('.tagged .word').length") >= 1
+
+
 def test_a_series_has_its_static_columns_in_fields_and_is_answered_as_the_model_does(browser, show):
     model = made.predictor("regression", made.channels("target", "mask"), {"name": "gru"} | SMALL)
     show(model, width=390, height=844)

@@ -84,8 +84,8 @@ const VIEWS = {
   tags(model, ran, asked) {
     const logits = Array.from({ length: ran.steps }, (_, t) => Array.from(ran.at(t)));
     const chosen = model.facts.head.kind === "crf" ? model.network.viterbi(logits) : logits.map(argmax);
-    const tags = asked.words.length ? chosen.map((tag) => model.labels[tag]) : [];
-    const answer = { tags, ...(model.spans ? { spans: spansOf(tags) } : {}), words: asked.words };
+    const tags = asked.words?.length === 0 ? [] : chosen.map((tag) => model.labels[tag]);
+    const answer = { tags, ...(model.spans ? { spans: spansOf(tags) } : {}), ...(asked.words ? { words: asked.words } : {}) };
     return { logits, answer };
   },
   writes(model, ran, asked) {

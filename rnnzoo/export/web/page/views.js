@@ -41,6 +41,15 @@ function lines({ values, size, names = [] }) {
   return names.length ? element("div", "", svg, element("p", "quiet legend-lines", ...legend)) : svg;
 }
 
+/** Equal tags in a row as one: the steps, counted from 1, and the tag. */
+function stretches(tags) {
+  const starts = tags.map((_, k) => k).filter((k) => !k || tags[k] !== tags[k - 1]);
+  return starts.map((start, k) => {
+    const end = starts[k + 1] ?? tags.length;
+    return [end - start > 1 ? `${start + 1}\u2013${end}` : `${end}`, tags[start]];
+  });
+}
+
 const SHOW = {
   classes(model, { answer, asked }) {
     const best = element("p", "best", element("b", "", answer.label), ` ${percent(answer.confidence)}`);
@@ -49,13 +58,14 @@ const SHOW = {
     else parts.push(tokensOf(model, asked));
     return parts;
   },
-  tags(model, { answer }) {
+  tags(model, { answer, asked }) {
     const names = [...new Set(answer.tags)].sort((a, b) => model.labels.indexOf(a) - model.labels.indexOf(b));
-    const words = answer.tags.map((tag, k) => {
+    const pieces = answer.words ? answer.tags.map((tag, k) => [answer.words[k], tag]) : stretches(answer.tags);
+    const words = pieces.map(([word, tag]) => {
       const colour = tag === "O" ? "out" : `k${model.labels.indexOf(model.spans ? tag.slice(2) && names.find((n) => n.slice(2) === tag.slice(2)) : tag) % 6}`;
-      return element("span", `word ${colour}`, element("b", "", answer.words[k]), element("i", "", tag));
+      return element("span", `word ${colour}`, element("b", "", word), element("i", "", tag));
     });
-    return [element("p", "tagged", ...words)];
+    return [element("p", "tagged", ...words), ...(asked.drawn ? [lines(asked.drawn)] : [])];
   },
   writes() { return []; },
   numbers(model, { answer, asked }) {
