@@ -144,6 +144,9 @@ def test_a_series_has_its_static_columns_in_fields_and_is_answered_as_the_model_
     answer = browser.run("model.reply(field.value).answer")
     assert answer["targets"] == expected["targets"] == ["weight", "size"]
     assert answer["values"] == pytest.approx(expected["values"], rel=1e-4)
+    answer = "{ values: [-2.5e-7, 1234567], targets: ['a', 'b'] }"
+    shown = f"SHOW.numbers(model, {{ answer: {answer}, asked: model.ask(field.value) }})"
+    assert browser.run(f"{shown}[0].textContent") == "a \u22122.5e\u22127, b 1234570"
     assert browser.run("document.querySelector('.best').textContent").startswith("weight ")
     assert browser.run("document.documentElement.scrollWidth") == 390
     browser.run("document.querySelector('[data-static]').value = ''; respond()")

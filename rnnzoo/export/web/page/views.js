@@ -71,7 +71,7 @@ const SHOW = {
   numbers(model, { answer, asked }) {
     const numbers = answer.values.flatMap((value, k) => [
       ...(answer.targets ? [`${k ? ", " : ""}${answer.targets[k]} `] : k ? ["  "] : []),
-      element("b", "", plain(+value.toPrecision(6), 4)),
+      element("b", "", String(+value.toPrecision(6)).replaceAll("-", "\u2212")),
     ]);
     return [element("p", "best", ...numbers), lines(asked.drawn)];
   },
