@@ -16,7 +16,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnnzoo import recipe, registry
+from rnnzoo import Source, recipe, registry
 from rnnzoo.errors import RecipeError
 from rnnzoo.experiment.resolver import resolve
 from rnnzoo.limits import Layers, Limit, Probability, Size
@@ -30,13 +30,13 @@ from rnnzoo.system import shipped
 CellLike = Annotated[Any, Part("cells")]
 
 
-class Films:
+class Films(Source):
     form = "labelled_text"
 
     def __init__(self, path: str = "films.csv", part: float = 1, languages: list[str] | None = None) -> None: ...
 
 
-class Stream:
+class Stream(Source):
     form = "text_stream"
 
 
