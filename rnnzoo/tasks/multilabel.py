@@ -100,10 +100,14 @@ class Multilabel(Task):
     def decisions(self, output: Output, batch: Batch, model: SequenceModel) -> Decisions:
         return Decisions(row_numbers(batch), batch.target.long(), output.logits)
 
+    @property
+    def thresholds(self) -> list[float]:
+        """The probability of each label from which on it is said."""
+        chosen = self.calibration.thresholds or {}
+        return [chosen.get(label, self.fixed) for label in self.spec.labels]
+
     def chosen(self, probabilities: Tensor) -> Tensor:
-        thresholds = self.calibration.thresholds or {}
-        each = [thresholds.get(label, self.fixed) for label in self.spec.labels]
-        return (probabilities >= torch.tensor(each, device=probabilities.device)).long()
+        return (probabilities >= torch.tensor(self.thresholds, device=probabilities.device)).long()
 
     def _named(self, rows: Tensor) -> list[list[str]]:
         """rows: (batch, labels) 0 or 1."""

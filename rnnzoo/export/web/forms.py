@@ -16,6 +16,7 @@ from rnnzoo.reports import page as reports
 
 SENTENCES = {  # that stand in the field at first, where the model knows their words
     "classes": "One of the best films I have seen in years, with a wonderful cast.",
+    "labels": "I cannot sign in, and the invoice is wrong.",
     "toy": "the food was not bad at all , and we were truly happy with the place .",
     "tags": "The old dog barked at Mary Smith in New York, and she didn't like it.",
     "writes": "ROMEO:\n",
@@ -167,6 +168,7 @@ class Channels(Typed):
 
 FORMS: dict[str, Typed] = {
     "labelled_text": Typed(),
+    "multilabelled_text": Typed(),
     "text_stream": Typed(),
     "masked_text": Gaps(),
     "tagged_text": Words(),

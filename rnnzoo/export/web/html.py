@@ -15,6 +15,7 @@ from rnnzoo.tasks.base import Task
 
 HINTS = {
     "classes": "The answer follows as you type.",
+    "labels": "The labels follow as you type.",
     "tags": "Each word gets its tag as you type.",
     "writes": "The model continues it, and shows what it expects next.",
     "gaps": "Write ____ where a word is missing.",
@@ -130,7 +131,7 @@ def _about(
         )
     yield from forms.of(predictor.spec).about(predictor.spec)
     labels = facts["shown"]["labels"]
-    if labels and facts["shown"]["view"] in ("classes", "tags"):
+    if labels and facts["shown"]["view"] in ("classes", "labels", "tags"):
         yield "Labels", ", ".join(labels[:40]) + (f" and {len(labels) - 40} more" if len(labels) > 40 else "")
     yield "Weights", f"{parts.parameters(network):,}, stored as {stored(bundle.stored)}"
     yield "Trained on", str(predictor.recipe["data"].get("name", ""))

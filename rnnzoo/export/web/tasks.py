@@ -13,6 +13,7 @@ from rnnzoo.tasks.base import Task
 from rnnzoo.tasks.classification import Classification
 from rnnzoo.tasks.forecasting import Forecasting
 from rnnzoo.tasks.masked_word import MaskedWord
+from rnnzoo.tasks.multilabel import Multilabel
 from rnnzoo.tasks.next_word import NextWord
 from rnnzoo.tasks.regression import Regression
 from rnnzoo.tasks.tagging import Tagging
@@ -42,6 +43,12 @@ def _forecasting(task: Forecasting) -> dict[str, Any]:
 def _classification(task: Classification) -> dict[str, Any]:
     temperature = getattr(getattr(task, "calibration", None), "temperature", 1.0)
     return {"view": "classes", "labels": list(task.spec.labels), "temperature": temperature}
+
+
+@shown.register
+def _multilabel(task: Multilabel) -> dict[str, Any]:
+    labels, calibration = list(task.spec.labels), task.calibration
+    return {"view": "labels", "labels": labels, "temperature": calibration.temperature, "thresholds": task.thresholds}
 
 
 @shown.register

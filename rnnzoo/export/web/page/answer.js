@@ -76,6 +76,13 @@ const VIEWS = {
     const probabilities = Object.fromEntries(model.labels.map((label, k) => [label, shares[k]]));
     return { logits: [logits], answer: { label: model.labels[best], confidence: shares[best], probabilities }, shares };
   },
+  labels(model, ran) {
+    const logits = Array.from(ran.whole()), shares = logits.map((z) => 1 / (1 + Math.exp(-z / model.temperature)));
+    const labels = model.labels.filter((_, k) => shares[k] >= model.thresholds[k]);
+    const confidence = Math.min(...shares.map((p) => Math.max(p, 1 - p)));
+    const probabilities = Object.fromEntries(model.labels.map((label, k) => [label, shares[k]]));
+    return { logits: [logits], answer: { labels, confidence, probabilities } };
+  },
   numbers(model, ran) {
     const logits = Array.from(ran.whole()), { mean, std } = model.scale;
     const values = mean ? logits.map((z, k) => z * std[k] + mean[k]) : logits;

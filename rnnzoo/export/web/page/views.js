@@ -58,6 +58,10 @@ const SHOW = {
     else parts.push(tokensOf(model, asked));
     return parts;
   },
+  labels(model, { answer, asked }) {
+    const best = element("p", "best", element("b", "", answer.labels.join(", ") || "none"));
+    return [best, bars(answer.probabilities), tokensOf(model, asked)];
+  },
   tags(model, { answer, asked }) {
     const names = [...new Set(answer.tags)].sort((a, b) => model.labels.indexOf(a) - model.labels.indexOf(b));
     const pieces = answer.words ? answer.tags.map((tag, k) => [answer.words[k], tag]) : stretches(answer.tags);
