@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     from rnnzoo.recipe import Recipe
 
 AUTO = "auto"  # --resume of whatever is in --run_dir
+LR = "--optimizer.lr"
 EXAMPLE = "rnnzoo fit imdb_bilstm --model.architecture.cell gru --seed 2 --trainer.max_epochs 3"
 
 
 def add_arguments(parser: Parser) -> None:
     parser.usage = (
-        "rnnzoo fit RECIPE|--resume RUN [--run_dir DIR] [--folds K] [--seed N] [--print_config] [--KEY.KEY VALUE ...]"
+        "rnnzoo fit RECIPE|--resume RUN [--run_dir DIR] [--folds K] [--seed N] [--print_config] [--KEY.KEY VALUE ...]\n"
+        "       rnnzoo fit RECIPE --find_lr [--run_dir DIR] [--json] [--KEY.KEY VALUE ...]"
     )
     parser.takes_keys = True
     parser.add_argument("recipe", metavar="RECIPE", nargs="?", help="a YAML file, or a name from `rnnzoo list recipes`")
@@ -39,6 +41,12 @@ def add_arguments(parser: Parser) -> None:
         metavar="K",
         help="train K times, each time with another K-th of the rows of train and dev as dev (cross-validation)",
     )
+    parser.add_argument(
+        "--find_lr",
+        action="store_true",
+        help="try rising learning rates for some steps, draw the loss, suggest a rate, and train nothing",
+    )
+    parser.add_argument("--json", action="store_true", help="with --find_lr: print one JSON object")
     parser.add_argument("--print_config", action="store_true", help="print the complete recipe and do nothing else")
     parser.add_argument("--KEY.KEY", metavar="VALUE", help="a key of the recipe, such as --model.head.dropout 0.3")
 
@@ -51,6 +59,10 @@ def run(arguments: Namespace) -> int:
         raise ZooError(
             "rnnzoo fit: --folds needs no --resume.\n  The same command goes on with the folds that are left."
         )
+    if arguments.find_lr and (arguments.folds is not None or arguments.resume is not None):
+        raise ZooError("rnnzoo fit: --find_lr trains nothing, and goes with neither --folds nor --resume.")
+    if arguments.json and not arguments.find_lr:
+        raise ZooError("rnnzoo fit: --json goes with --find_lr alone.\n  A run's summary.json has its numbers.")
     is_there = arguments.run_dir is not None and runs.is_run(arguments.run_dir)
     if arguments.resume not in (None, AUTO) or (arguments.resume == AUTO and is_there):
         return _resume(arguments)
@@ -68,6 +80,8 @@ def run(arguments: Namespace) -> int:
 
         console.print(recipes.dump(redact(resolved)), end="")
         return 0
+    if arguments.find_lr:
+        return _find_lr(resolved, arguments)
     if raw.root.value.get("sweep") is not None and rank() == 0:
         console.print_error(f"This is one run, without the recipe's sweep: rnnzoo sweep {arguments.recipe}")
     return _fit(resolved, arguments.run_dir)
@@ -100,6 +114,39 @@ def _folds(arguments: Namespace) -> int:
         why = [f"{run.label}: {reason}" for run, reason in outcome.failed]
         raise ZooError(f"not every fold came to its end: {'; '.join(why)}\n  The same command tries them again.")
     return 0
+
+
+def _find_lr(recipe: Recipe, arguments: Namespace) -> int:
+    """Print a learning rate to begin with, and how to use it."""
+    import shlex
+
+    from rnnzoo.experiment.find_lr import find_lr
+
+    with contextlib.redirect_stdout(sys.stderr):
+        found = find_lr(recipe, arguments.run_dir)
+    if rank() > 0:
+        return 0
+    rate = f"{found.suggestion:g}"
+    line = shlex.join(["rnnzoo", "fit", arguments.recipe, *_without(LR, arguments.overrides), LR, rate])
+    low, high = found.curve[0][0], found.curve[-1][0]
+    if arguments.json:
+        facts = {"recipe": recipe["name"], "suggestion": found.suggestion, "now": found.now, "range": [low, high]}
+        console.print_json({**facts, "command": line, "picture": str(found.picture), "curve": found.curve}, indent=2)
+        return 0
+    tried = f"{low:.2g} to {high:.2g} in {len(found.curve)} steps"
+    console.print(f"learning rate to begin with: {rate} (the recipe has {found.now:g}; tried: {tried})")
+    console.print(f"drawn: {console.short(found.picture)}")
+    console.print(f"to use it: {line}")
+    return 0
+
+
+def _without(flag: str, words: list[str]) -> list[str]:
+    """The words of a recipe's keys without one of them and its value."""
+    kept = [word for word in words if not word.startswith(f"{flag}=")]
+    while flag in kept:
+        place = kept.index(flag)
+        del kept[place : place + 2]
+    return kept
 
 
 def _resume(arguments: Namespace) -> int:
