@@ -2,20 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from rnnzoo.architectures.encoded import Encoded
+from rnnzoo.engine.sequences import Sequences
 from rnnzoo.layers.attention import masked_softmax
 
 Pooling = Literal["last", "mean", "max", "max_mean", "attention"]
 
 
+def _by_rows(encoded: Encoded) -> bool:
+    """Whether to pool the packed rows, without their padding: in inference, on the CPU."""
+    sequences = encoded.sequences
+    on_cpu = sequences.layout.device.type == "cpu"
+    return torch.is_inference_mode_enabled() and on_cpu and sequences.has_rows
+
+
+def _rectangles(sequences: Sequences) -> Iterator[tuple[int, Tensor]]:
+    """Runs of steps that the same sequences have: how many, longest first, and outputs (steps, live, features)."""
+    sizes, counts = sequences.layout.batch_sizes.unique_consecutive(return_counts=True)
+    at = 0
+    for live, steps in zip(sizes.tolist(), counts.tolist(), strict=True):
+        yield live, sequences.rows[at : at + live * steps].unflatten(0, (steps, live))
+        at += live * steps
+
+
 def mean(encoded: Encoded) -> Tensor:
     """(batch, features): the mean over each sequence's steps; zeros for an empty one."""
+    if _by_rows(encoded):
+        rows, layout = encoded.sequences.rows, encoded.sequences.layout
+        total = rows.new_zeros(layout.batch, rows.shape[-1])
+        for live, steps in _rectangles(encoded.sequences):
+            total[:live] += steps.sum(0)
+        return layout.unsort(total) / layout.lengths.clamp(min=1)[:, None].to(total)
     outputs, layout = encoded.outputs, encoded.sequences.layout
     lengths = layout.lengths.clamp(min=1).to(outputs.device)
     return outputs.sum(1) / lengths[:, None].to(outputs.dtype)
@@ -23,6 +46,13 @@ def mean(encoded: Encoded) -> Tensor:
 
 def maximum(encoded: Encoded) -> Tensor:
     """(batch, features): the maximum over each sequence's steps; zeros for an empty one."""
+    if _by_rows(encoded):
+        rows, layout = encoded.sequences.rows, encoded.sequences.layout
+        top = rows.new_full((layout.batch, rows.shape[-1]), torch.finfo(rows.dtype).min)
+        for live, steps in _rectangles(encoded.sequences):
+            torch.maximum(top[:live], steps.amax(0), out=top[:live])
+        top = layout.unsort(top)
+        return top if layout.empty_mask is None else top.masked_fill(layout.empty_mask, 0)
     outputs, layout = encoded.sequences.padded_finite, encoded.sequences.layout
     if layout.time == 0:
         return outputs.new_zeros(layout.batch, outputs.shape[-1])

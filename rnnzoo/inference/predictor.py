@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("rnnzoo")
 UNKNOWN_SHARE = "unknown_share"  # of an answer: of the text's tokens, those that the model does not know, 0 to 1
-BATCH_TOKENS = 2**16  # tokens a batch, padding counted: one long text does not make room for 63 more
-AHEAD = 256  # texts of a stream that are read before the first of them is answered
-AHEAD_CHARACTERS = 2**20  # or so many characters
+BATCH_TOKENS = 2**15  # tokens a batch, padding counted: one long text does not make room for 63 more
+AHEAD = 1024  # texts of a stream that are read before the first of them is answered
+AHEAD_CHARACTERS = 2**22  # or so many characters
 
 
 class Predictor:
@@ -83,7 +83,7 @@ class Predictor:
         return card.report(self)
 
     @torch.inference_mode()
-    def predict(self, texts: Sequence[Any], batch_size: int = 64) -> list[Answer]:
+    def predict(self, texts: Sequence[Any], batch_size: int = 512) -> list[Answer]:
         """One JSON object for each text, in order; what it holds is the task's (label and confidence, tags, ...).
 
         A model of numbers is asked with series: lists or arrays (time, features), or the same as JSON text.
@@ -98,7 +98,7 @@ class Predictor:
             log.warning("%d of %d texts are longer than max_length and were cut.", examples.truncated, len(texts))
         return self.answer_examples(examples, batch_size)
 
-    def answer_examples(self, examples: Examples, batch_size: int = 64) -> list[Answer]:
+    def answer_examples(self, examples: Examples, batch_size: int = 512) -> list[Answer]:
         """One JSON object for each row of encoded examples, in order; see `predict`."""
         answers: list[Answer] = [{}] * len(examples)
         lengths = examples.lengths
