@@ -14,6 +14,7 @@ from rnnzoo.architectures.encoded import Encoded
 from rnnzoo.architectures.pooling import Pool, Pooling
 from rnnzoo.batch import Batch, DataSpec, Field
 from rnnzoo.cells.base import State
+from rnnzoo.engine.layout import layout_maker
 from rnnzoo.engine.sequences import Sequences
 from rnnzoo.inputs.base import TARGET, Input, InputLike, make_input
 from rnnzoo.inputs.tokens import TargetEmbedding, TokenEmbedding
@@ -55,9 +56,17 @@ class SequenceModel(nn.Module):
 
     def encode(self, batch: Batch, state: list[State] | None = None, need_state: bool = False) -> Encoded:
         """What the architecture makes of the batch's inputs."""
-        sequences = Sequences.of(self.embed(batch), batch.lengths)
+        sequences = self.sequences(batch)
         encoded: Encoded = self.architecture(sequences, state=state, need_state=need_state)
         return encoded
+
+    def sequences(self, batch: Batch) -> Sequences:
+        """What the architecture reads: with the distinct features of a single input where it knows them."""
+        if len(self.inputs) == 1 and type(self).embed is SequenceModel.embed:
+            x = batch.inputs[self.input_names[0]]
+            if (distinct := self.input_of(self.input_names[0]).distinct(x)) is not None:
+                return Sequences(layout_maker.get()(batch.lengths, x.shape[1], x.device), distinct=distinct)
+        return Sequences.of(self.embed(batch), batch.lengths)
 
     def embed(self, batch: Batch) -> Tensor:
         """The inputs of each step, side by side: (batch, time, features)."""

@@ -81,7 +81,7 @@ def _preferred(cell: Cell, x: Sequences, steps: int) -> tuple[str, ...]:
     """
     if x.layout.device.type == "cuda":
         first = ("fused", "triton")
-    elif recognise(cell) != "lstm" or x.layout.valid_share < _fused_lstm_share():
+    elif x.distinct is not None or recognise(cell) != "lstm" or x.layout.valid_share < _fused_lstm_share():
         first = ("native", "fused")
     else:
         first = ("fused", "native")

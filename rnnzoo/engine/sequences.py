@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
@@ -13,11 +16,19 @@ from rnnzoo.engine.layout import Layout, layout_maker
 from rnnzoo.engine.uncompiled import uncompiled
 
 
+class Distinct(NamedTuple):
+    """Steps that have few different features: (distinct, features), and the one of each step, (batch, time) int64."""
+
+    features: Tensor
+    number: Tensor
+
+
 class Sequences:
     """Features (batch, time, features) of a ragged batch, held padded or as packed rows (rows, features).
 
     It is made from one form; the others are computed when first used. padded: zeros past a sequence's end.
     padded_finite: any finite numbers there. padded_raw: anything there, NaN too. rows: no padding at all.
+    distinct: the features of each symbol that occurs, and which of them each step has.
     """
 
     def __init__(
@@ -28,11 +39,13 @@ class Sequences:
         padded_finite: Tensor | None = None,
         padded_raw: Tensor | None = None,
         rows: Tensor | None = None,
+        distinct: Distinct | None = None,
     ) -> None:
         self.layout = layout
         self._rows, self._padded = rows, padded
         self._finite = padded if padded_finite is None else padded_finite
-        self._raw = self._finite if padded_raw is None else padded_raw
+        self._given = self._finite if padded_raw is None else padded_raw
+        self.distinct = distinct
 
     @classmethod
     @uncompiled("lengths decide how many steps run: export with strict=False")
@@ -59,6 +72,19 @@ class Sequences:
     # -- forms
 
     @property
+    def _raw(self) -> Tensor | None:
+        """(batch, time, features), anything past the ends; None if there are rows alone."""
+        if self._given is None and self.distinct is not None:
+            self._given = F.embedding(self.distinct.number, self.distinct.features)
+        return self._given
+
+    @cached_property
+    def symbols(self) -> Tensor:
+        """(rows,) int64, which of the distinct features each packed row has."""
+        assert self.distinct is not None
+        return _pack(self.distinct.number.unsqueeze(-1), self.layout).squeeze(-1)
+
+    @property
     def padded(self) -> Tensor:
         """(batch, time, features), zeros past the ends."""
         if self._padded is None:
@@ -69,12 +95,14 @@ class Sequences:
                 self._padded = self._raw
             else:
                 self._padded = self._raw.masked_fill(~layout.mask.unsqueeze(-1), 0)
-            self._raw = self._finite = self._padded
+            self._given = self._finite = self._padded
         return self._padded
 
     @property
     def padded_finite(self) -> Tensor:
         """(batch, time, features), any finite numbers past the ends."""
+        if self._finite is None and self.distinct is not None:
+            self._finite = self._raw
         return self.padded if self._finite is None else self._finite
 
     @property
@@ -92,7 +120,12 @@ class Sequences:
 
     @property
     def at_hand(self) -> Tensor:
-        """The features in a form that is there: (rows, features), or (batch, time, features) with any padding."""
+        """The features in a form that is there: (rows, features), or (batch, time, features) with any padding.
+
+        Or (distinct, features): whoever asks wants their number, dtype and device.
+        """
+        if self._rows is None and self._given is None and self.distinct is not None:
+            return self.distinct.features
         tensor = self._rows if self._rows is not None else self._raw
         assert tensor is not None
         return tensor
@@ -115,7 +148,11 @@ class Sequences:
         with torch.no_grad():
             if self._rows is not None:
                 return self._rows[:live].detach().clone()
-            return self.layout.sort(self.at_hand[:, 0])[:live].detach().clone()
+            if self._given is None and self.distinct is not None:
+                first = F.embedding(self.distinct.number[:, 0], self.distinct.features)
+            else:
+                first = self.at_hand[:, 0]
+            return self.layout.sort(first)[:live].detach().clone()
 
     def at_ends(self) -> Tensor:
         """(batch, features) of each sequence's last step; zeros for an empty sequence."""

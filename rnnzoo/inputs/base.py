@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from rnnzoo import registry
 from rnnzoo.batch import Field
+from rnnzoo.engine.sequences import Distinct
 
 InputLike = Annotated[Any, registry.Part("inputs")]  # a name, {"name": ...}, a class, or an input that is built
 TARGET = "target"  # the field that a decoder reads: the target, a step late
@@ -29,6 +30,10 @@ class Input(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """x: (batch, time, ...), the field of a batch, 0 past the ends. Returns (batch, time, output_size)."""
         raise NotImplementedError
+
+    def distinct(self, x: Tensor) -> Distinct | None:
+        """The features of each symbol that occurs in x, where a step's depend on its symbol alone; else None."""
+        return None
 
 
 def make_input(part: InputLike, field: Field, kind: str | None = None, output_size: int | None = None) -> Input:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rnnzoo.batch import PAD, UNK, Field
+from rnnzoo.engine import modes
+from rnnzoo.engine.sequences import Distinct
 from rnnzoo.inputs.base import Input
 from rnnzoo.layers.dropout import LockedDropout
 from rnnzoo.limits import NonNegative, Probability, Size, checked
+
+FEW = 1024  # steps of a batch, below which it is not worth looking for symbols that occur twice
 
 
 class Embedding(Input):
@@ -18,6 +24,8 @@ class Embedding(Input):
     size: features of a vector. dropout: drops features of a whole sequence at once (one mask through time; Gal,
     Ghahramani, arXiv:1512.05287).
     """
+
+    by_symbol: ClassVar[bool] = True  # of this class's own `forward` alone: a step's features are those of its symbol
 
     @checked
     def __init__(self, field: Field, size: Size, dropout: Probability = 0.0) -> None:
@@ -32,6 +40,22 @@ class Embedding(Input):
     def forward(self, x: Tensor) -> Tensor:
         """x: (batch, time) int64, PAD past the ends. Returns (batch, time, size)."""
         return self.dropout(self.embedding(x))
+
+    def distinct(self, x: Tensor) -> Distinct | None:
+        """In inference, where at most half as many symbols as steps occur. x: (batch, time) int64."""
+        owner = next(one for one in type(self).__mro__ if "forward" in vars(one))
+        if not vars(owner).get("by_symbol", False) or any(part.training for part in self.modules()):
+            return None
+        if not torch.is_inference_mode_enabled() or x.device.type != "cpu" or modes.watching(x) is not None:
+            return None
+        if x.numel() < FEW or int(x.min()) < 0:
+            return None
+        occurs = x.new_zeros(self.embedding.num_embeddings, dtype=torch.bool)
+        occurs[x.flatten()] = True
+        symbols = occurs.nonzero().squeeze(1)
+        if 2 * len(symbols) > x.numel():
+            return None
+        return Distinct(self(symbols.unsqueeze(0)).squeeze(0), (occurs.cumsum(0) - 1)[x])
 
 
 class CaseEmbedding(Embedding):
@@ -86,6 +110,8 @@ class TokenEmbedding(Embedding):
         self.replaced: Tensor  # (size of the vocabulary,) the probability of each token to become <unk>
         self.register_buffer("replaced", replaced, persistent=False)
         self.word_dropout = bool(word_dropout or rare_word_dropout)
+
+    by_symbol = True
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (batch, time) int64, PAD past the ends. Returns (batch, time, size)."""

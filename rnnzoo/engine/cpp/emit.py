@@ -26,7 +26,8 @@ def emit(trace: Trace) -> str:
         stores += [f"dgh[{k} * H + j] =" for k in gates]
     stores += [f"ds{k}[j] =" for k in states] + [f"dchannel{k}[j] +=" for k in range(len(trace.channels))]
     backward = loops(saved.backward, inputs + [f"ds{k}[j]" for k in states], stores)
-    new_states = [f"float *new{k} = s->state[{k}] + r * H;" for k in states]
+    news = ["r", *["(s->table ? b : r)"] * (trace.states - 1)]
+    new_states = [f"float *new{k} = s->state[{k}] + {row} * H;" for k, row in enumerate(news)]
     add_gradients = [
         f"if (s->dy[{k}]) for (int64_t j = 0; j < H; j++) s->ds[{k}][b * H + j] += s->dy[{k}][r * H + j];"
         for k in states
@@ -62,10 +63,11 @@ def _inputs(trace: Trace) -> list[str]:
 
 def _input_pointers(trace: Trace) -> list[str]:
     """C that finds the inputs of row r."""
-    lines = ["float *gx = s->gx + r * G;"]
+    lines = ["float *gx = s->gx + place * G;"]
     if _separate(trace):
-        lines += ["const float *gh = s->gh + r * G;"]
-    lines += [f"const float *old{k} = s->state[{k}] + before * H;" for k in range(trace.states)]
+        lines += ["const float *gh = s->gh + place * G;"]
+    olds = ["before", *["(s->table ? b : before)"] * (trace.states - 1)]
+    lines += [f"const float *old{k} = s->state[{k}] + {row} * H;" for k, row in enumerate(olds)]
     lines += [
         f"const float *noise{k} = s->noise[{k}] + (s->noise_by_row[{k}] ? r : b) * H;" for k in range(trace.noise)
     ]

@@ -48,6 +48,7 @@ class Job:
     """A cell over a shard of a batch, in one direction.
 
     tensors: x, weight_ih, bias_ih, weight, bias (see `Inputs`), the first states, the channels.
+    table: (distinct, gates * hidden_size), what the gates take of each of x's distinct features; for no backward pass.
     projected: what `Cell.project` gave for the shard's rows, if the engine could not do it.
     """
 
@@ -60,6 +61,7 @@ class Job:
         start: Start,
         masks: Sequence[Mask],
         reverse: bool,
+        table: Tensor | None = None,
     ) -> None:
         trace = code.trace
         self.code, self.layout, self.reverse = code, shard.layout, reverse
@@ -73,8 +75,11 @@ class Job:
             Mask((shard.select_rows if mask.by_row else shard.select_slots)(mask.values), mask.by_row) for mask in masks
         ]
         own = cell.core or cell
+        self.symbol = None if table is None else shard.select_rows(x.symbols)  # of each row, in the table
         extra = bias if trace.additive else None  # added to what comes from the input
-        if cell.overrides("project", "readout") or not own.gates:
+        if table is not None:
+            inputs = [table if extra is None else table + extra, None, None]
+        elif cell.overrides("project", "readout") or not own.gates:
             self.projected = cell.project(shard.select_rows(x.rows))
             gx = cell.gates_of(self.projected)
             inputs = [gx if extra is None else gx + extra, None, None]
@@ -102,10 +107,14 @@ class Job:
         inputs = self._named([None if t is None else t.detach().contiguous() for t in tensors])
         x, weight_ih = inputs.x, inputs.weight_ih
         trace, rows, batch, hidden = self.code.trace, self.layout.num_rows, self.layout.batch, self.hidden
-        buffers = [x.new_empty(rows + batch, hidden) for _ in inputs.first]
-        for buffer, first in zip(buffers, inputs.first, strict=True):
-            buffer[rows:] = first
-        gx = x.clone() if weight_ih is None else x.new_empty(rows, len(weight_ih))
+        kept = [rows if self.symbol is None or k == 0 else 0 for k in range(self.states)]  # of a table's, one over time
+        buffers = [x.new_empty(steps + batch, hidden) for steps in kept]
+        for buffer, steps, first in zip(buffers, kept, inputs.first, strict=True):
+            buffer[steps:] = first
+        if self.symbol is not None:
+            gx = x.new_empty(self.code.tile, x.shape[1])
+        else:
+            gx = x.clone() if weight_ih is None else x.new_empty(rows, len(weight_ih))
         features = 0 if weight_ih is None else x.shape[1]
         self.gx, self.gh = gx, torch.empty_like(gx) if trace.products and not trace.additive else None
         self.inputs = inputs if weight_ih is not None else inputs._replace(x=gx)  # whose x the scan has overwritten
@@ -122,6 +131,8 @@ class Job:
             "position": self.position,
             "weight_ih": weight_ih,
             "bias_ih": inputs.bias_ih,
+            "table": None if self.symbol is None else x,
+            "symbol": self.symbol,
             "gx": self.gx,
             "gh": self.gh,
             "state": buffers,
@@ -136,7 +147,8 @@ class Job:
         self.code.run_forward(self.values)
         self.used_up = False
         ends = self.layout.last_rows(self.reverse, rows)
-        return [*(b[:rows] for b in buffers), *(b.index_select(0, ends) for b in buffers)]
+        last = [b.index_select(0, ends) if steps else b for b, steps in zip(buffers, kept, strict=True)]
+        return [*(b[:steps] for b, steps in zip(buffers, kept, strict=True)), *last]
 
     def backward(
         self, tensors: Sequence[Tensor | None], gradients: Sequence[Tensor | None], need_dx: bool

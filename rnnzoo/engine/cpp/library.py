@@ -24,6 +24,7 @@ class Library:
         self.trace = trace
         self._call = struct.mirror(trace)
         code = build.load(emit(trace))
+        self.tile = int(code.tile_size())  # rows of gates where they are not kept
         self._forward, self._backward, self._scratch_size = code.forward, code.backward, code.scratch_size
         self._forward.argtypes = self._backward.argtypes = [ctypes.POINTER(self._call)]
         self._forward.restype = self._backward.restype = None

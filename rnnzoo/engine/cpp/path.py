@@ -85,7 +85,8 @@ class Native(Path):
             masks = draw_masks(cell, layout, x.at_hand)
             code = self.library(cell)
             assert isinstance(code, Library)
-            jobs += [Job(cell, code, x, shard, start, masks, backwards) for shard in shards]
+            table = _table(cell, x)
+            jobs += [Job(cell, code, x, shard, start, masks, backwards, table) for shard in shards]
         tensors = iter(Scan.apply(jobs, self.warn, *itertools.chain(*(job.tensors for job in jobs))))
         results: list[Result] = []
         for k, cell in enumerate(cells):
@@ -106,6 +107,13 @@ def _start(cell: Cell, x: Sequences, state: State | None) -> Start:
     own_start = bool(cell.overrides("initial_state")) or any(spec.initial for spec in cell.state_specs())
     first = cell.initial_state(x.layout.batch, x.at_hand) if state is None else state
     return Start(tuple(x.layout.sort(s) for s in first), zero=state is None and not own_start)
+
+
+def _table(cell: Cell, x: Sequences) -> Tensor | None:
+    """(distinct, gates * hidden_size): what the gates take of each of x's distinct features, projected once."""
+    if x.distinct is None or cell.training or cell.overrides("readout") or not torch.is_inference_mode_enabled():
+        return None
+    return cell.gates_of(cell.project(x.distinct.features)).contiguous()
 
 
 def _worthwhile_shards(cells: int, x: Sequences) -> int:

@@ -159,6 +159,7 @@ static void pack(int64_t k, int64_t n, const float* b, int64_t row, int64_t step
       for (int64_t j = 0; j < WIDE; j++) *panels++ = column + j < n ? b[p * row + (column + j) * step] : 0.f;
 }
 
+static inline int64_t within(int64_t x, int64_t low, int64_t high) { return x < low ? low : x > high ? high : x; }
 static inline int64_t panels_of(int64_t n) { return (n + WIDE - 1) / WIDE * WIDE; }
 
 enum { DEEP = 256 };  // rows that are summed at a time
@@ -198,6 +199,7 @@ $CALL
 
 enum { GATES = $GATES, PRODUCTS = $PRODUCTS, ADDITIVE = $ADDITIVE, KEPT = $KEPT };
 
+enum { TILE = MANY };  // rows whose gates are computed together where they are not kept
 enum { CHUNK = 512 };  // rows whose projections are computed together, shortly before they are used
 
 // Numbers in `scratch`: what a row keeps, packed weights of the recurrent product and of the projection, what `outer` needs.
@@ -211,6 +213,7 @@ static inline int64_t input_scratch(int64_t hidden, int64_t input) {
   const int64_t G = GATES * hidden;
   return panels_of(G) * input > panels_of(input) * G ? panels_of(G) * input : panels_of(input) * G;
 }
+extern "C" int64_t tile_size() { return TILE; }
 extern "C" int64_t scratch_size(int64_t hidden, int64_t blocks, int64_t input) {
   const int64_t wide = panels_of(hidden > input ? hidden : input);
   return KEPT * hidden + recurrent_scratch(hidden, blocks) + input_scratch(hidden, input) + DEEP * (TALL + wide) +
@@ -299,19 +302,29 @@ extern "C" void forward(const Call* s) {
         product(rows, G, I, from, I, 1, panels, s->gx + first * G, G, BIAS, s->bias_ih);
       }
     }
-    if (PRODUCTS) {
-      const int64_t known = s->has_first ? at.live : at.carried;  // the others come from a state of zeros
-      if (at.carried) recur(s, at.carried, s->state[0] + at.before * H, gates + at.row * G);
-      if (at.carried < known)
-        recur(s, known - at.carried, s->state[0] + (s->rows + at.carried) * H, gates + (at.row + at.carried) * G);
-      if (!ADDITIVE)
-        for (int64_t b = known; b < at.live; b++) memcpy(gates + (at.row + b) * G, s->bias, G * sizeof(float));
-    }
-    for (int64_t b = 0; b < at.live; b++) {
-      const int64_t r = at.row + b, before = b < at.carried ? at.before + b : s->rows + b;
-      s->before[r] = before;
+    for (int64_t first = 0; first < at.live;) {  // slots first..last: all of them, or a tile that stays in the cache
+      const int64_t last = s->table && at.live - first > TILE ? first + TILE : at.live;
+      const int64_t shift = s->table ? -first : at.row;  // from a slot to its row of gates
+      if (s->table)
+        for (int64_t b = first; b < last; b++)
+          memcpy(s->gx + (b + shift) * G, s->table + s->symbol[at.row + b] * G, G * sizeof(float));
+      if (PRODUCTS) {
+        const int64_t carried = within(at.carried, first, last);
+        const int64_t known = s->has_first ? last : carried;  // the others come from a state of zeros
+        if (first < carried) recur(s, carried - first, s->state[0] + (at.before + first) * H, gates + (first + shift) * G);
+        if (carried < known)
+          recur(s, known - carried, s->state[0] + (s->rows + carried) * H, gates + (carried + shift) * G);
+        if (!ADDITIVE)
+          for (int64_t b = known; b < last; b++) memcpy(gates + (b + shift) * G, s->bias, G * sizeof(float));
+      }
+      for (int64_t b = first; b < last; b++) {
+        const int64_t r = at.row + b, before = b < at.carried ? at.before + b : s->rows + b, place = b + shift;
+        (void)place;
+        s->before[r] = before;
 $FORWARD_POINTERS
 $FORWARD
+      }
+      first = last;
     }
     s->reverse ? walk.down() : walk.up();
   }
@@ -363,7 +376,8 @@ extern "C" void backward(const Call* s) {
     const Step at = walk.here();
     for (int64_t b = 0; b < at.live; b++) {
       const int64_t r = at.row + b, before = b < at.carried ? at.before + b : s->rows + b;
-      (void)before;
+      const int64_t place = r;
+      (void)before, (void)place;
 $ADD_OUTPUT_GRADIENTS
 $BACKWARD_POINTERS
 $BACKWARD

@@ -30,9 +30,16 @@ FIELDS = (
     Field("position", "const int64_t*", "(rows,) the position of each row in x, if not in order; the same for dx"),
     Field("weight_ih", "const float*", "(gates * hidden, input)"),
     Field("bias_ih", "const float*", "(gates * hidden,): with that of gh if additive"),
-    Field("gx", "float*", "(rows, gates * hidden): from the input; then what the backward pass needs of a step"),
+    Field("table", "const float*", "(symbols, gates * hidden): gx of each symbol; without x, for no backward pass"),
+    Field("symbol", "const int64_t*", "(rows,) the row of each step in `table`"),
+    Field(
+        "gx",
+        "float*",
+        "(rows, gates * hidden): from the input; then what the backward pass needs of a step; with a "
+        "table (TILE, gates * hidden), and gh the same",
+    ),
     Field("gh", "float*", "(rows, gates * hidden): unless additive"),
-    Field("state", "float*", "(rows + batch, hidden) each", "states"),
+    Field("state", "float*", "(rows + batch, hidden) each; with a table all but the first (batch, hidden)", "states"),
     Field("noise", "const float*", "(rows or batch, hidden) each", "noise"),
     Field("noise_by_row", "int64_t", "whether a mask has a row a step, not one a sequence", "noise"),
     Field("channel", "const float*", "(hidden,) each", "channels"),
