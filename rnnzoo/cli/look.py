@@ -88,9 +88,10 @@ def _labels(labels: dict[str, dict[str, int]]) -> list[list[object]]:
 
 def _numbers(features: dict[str, dict[str, object]]) -> list[list[object]]:
     """The range of each feature."""
-    rows: list[list[object]] = [["feature", "min", "mean", "max", "missing"]]
+    columns = ("min", "mean", "max", "missing")
+    rows: list[list[object]] = [["feature", *columns]]
     for name, own in list(features.items())[:SHOWN]:
-        rows.append([name, *("" if own[key] is None else own[key] for key in rows[0][1:])])  # type: ignore[index]
+        rows.append([name, *("" if own[key] is None else own[key] for key in columns)])
     if len(features) > SHOWN:
         rows.append([f"{len(features) - SHOWN} more", "", "", "", ""])
     return rows

@@ -73,9 +73,9 @@ def write(predictor: Predictor, texts: Iterable[Any], path: Path, pooling: str |
 def _pool(predictor: Predictor, pooling: str | None) -> Pool:
     if pooling is not None and pooling not in POOLINGS:
         raise RunError(unknown("no pooling is named", pooling, POOLINGS))
-    own: Any = getattr(predictor.model, "pool", None)
+    own: Pool | None = getattr(predictor.model, "pool", None)
     if pooling is None and own is not None:
-        return own  # type: ignore[no-any-return]
+        return own
     chosen: Any = pooling or OWN
     return Pool(chosen, predictor.model.architecture.output_size)
 

@@ -78,7 +78,7 @@ def draw_calibration(folder: Path) -> dict[str, Picture]:
     found = calibrations.read(folder)
     part = "test" if "test" in found else "dev"
     with contextlib.suppress(ValueError, KeyError, TypeError):  # there is none, or a stranger wrote the file
-        bins = found[part]  # type: ignore[literal-required]
+        bins = found[part]  # type: ignore[literal-required]  # test or dev
         return {"calibration": reliability(part, bins["before"]["bins"], bins["after"]["bins"])}
     return {}
 

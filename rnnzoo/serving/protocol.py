@@ -16,7 +16,7 @@ class BoundedProtocol(HttpToolsProtocol):
     waiting: asyncio.TimerHandle | None = None
     bytes_of_headers = 0
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # a socket has no other
         super().connection_made(transport)
         self.waiting = self.loop.call_later(SECONDS, transport.close)
 

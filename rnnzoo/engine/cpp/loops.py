@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from rnnzoo.engine.codegen.ir import ROW_SUM, Program
@@ -52,6 +53,32 @@ class Plan:
         """C that computes a result."""
         return f"const float v{number} = {expression(self.program.op(number))};"
 
+    def body(
+        self,
+        loop: int,
+        loads: Sequence[str],
+        define: Callable[[int], str],
+        declare: str = "const float",
+        stride: str = "H",
+    ) -> list[str]:
+        """What a loop reads and computes for one channel, in C or a language like it.
+
+        loads: by input, an expression. define: the line that computes a result. declare: what stands before a new name.
+        stride: how far apart the rows of `kept` are.
+        """
+        lines = []
+        for number in sorted(self.used[loop]):
+            if number < self.program.inputs:
+                lines.append(f"{declare} v{number} = {loads[number]};")
+            elif self.level[number] < loop:
+                lines.append(f"{declare} v{number} = kept[{self.buffer[number]} * {stride} + j];")
+        for number in self.computed:
+            if self.level[number] == loop and not self.per_row[number]:
+                lines.append(define(number))
+                if number in self.buffer:
+                    lines.append(f"kept[{self.buffer[number]} * {stride} + j] = v{number};")
+        return lines
+
 
 def loops(program: Program, loads: list[str], stores: list[str]) -> Loops:
     """C for one row: load the inputs that are used, compute, store the outputs.
@@ -67,7 +94,7 @@ def loops(program: Program, loads: list[str], stores: list[str]) -> Loops:
         lines += [f"float v{n} = 0.f;" for n in sums]
         reduction = f" reduction(+:{', '.join(f'v{n}' for n in sums)})" if sums else ""
         lines += [f"#pragma omp simd{reduction}", "for (int64_t j = 0; j < H; j++) {"]
-        lines += [f"  {line}" for line in _body(plan, loop, loads)]
+        lines += [f"  {line}" for line in plan.body(loop, loads, plan.define)]
         lines += [f"  v{n} += {operand(program.op(n).arguments[0])};" for n in sums]
         if loop == plan.last:
             for store, value in zip(stores, program.outputs, strict=True):
@@ -75,19 +102,3 @@ def loops(program: Program, loads: list[str], stores: list[str]) -> Loops:
                     lines.append(f"  {store} {operand(value)};")
         lines.append("}")
     return Loops("\n".join(f"      {line}" for line in lines), len(plan.buffer))
-
-
-def _body(plan: Plan, loop: int, loads: list[str]) -> list[str]:
-    """What a loop reads and computes for one channel."""
-    lines = []
-    for number in sorted(plan.used[loop]):
-        if number < plan.program.inputs:
-            lines.append(f"const float v{number} = {loads[number]};")
-        elif plan.level[number] < loop:
-            lines.append(f"const float v{number} = kept[{plan.buffer[number]} * H + j];")
-    for number in plan.computed:
-        if plan.level[number] == loop and not plan.per_row[number]:
-            lines.append(plan.define(number))
-            if number in plan.buffer:
-                lines.append(f"kept[{plan.buffer[number]} * H + j] = v{number};")
-    return lines

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from rnnzoo.cells.base import Cell
@@ -88,27 +89,12 @@ def function(program: Program, pointers: Sequence[str], loads: Sequence[str], st
         per_row = [n for n in plan.computed if plan.per_row[n] and not plan.is_sum(n) and plan.level[n] == loop]
         lines += [_define(plan, n) for n in per_row]
         lines += [f"float v{n} = 0.f;" for n in sums]
-        body = _body(plan, loop, loads)
+        body = plan.body(loop, loads, partial(_define, plan), stride="RNN_LARGEST")
         body += [f"v{n} += {operand(program.op(n).arguments[0])};" for n in sums]
         if loop == plan.last:
             body += [f"{store} {operand(value)};" for store, value in zip(stores, program.outputs, strict=True)]
         lines += ["for (int j = 0; j < H; j++) {", *(f"  {line}" for line in body), "}"]
     return "{\n" + "\n".join(f"  {line}" for line in lines) + "\n}"
-
-
-def _body(plan: Plan, loop: int, loads: Sequence[str]) -> list[str]:
-    lines = []
-    for n in sorted(plan.used[loop]):
-        if n < plan.program.inputs:
-            lines.append(f"const float v{n} = {loads[n]};")
-        elif plan.level[n] < loop:
-            lines.append(f"const float v{n} = kept[{plan.buffer[n]} * RNN_LARGEST + j];")
-    for n in plan.computed:
-        if plan.level[n] == loop and not plan.per_row[n]:
-            lines.append(_define(plan, n))
-            if n in plan.buffer:
-                lines.append(f"kept[{plan.buffer[n]} * RNN_LARGEST + j] = v{n};")
-    return lines
 
 
 def _define(plan: Plan, n: int) -> str:

@@ -162,7 +162,7 @@ def _stack(stack: Facts, name: str) -> str:
 def _inputs(exported: Exported, inputs: Sequence[Facts], stacks: Sequence[str], weights: Weights) -> str:
     names = iter(stacks[1:])
     rows = []
-    widths = [int(part.output_size) for part in exported.model.inputs]  # type: ignore[arg-type]
+    widths = [int(part.output_size) for part in exported.model.inputs]  # type: ignore[arg-type]  # they are Inputs
     for part, width in zip(inputs, widths, strict=True):
         windows = part.get("windows", [])
         kind = {"lookup": "RNN_LOOKUP", "values": "RNN_VALUES", "letters": "RNN_LETTERS"}[part["kind"]]

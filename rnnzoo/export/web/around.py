@@ -193,7 +193,7 @@ def _program(graph: Graph, outputs: list[Scalar], keys: Sequence[str]) -> Progra
     known |= {node.number: len(keys) + k for k, node in enumerate(ops)}
 
     def numbered(value: object) -> Ref | float:
-        return Ref(known[value.number]) if isinstance(value, Value) else float(value)  # type: ignore[arg-type]
+        return Ref(known[value.number]) if isinstance(value, Value) else float(value)  # type: ignore[arg-type]  # a constant
 
     return Program(
         len(keys),

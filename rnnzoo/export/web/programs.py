@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from rnnzoo.engine.codegen.ir import Program, Ref
 from rnnzoo.engine.cpp.loops import Plan
@@ -24,28 +25,12 @@ def function(program: Program, pointers: Sequence[str], loads: Sequence[str], st
         per_row = [n for n in plan.computed if plan.per_row[n] and not plan.is_sum(n) and plan.level[n] == loop]
         lines += [_define(plan, n) for n in per_row]
         lines += [f"let v{n} = 0;" for n in sums]
-        body = _body(plan, loop, loads)
+        body = plan.body(loop, loads, partial(_define, plan), "const")
         body += [f"v{n} += {operand(program.op(n).arguments[0])};" for n in sums]
         if loop == plan.last:
             body += [f"{store} {operand(value)};" for store, value in zip(stores, program.outputs, strict=True)]
         lines += ["for (let j = 0; j < H; j++) {", *(f"  {line}" for line in body), "}"]
     return "(H, at, given, made) => {\n" + "\n".join(f"  {line}" for line in lines) + "\n}"
-
-
-def _body(plan: Plan, loop: int, loads: Sequence[str]) -> list[str]:
-    """What a loop reads and computes for one channel."""
-    lines = []
-    for number in sorted(plan.used[loop]):
-        if number < plan.program.inputs:
-            lines.append(f"const v{number} = {loads[number]};")
-        elif plan.level[number] < loop:
-            lines.append(f"const v{number} = kept[{plan.buffer[number]} * H + j];")
-    for number in plan.computed:
-        if plan.level[number] == loop and not plan.per_row[number]:
-            lines.append(_define(plan, number))
-            if number in plan.buffer:
-                lines.append(f"kept[{plan.buffer[number]} * H + j] = v{number};")
-    return lines
 
 
 def _define(plan: Plan, number: int) -> str:
