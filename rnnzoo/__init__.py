@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from rnnzoo.inference.fit import fit
     from rnnzoo.inference.predictor import create_model, load
     from rnnzoo.inputs.base import Input
+    from rnnzoo.launchers.base import Job, Launcher
     from rnnzoo.limits import (
         Count,
         Fraction,
@@ -69,6 +70,8 @@ _PUBLIC = {
     "Cell": "rnnzoo.cells.base",
     "Embedded": "rnnzoo.data.sources.embedded",
     "Input": "rnnzoo.inputs.base",
+    "Job": "rnnzoo.launchers.base",
+    "Launcher": "rnnzoo.launchers.base",
     "LayerStack": "rnnzoo.architectures.base",
     "LinearCell": "rnnzoo.cells.base",
     "PointwiseCell": "rnnzoo.cells.base",
@@ -150,6 +153,8 @@ __all__ = [
     "Field",
     "Fraction",
     "Input",
+    "Job",
+    "Launcher",
     "LayerStack",
     "Layers",
     "Layout",

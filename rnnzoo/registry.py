@@ -67,6 +67,7 @@ KINDS = {
         Kind("schedules", "schedule", ("optimizer",), ("total_steps", "mode"), function=True, in_model=False),
         Kind("callbacks", "callback", (), ("monitor", "mode"), function=True, in_model=False),
         Kind("trackers", "tracker", ("run",), function=True, in_model=False, in_training=False),
+        Kind("launchers", "launcher", in_model=False, in_training=False),
     )
 }
 SINGULAR = {kind.plural: kind.singular for kind in KINDS.values()}

@@ -25,6 +25,7 @@ EXAMPLE = "rnnzoo fit imdb_bilstm --model.architecture.cell gru --seed 2 --train
 def add_arguments(parser: Parser) -> None:
     parser.usage = (
         "rnnzoo fit RECIPE|--resume RUN [--run_dir DIR] [--folds K] [--seed N] [--print_config] [--KEY.KEY VALUE ...]\n"
+        "       rnnzoo fit RECIPE --launch NAME [--nodes N] [--devices N] [--launch.KEY VALUE ...] ...\n"
         "       rnnzoo fit RECIPE --find_lr [--run_dir DIR] [--json] [--KEY.KEY VALUE ...]"
     )
     parser.takes_keys = True
@@ -47,6 +48,11 @@ def add_arguments(parser: Parser) -> None:
         help="try rising learning rates for some steps, draw the loss, suggest a rate, and train nothing",
     )
     parser.add_argument("--json", action="store_true", help="with --find_lr: print one JSON object")
+    parser.add_argument(
+        "--launch", metavar="NAME", help="start the processes by a launcher, see `rnnzoo list launchers`"
+    )
+    parser.add_argument("--nodes", type=int, metavar="N", help="with --launch: machines")
+    parser.add_argument("--devices", type=int, metavar="N", help="with --launch: processes on each machine")
     parser.add_argument("--print_config", action="store_true", help="print the complete recipe and do nothing else")
     parser.add_argument("--KEY.KEY", metavar="VALUE", help="a key of the recipe, such as --model.head.dropout 0.3")
 
@@ -63,6 +69,13 @@ def run(arguments: Namespace) -> int:
         raise ZooError("rnnzoo fit: --find_lr trains nothing, and goes with neither --folds nor --resume.")
     if arguments.json and not arguments.find_lr:
         raise ZooError("rnnzoo fit: --json goes with --find_lr alone.\n  A run's summary.json has its numbers.")
+    if arguments.launch is not None:
+        return _launch(arguments)
+    if arguments.nodes is not None or arguments.devices is not None:
+        raise ZooError(
+            "rnnzoo fit: --nodes and --devices go with --launch NAME alone.\n"
+            "  Without it, --trainer.devices N starts N processes on this machine."
+        )
     is_there = arguments.run_dir is not None and runs.is_run(arguments.run_dir)
     if arguments.resume not in (None, AUTO) or (arguments.resume == AUTO and is_there):
         return _resume(arguments)
@@ -85,6 +98,26 @@ def run(arguments: Namespace) -> int:
     if raw.root.value.get("sweep") is not None and rank() == 0:
         console.print_error(f"This is one run, without the recipe's sweep: rnnzoo sweep {arguments.recipe}")
     return _fit(resolved, arguments.run_dir)
+
+
+def _launch(arguments: Namespace) -> int:
+    """Start the processes of the run by a launcher, and give their exit code."""
+    from rnnzoo.runs import refuse_used
+
+    wrong = [flag for flag in ("folds", "find_lr", "print_config") if getattr(arguments, flag)]
+    if wrong or arguments.recipe is None or arguments.resume not in (None, AUTO):
+        what = f"--{wrong[0]}" if wrong else "a run to resume" if arguments.resume else "no recipe"
+        raise ZooError(
+            f"rnnzoo fit: --launch cannot start {what}.\n"
+            "  It starts one run of a RECIPE, which goes on with --resume auto --run_dir DIR."
+        )
+    if arguments.resume is None:
+        refuse_used(arguments.run_dir)
+    from rnnzoo.experiment.launch import prepare
+
+    where = (arguments.run_dir, arguments.nodes, arguments.devices)
+    launcher, job = prepare(arguments.launch, arguments.recipe, arguments.overrides, *where)
+    return launcher.run(job)
 
 
 def _folds(arguments: Namespace) -> int:

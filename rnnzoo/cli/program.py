@@ -23,6 +23,7 @@ VERBS = {  # each with a module of this folder
     "look": "look at a recipe's data before a training",
     "fit": "train a recipe, test its best checkpoint, log it",
     "sweep": "train a recipe many times, and run the best again",
+    "launch": "print the script that trains a recipe on other machines",
     "validate": "score a run's best checkpoint on its dev data",
     "test": "score a run's best checkpoint on its test data",
     "predict": "ask a trained model",

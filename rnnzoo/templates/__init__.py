@@ -29,6 +29,7 @@ COMMANDS = {  # what trains with the new part, beside the quickstart's other par
     "schedule": "rnnzoo fit quickstart --schedule {name}",
     "callback": "rnnzoo fit quickstart --callbacks.{name} true",
     "tracker": "rnnzoo fit quickstart --tracking.also {name}",
+    "launcher": "rnnzoo fit quickstart --launch {name}",
 }
 
 

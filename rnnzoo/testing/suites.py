@@ -26,6 +26,7 @@ SUITES = {  # by kind, the module with its SUBJECT and its CHECKS, imported when
     "schedule": "rnnzoo.testing.schedules",
     "callback": "rnnzoo.testing.callbacks",
     "tracker": "rnnzoo.testing.trackers",
+    "launcher": "rnnzoo.testing.launchers",
 }
 
 
@@ -133,6 +134,13 @@ def check_tracker(
     return check("tracker", tracker, expected_failures, raise_failures)
 
 
+def check_launcher(
+    launcher: PartLike, expected_failures: Mapping[str, str] | None = None, raise_failures: bool = True
+) -> Report:
+    """Put a launcher to every check; see `check`."""
+    return check("launcher", launcher, expected_failures, raise_failures)
+
+
 def cell_tests(cell: CellLike, expected_failures: Mapping[str, str] | None = None) -> Callable[[Check], None]:
     """A pytest test of a cell, one case per check; expected failures are strict xfails with their reason."""
     return tests("cell", cell, expected_failures)
@@ -178,3 +186,8 @@ def callback_tests(callback: PartLike, expected_failures: Mapping[str, str] | No
 def tracker_tests(tracker: PartLike, expected_failures: Mapping[str, str] | None = None) -> Callable[[Check], None]:
     """The same for a tracker."""
     return tests("tracker", tracker, expected_failures)
+
+
+def launcher_tests(launcher: PartLike, expected_failures: Mapping[str, str] | None = None) -> Callable[[Check], None]:
+    """The same for a launcher."""
+    return tests("launcher", launcher, expected_failures)
