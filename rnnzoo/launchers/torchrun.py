@@ -8,6 +8,7 @@ import os
 import re
 import shlex
 import signal
+import socket
 import uuid
 from collections.abc import Iterator
 from typing import Annotated
@@ -15,6 +16,7 @@ from typing import Annotated
 from rnnzoo.errors import RunError, ZooError
 from rnnzoo.launchers.base import Job, Launcher
 from rnnzoo.limits import Limit, checked
+from rnnzoo.system import console
 
 Port = Annotated[int, Limit(1, 65535)]
 
@@ -85,8 +87,11 @@ class TorchRun(Launcher):
             try:
                 elastic_launch(config, job.command[0])(*job.command[1:])
             except ChildFailedError as failed:
-                code = failed.get_first_failure()[1].exitcode
-                return code if code >= 0 else 128 - code
+                rank, failure = failed.get_first_failure()
+                if failure.exitcode >= 0:  # its own message stands above
+                    return int(failure.exitcode)
+                console.print_error(_killed(rank, -failure.exitcode, job))
+                return int(128 - failure.exitcode)
             except SignalException as stop:
                 return 128 + stop.sigval
             except DistStoreError as error:
@@ -127,6 +132,16 @@ class TorchRun(Launcher):
         finally:
             for name in added:
                 del os.environ[name]
+
+
+def _killed(rank: int, number: int, job: Job) -> str:
+    """The message for a process that a signal has ended, and the others with it."""
+    name = signal.Signals(number).name if number in {*signal.Signals} else f"signal {number}"
+    return (
+        f"process {rank} of {job.nodes * job.devices} on {socket.gethostname()} was ended by {name}, and the others with it.\n"
+        "  The system does so where memory runs out: SIGKILL.\n"
+        f"  Go on from the last state: --resume auto --run_dir {job.run_dir}"
+    )
 
 
 @contextlib.contextmanager

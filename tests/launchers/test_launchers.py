@@ -1,5 +1,6 @@
 """Launchers: the script that one prints runs the command of a run, and `rnnzoo fit --launch` gives its exit code."""
 
+import os
 import shlex
 import subprocess
 import sys
@@ -105,3 +106,26 @@ def test_machines_that_do_not_come_are_counted_and_the_address_is_named():
         Exception("Timed out after 3 seconds waiting for clients. 1/2 clients joined."), "10.0.0.1", 2
     )
     assert str(error).startswith("cannot start the run: 1 of 2 machines came to 10.0.0.1:29500 within 600 seconds.\n")
+
+
+DIES = """
+import os, signal, sys, time
+if os.environ["RANK"] == sys.argv[1]:
+    os.kill(os.getpid(), signal.SIGKILL)
+time.sleep(300)
+"""
+
+
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_a_process_that_is_killed_ends_the_others_with_one_readable_error(rank, here, capfd):
+    """The other one would sleep for minutes; the exit code is a shell's for SIGKILL."""
+
+    class Dying(Job):
+        command = (sys.executable, "-c", DIES, rank)
+
+    assert TorchRun().run(Dying(("fit",), "made-up", Path("out"), here, devices=2)) == 128 + 9
+    told = capfd.readouterr().err
+    assert told.startswith(
+        f"process {rank} of 2 on {os.uname().nodename} was ended by SIGKILL, and the others with it.\n"
+    )
+    assert told.count("was ended by") == 1 and "Traceback" not in told
