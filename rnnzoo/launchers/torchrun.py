@@ -138,7 +138,8 @@ def _killed(rank: int, number: int, job: Job) -> str:
     """The message for a process that a signal has ended, and the others with it."""
     name = signal.Signals(number).name if number in {*signal.Signals} else f"signal {number}"
     return (
-        f"process {rank} of {job.nodes * job.devices} on {socket.gethostname()} was ended by {name}, and the others with it.\n"
+        f"process {rank} of {job.nodes * job.devices} on {socket.gethostname()} was ended by {name}, "
+        "and the others with it.\n"
         "  The system does so where memory runs out: SIGKILL.\n"
         f"  Go on from the last state: --resume auto --run_dir {job.run_dir}"
     )
