@@ -10,6 +10,7 @@ import torch
 from torch.multiprocessing import ProcessRaisedException
 
 from rnnzoo.errors import RunError, Stopped
+from rnnzoo.system.signals import ignore_repeats
 from rnnzoo.training.callbacks.memory import BatchSize, ran_out
 
 
@@ -25,7 +26,10 @@ def interruptible(trainer: pl.Trainer, work: Callable[[], object]) -> None:
     except SystemExit as end:
         if trainer.interrupted:
             signal.signal(signal.SIGINT, handler)
-            raise (end.__context__ if isinstance(end.__context__, Stopped) else KeyboardInterrupt()) from None
+            if isinstance(end.__context__, Stopped):
+                ignore_repeats()  # the Trainer has put handlers back, and there is more to write
+                raise end.__context__ from None
+            raise KeyboardInterrupt from None
         raise
     except ProcessRaisedException as error:  # from a process that the Trainer started; the text is its traceback
         _, marker, message = str(error).rpartition("rnnzoo.errors.")

@@ -11,6 +11,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
+from lightning.fabric.plugins.environments import SLURMEnvironment
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from rnnzoo.errors import RecipeError
@@ -45,9 +46,13 @@ def make_trainer(recipe: Recipe, **arguments: Any) -> pl.Trainer:
     if world is not None and world.local_size and options["devices"] in (1, "auto"):  # torchrun has decided
         options |= {"devices": world.local_size, "num_nodes": world.size // world.local_size}
     try:
-        return pl.Trainer(**options)
+        trainer = pl.Trainer(**options)
     except (ValueError, TypeError, RuntimeError, ImportError, MisconfigurationException) as error:
         raise RecipeError(f"{recipe['name']}: Lightning refuses trainer: {str(error).splitlines()[0]}") from error
+    environment = trainer._accelerator_connector.cluster_environment
+    if isinstance(environment, SLURMEnvironment):  # it would save within the signal; `Snapshots` do between batches
+        environment.auto_requeue = False
+    return trainer
 
 
 @contextmanager

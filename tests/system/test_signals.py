@@ -1,5 +1,6 @@
 """The first signal is a request, a second one an order."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -70,3 +71,24 @@ def test_in_a_thread_nothing_is_heard_and_nothing_fails():
     thread.start()
     thread.join()
     assert numbers == [0]
+
+
+STORM = """
+import os
+import signal
+from rnnzoo.system import signals
+listener = signals.Listener()
+listener.start()
+for number in (signal.SIGUSR1, signal.SIGCONT, signal.SIGTERM, signal.SIGUSR2, signal.SIGTERM):
+    signal.raise_signal(number)
+listener.stop()
+signal.raise_signal(signal.SIGTERM)
+print(listener.number == signal.SIGUSR1)
+"""
+
+
+@pytest.mark.parametrize(("job", "code", "told"), [({"SLURM_JOB_ID": "7"}, 0, "True\n"), ({}, -signal.SIGTERM, "")])
+def test_slurm_may_repeat_itself_while_a_process_that_was_asked_saves(job, code, told):
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("SLURM_")}
+    done = subprocess.run([sys.executable, "-c", STORM], env=clean | job, stdout=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stdout) == (code, told)

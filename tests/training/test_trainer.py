@@ -3,6 +3,7 @@
 import dataclasses
 
 import pytest
+from lightning.fabric.plugins.environments import SLURMEnvironment
 
 from rnnzoo import recipe as recipes
 from rnnzoo import registry
@@ -11,6 +12,7 @@ from rnnzoo.experiment import build
 from rnnzoo.experiment.fit import fit
 from rnnzoo.experiment.resolver import resolve
 from rnnzoo.recipe.sections import TrainerOptions
+from rnnzoo.training.trainer import make_trainer
 
 RECIPES = ("quickstart", "toy_text")  # rows of their own, and one stream
 WORKS: dict[str, list[object]] = {
@@ -169,3 +171,10 @@ def test_a_callback_works(name, callback, tmp_path):
 def test_a_plateau_schedule_steps_where_there_is_a_score(name, given, tmp_path):
     recipe = resolved(name, trainer=SMALL | {"max_epochs": 4} | given, schedule={"name": "plateau"})
     assert fit(recipe, tmp_path / "run")[0]["status"] == "finished"
+
+
+def test_in_a_slurm_job_lightning_saves_nothing_within_a_signal_and_requeues_nothing(monkeypatch):
+    for name, value in {"JOB_NAME": "train", "NTASKS": "1", "PROCID": "0", "LOCALID": "0", "NODEID": "0"}.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    environment = make_trainer(resolve(recipes.read("quickstart")))._accelerator_connector.cluster_environment
+    assert isinstance(environment, SLURMEnvironment) and not environment.auto_requeue
