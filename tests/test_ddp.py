@@ -18,6 +18,8 @@ from test_registry import distribution
 
 from rnnzoo import recipe as recipes
 from rnnzoo import runs
+from rnnzoo.batch import Batch
+from rnnzoo.data.datamodule import ZooData
 from rnnzoo.experiment import build
 from rnnzoo.experiment.fit import fit as fit_recipe
 from rnnzoo.experiment.resolver import resolve
@@ -61,6 +63,11 @@ def same(one: dict[str, float], two: dict[str, float]) -> None:
         assert two[name] == (value if name in COUNTED else pytest.approx(value, rel=1e-6)), name
 
 
+def first_batch(data: ZooData, *, rank: int = 0, world_size: int = 1) -> Batch:
+    batches = data.form.batches(data.parts["train"], training=True, seed=1, rank=rank, world_size=world_size)
+    return data.parts["train"].collate(next(iter(batches)))
+
+
 def test_two_processes_train_test_report_and_log_one_run(tmp_path):
     told = ran("fit", "quickstart", "--data.examples", 101, "--data.batch_size", 8, *SMALL, *TWO)
     (folder,) = (tmp_path / "runs" / "quickstart").iterdir()
@@ -74,7 +81,8 @@ def test_two_processes_train_test_report_and_log_one_run(tmp_path):
     data = build.make_data(resolved("quickstart", "--data.examples=101", "--data.batch_size=8"))
     data.prepare()
     tokens = [batch.tokens for batch in data.train_dataloader()]
-    assert summary["tokens"] == sum(tokens) + tokens[0]  # of 13 batches for two, the first is read twice
+    again = first_batch(data, world_size=2).tokens
+    assert summary["tokens"] == sum(tokens) + again  # of 13 batches for two, the first is read twice
     assert [line["tokens_seen"] for line in lines if "train/loss" in line] == [summary["tokens"]]
     assert 0 < lines[0]["cpu_seconds"] <= lines[-1]["cpu_seconds"] <= summary["cpu_seconds"]
     for pointer in ("best", "last"):
@@ -133,12 +141,9 @@ def test_a_step_of_two_batches_of_four_is_that_of_one_batch_of_eight(tmp_path):
     halves = resolved("toy_tags", *once, "--data.batch_size=4")
     data = build.make_data(halves)
     data.prepare()
-    shares = [
-        next(iter(data.form.batches(data.parts["train"], training=True, seed=1, rank=rank, world_size=2)))
-        for rank in (0, 1)
-    ]
-    tokens = [data.parts["train"].collate(rows).tokens for rows in shares]
-    assert sorted([*shares[0], *shares[1]]) == list(range(8)) and tokens[0] != tokens[1]
+    shares = [first_batch(data, rank=rank, world_size=2) for rank in (0, 1)]
+    assert sorted(torch.cat([share.index for share in shares]).tolist()) == list(range(8))
+    assert shares[0].tokens != shares[1].tokens
 
     fit_recipe(whole, tmp_path / "whole")
     ran("fit", "toy_tags", *SMALL, *once, "--data.batch_size=4", *TWO, "--run_dir", tmp_path / "halves")
@@ -166,9 +171,10 @@ def test_two_processes_of_two_columns_train_as_one_process_of_four(tmp_path):
     assert two == pytest.approx(one, rel=1e-4) and one["test/perplexity"] > 1
 
 
-def test_a_step_of_two_processes_and_two_batches_each_is_that_of_one_process_and_four_batches(tmp_path):
-    """Batches of unequal token counts; the epoch's last step has fewer of them."""
-    batches = ["--data.examples=80", "--data.batch_size=8", "--optimizer.name=sgd", "--schedule.name=constant"]
+@pytest.mark.parametrize("examples", [32, 16])
+def test_a_step_of_two_processes_and_two_batches_each_is_that_of_one_process_and_four_batches(tmp_path, examples):
+    """Batches of unequal token counts; an epoch's last step may have fewer of them."""
+    batches = [f"--data.examples={examples}", "--data.batch_size=8", "--optimizer.name=sgd", "--schedule.name=constant"]
     batches += ["--trainer.limit_val_batches=0", "--trainer.gradient_clip_val=0.1"]
     fit_recipe(resolved("toy_reverse", *batches, "--trainer.accumulate_grad_batches=4"), tmp_path / "one")
     two = ["--trainer.accumulate_grad_batches=2", *TWO, "--run_dir", tmp_path / "two"]

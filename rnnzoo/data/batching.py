@@ -14,7 +14,7 @@ T = TypeVar("T", covariant=True)
 
 
 class Batches(Protocol[T]):
-    """The batches of one epoch. Their order depends on the seed and the epoch only, not on the number of ranks."""
+    """The batches of one epoch. Their order depends on the seed, the epoch and the number of ranks only."""
 
     def set_epoch(self, epoch: int) -> None: ...
 
@@ -32,8 +32,9 @@ class BucketBatches:
 
     batch_size: rows a batch. batch_tokens: steps a batch, padding included (longest row x rows); a row longer than
     that is a batch of its own. The order is a function of (seed, epoch). The batches go to the ranks in turn. In
-    training, batches repeat so that all ranks take equally many steps; evaluation repeats none and uses smaller
-    batches if there are fewer batches than ranks.
+    training, batches of like length share a step, as the ranks wait for the slowest of them, and batches repeat so that
+    all ranks take equally many steps; evaluation repeats none and uses smaller batches if there are fewer batches than
+    ranks. Which rows share a batch does not depend on the number of ranks.
     """
 
     def __init__(
@@ -85,8 +86,20 @@ class BucketBatches:
                 rows_of_bucket = rng.permutation(rows_of_bucket)
             batches += [rows_of_bucket[at : at + rows].tolist() for at in range(0, len(rows_of_bucket), rows)]
         if self.training:
-            batches = [batches[index] for index in rng.permutation(len(batches))]
+            batches = [batches[index] for index in self._dealt(len(batches), rng)]
         return batches
+
+    def _dealt(self, count: int, rng: np.random.Generator) -> np.ndarray:
+        """(count,) batches by number, neighbours in length side by side, one for each rank; the steps are shuffled.
+
+        Where the batches do not go round, those of the last step are of any length.
+        """
+        steps, left = divmod(count, self.world_size)
+        at = self.world_size * int(rng.integers(steps + 1)) if left else 0
+        numbers = np.arange(count)
+        groups = np.delete(numbers, slice(at, at + left)).reshape(steps, self.world_size)
+        groups = rng.permuted(groups[rng.permutation(steps)], axis=1)
+        return np.concatenate([groups.ravel(), numbers[at : at + left]])
 
     def _drawn(self, rng: np.random.Generator) -> np.ndarray:
         """The rows of the epoch."""
