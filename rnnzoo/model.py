@@ -191,6 +191,10 @@ def build_model(
 def _share(target: TargetEmbedding, parts: Mapping[str, Input], spec: DataSpec) -> None:
     """Give the decoder the encoder's vectors of tokens. Raises: ValueError."""
     source = parts.get("tokens")
+    if isinstance(source, TokenEmbedding) and source.embedding.sparse:
+        raise ValueError(
+            "model.inputs.target.share needs the gradient of all vectors, and inputs.tokens.sparse has few"
+        )
     if not isinstance(source, TokenEmbedding) or spec.inputs["tokens"].names != spec.target.names:
         raise ValueError(
             "model.inputs.target.share needs one vocabulary for source and target; "
@@ -208,6 +212,8 @@ def _tie(head: nn.Module, part: Input) -> None:
         raise ValueError(
             f"model.head.tie_weights needs an input of tokens, and the data are read by {type(part).__name__}"
         )
+    if part.embedding.sparse:
+        raise ValueError("model.head.tie_weights needs the gradient of all vectors, and inputs.tokens.sparse has few")
     weight = part.embedding.weight
     if not isinstance(head, nn.Linear) or head.weight.shape != weight.shape:
         got = tuple(head.weight.shape) if isinstance(head, nn.Linear) else type(head).__name__

@@ -49,10 +49,11 @@ TASKS: dict[str, dict[str, Any]] = {
     **{name: {} for name in ("sentiment", "classification", "tagging", "spans", "regression", "forecasting")},
     **{name: {} for name in ("transcription", "masked_word", "next_word", "music", "translation", "captioning")},
     "crf": {"crf": True},
+    "sparse": {},  # gradients of the embedding
 }
 COUNTED = {f"val/{name}" for name in ("accuracy", "f1", "precision", "recall", "exact_match", "error_rate", "bleu")}
 STREAMS = {"next_word": 24, "music": 24}  # columns, of which each process has as many
-NAMES = {"crf": "tagging", "spans": "tagging"}  # variants of a task
+NAMES = {"crf": "tagging", "spans": "tagging", "sparse": "sentiment"}  # variants of a task
 
 
 class Rows(Source):
@@ -90,7 +91,9 @@ def build(
     data = ZooData(Rows(variant, form.name, train, dev), form, **settings)
     task = task_class(data.spec, **TASKS[variant])
     torch.manual_seed(1)
-    inputs = {"tokens": {"size": 4}} if "tokens" in task.inputs(data.spec) else {}
+    inputs: dict[str, Any] = (
+        {"tokens": {"size": 4, "sparse": variant == "sparse"}} if "tokens" in task.inputs(data.spec) else {}
+    )
     model = build_model(data.spec, task, {"name": ARCHITECTURES[task.needs], "hidden_size": 4}, inputs)
     with torch.no_grad():
         for parameter in model.parameters():
@@ -165,7 +168,13 @@ COMPARED = (
 )
 RESUMED = tuple(
     Case(resumed, arguments)
-    for arguments in (("tagging", 1, 3, 0), ("translation", 3, 4, 0), ("next_word", 1, 4, 0), ("sentiment", 1, 7, 1))
+    for arguments in (
+        ("tagging", 1, 3, 0),
+        ("translation", 3, 4, 0),
+        ("next_word", 1, 4, 0),
+        ("sentiment", 1, 7, 1),
+        ("sparse", 3, 4, 0),
+    )
 )
 
 

@@ -77,7 +77,8 @@ class TokenEmbedding(Embedding):
     Merity et al., arXiv:1708.02182). rare_word_dropout: a word that occurs n times in training becomes <unk> with
     probability a / (a + n), for this a (Kiperwasser, Goldberg, arXiv:1603.04351); the data must count their words, as
     those of tagging do. vectors: a file of word vectors that training starts from, see `rnnzoo.vectors.start`; a path,
-    or an https address ending in "#sha256=DIGEST". freeze_vectors: the vectors are not trained.
+    or an https address ending in "#sha256=DIGEST". freeze_vectors: the vectors are not trained. sparse: the gradient
+    holds the rows of the batch's words alone, for vocabularies of 10^5 and more; it takes an optimizer that reads it.
 
     Raises: ValueError for a setting out of its range, frozen vectors without a file, or words that are not counted.
     """
@@ -95,6 +96,7 @@ class TokenEmbedding(Embedding):
         rare_word_dropout: NonNegative = 0.0,
         vectors: str | None = None,
         freeze_vectors: bool = False,
+        sparse: bool = False,
     ) -> None:
         super().__init__(field, size, dropout)
         if rare_word_dropout and not field.counts:
@@ -102,6 +104,7 @@ class TokenEmbedding(Embedding):
         if freeze_vectors and vectors is None:
             raise ValueError("freeze_vectors needs vectors: vectors drawn at random are to be trained")
         self.embedding.weight.requires_grad_(not freeze_vectors)
+        self.embedding.sparse = sparse
         self.vectors, self.type_dropout = vectors, type_dropout
         counts = torch.tensor(field.counts or [1] * field.size)
         rare = rare_word_dropout / (rare_word_dropout + counts.clamp(min=1))

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from rnnzoo import registry
 from rnnzoo.data.datamodule import ZooData
 from rnnzoo.errors import RecipeError
 from rnnzoo.recipe import Recipe
 from rnnzoo.system import launcher
+from rnnzoo.training import sparse
 from rnnzoo.training.schedules import interval
+
+OPTIMIZERS = ("adagrad", "adam", "adamw", "nadam", "radam", "rmsprop", "sgd", "sparse_adam")  # rnnzoo's own
 
 
 def check_options(recipe: Recipe) -> None:
@@ -38,6 +41,7 @@ def _mistakes(recipe: Recipe) -> Iterator[str]:
         yield "bad_numbers.policy: must be stop with trainer.strategy fsdp, where no process has all weights."
     if trainer["limit_val_batches"] == 0 and trainer["overfit_batches"]:
         yield "trainer.limit_val_batches: is 0, and overfit_batches validates, too.\n  Leave one of them out."
+    yield from _sparse_mistakes(recipe)
     never = (trainer["check_val_every_n_epoch"] or 1) > trainer["max_epochs"] and trainer["val_check_interval"] is None
     if trainer["limit_val_batches"] == 0 or never:
         callbacks = {name: registry.load("callbacks", name) for name in recipe["callbacks"]}
@@ -48,6 +52,20 @@ def _mistakes(recipe: Recipe) -> Iterator[str]:
             why = "waits for a score of the dev split, and "
             why += "no epoch that is trained ends with one" if never else "trainer.limit_val_batches is 0"
             yield f"{key}: {why}.\n  Leave one of them out."
+
+
+def _sparse_mistakes(recipe: Recipe) -> Iterator[str]:
+    """Sparse gradients that the recipe's optimizer or strategy cannot take."""
+    inputs = (recipe["model"].get("inputs") or {}).items()
+    keys = [f"model.inputs.{name}.sparse" for name, part in inputs if isinstance(part, Mapping) and part.get("sparse")]
+    if not keys:
+        return
+    name, strategy = recipe["optimizer"]["name"], recipe["trainer"]["strategy"]
+    if why := sparse.refusal(registry.load("optimizers", name), registry.settings(recipe["optimizer"])):
+        able = [n for n in OPTIMIZERS if sparse.refusal(registry.load("optimizers", n), {}) is None]
+        yield f"{keys[0]}: the optimizer '{name}' cannot take sparse gradients: {why}.\n  Can: {', '.join(able)}."
+    if strategy != "auto" and not strategy.startswith("ddp"):
+        yield f"{keys[0]}: trainer.strategy {strategy} cannot share sparse gradients.\n  Can: ddp, or one process."
 
 
 def check_batches(recipe: Recipe, data: ZooData) -> None:

@@ -26,6 +26,7 @@ from rnnzoo.runs.state import State
 from rnnzoo.system import seeds
 from rnnzoo.tasks.base import Answer, Output, Task
 from rnnzoo.tasks.metrics.sums import Mean
+from rnnzoo.training import sparse
 from rnnzoo.training.depth import parameter_groups, scale_rates
 from rnnzoo.training.freezing import Freezing
 from rnnzoo.training.metric_state import copied, load_metric_states, metric_states
@@ -293,6 +294,21 @@ class ZooModule(pl.LightningModule):
         self._step = self._loaded_step(state["step"])
         self._before_step = state["before_step"]
 
+    def on_after_backward(self) -> None:
+        sparse.coalesce(self.model)
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: int | float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        if not sparse.parameters(self.model):
+            super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
+        elif gradient_clip_val:
+            weights = [p for group in optimizer.param_groups for p in group["params"]]
+            sparse.clip(weights, float(gradient_clip_val), by_value=gradient_clip_algorithm == "value")
+
     def optimizer_step(
         self,
         epoch: int,
@@ -323,6 +339,7 @@ class ZooModule(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": config}
 
     def _make_optimizer(self) -> Optimizer:
+        sparse.mark(self.model)
         if self.layer_decay is None:
             return self._built("optimizer", self.optimizer, [p for p in self.model.parameters() if p.requires_grad])
         optimizer: Optimizer = self._built("optimizer", self.optimizer, parameter_groups(self.model, self.layer_decay))

@@ -7,10 +7,12 @@ the entry points under "rnnzoo.optimizers" in pyproject.toml.
 from collections.abc import Iterable
 from typing import Any
 
+import torch
 from torch import nn
 from torch.optim import SGD, Adagrad, Adam, AdamW, NAdam, Optimizer, RAdam, RMSprop
 
 from rnnzoo.limits import NonNegative, Positive, Probability
+from rnnzoo.training import sparse
 
 Params = Iterable[nn.Parameter] | Iterable[dict[str, Any]]
 
@@ -18,11 +20,15 @@ Params = Iterable[nn.Parameter] | Iterable[dict[str, Any]]
 def _build(cls: Any, params: Params, fused_on: tuple[str, ...] = (), **settings: Any) -> Optimizer:
     """The optimizer, fused where all parameters allow it: dense Adam on a large embedding is ten times slower unfused.
 
+    Raises: ValueError for sparse gradients with weight decay or momentum, which change all rows at each step.
     Unscaling stays the gradient scaler's work, as it is for an unfused optimizer: Lightning refuses to clip otherwise.
     """
     groups: list[Any] = list(params)
     tensors = [p for group in groups for p in (group["params"] if isinstance(group, dict) else [group])]
-    if fused_on and all(p.device.type in fused_on and p.is_floating_point() for p in tensors):
+    any_sparse = any(map(sparse.marked, tensors))
+    if any_sparse and (every := next((name for name in ("weight_decay", "momentum") if settings.get(name)), None)):
+        raise ValueError(f"{every} changes every row of an embedding at each step, and sparse gradients have few rows")
+    if fused_on and not any_sparse and all(p.device.type in fused_on and p.is_floating_point() for p in tensors):
         optimizer = cls(groups, fused=True, **settings)
         optimizer._step_supports_amp_scaling = False
         return optimizer
@@ -115,3 +121,55 @@ def adagrad(
 ) -> Optimizer:
     """Adagrad. Source: Duchi et al., JMLR 12, 2011."""
     return _build(Adagrad, params, ("cpu",), lr=lr, eps=eps, weight_decay=weight_decay)
+
+
+class SparseAdam(Adam):
+    """Adam that leaves the rows alone which a sparse gradient does not name; dense gradients are Adam's, and fused."""
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:
+        loss = None if closure is None else torch.enable_grad()(closure)()
+        held = []
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is not None and p.grad.is_sparse:
+                    self._step_rows(p, p.grad.coalesce(), group)
+                    held.append((p, p.grad))
+                    p.grad = None
+        super().step()
+        for p, gradient in held:
+            p.grad = gradient
+        return loss
+
+    def _step_rows(self, p: torch.Tensor, gradient: torch.Tensor, group: dict[str, Any]) -> None:
+        state = self.state[p]
+        if not state:
+            state["step"] = torch.zeros((), device=p.device)
+            state["exp_avg"], state["exp_avg_sq"] = torch.zeros_like(p), torch.zeros_like(p)
+        state["step"] += 1
+        rows, g = gradient.indices()[0], gradient.values()
+        if not len(rows):
+            return
+        beta1, beta2 = group["betas"]
+        m = state["exp_avg"].index_select(0, rows).lerp_(g, 1 - beta1)
+        v = state["exp_avg_sq"].index_select(0, rows).mul_(beta2).addcmul_(g, g, value=1 - beta2)
+        state["exp_avg"].index_copy_(0, rows, m)
+        state["exp_avg_sq"].index_copy_(0, rows, v)
+        t = float(state["step"])
+        scale = v.sqrt_().div_((1 - beta2**t) ** 0.5).add_(group["eps"])
+        p.index_add_(0, rows, m / scale, alpha=-group["lr"] / (1 - beta1**t))
+
+
+def sparse_adam(
+    params: Params, *, lr: Positive = 1e-3, beta1: Probability = 0.9, beta2: Probability = 0.999, eps: Positive = 1e-8
+) -> Optimizer:
+    """Adam for embeddings with sparse gradients: the averages of a row wait while no batch has it.
+
+    Parameters with dense gradients get plain Adam. Source: Kingma and Ba, arXiv:1412.6980, as `torch.optim.SparseAdam`.
+    """
+    groups: list[Any] = list(params)
+    tensors = [p for group in groups for p in (group["params"] if isinstance(group, dict) else [group])]
+    fused = all(p.device.type in FUSED and p.is_floating_point() for p in tensors)
+    optimizer = SparseAdam(groups, lr=lr, betas=(beta1, beta2), eps=eps, fused=fused)
+    optimizer._step_supports_amp_scaling = False  # type: ignore[attr-defined]
+    return optimizer

@@ -19,6 +19,7 @@ from rnnzoo.system.quantities import amount
 from rnnzoo.training.callbacks.good_states import GoodStates
 from rnnzoo.training.callbacks.loss_watch import LossWatch
 from rnnzoo.training.module import ZooModule
+from rnnzoo.training.sparse import values
 
 ROWS = 12  # that a message names
 FINE, GRADIENT, LOSS = range(3)  # what is bad in a step; the greater explains the smaller
@@ -238,12 +239,7 @@ def _zoo_module(module: LightningModule) -> ZooModule:
 
 
 def _gradients(optimizer: Optimizer) -> list[Tensor]:
-    return [_values(p.grad) for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
-
-
-def _values(gradient: Tensor) -> Tensor:
-    """The numbers of a dense or sparse gradient."""
-    return gradient._values() if gradient.is_sparse else gradient
+    return [values(p.grad) for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
 
 
 def _first_bad_weight(module: LightningModule) -> str | None:
@@ -252,5 +248,5 @@ def _first_bad_weight(module: LightningModule) -> str | None:
 
 def _first_bad_gradient(module: LightningModule) -> str:
     named = [(name, p.grad) for name, p in module.named_parameters() if p.grad is not None]
-    bad = next((name for name, grad in named if not torch.isfinite(_values(grad)).all()), None)
+    bad = next((name for name, grad in named if not torch.isfinite(values(grad)).all()), None)
     return f"first bad gradient: {bad}" if bad else "every single gradient is finite"

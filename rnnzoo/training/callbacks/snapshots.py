@@ -25,6 +25,7 @@ from rnnzoo.runs.state import State
 from rnnzoo.system import files
 from rnnzoo.system.files import JsonObject
 from rnnzoo.system.signals import Listener
+from rnnzoo.training import sparse
 from rnnzoo.training.metric_state import load_metric_states, metric_states
 from rnnzoo.training.module import ZooModule
 
@@ -247,7 +248,7 @@ def _process_state(module: LightningModule) -> State:
     assert isinstance(module, ZooModule)
     return {
         "module": module.training_state(),
-        "gradients": {name: p.grad for name, p in module.named_parameters() if p.grad is not None},
+        "gradients": {name: p.grad.to_dense() for name, p in module.named_parameters() if p.grad is not None},
         "metrics": metric_states(module),
         "random": {
             "python": random.getstate(),
@@ -263,6 +264,8 @@ def _restore_process(module: LightningModule, state: State) -> None:
     module.load_training_state(state["module"])
     for name, parameter in module.named_parameters():
         gradient = state["gradients"].get(name)
+        if gradient is not None and sparse.marked(parameter):
+            gradient = gradient.to_sparse(1)
         parameter.grad = None if gradient is None else gradient.to(parameter.device)
     load_metric_states(module, state["metrics"], module.device)
     generators = state["random"]

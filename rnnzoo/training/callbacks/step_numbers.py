@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 
 from rnnzoo.runs.state import State
 from rnnzoo.training.callbacks.finite import Finite
+from rnnzoo.training.sparse import values
 
 
 class StepNumbers(Callback):
@@ -49,5 +50,5 @@ def _clips(trainer: Trainer, optimizer: Optimizer, limit: float) -> bool:
     """Whether a gradient whose norm is above the limit is clipped: by value only if one of its numbers is, too."""
     if trainer.gradient_clip_algorithm != GradClipAlgorithmType.VALUE:
         return True
-    gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+    gradients = [values(p.grad) for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
     return float(torch.nn.utils.get_total_norm(gradients, math.inf)) > limit
