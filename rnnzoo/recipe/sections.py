@@ -10,6 +10,25 @@ from rnnzoo.limits import Count, Fraction, Limit, Positive, Seed, Share
 from rnnzoo.registry import Part
 
 Devices = Count | Literal[-1, "auto"] | list[Annotated[int, Limit(0)]]
+Strategy = Literal[  # Lightning's names; those that share out weights are refused by `make_trainer`
+    "auto",
+    "ddp",
+    "ddp_find_unused_parameters_true",
+    "ddp_spawn",
+    "ddp_spawn_find_unused_parameters_true",
+    "ddp_fork",
+    "ddp_fork_find_unused_parameters_true",
+    "ddp_notebook",
+    "ddp_notebook_find_unused_parameters_true",
+    "fsdp",
+    "fsdp_cpu_offload",
+    "deepspeed",
+    "deepspeed_stage_1",
+    "deepspeed_stage_2",
+    "deepspeed_stage_2_offload",
+    "deepspeed_stage_3",
+    "deepspeed_stage_3_offload",
+]
 BatchLimit = Annotated[int, Limit(0)] | Share  # a number of batches, or a share of them: 1 is not 1.0
 
 
@@ -56,7 +75,7 @@ class TrainerOptions:
     accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps", "tpu"] = "auto"
     devices: Devices = 1
     num_nodes: Count = 1
-    strategy: Literal["auto", "ddp", "ddp_spawn", "ddp_notebook", "ddp_find_unused_parameters_true", "fsdp"] = "auto"
+    strategy: Strategy = "auto"
     precision: Literal["auto", "32-true", "16-mixed", "bf16-mixed", "16-true", "bf16-true", "64-true"] = "32-true"
     gradient_clip_val: Positive | None = None
     gradient_clip_algorithm: Literal["norm", "value"] = "norm"

@@ -37,8 +37,6 @@ def _mistakes(recipe: Recipe) -> Iterator[str]:
             f"trainer.num_nodes: is {trainer['num_nodes']}, and no launcher has started this process: "
             "the other nodes would never join.\n  Start it by torchrun or srun on each of them."
         )
-    if trainer["strategy"] == "fsdp" and recipe["bad_numbers"]["policy"] != "stop":
-        yield "bad_numbers.policy: must be stop with trainer.strategy fsdp, where no process has all weights."
     if trainer["limit_val_batches"] == 0 and trainer["overfit_batches"]:
         yield "trainer.limit_val_batches: is 0, and overfit_batches validates, too.\n  Leave one of them out."
     yield from _sparse_mistakes(recipe)

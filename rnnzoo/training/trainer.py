@@ -33,9 +33,20 @@ IGNORED_WARNINGS = (  # of Lightning; they are about choices that rnnzoo makes o
     "You're resuming from a checkpoint that ended before the epoch ended",  # our samplers go on where they stood
 )
 
+SHARING = {  # strategies, by the beginning of their name, that share out weights: why checkpoints cannot be written
+    "fsdp": "the first process writes them, and has a part of the weights alone",
+    "deepspeed": "DeepSpeed writes the training state itself, with pickle, which rnnzoo never reads",
+}
+
 
 def make_trainer(recipe: Recipe, **arguments: Any) -> pl.Trainer:
-    """A Trainer with the recipe's options, overridden by `arguments`. Raises: RecipeError if Lightning refuses."""
+    """A Trainer with the recipe's options, overridden by `arguments`. Raises: RecipeError if it is refused."""
+    strategy = recipe["trainer"]["strategy"]
+    if why := SHARING.get(strategy.partition("_")[0]):
+        raise RecipeError(
+            f"{recipe['name']}: trainer.strategy: '{strategy}' does not work with checkpoints: {why}.\n"
+            "  Take ddp, where each process has all weights."
+        )
     options: dict[str, Any] = OURS | recipe["trainer"] | {"enable_progress_bar": False} | arguments  # see `Progress`
     options["max_time"] = None  # is the business of `Snapshots`, which save before they stop
     if options["precision"] == "auto":

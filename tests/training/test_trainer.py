@@ -178,3 +178,16 @@ def test_in_a_slurm_job_lightning_saves_nothing_within_a_signal_and_requeues_not
         monkeypatch.setenv(f"SLURM_{name}", value)
     environment = make_trainer(resolve(recipes.read("quickstart")))._accelerator_connector.cluster_environment
     assert isinstance(environment, SLURMEnvironment) and not environment.auto_requeue
+
+
+@pytest.mark.parametrize("strategy", ["fsdp", "fsdp_cpu_offload", "deepspeed", "deepspeed_stage_3_offload"])
+def test_a_strategy_that_shares_out_weights_is_refused_with_the_part_that_cannot_work(strategy, here):
+    recipe = resolve(recipes.read("quickstart", [f"--trainer.strategy={strategy}"]))
+    with pytest.raises(RecipeError, match=f"trainer.strategy: '{strategy}' does not work with checkpoints: "):
+        fit(recipe)
+    assert not list(here.iterdir())
+
+
+def test_an_unknown_strategy_is_refused_with_the_nearest_name():
+    with pytest.raises(RecipeError, match=r"trainer\.strategy(?s:.*)'ddp_fork'"):
+        resolve(recipes.read("quickstart", ["--trainer.strategy=ddp_frok"]))
