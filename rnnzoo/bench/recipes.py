@@ -6,6 +6,8 @@ import math
 import tempfile
 from pathlib import Path
 
+import torch
+
 from rnnzoo.bench import timing
 from rnnzoo.engine.recurrence import report, set_path
 from rnnzoo.experiment import build
@@ -47,7 +49,10 @@ def measure(recipe: JsonObject, batches: int = 20, threads: int = 1) -> JsonObje
             limit_val_batches=0,
             enable_progress_bar=False,
         )
+        if torch.cuda.is_available():
+            torch.cuda.reset_peak_memory_stats()
         trainer.fit(module, data)
+    on_gpu = trainer.strategy.root_device.type == "cuda"
     return {
         "machine": timing.facts(),
         "settings": {"threads": threads, "device": trainer.strategy.root_device.type, "clock": "wall and processor"},
@@ -57,5 +62,6 @@ def measure(recipe: JsonObject, batches: int = 20, threads: int = 1) -> JsonObje
         "batches": trainer.fit_loop.epoch_loop.total_batch_idx + 1 - Throughput.WARM_UP,
         "throughput": throughput.summary(),
         "peak_memory_bytes": peak_memory(),
+        "peak_gpu_memory_bytes": torch.cuda.max_memory_allocated(trainer.strategy.root_device) if on_gpu else None,
         "engine": report(module),
     }
