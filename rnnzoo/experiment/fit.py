@@ -47,6 +47,7 @@ from rnnzoo.training.callbacks.snapshots import SnapshotIO, Snapshots
 from rnnzoo.training.callbacks.step_numbers import StepNumbers
 from rnnzoo.training.callbacks.termination import Termination
 from rnnzoo.training.callbacks.throughput import Throughput
+from rnnzoo.training.callbacks.together import Together
 from rnnzoo.training.callbacks.tracked_checkpoints import TrackedCheckpoints
 from rnnzoo.training.checks import check_batches, check_options
 from rnnzoo.training.module import ZooModule
@@ -184,7 +185,8 @@ def _train_and_test(
         callbacks = [Samples(), *callbacks]
     given = TrackedCheckpoints(checkpoints, recipe["tracking"]["checkpoints"])
     own = [snapshots, finite, steps, checkpoints, calibrator, throughput, costs, outcome, given, BatchSize()]
-    callbacks = [*own, Termination(), *callbacks]
+    alike = {name: meta[name] for name in ("versions", "recipe", "data")}
+    callbacks = [Together(run.path, alike), *own, Termination(), *callbacks]
     trainer = make_trainer(
         recipe, callbacks=callbacks, logger=loggers, default_root_dir=run.path, plugins=[SnapshotIO()]
     )

@@ -12,9 +12,10 @@ import yaml
 
 from rnnzoo.recipe.sections import LoaderOptions
 
-LATER = {  # keys of later versions, by section: null is as it was before
+LATER = {  # keys of later versions, by section: null or false is as it was before
     "task": ("class_weights", "threshold"),
     "data": ("sampler", "separator"),
+    "model": {"inputs": {"tokens": ("sparse",)}},
 }
 LOADING = [option.name for option in fields(LoaderOptions)]
 
@@ -35,12 +36,22 @@ def digest(resolved: Mapping[str, Any]) -> str:
     what = {key: value for key, value in resolved.items() if key not in ("format", "name", "tracking", "checkpoint")}
     if isinstance(data := what.get("data"), Mapping):
         what["data"] = {key: value for key, value in data.items() if key not in LOADING}
-    for section, keys in LATER.items():
-        if isinstance(values := what.get(section), Mapping):
-            what[section] = {key: value for key, value in values.items() if not (key in keys and value is None)}
+    what = without_later(what)
     if isinstance(bad := what.get("bad_numbers"), Mapping) and bad.get("policy") == "stop":
         del what["bad_numbers"]
     return hashlib.sha256(json.dumps(what, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()).hexdigest()
+
+
+def without_later(settings: Mapping[str, Any], later: Mapping[str, Any] | tuple[str, ...] = LATER) -> dict[str, Any]:
+    """A resolved recipe without the keys that a later version has added, where these are as it was before."""
+    if isinstance(later, tuple):
+        return {
+            key: value for key, value in settings.items() if key not in later or not (value is None or value is False)
+        }
+    return {
+        key: without_later(value, later[key]) if key in later and isinstance(value, Mapping) else value
+        for key, value in settings.items()
+    }
 
 
 class _Dumper(yaml.SafeDumper):

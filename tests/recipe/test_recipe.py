@@ -819,6 +819,17 @@ def test_the_digest_is_of_what_is_computed():
     assert recipe.digest(one) != recipe.digest(resolved(HEAD + "seed: 4\n"))
 
 
+def test_a_key_of_a_later_version_is_in_the_digest_where_it_is_set():
+    def built(*overrides: str) -> dict[str, Any]:
+        return resolve(recipe.read("quickstart", overrides))
+
+    earlier = built()
+    del earlier["model"]["inputs"]["tokens"]["sparse"]
+    assert recipe.digest(earlier) == recipe.digest(built())
+    sparse = built("--model.inputs.tokens.sparse=true", "--optimizer.name=sgd")
+    assert recipe.digest(sparse) != recipe.digest(built("--optimizer.name=sgd"))
+
+
 def test_what_follows_on_bad_numbers_is_in_the_digest_where_the_run_goes_on_after_them():
     stop, fewer, skip = (resolved(HEAD + f"bad_numbers: {{{text}}}\n") for text in ("", "at_most: 1", "policy: skip"))
     without = {key: value for key, value in stop.items() if key != "bad_numbers"}
