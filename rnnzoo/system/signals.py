@@ -29,8 +29,7 @@ class Listener:
     """Hears requests to stop between `start` and `stop`: `number` is the signal's, 0 so far.
 
     The first signal sets the number and nothing else; a second one ends the process at once, unless it is SLURM that
-    repeats itself. In a thread nothing is
-    ever heard, as only a process's main thread may set handlers.
+    repeats itself. In a thread nothing is ever heard, as only a process's main thread may set handlers.
     """
 
     def __init__(self) -> None:

@@ -13,8 +13,6 @@ from rnnzoo.system import launcher
 from rnnzoo.training import sparse
 from rnnzoo.training.schedules import interval
 
-OPTIMIZERS = ("adagrad", "adam", "adamw", "nadam", "radam", "rmsprop", "sgd", "sparse_adam")  # rnnzoo's own
-
 
 def check_options(recipe: Recipe) -> None:
     """Refuse options that train nothing, or that wait for a score that never comes.
@@ -60,7 +58,8 @@ def _sparse_mistakes(recipe: Recipe) -> Iterator[str]:
         return
     name, strategy = recipe["optimizer"]["name"], recipe["trainer"]["strategy"]
     if why := sparse.refusal(registry.load("optimizers", name), registry.settings(recipe["optimizer"])):
-        able = [n for n in OPTIMIZERS if sparse.refusal(registry.load("optimizers", n), {}) is None]
+        ours = [entry.name for entry in registry.entries("optimizer") if entry.distribution == "rnnzoo"]
+        able = [n for n in ours if sparse.refusal(registry.load("optimizers", n), {}) is None]
         yield f"{keys[0]}: the optimizer '{name}' cannot take sparse gradients: {why}.\n  Can: {', '.join(able)}."
     if strategy != "auto" and not strategy.startswith("ddp"):
         yield f"{keys[0]}: trainer.strategy {strategy} cannot share sparse gradients.\n  Can: ddp, or one process."

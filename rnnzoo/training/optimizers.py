@@ -171,5 +171,5 @@ def sparse_adam(
     tensors = [p for group in groups for p in (group["params"] if isinstance(group, dict) else [group])]
     fused = all(p.device.type in FUSED and p.is_floating_point() for p in tensors)
     optimizer = SparseAdam(groups, lr=lr, betas=(beta1, beta2), eps=eps, fused=fused)
-    optimizer._step_supports_amp_scaling = False  # type: ignore[attr-defined]
+    optimizer._step_supports_amp_scaling = False  # type: ignore[attr-defined]  # torch's own; see `_build`
     return optimizer
