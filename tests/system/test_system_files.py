@@ -208,6 +208,7 @@ OWN = {  # modules that open files of their own making, of the package or of the
     "bench/timing.py",
     "inference/encode.py",
     "data/readers/fetch.py",
+    "data/store.py",
     "data/sources/mnist.py",
 }
 READING = {"open", "read_text", "read_bytes", "ParquetFile", "safe_open", "load_file", "safe_load"}
