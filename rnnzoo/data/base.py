@@ -15,11 +15,13 @@ import numpy as np
 
 from rnnzoo.batch import Batch, DataSpec
 from rnnzoo.data.batching import Batches
+from rnnzoo.data.encoding.counts import MOST
 from rnnzoo.data.encoding.text import Encoder, Ragged
 from rnnzoo.errors import DataError
 
 log = logging.getLogger("rnnzoo")
 Columns = dict[str, list[Any]]  # column name -> one value per row
+Chunks = Callable[[], Iterable[Columns]]
 PARTS = ("train", "dev", "test")
 
 
@@ -120,6 +122,7 @@ class Examples(ABC):
 
     truncated: int = 0
     notes: Mapping[str, object] = MappingProxyType({})
+    window: int | None = None  # rows that batches are sorted and shuffled among; None for all
 
     @property
     @abstractmethod
@@ -200,7 +203,7 @@ class Form(ABC):
     free: the parameters that a trained model leaves free; it was built for the others. stands_for: further forms whose
     tasks take it, as its batches have a target of the same kind. asks: what `ask` takes: "text", "series" (numbers, as
     lists or as JSON), or "sound" (WAV files). hub_task: what the Hugging Face Hub calls models of
-    such data, if anything.
+    such data, if anything. unstreamable: why `data.streaming` cannot be had; None where it can, by `fit_chunks`.
     """
 
     name: ClassVar[str]
@@ -211,10 +214,18 @@ class Form(ABC):
     free: ClassVar[frozenset[str]] = frozenset({"batch_size", "batch_tokens", "eval_batch_size", "sampler"})
     asks: ClassVar[str] = "text"
     hub_task: ClassVar[str | None] = None
+    unstreamable: ClassVar[str | None] = "its rows are arrays of numbers, which are kept in memory as a whole"
 
     @abstractmethod
     def fit(self, train: Columns) -> DataSpec:
         """The vocabulary and the labels of the training rows, and the settings to encode others alike."""
+
+    def fit_chunks(self, chunks: Chunks, most: int | None = MOST) -> DataSpec:
+        """As `fit` of all chunks together, with one of them in memory at a time.
+
+        chunks: gives the training rows, some at a time, each time it is called. most: distinct tokens that are counted.
+        """
+        raise NotImplementedError(f"{self.name}: {self.unstreamable}")
 
     @abstractmethod
     def encode(self, columns: Columns, spec: DataSpec) -> Examples:
@@ -310,8 +321,10 @@ def label_ids(
     return np.array(numbers, dtype=np.int64)
 
 
-def named_labels(column: str, values: Iterable[str]) -> tuple[str, ...]:
+def named_labels(column: str, values: Iterable[str] | Counter[str]) -> tuple[str, ...]:
     """The labels that occur, in alphabetical order; those that look like slips are reported with their counts.
+
+    values: the labels, or how often each occurs.
 
     Raises: DataError for fewer than two.
     """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
+from itertools import cycle, islice
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
@@ -35,6 +35,9 @@ class BucketBatches:
     training, batches of like length share a step, as the ranks wait for the slowest of them, and batches repeat so that
     all ranks take equally many steps; evaluation repeats none and uses smaller batches if there are fewer batches than
     ranks. Which rows share a batch does not depend on the number of ranks.
+
+    window: of rows that are too many for all that: as many neighbouring rows are sorted and shuffled at a time, and in
+    training the windows are shuffled. Memory grows with the window then; the lengths take 8 bytes a row.
     """
 
     def __init__(
@@ -48,18 +51,27 @@ class BucketBatches:
         rank: int = 0,
         world_size: int = 1,
         bucket: int = 8,
+        window: int | None = None,
     ) -> None:
         self.lengths = np.asarray(lengths)
         self.training, self.seed, self.rank, self.world_size = training, seed, rank, world_size
         self.epoch = 0
         if not training:
             batch_size = max(1, min(batch_size, len(self.lengths) // world_size))
-        self.buckets = self._cut(batch_size, batch_tokens, bucket if training else 1)
-        self.total = sum(-(-(stop - start) // rows) for start, stop, rows in self.buckets)  # batches, all ranks
+        self.batch_size, self.batch_tokens, self.bucket = batch_size, batch_tokens, bucket if training else 1
+        count = len(self.lengths)
+        size = max(1, count if window is None else min(window, count))
+        self.windows = [range(start, min(start + size, count)) for start in range(0, count, size)] or [range(0)]
+        self.total = sum(self._count(rows) for rows in self.windows)  # batches, all ranks
 
-    def _cut(self, batch_size: int, batch_tokens: int | None, bucket: int) -> list[tuple[int, int, int]]:
+    def _count(self, rows: range) -> int:
+        """The batches of a window."""
+        return sum(-(-(stop - start) // size) for start, stop, size in self._cut(self.lengths[rows.start : rows.stop]))
+
+    def _cut(self, lengths: np.ndarray) -> list[tuple[int, int, int]]:
         """(start, stop, rows a batch) of each bucket, as positions in the order of falling length."""
-        ordered = -np.sort(-self.lengths)
+        batch_size, batch_tokens, bucket = self.batch_size, self.batch_tokens, self.bucket
+        ordered = -np.sort(-lengths)
         buckets, start = [], 0
         while start < len(ordered):
             rows = batch_size
@@ -73,21 +85,39 @@ class BucketBatches:
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
 
-    def everything(self) -> list[list[int]]:
-        """The batches of all ranks, in order."""
-        rng = np.random.default_rng((self.seed, self.epoch))
-        drawn = self._drawn(rng)
+    def _of_window(self, rows: range, rng: np.random.Generator) -> list[list[int]]:
+        """The batches of a window's rows, for all ranks."""
+        lengths = self.lengths[rows.start : rows.stop]
+        drawn = self._drawn(lengths, rng)
         ties = rng.random(len(drawn)) if self.training else np.arange(len(drawn))
-        order = drawn[np.lexsort((ties, -self.lengths[drawn]))]
+        order = drawn[np.lexsort((ties, -lengths[drawn]))]
         batches = []
-        for start, stop, rows in self.buckets:
+        for start, stop, size in self._cut(lengths):
             rows_of_bucket = order[start:stop]
             if self.training:
                 rows_of_bucket = rng.permutation(rows_of_bucket)
-            batches += [rows_of_bucket[at : at + rows].tolist() for at in range(0, len(rows_of_bucket), rows)]
+            rows_of_bucket = rows_of_bucket + rows.start
+            batches += [rows_of_bucket[at : at + size].tolist() for at in range(0, len(rows_of_bucket), size)]
         if self.training:
             batches = [batches[index] for index in self._dealt(len(batches), rng)]
         return batches
+
+    def _everything(self) -> Iterator[list[int]]:
+        """The batches of all ranks, in order. Those that do not go round in one window share steps with the next's."""
+        if len(self.windows) == 1:
+            yield from self._of_window(self.windows[0], np.random.default_rng((self.seed, self.epoch)))
+            return
+        order = np.random.default_rng((self.seed, self.epoch)).permutation(len(self.windows))
+        left: list[list[int]] = []
+        for number in order.tolist() if self.training else range(len(self.windows)):
+            batches = self._of_window(self.windows[number], np.random.default_rng((self.seed, self.epoch, number)))
+            whole = len(batches) - len(batches) % self.world_size if self.training else len(batches)
+            yield from batches[:whole]
+            left += batches[whole:]
+            while len(left) >= self.world_size:
+                yield from left[: self.world_size]
+                del left[: self.world_size]
+        yield from left
 
     def _dealt(self, count: int, rng: np.random.Generator) -> np.ndarray:
         """(count,) batches by number, neighbours in length side by side, one for each rank; the steps are shuffled.
@@ -101,14 +131,22 @@ class BucketBatches:
         groups = rng.permuted(groups[rng.permutation(steps)], axis=1)
         return np.concatenate([groups.ravel(), numbers[at : at + left]])
 
-    def _drawn(self, rng: np.random.Generator) -> np.ndarray:
-        """The rows of the epoch."""
-        return np.arange(len(self.lengths))
+    def _drawn(self, lengths: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """The rows of the epoch, counted from the window's first."""
+        return np.arange(len(lengths))
+
+    def _endless(self) -> Iterator[list[int]]:
+        """The batches of all ranks, and then the first ones again, as many as there are ranks."""
+        first: list[list[int]] = []
+        for batch in self._everything():
+            if len(first) < self.world_size:
+                first.append(batch)
+            yield batch
+        yield from cycle(first)
 
     def __iter__(self) -> Iterator[list[int]]:
-        batches = self.everything()
-        for step in range(len(self)):
-            yield batches[(self.rank + step * self.world_size) % len(batches)]
+        stop = self.rank + len(self) * self.world_size
+        return islice(self._endless(), self.rank, stop, self.world_size)
 
     def __len__(self) -> int:
         if self.training:
@@ -127,8 +165,8 @@ class BalancedBatches(BucketBatches):
         super().__init__(lengths, **settings)
         self.rows_of = [np.flatnonzero(labels == label) for label in np.unique(labels)]
 
-    def _drawn(self, rng: np.random.Generator) -> np.ndarray:
-        size, labels = len(self.lengths), rng.permutation(len(self.rows_of))
+    def _drawn(self, lengths: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        size, labels = len(lengths), rng.permutation(len(self.rows_of))
         drawn = []
         for place, label in enumerate(labels):
             rows, many = self.rows_of[label], len(range(place, size, len(labels)))

@@ -153,11 +153,24 @@ def write(spans: Iterable[Span], length: int, scheme: Scheme) -> list[str]:
     return tags
 
 
-def detect(rows: Iterable[Sequence[str]]) -> Detected | None:
-    """The scheme whose rules the fewest tags break, iob2 before iob1 before bioes; None if the tags are no spans."""
+def neighbours(rows: Iterable[Sequence[str]]) -> Counter[tuple[str, str]]:
+    """How often each tag follows each; "O" comes before a row's first and after its last."""
     pairs: Counter[tuple[str, str]] = Counter()
     for tags in rows:
         pairs.update(pairwise(chain((OUTSIDE,), tags, (OUTSIDE,))))
+    return pairs
+
+
+def detect(rows: Iterable[Sequence[str]]) -> Detected | None:
+    """The scheme of rows of tags; see `detected`."""
+    return detected(neighbours(rows))
+
+
+def detected(pairs: Counter[tuple[str, str]]) -> Detected | None:
+    """The scheme whose rules the fewest tags break, iob2 before iob1 before bioes; None if the tags are no spans.
+
+    pairs: of tags that stand side by side, see `neighbours`.
+    """
     kinds = {tag for pair in pairs for tag in pair}
     if kinds <= {OUTSIDE} or not all(map(TAG.fullmatch, kinds)):
         return None

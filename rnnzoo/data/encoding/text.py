@@ -15,6 +15,7 @@ import regex
 
 from rnnzoo.batch import EOS, PAD, SPECIALS, UNK, Field
 from rnnzoo.data.encoding import subwords
+from rnnzoo.data.encoding.counts import Counts
 from rnnzoo.errors import DataError
 
 log = logging.getLogger("rnnzoo")
@@ -30,6 +31,7 @@ STRAIGHT = str.maketrans(dict.fromkeys("\u2018\u2019\u201b\u02bc\uff07", "'"))
 UNSPACED = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]")
 CUT: dict[str, Callable[[str], Sequence[str]]] = {"word": WORD.findall, "space": str.split, "character": str}
 PAIR = " ||| "  # between two texts that are read as one
+PIECE = 2**22  # ids looked at together
 LARGE = 0.2  # share of tokens that is worth a warning
 LONGEST = "longest"  # option of a target: tokens of the longest training text, <eos> counted
 WRITTEN_SPECIALS = {SPECIALS[UNK]: UNK, SPECIALS[EOS]: EOS}  # corpora have these spelled out; they keep their meaning
@@ -52,13 +54,22 @@ class Ragged:
     @cached_property
     def lengths(self) -> np.ndarray:
         """(rows,) int64."""
-        return np.diff(self.offsets)
+        return np.diff(self._plain[1])
+
+    @cached_property
+    def _plain(self) -> tuple[np.ndarray, np.ndarray]:
+        """Both arrays without what a mapped file adds to them: it would take half of the time of `padded`."""
+        return np.asarray(self.flat), np.asarray(self.offsets)
+
+    def __reduce__(self) -> Any:
+        return Ragged, (self.flat, self.offsets)  # and not what is made from them
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
     def __getitem__(self, row: int) -> np.ndarray:
-        return self.flat[self.offsets[row] : self.offsets[row + 1]]
+        flat, offsets = self._plain
+        return flat[offsets[row] : offsets[row + 1]]
 
     def padded(self, rows: Iterable[int], fill: int = PAD) -> np.ndarray:
         """The given rows, int64 (rows, longest), with `fill` after each one's end."""
@@ -91,6 +102,12 @@ class Ragged:
         """The same rows with `token` at the end of each, or of those that `where`, (rows,) bool, selects."""
         where = np.ones(len(self), dtype=bool) if where is None else where
         return Ragged.of(np.insert(self.flat, self.offsets[1:][where], token), self.lengths + where)
+
+
+def share_of(ids: np.ndarray, one: int) -> float:
+    """How many of the ids are this one, 0 to 1; counted piece by piece, as they may be a mapped file."""
+    pieces = (ids[start : start + PIECE] for start in range(0, len(ids), PIECE))
+    return sum(int((piece == one).sum()) for piece in pieces) / len(ids) if len(ids) else 0.0
 
 
 def splitter(
@@ -126,7 +143,7 @@ def unspaced(tokens: Iterable[str], counts: Iterable[int]) -> float:
     return long / total if total else 0.0
 
 
-class _Numbers(dict):
+class Numbers(dict):
     """Token -> number, in order of first appearance."""
 
     def __missing__(self, token: str) -> int:
@@ -134,9 +151,9 @@ class _Numbers(dict):
         return number
 
 
-def numbered(rows: Iterable[Sequence[str]]) -> tuple[Ragged, list[str]]:
-    """Rows of tokens as numbers, and the token of each number."""
-    numbers = _Numbers()
+def numbered(rows: Iterable[Sequence[str]], numbers: Numbers | None = None) -> tuple[Ragged, list[str]]:
+    """Rows of tokens as numbers, and the token of each number. numbers: those of earlier rows, to go on with."""
+    numbers = Numbers() if numbers is None else numbers
     flat, ends = array("i"), array("q", [0])
     for tokens in rows:
         flat.extend(map(numbers.__getitem__, tokens))
@@ -160,6 +177,16 @@ def numbered_words(texts: Iterable[str]) -> tuple[Ragged, list[str]]:
     return Ragged(flat, np.concatenate([[0], ends])[pieces.offsets]), tokens
 
 
+def _warn_of_dropped(counts: Counts) -> None:
+    if counts.short:
+        log.warning(
+            "the training text has more than %s distinct tokens: rare ones were dropped while they were counted, and "
+            "counts may be too small by %s at most, so that the rarest tokens of the vocabulary may be others.",
+            f"{counts.most:,}",
+            f"{counts.short:,}",
+        )
+
+
 @dataclass(frozen=True)
 class Encoder:
     """Tokens to ids and back, and the settings that made the tokens: all that a `Field` of tokens holds.
@@ -177,48 +204,59 @@ class Encoder:
     quotes: Quotes = "straight"  # also of vocabularies that were kept before there was a choice
 
     @classmethod
-    def fit(
+    def fit(cls, rows: Sequence[Any], vocab_size: int, min_freq: int, *settings: Any, **named: Any) -> Encoder:
+        """The encoder of the `vocab_size` most frequent tokens of `rows`; see `fit_chunks`."""
+        return cls.fit_chunks(lambda: [rows], vocab_size, min_freq, *settings, **named)
+
+    @classmethod
+    def fit_chunks(
         cls,
-        rows: Sequence[Any],
+        chunks: Callable[[], Iterable[Sequence[Any]]],
         vocab_size: int,
         min_freq: int,
         unit: Unit | Literal["auto"] = "word",
         lowercase: bool = True,
         quotes: Quotes = "straight",
+        most: int | None = None,
         **cut: Any,
     ) -> Encoder:
-        """The encoder of the `vocab_size` most frequent tokens of `rows`, SPECIALS counted; the alphabet breaks ties.
+        """The encoder of the `vocab_size` most frequent tokens, SPECIALS counted; the alphabet breaks ties.
 
-        unit: "auto" is "word", or "character" where most of the text has no blanks between words, which is reported.
+        chunks: gives the rows, some at a time, each time it is called. unit: "auto" is "word", or "character" where
+        most of the text has no blanks between words, which is reported. most: distinct tokens that are counted; where
+        there are more, rare ones may be counted too low, which is reported.
         Raises: DataError if no token occurs `min_freq` times.
         """
+        rows = 0
         if unit == "subword":
-            names, merges = subwords.train((normal(text, lowercase) for text in rows), vocab_size, min_freq)
+            texts = (normal(text, lowercase) for chunk in chunks() for text in chunk)
+            names, merges = subwords.train(texts, vocab_size, min_freq)
             if len(names) == len(SPECIALS):
-                raise DataError(f"the vocabulary is empty: none of the {len(rows)} training rows has a character.")
+                rows = sum(len(chunk) for chunk in chunks())
+                raise DataError(f"the vocabulary is empty: none of the {rows} training rows has a character.")
             return cls(names, unit, lowercase, merges=merges, quotes=quotes, **cut)
         encoder = cls(SPECIALS, "word" if unit == AUTO else unit, lowercase, quotes=quotes, **cut)
-        ragged, tokens = encoder.numbered(rows)
-        counts = np.bincount(ragged.flat, minlength=len(tokens)).tolist()
-        common = [
-            (-count, token)
-            for count, token in zip(counts, tokens, strict=True)
-            if count >= min_freq and token not in SPECIALS
-        ]
+        counts = Counts(None if most is None else max(most, 2 * vocab_size))
+        for chunk in chunks():
+            ragged, tokens = encoder.numbered(chunk)
+            counts.add(tokens, np.bincount(ragged.flat, minlength=len(tokens)).tolist())
+            rows += len(chunk)
+        _warn_of_dropped(counts)
+        common = [(-count, token) for token, count in counts.of.items() if count >= min_freq and token not in SPECIALS]
         if not common:
-            most = max(counts, default=0)
+            highest = max(counts.of.values(), default=0)
             raise DataError(
-                f"the vocabulary is empty: no token of the {len(rows)} training rows occurs {min_freq} times or more.\n"
-                f"  The most frequent one occurs {most} times; lower min_freq (now {min_freq})."
+                f"the vocabulary is empty: no token of the {rows} training rows occurs {min_freq} times or more.\n"
+                f"  The most frequent one occurs {highest} times; lower min_freq (now {min_freq})."
             )
-        share = unspaced(tokens, counts) if unit in ("word", "space", AUTO) else 0.0
+        share = unspaced(counts.of, counts.of.values()) if unit in ("word", "space", AUTO) else 0.0
         if share > LARGE and unit == AUTO:
             log.warning(
                 "the script of the text has no blanks between words (%.0f %% of its words would be phrases), so it is "
                 "read by characters (unit: auto); max_length counts characters.",
                 100 * share,
             )
-            return cls.fit(rows, vocab_size, min_freq, "character", lowercase, quotes, **cut)
+            return cls.fit_chunks(chunks, vocab_size, min_freq, "character", lowercase, quotes, most, **cut)
         if share > LARGE:
             log.warning(
                 "%.0f %% of the training tokens are phrases, in a script without blanks between words. "

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
 from typing import Any, Literal
 
 from rnnzoo.batch import DataSpec, Field
-from rnnzoo.data.base import Arriving, Columns, check_type, label_ids, named_labels
+from rnnzoo.data.base import Arriving, Chunks, Columns, check_type, label_ids, named_labels
+from rnnzoo.data.encoding.counts import MOST
 from rnnzoo.data.encoding.text import Encoder, Quotes
 from rnnzoo.data.forms.arriving import ArrivingText
 from rnnzoo.data.forms.rows import RowExamples, RowForm
@@ -23,6 +26,7 @@ class LabelledTexts(RowForm):
     """
 
     hub_task = "text-classification"
+    unstreamable = None
 
     @checked
     def __init__(
@@ -62,11 +66,22 @@ class LabelledText(LabelledTexts):
     target = "label"
 
     def fit(self, train: Columns) -> DataSpec:
-        self.rows(train, need_target=True)
-        check_type("text", train["text"], str, "text")
-        check_type("label", train["label"], str, "a label, as text")
-        encoder = Encoder.fit(train["text"], self.vocab_size, self.min_freq, **self.settings)
-        return DataSpec(self.name, {"tokens": encoder.field()}, Field("label", named_labels("label", train["label"])))
+        return self.fit_chunks(lambda: [train], most=None)
+
+    def fit_chunks(self, chunks: Chunks, most: int | None = MOST) -> DataSpec:
+        labels: Counter[str] = Counter()
+
+        def texts() -> Iterator[list[str]]:
+            labels.clear()
+            for chunk in chunks():
+                self.rows(chunk, need_target=True)
+                check_type("text", chunk["text"], str, "text")
+                check_type("label", chunk["label"], str, "a label, as text")
+                labels.update(chunk["label"])
+                yield chunk["text"]
+
+        encoder = Encoder.fit_chunks(texts, self.vocab_size, self.min_freq, most=most, **self.settings)
+        return DataSpec(self.name, {"tokens": encoder.field()}, Field("label", named_labels("label", labels)))
 
     def encode(self, columns: Columns, spec: DataSpec) -> RowExamples:
         self.rows(columns)

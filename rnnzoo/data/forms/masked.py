@@ -11,8 +11,9 @@ import numpy as np
 import torch
 
 from rnnzoo.batch import IGNORE, SPECIALS, Batch, DataSpec
-from rnnzoo.data.base import Columns, check_type
+from rnnzoo.data.base import Chunks, Columns, check_type
 from rnnzoo.data.batching import BucketBatches
+from rnnzoo.data.encoding.counts import MOST
 from rnnzoo.data.encoding.text import Encoder
 from rnnzoo.data.forms.rows import RowExamples, RowForm
 from rnnzoo.errors import DataError
@@ -79,6 +80,7 @@ class MaskedText(RowForm):
 
     name = "masked_text"
     hub_task = "fill-mask"
+    unstreamable = None
     columns = ("text",)
     free = RowForm.free | {"rate"}
     batches_class = MaskedBatches
@@ -104,9 +106,16 @@ class MaskedText(RowForm):
         return cls(**{name: options[name] for name in ("unit", "lowercase", "max_length")})
 
     def fit(self, train: Columns) -> DataSpec:
-        self.rows(train)
-        check_type("text", train["text"], str, "a line of text")
-        words = Encoder.fit(train["text"], self.vocab_size, self.min_freq, **self.settings)
+        return self.fit_chunks(lambda: [train], most=None)
+
+    def fit_chunks(self, chunks: Chunks, most: int | None = MOST) -> DataSpec:
+        def texts() -> Iterator[list[str]]:
+            for chunk in chunks():
+                self.rows(chunk)
+                check_type("text", chunk["text"], str, "a line of text")
+                yield chunk["text"]
+
+        words = Encoder.fit_chunks(texts, self.vocab_size, self.min_freq, most=most, **self.settings)
         names = (*(name for name in words.names if name != GAP), GAP)
         field = Encoder(names, **self.settings).field()
         return DataSpec(self.name, {"tokens": field}, field)

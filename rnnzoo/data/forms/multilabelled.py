@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from rnnzoo.batch import DataSpec, Field
-from rnnzoo.data.base import Columns, RowError, check_type, label_ids, named_labels
+from rnnzoo.data.base import Chunks, Columns, RowError, check_type, label_ids, named_labels
+from rnnzoo.data.encoding.counts import MOST
 from rnnzoo.data.encoding.text import Encoder
 from rnnzoo.data.forms.labelled import LabelledTexts
 from rnnzoo.data.forms.rows import RowExamples
@@ -35,12 +38,22 @@ class MultilabelledText(LabelledTexts):
     target = "labels"
 
     def fit(self, train: Columns) -> DataSpec:
-        self.rows(train, need_target=True)
-        check_type("text", train["text"], str, "text")
-        self._check(train)
-        encoder = Encoder.fit(train["text"], self.vocab_size, self.min_freq, **self.settings)
-        names = named_labels("labels", [label for labels in train["labels"] for label in labels])
-        return DataSpec(self.name, {"tokens": encoder.field()}, Field("labels", names))
+        return self.fit_chunks(lambda: [train], most=None)
+
+    def fit_chunks(self, chunks: Chunks, most: int | None = MOST) -> DataSpec:
+        counts: Counter[str] = Counter()
+
+        def texts() -> Iterator[list[str]]:
+            counts.clear()
+            for chunk in chunks():
+                self.rows(chunk, need_target=True)
+                check_type("text", chunk["text"], str, "text")
+                self._check(chunk)
+                counts.update(label for labels in chunk["labels"] for label in labels)
+                yield chunk["text"]
+
+        encoder = Encoder.fit_chunks(texts, self.vocab_size, self.min_freq, most=most, **self.settings)
+        return DataSpec(self.name, {"tokens": encoder.field()}, Field("labels", named_labels("labels", counts)))
 
     @staticmethod
     def _check(columns: Columns) -> None:

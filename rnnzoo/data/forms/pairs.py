@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 
 from rnnzoo.batch import EOS, UNK, DataSpec
-from rnnzoo.data.base import Columns, check_type
+from rnnzoo.data.base import Chunks, Columns, check_type
+from rnnzoo.data.encoding.counts import MOST
 from rnnzoo.data.encoding.text import Encoder, Ragged, Unit
 from rnnzoo.data.forms.rows import RowExamples, RowForm
 from rnnzoo.limits import Count, VocabSize, checked
@@ -31,6 +33,7 @@ class TextPairs(RowForm):
 
     name = "text_pairs"
     hub_task = "translation"
+    unstreamable = None
     columns = ("source", "target")
     target = "target"
 
@@ -55,13 +58,22 @@ class TextPairs(RowForm):
         return cls(**{name: options[name] for name in ("unit", "lowercase", "max_length")})
 
     def fit(self, train: Columns) -> DataSpec:
-        self.rows(train, need_target=True)
-        for name in self.columns:
-            check_type(name, train[name], str, "text")
-        texts = [train[name] for name in self.columns]
-        if self.joint_vocabulary:
-            texts = [[*texts[0], *texts[1]]]
-        fields = [Encoder.fit(rows, self.vocab_size, self.min_freq, **self.settings).field() for rows in texts]
+        return self.fit_chunks(lambda: [train], most=None)
+
+    def fit_chunks(self, chunks: Chunks, most: int | None = MOST) -> DataSpec:
+        def texts(*names: str) -> Iterator[list[str]]:
+            for chunk in chunks():
+                self.rows(chunk, need_target=True)
+                for name in self.columns:
+                    check_type(name, chunk[name], str, "text")
+                yield [text for name in names for text in chunk[name]]
+
+        sides = [self.columns] if self.joint_vocabulary else [(name,) for name in self.columns]
+        settings = {**self.settings, "most": most}
+        fields = [
+            Encoder.fit_chunks(partial(texts, *side), self.vocab_size, self.min_freq, **settings).field()
+            for side in sides
+        ]
         return DataSpec(self.name, {"tokens": fields[0]}, fields[-1])
 
     def encode(self, columns: Columns, spec: DataSpec) -> RowExamples:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar, Literal
 
@@ -13,7 +14,8 @@ import torch
 from rnnzoo.batch import IGNORE, UNK, Batch, DataSpec
 from rnnzoo.data.base import Examples, Form
 from rnnzoo.data.batching import BalancedBatches, BucketBatches
-from rnnzoo.data.encoding.text import Ragged
+from rnnzoo.data.encoding.text import Ragged, share_of
+from rnnzoo.data.packing import Kept, Packing
 from rnnzoo.errors import DataError
 from rnnzoo.limits import Count, checked
 
@@ -54,11 +56,16 @@ class RowExamples(Examples):
 
     @property
     def unknown_share(self) -> float:
-        return float((self.tokens.flat == UNK).mean()) if len(self.tokens.flat) else 0.0
+        return share_of(self.tokens.flat, UNK)
 
     def arrays(self) -> list[np.ndarray]:
         target = [self.target.flat, self.target.offsets] if isinstance(self.target, Ragged) else [self.target]
         return [self.tokens.flat, self.tokens.offsets, *(array for array in target if array is not None)]
+
+    def kept(self) -> dict[str, Kept]:
+        """What a store keeps of the rows."""
+        found = {"tokens": self.tokens, "target": self.target, "references": self.references}
+        return {name: value for name, value in found.items() if value is not None}
 
     def collate(self, window: Sequence[int]) -> Batch:
         """The batch of the given rows, the longest first; `Batch.index` says which is where."""
@@ -79,6 +86,22 @@ class RowExamples(Examples):
             torch.from_numpy(rows),
             references=None if self.references is None else [self.references[row] for row in rows],
         )
+
+
+class RowPacking(Packing):
+    """Encodes chunks of rows as their form encodes all of them. Counts among the notes are added up."""
+
+    def __init__(self, form: RowForm, spec: DataSpec) -> None:
+        self.form, self.spec = form, spec
+        self._counts: Counter[str] = Counter()
+
+    def add(self, columns: dict[str, list[Any]]) -> dict[str, Kept]:
+        examples = self.form.encode(columns, self.spec)
+        assert isinstance(examples, RowExamples)
+        self.truncated += examples.truncated
+        self._counts.update({name: value for name, value in examples.notes.items() if isinstance(value, int)})
+        self.notes = dict(self._counts)
+        return examples.kept()
 
 
 class RowForm(Form):
@@ -111,6 +134,12 @@ class RowForm(Form):
     ) -> BucketBatches:
         make: Callable[..., BucketBatches] = self.batches_class
         if training and self.sampler is not None:
+            if examples.window is not None and examples.window < len(examples):
+                raise DataError(
+                    "data.sampler: balanced draws from all rows at once, and data.streaming shuffles "
+                    f"{examples.window:,} at a time.\n"
+                    f"  Leave one of them out, or raise data.window to {len(examples):,}."
+                )
             if self.target != "label":
                 raise DataError(f"data.sampler: balanced is for data with one label a row, and not {self.name}.")
             make = partial(BalancedBatches, labels=examples.label_ids)
@@ -122,7 +151,15 @@ class RowForm(Form):
             seed=seed,
             rank=rank,
             world_size=world_size,
+            window=examples.window,
         )
+
+    def packing(self, spec: DataSpec) -> Packing:
+        return RowPacking(self, spec)
+
+    def unpack(self, kept: Mapping[str, Kept], spec: DataSpec) -> RowExamples:
+        none: RowExamples = self.encode({name: [] for name in self.columns}, spec)  # type: ignore[assignment]
+        return replace(none, **kept)  # type: ignore[arg-type]  # what `RowExamples.kept` gave
 
     def ask(self, texts: Sequence[str], spec: DataSpec) -> Examples:
         return self.encode({self.columns[0]: list(texts)}, spec)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,8 +10,9 @@ import numpy as np
 import torch
 
 from rnnzoo.batch import EOS, IGNORE, UNK, Batch, DataSpec
-from rnnzoo.data.base import Arriving, Columns, Examples, Form, check_type
+from rnnzoo.data.base import Arriving, Chunks, Columns, Examples, Form, check_type
 from rnnzoo.data.batching import StreamBatches, Window
+from rnnzoo.data.encoding.counts import MOST
 from rnnzoo.data.encoding.text import Encoder
 from rnnzoo.data.forms.arriving import ArrivingLines
 from rnnzoo.data.forms.rows import RowExamples
@@ -76,6 +77,7 @@ class TextStream(Form):
     hub_task = "text-generation"
     columns = ("text",)
     in_order = True
+    unstreamable = None
     free = Form.free | {"tbptt_steps", "tbptt_jitter"}
 
     @checked
@@ -101,14 +103,23 @@ class TextStream(Form):
         return cls(unit=options["unit"], lowercase=options["lowercase"])
 
     def fit(self, train: Columns) -> DataSpec:
-        self.rows(train)
-        check_type("text", train["text"], str, "a line of text")
-        field = Encoder.fit(train["text"], self.vocab_size, self.min_freq, **self.settings).field()
+        return self.fit_chunks(lambda: [train], most=None)
+
+    def fit_chunks(self, chunks: Chunks, most: int | None = MOST) -> DataSpec:
+        def texts() -> Iterator[list[str]]:
+            for chunk in chunks():
+                self._check(chunk)
+                yield chunk["text"]
+
+        field = Encoder.fit_chunks(texts, self.vocab_size, self.min_freq, most=most, **self.settings).field()
         return DataSpec(self.name, {"tokens": field}, field)
 
-    def encode(self, columns: Columns, spec: DataSpec) -> StreamExamples:
+    def _check(self, columns: Columns) -> None:
         self.rows(columns)
         check_type("text", columns["text"], str, "a line of text")
+
+    def encode(self, columns: Columns, spec: DataSpec) -> StreamExamples:
+        self._check(columns)
         lines = Encoder.from_field(spec.inputs["tokens"]).encode(columns["text"], blank=None)[0]
         ids = lines.with_last(EOS).flat
         if len(ids) < 2:

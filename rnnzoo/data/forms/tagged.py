@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
 
 from rnnzoo.batch import IGNORE, Batch, DataSpec, Field
-from rnnzoo.data.base import Arriving, Columns, RowError, label_ids, named_labels
+from rnnzoo.data.base import Arriving, Chunks, Columns, RowError, label_ids, named_labels
 from rnnzoo.data.encoding import spans, word_features
-from rnnzoo.data.encoding.text import Encoder, Ragged, numbered
+from rnnzoo.data.encoding.counts import MOST
+from rnnzoo.data.encoding.text import Encoder, Numbers, Ragged, numbered
 from rnnzoo.data.forms.arriving import ArrivingText
 from rnnzoo.data.forms.rows import RowExamples, RowForm
+from rnnzoo.data.packing import Kept, Packing
 from rnnzoo.errors import DataError
 from rnnzoo.limits import Count, VocabSize, checked
 
 log = logging.getLogger("rnnzoo")
+Key = TypeVar("Key", str, tuple[str, str])
+NO_WORD = -1  # the number of the word of a row without words: the last one, whose features are those of padding
 LONGEST = 64  # letters of a piece of typed text that is looked at for punctuation; a longer one is no word anyway
 
 
@@ -72,6 +77,7 @@ class TaggedText(RowForm):
 
     name = "tagged_text"
     hub_task = "token-classification"
+    unstreamable = None
     columns = ("words", "tags")
     target = "tags"
 
@@ -122,27 +128,45 @@ class TaggedText(RowForm):
         return ArrivingText(self, spec)
 
     def fit(self, train: Columns) -> DataSpec:
-        self.rows(train, need_target=True)
-        self._check(train)
-        encoder = Encoder.fit(train["words"], self.vocab_size, self.min_freq, **self.settings)
-        counts = np.bincount(encoder.encode(train["words"])[0].flat, minlength=len(encoder.names))
-        inputs = {"tokens": replace(encoder.field(), counts=tuple(counts.tolist()))}
-        words = sorted({word for row in train["words"] for word in row})
-        if self.characters:
-            inputs["characters"] = word_features.letters_field(words)
-        if self.case:
-            inputs["case"] = word_features.shapes_field(words)
-        return DataSpec(self.name, inputs, self._tags(train["tags"]))
+        return self.fit_chunks(lambda: [train], most=None)
 
-    def _tags(self, rows: Sequence[Sequence[str]]) -> Field:
+    def fit_chunks(self, chunks: Chunks, most: int | None = MOST) -> DataSpec:
+        tags: Counter[str] = Counter()
+        pairs: Counter[tuple[str, str]] = Counter()
+        distinct: set[str] = set()
+
+        def words() -> Iterator[list[list[str]]]:
+            for chunk in chunks():
+                self.rows(chunk, need_target=True)
+                self._check(chunk)
+                yield chunk["words"]
+
+        encoder = Encoder.fit_chunks(words, self.vocab_size, self.min_freq, most=most, **self.settings)
+        counts = np.zeros(len(encoder.names), np.int64)
+        for chunk in chunks():
+            counts += np.bincount(encoder.encode(chunk["words"])[0].flat, minlength=len(encoder.names))
+            tags.update(tag for row in chunk["tags"] for tag in row)
+            pairs.update(spans.neighbours(chunk["tags"]))
+            if self.characters or self.case:
+                distinct.update(word for row in chunk["words"] for word in row)
+                check_distinct(len(distinct), most)
+        inputs = {"tokens": replace(encoder.field(), counts=tuple(counts.tolist()))}
+        if self.characters:
+            inputs["characters"] = word_features.letters_field(sorted(distinct))
+        if self.case:
+            inputs["case"] = word_features.shapes_field(sorted(distinct))
+        return DataSpec(self.name, inputs, self._tags(tags, pairs))
+
+    def _tags(self, counts: Counter[str], pairs: Counter[tuple[str, str]]) -> Field:
         """The tags of the training split; of spans, each type with every letter of the scheme."""
-        names = named_labels("tags", [tag for tags in rows for tag in tags])
+        names = named_labels("tags", counts)
         notation = spans.notation_of(names)
         if notation is not None and notation != spans.STANDARD:
             log.warning("column 'tags': read as spans, written in %s.", notation)
-            rows = _canonical(rows, notation)
-            names = named_labels("tags", [tag for tags in rows for tag in tags])
-        found = spans.detect(rows)
+            canonical = spans.NOTATIONS[notation].canonical
+            names = named_labels("tags", _summed((canonical(tag), count) for tag, count in counts.items()))
+            pairs = _summed(((canonical(one), canonical(two)), count) for (one, two), count in pairs.items())
+        found = spans.detected(pairs)
         if found is None and self.scheme:
             strange = next((name for name in names if not spans.TAG.fullmatch(name)), "O")
             raise DataError(
@@ -166,7 +190,13 @@ class TaggedText(RowForm):
         written = {} if notation in (None, spans.STANDARD) else {"notation": notation}
         return Field("tags", (spans.OUTSIDE, *tags), options={"scheme": scheme, **written})
 
-    def _check(self, columns: Columns) -> None:
+    def check(self, columns: Columns) -> None:
+        """Raises: DataError for columns that are no words with a tag each."""
+        self.rows(columns)
+        self._check(columns)
+
+    @staticmethod
+    def _check(columns: Columns) -> None:
         for name in ("words", "tags"):
             for row, values in enumerate(columns.get(name, ())):
                 if not isinstance(values, (list, tuple)) or not all(isinstance(value, str) for value in values):
@@ -175,24 +205,68 @@ class TaggedText(RowForm):
             if len(words) != len(tags):
                 raise RowError(row, None, f"{len(words)} words and {len(tags)} tags.\n  Give each word one tag.")
 
+    def packing(self, spec: DataSpec) -> TaggedPacking:
+        return TaggedPacking(self, spec)
+
+    def unpack(self, kept: Mapping[str, Kept], spec: DataSpec) -> TaggedExamples:
+        tokens, target = kept["tokens"], kept.get("target")
+        assert isinstance(tokens, Ragged) and (target is None or isinstance(target, Ragged))
+        words = kept.get("words", tokens)
+        assert isinstance(words, Ragged)
+        features = {
+            name: table for name, table in kept.items() if name in spec.inputs and isinstance(table, np.ndarray)
+        }
+        return TaggedExamples(tokens, target, words=words, features=features)
+
     def encode(self, columns: Columns, spec: DataSpec) -> TaggedExamples:
         """A row without words becomes one <unk>, whose tag is IGNORE."""
-        self.rows(columns)
-        self._check(columns)
-        encoder = Encoder.from_field(spec.inputs["tokens"])
-        tokens, cut = encoder.encode(columns["words"])
-        words, distinct = numbered(columns["words"])
-        words = words.truncated(encoder.max_length).filled(len(distinct))
-        made = {"characters": word_features.letters, "case": word_features.shapes}
-        tables = {name: made[name]([*distinct, ""], of) for name, of in spec.inputs.items() if name != "tokens"}
-        examples = TaggedExamples(tokens, None, cut, words=words, features=tables)
-        if "tags" not in columns:
-            return examples
-        rows = _canonical(columns["tags"], spec.target.options.get("notation"))
-        if (scheme := spec.target.options.get("scheme")) and (found := spans.detect(rows)):
-            given, rows = rows, [spans.write(spans.read(tags), len(tags), scheme) for tags in rows]
-            changed = sum(a != b for old, new in zip(given, rows, strict=True) for a, b in zip(old, new, strict=True))
-            examples.notes = {"scheme": found.scheme, "illegal_tags": found.illegal, "converted_tags": changed}
+        packing = self.packing(spec)
+        kept = packing.add(columns)
+        if isinstance(words := kept.get("words"), Ragged):
+            kept["words"] = Ragged(np.where(words.flat == NO_WORD, len(packing.numbers), words.flat), words.offsets)
+        examples = self.unpack({**kept, **packing.end()}, spec)
+        examples.truncated, examples.notes = packing.truncated, packing.notes
+        return examples
+
+
+class TaggedPacking(Packing):
+    """Encodes tagged words; the distinct ones are numbered over all chunks, and their features kept at the end."""
+
+    def __init__(self, form: TaggedText, spec: DataSpec) -> None:
+        self.form, self.spec, self.encoder = form, spec, Encoder.from_field(spec.inputs["tokens"])
+        self.features = [name for name in spec.inputs if name != "tokens"]
+        self.numbers = Numbers()
+        self.pairs: Counter[tuple[str, str]] = Counter()
+        self.converted = 0
+
+    def add(self, columns: Columns) -> dict[str, Kept]:
+        self.form.check(columns)
+        tokens, cut = self.encoder.encode(columns["words"])
+        self.truncated += cut
+        kept: dict[str, Kept] = {"tokens": tokens}
+        if self.features:
+            words = numbered(columns["words"], self.numbers)[0]
+            kept["words"] = words.truncated(self.encoder.max_length).filled(NO_WORD)
+        if "tags" in columns:
+            kept["target"] = self._tags(columns["tags"])
+        return kept
+
+    def _tags(self, given: Sequence[Sequence[str]]) -> Ragged:
+        options = self.spec.target.options
+        rows = given = _canonical(given, options.get("notation"))
+        if options.get("scheme") and spans.detected(pairs := spans.neighbours(rows)):
+            self.pairs.update(pairs)
+            rows = [spans.write(spans.read(tags), len(tags), options["scheme"]) for tags in given]
+            changed = (zip(old, new, strict=True) for old, new in zip(given, rows, strict=True))
+            self.converted += sum(old != new for row in changed for old, new in row)
+        lengths = [len(tags) for tags in rows]
+        row_of = np.repeat(np.arange(len(lengths)), lengths)
+        flat = label_ids("tags", (tag for tags in rows for tag in tags), self.spec.labels, row_of.__getitem__)
+        return Ragged.of(flat, lengths).truncated(self.encoder.max_length).filled(IGNORE)
+
+    def end(self) -> dict[str, Kept]:
+        if found := spans.detected(self.pairs):
+            self.notes = {"scheme": found.scheme, "illegal_tags": found.illegal, "converted_tags": self.converted}
             if found.illegal:
                 log.warning(
                     "%d tags break the rules of their scheme, %s; they are read as conlleval reads them: a tag that "
@@ -200,11 +274,24 @@ class TaggedText(RowForm):
                     found.illegal,
                     found.scheme,
                 )
-        lengths = [len(tags) for tags in rows]
-        row_of = np.repeat(np.arange(len(lengths)), lengths)
-        flat = label_ids("tags", (tag for tags in rows for tag in tags), spec.labels, row_of.__getitem__)
-        examples.target = Ragged.of(flat, lengths).truncated(encoder.max_length).filled(IGNORE)
-        return examples
+        made = {"characters": word_features.letters, "case": word_features.shapes}
+        return {name: made[name]([*self.numbers, ""], self.spec.inputs[name]) for name in self.features}
+
+
+def _summed(counts: Iterable[tuple[Key, int]]) -> Counter[Key]:
+    found: Counter[Key] = Counter()
+    for key, count in counts:
+        found[key] += count
+    return found
+
+
+def check_distinct(count: int, most: int | None) -> None:
+    """Raises: DataError for more distinct words than a stream keeps the letters of."""
+    if most is not None and count > most:
+        raise DataError(
+            f"the text has more than {most:,} distinct words, and a stream keeps the letters and shapes of no more.\n"
+            "  Leave out data.characters and data.case, or data.streaming."
+        )
 
 
 def _canonical(rows: Sequence[Sequence[str]], notation: str | None) -> Sequence[Sequence[str]]:
