@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rnnzoo.batch import EOS, PAD
@@ -85,6 +85,7 @@ def by_hand(table, row, size, longest, alpha):
 
 
 @settings(max_examples=60, deadline=None)
+@example(size=2, longest=5, alpha=0.0, seed=179, sharpness=3.0)
 @given(
     size=st.integers(1, 7),
     longest=st.integers(1, 9),
@@ -99,7 +100,7 @@ def test_stopping_early_and_in_batches_gives_what_the_textbook_gives_without(siz
         assert decode(table, [row], size=size, max_steps=longest, length_penalty=alpha) == [found]
         tokens, score = by_hand(table, row, size, longest, alpha)
         assert found.tokens == tokens
-        assert found.score == pytest.approx(score, rel=1e-4)
+        assert found.score == pytest.approx(score, rel=1e-4, abs=1e-6)  # float32, where the search is sure
 
 
 def test_a_beam_of_one_is_greedy():
