@@ -33,11 +33,19 @@ def as_in_torch():
 
 
 def test_the_adaptive_softmax_is_torchs():
+    """The log-probability of each word, the loss, and the gradient of every weight that both have."""
     head, torchs = as_in_torch()
-    x, target = torch.randn(2, 6, FEATURES), targets()
+    x, target = torch.randn(2, 6, FEATURES, requires_grad=True), targets()
     asked = target != IGNORE
-    torch.testing.assert_close(head(x).flatten(0, 1), torchs.log_prob(x.flatten(0, 1)))
-    torch.testing.assert_close(head.nll(x, target), -torchs(x[asked], target[asked]).output.sum())
+    torch.testing.assert_close(head(x).flatten(0, 1), torchs.log_prob(x.flatten(0, 1)), atol=1e-6, rtol=1e-6)
+    found, expected = head.nll(x, target), -torchs(x[asked], target[asked]).output.sum()
+    torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-6)
+    weights = [head.head.weight, head.head.bias, *(layer.weight for tail in head.tails for layer in tail)]
+    theirs = [torchs.head.weight, torchs.head.bias, *(layer.weight for tail in torchs.tail for layer in tail)]
+    gradients, wanted = (torch.autograd.grad(nll, [x, *of]) for nll, of in ((found, weights), (expected, theirs)))
+    for gradient, other in zip(gradients, wanted, strict=True):
+        assert other.any()
+        torch.testing.assert_close(gradient, other, atol=1e-6, rtol=1e-6)
 
 
 def test_the_probabilities_of_all_words_add_up_to_one():
