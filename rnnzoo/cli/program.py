@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 VERBS = {  # each with a module of this folder
     "look": "look at a recipe's data before a training",
+    "prepare": "encode a recipe's data once, ahead of its runs",
     "fit": "train a recipe, test its best checkpoint, log it",
     "sweep": "train a recipe many times, and run the best again",
     "launch": "print the script that trains a recipe on other machines",

@@ -17,6 +17,7 @@ from rnnzoo.batch import Batch, DataSpec
 from rnnzoo.data.batching import Batches
 from rnnzoo.data.encoding.counts import MOST
 from rnnzoo.data.encoding.text import Encoder, Ragged
+from rnnzoo.data.store import Store
 from rnnzoo.errors import DataError
 
 log = logging.getLogger("rnnzoo")
@@ -31,12 +32,17 @@ def rows_digest(columns: Columns) -> str:
     for name in sorted(columns):
         digest.update(f"{name} {len(columns[name])} ".encode())
         for value in columns[name]:
-            if isinstance(value, (np.ndarray, np.generic)) and not value.dtype.hasobject:
-                digest.update(f"{value.dtype.str} {value.shape} ".encode())
-                digest.update(value.tobytes())
-            else:
-                digest.update(f"{value!r} ".encode())
+            add_value(digest, value)
     return digest.hexdigest()
+
+
+def add_value(digest: hashlib._Hash, value: object) -> None:
+    """Add a value of a row to a digest of rows."""
+    if isinstance(value, (np.ndarray, np.generic)) and not value.dtype.hasobject:
+        digest.update(f"{value.dtype.str} {value.shape} ".encode())
+        digest.update(value.tobytes())
+    else:
+        digest.update(f"{value!r} ".encode())
 
 
 class RowError(DataError):
@@ -99,6 +105,10 @@ class Source(ABC):
     @abstractmethod
     def read(self) -> dict[str, Columns]:
         """The raw rows of "train" and "dev", and of "test" if there is one. Raises: DataError."""
+
+    def store(self) -> Store | None:
+        """The examples, where they are encoded already; rows are then not read. Raises: DataError."""
+        return None
 
     def identity(self) -> dict[str, str | None]:
         """Which data this was: an id and a revision, None where unknown. Asked after `read`; never fails."""

@@ -17,11 +17,13 @@ from rnnzoo.data.base import PARTS, Columns, Examples, Form, RowError, Source, r
 from rnnzoo.data.batching import Batches, Remaining
 from rnnzoo.data.encoding.known_words import with_words_of
 from rnnzoo.data.loading import Loader
+from rnnzoo.data.prepared import IDS, Prepared
 from rnnzoo.errors import DataError
 
 log = logging.getLogger("rnnzoo")
 P = ParamSpec("P")
 Result = TypeVar("Result")
+HASHED = 2**20  # rows of an array at a time
 
 
 class ZooData(LightningDataModule):
@@ -59,6 +61,9 @@ class ZooData(LightningDataModule):
         """
         if self.parts:
             return
+        if (store := self.source.store()) is not None:
+            self._take(Prepared(store))
+            return
         columns = self.source.read() if columns is None else columns
         for part in PARTS:
             if part not in columns and part != "test":
@@ -78,6 +83,15 @@ class ZooData(LightningDataModule):
         self.scored_rows = rows_digest(columns["test" if "test" in rows else "dev"])
         for line in self.losses():
             log.warning("%s", line)
+
+    def _take(self, prepared: Prepared) -> None:
+        """Use examples that were encoded before. Raises: DataError if a trained model's words are others."""
+        for wanted in (self._spec, self._known):
+            if wanted is not None:
+                prepared.check_words(wanted)
+        self._spec = prepared.spec
+        self.parts = prepared.examples(self.form)
+        self.scored_rows = prepared.scored_rows
 
     def losses(self) -> list[str]:
         """Sentences for the user about rows that were cut, and rows without a text."""
@@ -155,8 +169,10 @@ class ZooData(LightningDataModule):
         digest = hashlib.sha256()
         for part, examples in self.parts.items():
             for array in examples.arrays():
-                digest.update(f"{part} {array.dtype.str} {array.shape} ".encode())
-                digest.update(array.tobytes())
+                dtype = np.dtype(np.int32) if array.dtype in IDS else array.dtype
+                digest.update(f"{part} {dtype.str} {array.shape} ".encode())
+                for start in range(0, len(array), HASHED):  # a mapped array need not fit into memory
+                    digest.update(array[start : start + HASHED].astype(dtype, copy=False).tobytes())
         return digest.hexdigest()
 
     def check_enough_for(self, processes: int) -> None:

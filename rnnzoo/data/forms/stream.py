@@ -24,11 +24,14 @@ from rnnzoo.limits import Count, VocabSize, checked
 class StreamExamples(Examples):
     """One long sequence, of which each token but the first is predicted from those before it.
 
-    ids: (tokens,) int32. Its windows are those of `StreamBatches`.
+    ids: (tokens,) int32, or uint16 or uint32 where they are mapped. Its windows are those of `StreamBatches`.
+    unknown: how many are <unk>, where that was counted before. size: of the vocabulary, where ids are to be checked.
     """
 
     ids: np.ndarray
     truncated: int = 0
+    unknown: int | None = None
+    size: int | None = None
 
     @property
     def lengths(self) -> np.ndarray:
@@ -40,6 +43,8 @@ class StreamExamples(Examples):
 
     @property
     def unknown_share(self) -> float:
+        if self.unknown is not None:
+            return self.unknown / max(1, len(self.ids))
         return float((self.ids == UNK).mean()) if len(self.ids) else 0.0
 
     def arrays(self) -> list[np.ndarray]:
@@ -49,9 +54,11 @@ class StreamExamples(Examples):
         """The window's tokens, and as target those that follow each; `Batch.index` holds the column numbers."""
         shape = (len(window.starts), int(window.lengths.max()))
         tokens, target = np.zeros(shape, dtype=np.int64), np.full(shape, IGNORE, dtype=np.int64)
+        ids = np.asarray(self.ids)  # without what a mapped array adds to each slice
         for row, (start, length) in enumerate(zip(window.starts, window.lengths, strict=True)):
-            tokens[row, :length] = self.ids[start : start + length]
-            target[row, :length] = self.ids[start + 1 : start + length + 1]
+            tokens[row, :length] = ids[start : start + length]
+            target[row, :length] = ids[start + 1 : start + length + 1]
+        self._check(tokens, target)
         return Batch(
             {"tokens": torch.from_numpy(tokens)},
             torch.from_numpy(window.lengths),
@@ -60,6 +67,15 @@ class StreamExamples(Examples):
             fresh=window.fresh,
             starts=torch.from_numpy(window.starts),
         )
+
+    def _check(self, *read: np.ndarray) -> None:
+        """Raises: DataError for numbers that no word has."""
+        most = max(int(array.max()) for array in read)
+        if self.size is not None and most >= self.size:
+            raise DataError(
+                f"the token files have a word number {most}, and the vocabulary has {self.size} words.\n"
+                "  Prepare the data again."
+            )
 
 
 class TextStream(Form):

@@ -222,6 +222,9 @@ def test_the_module_of_data_counts_windows_as_examples():
         def read(self):
             return in_time(counted(100), (60, 80, 100))
 
+        def store(self):
+            return None
+
         def identity(self):
             return {"id": "counted", "revision": None}
 
