@@ -76,14 +76,15 @@ def run(arguments: Namespace) -> int:
             "rnnzoo fit: --nodes and --devices go with --launch NAME alone.\n"
             "  Without it, --trainer.devices N starts N processes on this machine."
         )
-    is_there = arguments.run_dir is not None and runs.is_run(arguments.run_dir)
-    if arguments.resume not in (None, AUTO) or (arguments.resume == AUTO and is_there):
+    auto = arguments.resume == AUTO
+    if arguments.resume is not None and (not auto or runs.has_begun(arguments.run_dir)):
         return _resume(arguments)
     if arguments.recipe is None:
         raise ZooError("rnnzoo fit: the following arguments are required: RECIPE.\n  See `rnnzoo fit --help`.")
     if arguments.folds is not None:
         return _folds(arguments)
-    runs.refuse_used(arguments.run_dir)
+    if not auto:
+        runs.refuse_used(arguments.run_dir)
     raw = recipes.read(arguments.recipe, arguments.overrides)  # before torch is imported: a missing file is quick
     from rnnzoo.experiment.resolver import resolve
 
@@ -97,6 +98,11 @@ def run(arguments: Namespace) -> int:
         return _find_lr(resolved, arguments)
     if raw.root.value.get("sweep") is not None and rank() == 0:
         console.print_error(f"This is one run, without the recipe's sweep: rnnzoo sweep {arguments.recipe}")
+    if auto and (aside := runs.set_aside(arguments.run_dir)):
+        console.print_error(
+            f"the run {arguments.run_dir} was ended before its first training state was saved: it begins anew.\n"
+            f"  What it had written is kept in {aside}"
+        )
     return _fit(resolved, arguments.run_dir)
 
 
@@ -183,11 +189,16 @@ def _without(flag: str, words: list[str]) -> list[str]:
 
 
 def _resume(arguments: Namespace) -> int:
-    from rnnzoo.experiment.resume import prepare
+    from rnnzoo.experiment.resume import AtItsEnd, prepare
 
     auto = arguments.resume == AUTO
     run = arguments.run_dir if auto else arguments.resume
-    resumption = prepare(run, arguments.overrides, fall_back=auto)
+    try:
+        resumption = prepare(run, arguments.overrides, auto)
+    except AtItsEnd as done:
+        if rank() == 0:
+            console.print_error(f"{done}")
+        return 0
     if rank() == 0:
         console.print_error(f"{resumption}.")
     return _fit(resumption.recipe, resumption=resumption)

@@ -103,6 +103,10 @@ CHECKED = (
 )
 
 
+class AtItsEnd(RunError):
+    """A run that is finished, asked to go on with nothing more to do: it is trained to its end, and tested."""
+
+
 class Resumption(NamedTuple):
     """A run that goes on: its folder, its resolved recipe from here on, and the training state that it starts from.
 
@@ -159,15 +163,19 @@ class Resumption(NamedTuple):
         return f"{what} after {self.step:,} steps, in epoch {int(self.state['epoch']) + 1}"
 
 
-def prepare(run: str | Path, overrides: Sequence[str] = (), fall_back: bool = False) -> Resumption:
+def prepare(run: str | Path, overrides: Sequence[str] = (), auto: bool = False) -> Resumption:
     """What `fit` needs to go on with a run, with the recipe that it has and what is changed of it.
 
-    overrides: as on the command line. fall_back: whether an older training state is taken, with a warning, where the
-    newest is damaged. Raises: RunError if there is no state to go on from; RecipeError for a change that would not be
+    overrides: as on the command line. auto: the command may be one that is repeated (a job that is queued again): an
+    older training state is taken, with a warning, where the newest is damaged, and a run that has stopped early is at
+    its end. Raises: AtItsEnd; RunError if there is no state to go on from; RecipeError for a change that would not be
     the same training any more.
     """
     folder = runs.find(run)
-    path, state = _state(folder, fall_back)
+    finished = runs.read(folder)["summary"].get("status") == "finished"
+    if auto and finished and not snapshot.complete(folder / "resume"):
+        raise AtItsEnd(f"the run {folder} is finished.")
+    path, state = _state(folder, auto)
     before = state["rnnzoo"]["identity"]["recipe"]
     with registry.of_run(state["rnnzoo"]["identity"]["parts"]):
         after = resolve(recipes.changed(recipes.of(before, before["name"]), overrides))
@@ -177,17 +185,20 @@ def prepare(run: str | Path, overrides: Sequence[str] = (), fall_back: bool = Fa
             f"  Free to change: {', '.join(_free())}.\n"
             f"  A new run can start from these weights: rnnzoo fit RECIPE --init_from {run}"
         )
+    changed = any(before["trainer"].get(key) != after["trainer"][key] for key in LENGTH)
+    epochs, limit = int(state["epoch"]), after["trainer"]["max_epochs"]
+    steps, most = int(state["global_step"]), after["trainer"]["max_steps"]
+    trained = epochs >= limit >= 0 or steps >= most >= 0
+    same = not changed and before.get("callbacks") == redact(after["callbacks"])
+    if auto and finished and same and (trained or after["trainer"]["max_time"] is None):  # or stopped early
+        raise AtItsEnd(f"the run {folder} is finished: {epochs:,} epochs, {steps:,} steps.")
     if hidden := [f"data.{key}" for key in marked(after["data"])]:
         raise RecipeError(
             f"{after['name']}: {hidden[0]}: a secret was taken out of it when the run was kept.\n"
             f"  A run that needs it cannot go on; start a new one."
         )
-    changed = any(before["trainer"].get(key) != after["trainer"][key] for key in LENGTH)
-    epochs, limit = int(state["epoch"]), after["trainer"]["max_epochs"]
-    steps, most = int(state["global_step"]), after["trainer"]["max_steps"]
-    trained = epochs >= limit >= 0 or steps >= most >= 0
     more = f"max_steps {2 * steps}" if steps >= most >= 0 else f"max_epochs {epochs + 3}"
-    if trained and (changed or runs.read(folder)["summary"].get("status") == "finished"):
+    if trained and (changed or finished):
         raise RunError(
             f"the run {folder} is trained to its end: {epochs:,} epochs, {steps:,} steps.\n"
             f"  To go on with it, give it more: rnnzoo fit --resume {run} --trainer.{more}"

@@ -10,7 +10,7 @@ runs/<recipe>/<id>/
     resume/           what training needs to go on, see rnnzoo.runs.snapshot
 """
 
-from rnnzoo.runs.folder import SHARED, Run, create, refuse_used, reopen, slug
+from rnnzoo.runs.folder import SHARED, Run, create, has_begun, refuse_used, reopen, set_aside, slug
 from rnnzoo.runs.record import Record, read
 from rnnzoo.runs.search import ROOT, find, is_run
 from rnnzoo.runs.summary import Summary, scores
@@ -23,10 +23,12 @@ __all__ = [
     "Summary",
     "create",
     "find",
+    "has_begun",
     "is_run",
     "read",
     "refuse_used",
     "reopen",
     "scores",
+    "set_aside",
     "slug",
 ]

@@ -16,13 +16,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rnnzoo.errors import RunError
-from rnnzoo.runs import atomic_folder
+from rnnzoo.runs import atomic_folder, snapshot
 from rnnzoo.runs.record import read_summary
 from rnnzoo.runs.search import ROOT, is_run
 from rnnzoo.runs.summary import STATUSES, Summary, well_formed
 from rnnzoo.system import files
 from rnnzoo.system.launcher import rank
-from rnnzoo.system.lock import Lock
+from rnnzoo.system.lock import NAME, Lock
 from rnnzoo.system.memory import peak_memory
 from rnnzoo.system.plain import plain
 from rnnzoo.system.redaction import redact
@@ -189,6 +189,43 @@ def refuse_used(folder: Path | None) -> None:
     if names := sorted(path.name for path in folder.iterdir()):
         some = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
         raise RunError(f"cannot start a run in {folder}: it is not empty.\n  It holds {some}.\n  {remedy}")
+
+
+def has_begun(folder: Path | None) -> bool:
+    """Whether a folder holds a run with a training state to go on from, or one that has finished.
+
+    All processes of a run see the same, as none saves a state before all have joined.
+    """
+    if folder is None or not is_run(folder):
+        return False
+    return bool(snapshot.complete(folder / "resume")) or read_summary(folder).get("status") == "finished"
+
+
+def set_aside(folder: Path | None) -> Path | None:
+    """Move a run that was ended before it had saved anything to go on from; where to, or None if there is none.
+
+    In processes above the first nothing is moved. Raises: RunError if a process is at work in the folder, or it cannot
+    be moved.
+    """
+    if folder is None or rank() > 0 or not _is_left(folder):
+        return None
+    try:
+        Lock(folder).release()  # raises where a process is at work
+        number = 1
+        while os.path.lexists(aside := folder.with_name(f"{folder.name}-aside-{number}")):
+            number += 1
+        os.replace(folder, aside)
+    except OSError as error:
+        raise files.unwritable(folder, error) from error
+    return aside
+
+
+def _is_left(folder: Path) -> bool:
+    """Whether a folder holds a run, or what `create` makes before its summary."""
+    if not folder.is_dir() or folder.is_symlink():
+        return False
+    names = {path.name for path in folder.iterdir()}
+    return is_run(folder) or "checkpoints" in names <= {"checkpoints", NAME}
 
 
 def slug(name: str) -> str:

@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 
 from rnnzoo.cli import main
 from rnnzoo.runs import snapshot
+from rnnzoo.system.lock import Lock
 
 SMALL = [
     "--trainer.max_epochs",
@@ -163,6 +164,47 @@ def test_a_run_at_its_end_wants_more_to_go_on(full, capsys):
     assert "is trained to its end: 3 epochs, 60 steps." in message and "--trainer.max_epochs 6" in message
 
 
+def auto(run, *keys):
+    """The exit code of a command that is repeated, as a job's script does."""
+    return main(["fit", "toy_tags", "--run_dir", str(run), "--resume", "auto", *SMALL, *keys])
+
+
+def test_a_repeated_command_leaves_a_finished_run_as_it_is(full, tmp_path, capsys):
+    run = shutil.copytree(full, tmp_path / "run")
+    before = (run / "summary.json").read_bytes()
+    assert auto(run) == 0
+    assert capsys.readouterr().err == f"the run {run} is finished: 3 epochs, 60 steps.\n"
+    shutil.rmtree(run / "resume")
+    assert auto(run) == 0 and capsys.readouterr().err == f"the run {run} is finished.\n"
+    assert (run / "summary.json").read_bytes() == before
+
+
+def test_a_repeated_command_leaves_a_run_that_has_stopped_early_as_it_is(tmp_path, capsys):
+    keys = ["--trainer.max_epochs", "9", "--callbacks.early_stopping", "{patience: 1, min_delta: 1.0}"]
+    assert auto(tmp_path / "run", *keys) == 0
+    before = (tmp_path / "run" / "summary.json").read_bytes()
+    assert auto(tmp_path / "run", *keys) == 0 and "is finished: 2 epochs" in capsys.readouterr().err
+    assert (tmp_path / "run" / "summary.json").read_bytes() == before
+
+
+def test_a_run_that_was_killed_before_its_first_state_begins_anew_and_keeps_what_was_there(full, tmp_path, capfd):
+    run = shutil.copytree(full, tmp_path / "run")
+    shutil.rmtree(run / "resume")
+    (run / "summary.json").write_text('{"status": "running"}')
+    with Lock(run):
+        assert auto(run) == 2
+    assert f"another process is at work in {run}" in capfd.readouterr().err
+    assert auto(run) == 0 and f"is kept in {run}-aside-1" in capfd.readouterr().err
+    assert weights(run) == weights(full) == weights(tmp_path / "run-aside-1")
+    assert (tmp_path / "run-aside-1" / "summary.json").read_text() == '{"status": "running"}'
+
+
+def test_a_folder_that_holds_no_run_is_not_set_aside(tmp_path, capsys):
+    (tmp_path / "notes.txt").touch()
+    assert auto(tmp_path) == 2
+    assert "it is not empty.\n  It holds notes.txt." in capsys.readouterr().err
+
+
 def test_a_run_that_was_made_longer_says_so_and_is_not_taken_for_one_in_one_go(full, tmp_path, capsys):
     run = shutil.copytree(full, tmp_path / "run")
     assert main(["fit", "--resume", str(run), "--trainer.max_epochs", "4"]) == 0
@@ -288,7 +330,7 @@ def test_a_run_whose_files_are_elsewhere_does_not_go_on_there(name, full, tmp_pa
 @pytest.mark.slow
 def test_two_processes_are_stopped_together_and_go_on_together(tmp_path):
     small = [*SMALL, "--trainer.devices", "2", "--trainer.strategy", "ddp", "--trainer.accelerator", "cpu"]
-    assert start("fit", "toy_text", "--run_dir", str(tmp_path / "full"), *small).wait() == 0
+    assert start("fit", "toy_text", "--run_dir", str(tmp_path / "full"), "--resume", "auto", *small).wait() == 0
     run = tmp_path / "run"
     process = start("fit", "toy_text", "--run_dir", str(run), *small)
     wait_for(run, 25)
