@@ -8,7 +8,8 @@ import os
 from collections.abc import Mapping, MutableMapping
 from typing import NamedTuple
 
-RANKS = {"RANK": "WORLD_SIZE", "LOCAL_RANK": "WORLD_SIZE", "SLURM_PROCID": "SLURM_NTASKS"}  # and what must be with them
+STEP = "SLURM_STEP_NUM_TASKS"  # srun sets it; a job's own shell has SLURM_PROCID and SLURM_NTASKS, and is alone
+RANKS = {"RANK": "WORLD_SIZE", "LOCAL_RANK": "WORLD_SIZE", "SLURM_PROCID": STEP}  # and what must be with them
 
 
 class World(NamedTuple):
@@ -21,11 +22,21 @@ class World(NamedTuple):
 
 def world(environment: Mapping[str, str] = os.environ) -> World | None:
     """The processes that a launcher has started together; None if this one is alone."""
+    return _started(environment)[1]
+
+
+def in_step(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether it is SLURM's srun that has started this process and others."""
+    return _started(environment)[0] == "SLURM_PROCID"
+
+
+def _started(environment: Mapping[str, str]) -> tuple[str, World] | tuple[None, None]:
+    """The variable with this process's number, and what it says."""
     for rank, size in RANKS.items():
         numbers = _number(environment, rank), _number(environment, size)
         if numbers[0] is not None and numbers[1] is not None and numbers[0] < numbers[1] and numbers[1] > 1:
-            return World(numbers[0], numbers[1], _number(environment, "LOCAL_WORLD_SIZE"))
-    return None
+            return rank, World(numbers[0], numbers[1], _local_size(environment, rank, numbers[1]))
+    return None, None
 
 
 def rank() -> int:
@@ -41,6 +52,14 @@ def forget_leftovers(environment: MutableMapping[str, str] = os.environ) -> str 
     leftovers = {name: environment.pop(name) for name in (*RANKS, "GROUP_RANK", "NODE_RANK") if name in environment}
     names = ", ".join(f"{name}={value}" for name, value in leftovers.items() if value != "0")
     return f"{names} in the environment is ignored: there is no number of processes with it." if names else None
+
+
+def _local_size(environment: Mapping[str, str], rank: str, size: int) -> int | None:
+    if rank != "SLURM_PROCID":
+        return _number(environment, "LOCAL_WORLD_SIZE")
+    each, rest = divmod(size, _number(environment, "SLURM_STEP_NUM_NODES") or 1)
+    alike = environment.get("SLURM_STEP_TASKS_PER_NODE", "").partition("(")[0] == str(each)  # "2(x3)": 2 on each of 3
+    return each if alike and not rest else None
 
 
 def _number(environment: Mapping[str, str], name: str) -> int | None:

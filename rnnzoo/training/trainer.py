@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import warnings
 from collections.abc import Iterator
@@ -11,7 +12,12 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from lightning.fabric.plugins.environments import SLURMEnvironment
+from lightning.fabric.plugins.environments import (
+    ClusterEnvironment,
+    LightningEnvironment,
+    SLURMEnvironment,
+    TorchElasticEnvironment,
+)
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from rnnzoo.errors import RecipeError
@@ -31,6 +37,7 @@ IGNORED_WARNINGS = (  # of Lightning; they are about choices that rnnzoo makes o
     ".*sync_dist=True.*",
     ".*LeafSpec.*",
     "You're resuming from a checkpoint that ended before the epoch ended",  # our samplers go on where they stood
+    "The `srun` command is available on your system but is not used",
 )
 
 SHARING = {  # strategies, by the beginning of their name, that share out weights: why checkpoints cannot be written
@@ -54,16 +61,25 @@ def make_trainer(recipe: Recipe, **arguments: Any) -> pl.Trainer:
     if repeated := options.pop("overfit_batches", 0):  # Lightning's own option replaces the sampler
         options |= {"limit_train_batches": repeated, "limit_val_batches": repeated}
     world = launcher.world()
-    if world is not None and world.local_size and options["devices"] in (1, "auto"):  # torchrun has decided
+    if world is not None and world.local_size and options["devices"] in (1, "auto"):  # the launcher has decided
         options |= {"devices": world.local_size, "num_nodes": world.size // world.local_size}
     try:
+        options["plugins"] = [*options.get("plugins", ()), *_environments()]
         trainer = pl.Trainer(**options)
     except (ValueError, TypeError, RuntimeError, ImportError, MisconfigurationException) as error:
         raise RecipeError(f"{recipe['name']}: Lightning refuses trainer: {str(error).splitlines()[0]}") from error
-    environment = trainer._accelerator_connector.cluster_environment
-    if isinstance(environment, SLURMEnvironment):  # it would save within the signal; `Snapshots` do between batches
-        environment.auto_requeue = False
     return trainer
+
+
+def _environments() -> list[ClusterEnvironment]:
+    """In a SLURM job, who has started the processes; elsewhere Lightning finds out.
+
+    Lightning takes a job's shell for one of several processes, and srun within salloc for one alone.
+    """
+    if launcher.in_step():  # it would save within the signal; `Snapshots` do between batches
+        return [SLURMEnvironment(auto_requeue=False)]
+    in_job = "SLURM_NTASKS" in os.environ and not TorchElasticEnvironment.detect()
+    return [LightningEnvironment()] if in_job else []
 
 
 @contextmanager

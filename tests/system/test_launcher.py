@@ -9,6 +9,8 @@ import pytest
 
 from rnnzoo.system.launcher import World, forget_leftovers, world
 
+STEP = {"SLURM_PROCID": "3", "SLURM_STEP_NUM_TASKS": "4", "SLURM_STEP_NUM_NODES": "2"}
+
 
 @pytest.mark.parametrize(
     ("environment", "found"),
@@ -20,8 +22,12 @@ from rnnzoo.system.launcher import World, forget_leftovers, world
         ({"RANK": "two", "WORLD_SIZE": "4"}, None),
         ({"RANK": "1", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}, World(1, 2, 2)),
         ({"LOCAL_RANK": "1", "NODE_RANK": "0", "WORLD_SIZE": "2"}, World(1, 2, None)),  # Lightning's own processes
-        ({"SLURM_PROCID": "0", "SLURM_NTASKS": "1"}, None),  # srun --pty bash
-        ({"SLURM_PROCID": "3", "SLURM_NTASKS": "4"}, World(3, 4, None)),
+        ({"SLURM_PROCID": "0", "SLURM_NTASKS": "1", "SLURM_STEP_NUM_TASKS": "1"}, None),  # srun --pty bash
+        ({"SLURM_PROCID": "0", "SLURM_NTASKS": "4"}, None),  # the shell of a job, which srun has not started
+        ({"SLURM_PROCID": "3", "SLURM_STEP_NUM_TASKS": "4"}, World(3, 4, None)),
+        ({**STEP, "SLURM_STEP_TASKS_PER_NODE": "2(x2)"}, World(3, 4, 2)),
+        ({**STEP, "SLURM_STEP_TASKS_PER_NODE": "3,1"}, World(3, 4, None)),
+        ({**STEP, "RANK": "0", "WORLD_SIZE": "2"}, World(0, 2, None)),  # torchrun within srun
     ],
     ids=str,
 )

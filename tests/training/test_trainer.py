@@ -3,7 +3,7 @@
 import dataclasses
 
 import pytest
-from lightning.fabric.plugins.environments import SLURMEnvironment
+from lightning.fabric.plugins.environments import LightningEnvironment, SLURMEnvironment
 
 from rnnzoo import recipe as recipes
 from rnnzoo import registry
@@ -173,11 +173,24 @@ def test_a_plateau_schedule_steps_where_there_is_a_score(name, given, tmp_path):
     assert fit(recipe, tmp_path / "run")[0]["status"] == "finished"
 
 
-def test_in_a_slurm_job_lightning_saves_nothing_within_a_signal_and_requeues_nothing(monkeypatch):
-    for name, value in {"JOB_NAME": "train", "NTASKS": "1", "PROCID": "0", "LOCALID": "0", "NODEID": "0"}.items():
+def in_job(monkeypatch, **values):
+    """The cluster environment of a Trainer in a SLURM job of two nodes, and the Trainer's number of processes."""
+    shell = {"JOB_NAME": "interactive", "NTASKS": "2", "NTASKS_PER_NODE": "1", "PROCID": "0", "LOCALID": "0"}
+    for name, value in (shell | {"NODEID": "0", "NNODES": "2"} | values).items():
         monkeypatch.setenv(f"SLURM_{name}", value)
-    environment = make_trainer(resolve(recipes.read("quickstart")))._accelerator_connector.cluster_environment
-    assert isinstance(environment, SLURMEnvironment) and not environment.auto_requeue
+    trainer = make_trainer(resolve(recipes.read("quickstart", ["--trainer.accelerator=cpu"])))
+    return trainer._accelerator_connector.cluster_environment, trainer.world_size
+
+
+def test_in_a_slurm_job_lightning_saves_nothing_within_a_signal_and_requeues_nothing(monkeypatch):
+    step = {"STEP_NUM_TASKS": "2", "STEP_NUM_NODES": "2", "STEP_TASKS_PER_NODE": "1(x2)"}
+    environment, processes = in_job(monkeypatch, **step)
+    assert isinstance(environment, SLURMEnvironment) and not environment.auto_requeue and processes == 2
+
+
+def test_the_shell_of_a_slurm_job_trains_alone(monkeypatch):
+    environment, processes = in_job(monkeypatch)
+    assert isinstance(environment, LightningEnvironment) and processes == 1
 
 
 @pytest.mark.parametrize("strategy", ["fsdp", "fsdp_cpu_offload", "deepspeed", "deepspeed_stage_3_offload"])
