@@ -119,10 +119,10 @@ def _parameters(kind: str, cls: Any) -> list[tuple[str, ...]]:
     classes = [cls]
     if kind == "datasets":
         from rnnzoo.data.forms import FORMS, forms_of
-        from rnnzoo.recipe.sections import FoldOptions, LoaderOptions
+        from rnnzoo.recipe.sections import FoldOptions, LoaderOptions, StreamingOptions
 
         forms = [FORMS[form] for form in forms_of(cls) if form in FORMS]
-        classes += [*forms, LoaderOptions, FoldOptions] if forms else []
+        classes += [*forms, LoaderOptions, StreamingOptions, FoldOptions] if forms else []
     rows: dict[str, tuple[str, ...]] = {}
     for owner in classes:
         try:

@@ -18,6 +18,8 @@ from rnnzoo.data.batching import Batches
 from rnnzoo.data.encoding.counts import MOST
 from rnnzoo.data.encoding.text import Encoder, Ragged
 from rnnzoo.data.store import Store
+from rnnzoo.data.streaming.packing import Kept, Packing
+from rnnzoo.data.streaming.stream import Stream, Whole
 from rnnzoo.errors import DataError
 
 log = logging.getLogger("rnnzoo")
@@ -109,6 +111,13 @@ class Source(ABC):
     def store(self) -> Store | None:
         """The examples, where they are encoded already; rows are then not read. Raises: DataError."""
         return None
+
+    def stream(self) -> Stream:
+        """The rows of `read`, some at a time. The default reads them all, so that they have to fit into memory."""
+        log.warning("%s is read as a whole, and has to fit into memory.", type(self).__name__)
+        columns = self.read()
+        digests = [f"{part} {rows_digest(columns[part])}" for part in sorted(columns)]
+        return Whole(columns, hashlib.sha256(" ".join(digests).encode()).hexdigest())
 
     def identity(self) -> dict[str, str | None]:
         """Which data this was: an id and a revision, None where unknown. Asked after `read`; never fails."""
@@ -240,6 +249,14 @@ class Form(ABC):
     @abstractmethod
     def encode(self, columns: Columns, spec: DataSpec) -> Examples:
         """Rows as ids; without a target if its column is missing. Raises: DataError, naming the row."""
+
+    def packing(self, spec: DataSpec) -> Packing:
+        """What encodes a part some rows at a time, for a store on the disk."""
+        raise NotImplementedError(f"{self.name}: {self.unstreamable}")
+
+    def unpack(self, kept: Mapping[str, Kept], spec: DataSpec) -> Examples:
+        """The examples of a part that `packing` has encoded, as `encode` gives them for all rows at once."""
+        raise NotImplementedError(f"{self.name}: {self.unstreamable}")
 
     @abstractmethod
     def batches(

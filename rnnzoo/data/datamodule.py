@@ -18,6 +18,7 @@ from rnnzoo.data.batching import Batches, Remaining
 from rnnzoo.data.encoding.known_words import with_words_of
 from rnnzoo.data.loading import Loader
 from rnnzoo.data.prepared import IDS, Prepared
+from rnnzoo.data.streaming.encoded import encoded
 from rnnzoo.errors import DataError
 
 log = logging.getLogger("rnnzoo")
@@ -32,6 +33,8 @@ class ZooData(LightningDataModule):
     spec: the vocabulary and settings of an earlier run, to encode alike; made from the training split if not given.
     known: the data of a trained model, whose words the vocabulary made then holds, too; see `with_words_of`.
     num_workers: processes for each part that make its batches ahead of their use, see `Loader`.
+    streaming: rows are read some at a time and encoded into files, from which batches come: see
+    `rnnzoo.data.streaming`. window: rows that are shuffled together then.
     The loaders share the work out between ranks by themselves: the Trainer is to have `use_distributed_sampler=False`.
     """
 
@@ -43,12 +46,14 @@ class ZooData(LightningDataModule):
         spec: DataSpec | None = None,
         known: DataSpec | None = None,
         num_workers: int = 0,
+        streaming: bool = False,
+        window: int | None = None,
     ) -> None:
         super().__init__()
         if source.form != form.name:
             raise DataError(f"{type(source).__name__} gives {source.form}, not {form.name}.")
         self.source, self.form, self.seed, self._spec, self._known = source, form, seed, spec, known
-        self.num_workers = num_workers
+        self.num_workers, self.streaming, self.window = num_workers, streaming, window
         self.repeat = False  # whether every epoch has the first one's batches in its order, to overfit some of them
         self.batches_done = 0  # of the training split's first epoch, which goes on after them
         self.parts: dict[str, Examples] = {}
@@ -64,6 +69,9 @@ class ZooData(LightningDataModule):
         if (store := self.source.store()) is not None:
             self._take(Prepared(store))
             return
+        if self.streaming:
+            self._stream()
+            return
         columns = self.source.read() if columns is None else columns
         for part in PARTS:
             if part not in columns and part != "test":
@@ -78,9 +86,21 @@ class ZooData(LightningDataModule):
             spec = spec if self._known is None else with_words_of(spec, self._known)
         self._spec = spec
         self.parts = {part: self._naming_part(part, self.form.encode, columns[part], spec) for part in rows}
-        if fresh and self.labels:
-            self._spec = replace(spec, target=replace(spec.target, counts=tuple(self.labels.values())))
         self.scored_rows = rows_digest(columns["test" if "test" in rows else "dev"])
+        self._finish(fresh)
+
+    def _stream(self) -> None:
+        """Take the examples from files, which are made where they are not there yet."""
+        fresh = self._spec is None
+        found = encoded(self.source, self.form, self.window, self._spec, self._known)
+        self._spec, self.parts, self.scored_rows = found.spec, found.parts, found.scored_rows
+        self.identity = found.identity
+        self._finish(fresh)
+
+    def _finish(self, fresh: bool) -> None:
+        """Note how frequent the labels are, where the vocabulary was made now, and report what encoding has lost."""
+        if fresh and self.labels:
+            self._spec = replace(self.spec, target=replace(self.spec.target, counts=tuple(self.labels.values())))
         for line in self.losses():
             log.warning("%s", line)
 

@@ -20,7 +20,7 @@ from rnnzoo.experiment.network import make_network
 from rnnzoo.experiment.resolver import resolve
 from rnnzoo.recipe import Recipe
 from rnnzoo.recipe.schema import signature
-from rnnzoo.recipe.sections import FoldOptions, LoaderOptions
+from rnnzoo.recipe.sections import FoldOptions, LoaderOptions, StreamingOptions
 from rnnzoo.runs.summary import StartFacts, VectorFacts
 from rnnzoo.training.module import ZooModule
 from rnnzoo.vectors.start import start_from_vectors
@@ -47,7 +47,12 @@ def make_data(recipe: Recipe, spec: DataSpec | None = None, known: DataSpec | No
     source_class = registry.load("datasets", recipe["data"]["name"])
     form_class = FORMS[chosen(source_class, registry.load("tasks", recipe["task"]["name"]))]
     of_source, settings = signature(source_class).keys(), registry.settings(recipe["data"])
-    loading = {key: settings.pop(key) for key in signature(LoaderOptions) if key in settings}
+    loading = {
+        key: settings.pop(key)
+        for options in (LoaderOptions, StreamingOptions)
+        for key in signature(options)
+        if key in settings
+    }
     folding = {key: settings.pop(key) for key in signature(FoldOptions) if key in settings}
     try:
         source = source_class(**{key: value for key, value in settings.items() if key in of_source})

@@ -13,7 +13,7 @@ from rnnzoo.limits import described
 from rnnzoo.recipe import Node, Raw, as_node, as_part
 from rnnzoo.recipe.mistakes import yaml_trap
 from rnnzoo.recipe.schema import Parameter, part_kind, quoted, signature, takes_list
-from rnnzoo.recipe.sections import FoldOptions, LoaderOptions
+from rnnzoo.recipe.sections import FoldOptions, LoaderOptions, StreamingOptions
 from rnnzoo.recipe.values import Values
 from rnnzoo.system.shipped import recipe_folder
 
@@ -69,7 +69,8 @@ class Parts(Values):
         """What a recipe may say of a form of data, whichever data set has it, and of how its batches are loaded."""
         from rnnzoo.data.forms import FORMS
 
-        return {**signature(FORMS[form]), **signature(LoaderOptions), **signature(FoldOptions)}
+        of_any = (LoaderOptions, StreamingOptions, FoldOptions)
+        return {**signature(FORMS[form]), **{key: it for options in of_any for key, it in signature(options).items()}}
 
     def named(self, node: Node, key: str, known: Callable[[], Iterable[str]]) -> tuple[Node, dict[str, Node]] | None:
         """The name of a part and its parameters, from `lstm` or `{name: lstm, ...}`."""

@@ -102,6 +102,7 @@ class Resolver(Parts):
         found["tracking"] = self.tracking(sections.get("tracking"))
         self.check_form(sections, found["data"])
         self.check_folds(sections, found["data"])
+        self.check_streaming(sections, found["data"])
         self.check_answer(sections, found["model"].get("architecture"))
         if self.mistakes:
             raise RecipeError(*self.messages(found))
@@ -270,6 +271,25 @@ class Resolver(Parts):
                 self.wrong(
                     at, "data.folds", f"rows of {form} continue each other, and no fold can be taken out of them."
                 )
+
+    def check_streaming(self, sections: dict[str, Node], data: dict[str, Any]) -> None:
+        """Both keys of streaming, for data that can stream; or neither: then both are taken out."""
+        streaming, window = (data.pop(key, None) for key in ("streaming", "window"))
+        if not streaming and window is None:
+            return
+        data |= {"streaming": streaming, "window": window}
+        written = self.mapping(sections.get("data"), "data")
+        at = written.get("streaming") or written.get("window") or self.raw.root
+        source, task = self.classes.get("data"), self.classes.get("task")
+        if not streaming:
+            self.wrong(at, "data.window", "is of data that stream: set data.streaming: true, or leave it out.")
+        elif "folds" in data:
+            self.wrong(at, "data.streaming", "cross-validation needs all rows in memory; leave out one of the two.")
+        elif source is not None and task is not None:
+            from rnnzoo.data.forms import FORMS, chosen
+
+            if (why := FORMS[form := chosen(source, task)].unstreamable) is not None:
+                self.wrong(at, "data.streaming", f"data of the form {form} cannot stream: {why}.")
 
     def check_answer(self, sections: dict[str, Node], architecture: dict[str, Any] | None) -> None:
         """The architecture must be able to give the shape of answer that the task needs."""

@@ -19,7 +19,7 @@ from rnnzoo.experiment.resolver import loadable
 from rnnzoo.recipe import Node, Raw, Where, as_node, as_part
 from rnnzoo.recipe.merging import merged
 from rnnzoo.recipe.schema import signature
-from rnnzoo.recipe.sections import FoldOptions, LoaderOptions
+from rnnzoo.recipe.sections import FoldOptions, LoaderOptions, StreamingOptions
 
 PYTHON = "fit"  # what messages call a recipe, or a key of it, that was given in Python
 
@@ -69,7 +69,8 @@ def _replaced(raw: Raw, form: type[Form], task: str | None, data: Mapping[str, A
     own = as_part(root["data"]) if "data" in root else None
     if own is not None and isinstance(own.value, dict):
         same = _form_of(raw, own.plain.get("name")) == form.name
-        known = {*signature(form), *signature(LoaderOptions), *signature(FoldOptions)} if same else ()
+        of_any = (form, LoaderOptions, StreamingOptions, FoldOptions)
+        known = {key for options in of_any for key in signature(options)} if same else set()
         kept = {
             key: node for key, node in own.value.items() if key == "name" or key in known or "name" not in own.value
         }

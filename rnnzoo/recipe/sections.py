@@ -104,6 +104,19 @@ class LoaderOptions:
 
 
 @dataclass(frozen=True)
+class StreamingOptions:
+    """Data larger than memory, of any data set of text. A complete recipe has these keys only where they are set.
+
+    streaming: rows are read some at a time, and encoded once into files of the user's cache, from which every process
+    takes its batches. window: so many neighbouring rows are sorted by length and shuffled at a time, 100,000 if not
+    given; with all rows or more, batches are those of rows in memory.
+    """
+
+    streaming: bool = False
+    window: Count | None = None
+
+
+@dataclass(frozen=True)
 class FoldOptions:
     """Cross-validation, of any data set: `rnnzoo fit RECIPE --folds 5` trains each fold.
 

@@ -18,7 +18,7 @@ from rnnzoo.data.base import PARTS, Columns, Source
 from rnnzoo.data.forms import FORMS, forms_of
 from rnnzoo.errors import DataError, Unavailable
 from rnnzoo.recipe.schema import signature
-from rnnzoo.recipe.sections import FoldOptions, LoaderOptions
+from rnnzoo.recipe.sections import FoldOptions, LoaderOptions, StreamingOptions
 from rnnzoo.testing.base import NotApplicable, checks_in
 from rnnzoo.testing.subject import Subject
 
@@ -84,7 +84,8 @@ class DatasetSubject(Subject):
 
 def check_builds(subject: DatasetSubject) -> str:
     """Parameters are plain data, and none has the name of one of the form's."""
-    common = signature(subject.form).keys() | signature(LoaderOptions).keys() | signature(FoldOptions).keys()
+    of_any = (subject.form, LoaderOptions, StreamingOptions, FoldOptions)
+    common = {key for options in of_any for key in signature(options)}
     twice = sorted(subject.signature.keys() & common)
     subject.require(not twice, f"parameters: expected none of the form's own, found {', '.join(twice)}")
     subject.source()

@@ -15,7 +15,7 @@ from rnnzoo.batch import IGNORE, UNK, Batch, DataSpec
 from rnnzoo.data.base import Examples, Form
 from rnnzoo.data.batching import BalancedBatches, BucketBatches
 from rnnzoo.data.encoding.text import Ragged, share_of
-from rnnzoo.data.packing import Kept, Packing
+from rnnzoo.data.streaming.packing import Kept, Packing
 from rnnzoo.errors import DataError
 from rnnzoo.limits import Count, checked
 

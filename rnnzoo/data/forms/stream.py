@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,9 +13,10 @@ from rnnzoo.batch import EOS, IGNORE, UNK, Batch, DataSpec
 from rnnzoo.data.base import Arriving, Chunks, Columns, Examples, Form, check_type
 from rnnzoo.data.batching import StreamBatches, Window
 from rnnzoo.data.encoding.counts import MOST
-from rnnzoo.data.encoding.text import Encoder
+from rnnzoo.data.encoding.text import Encoder, share_of
 from rnnzoo.data.forms.arriving import ArrivingLines
 from rnnzoo.data.forms.rows import RowExamples
+from rnnzoo.data.streaming.packing import Kept, Packing
 from rnnzoo.errors import DataError
 from rnnzoo.limits import Count, VocabSize, checked
 
@@ -45,7 +46,7 @@ class StreamExamples(Examples):
     def unknown_share(self) -> float:
         if self.unknown is not None:
             return self.unknown / max(1, len(self.ids))
-        return float((self.ids == UNK).mean()) if len(self.ids) else 0.0
+        return share_of(self.ids, UNK)
 
     def arrays(self) -> list[np.ndarray]:
         return [self.ids]
@@ -135,9 +136,20 @@ class TextStream(Form):
         check_type("text", columns["text"], str, "a line of text")
 
     def encode(self, columns: Columns, spec: DataSpec) -> StreamExamples:
-        self._check(columns)
-        lines = Encoder.from_field(spec.inputs["tokens"]).encode(columns["text"], blank=None)[0]
-        ids = lines.with_last(EOS).flat
+        return self.unpack(self.packing(spec).add(columns), spec)
+
+    def packing(self, spec: DataSpec) -> Packing:
+        encoder = Encoder.from_field(spec.inputs["tokens"])
+
+        def ids(columns: Columns) -> dict[str, Kept]:
+            self._check(columns)
+            return {"ids": encoder.encode(columns["text"], blank=None)[0].with_last(EOS).flat}
+
+        return Packing(ids)
+
+    def unpack(self, kept: Mapping[str, Kept], spec: DataSpec) -> StreamExamples:
+        ids = kept["ids"]
+        assert isinstance(ids, np.ndarray)
         if len(ids) < 2:
             raise DataError("the text has one token, which there is nothing to predict from.\n  Give it some words.")
         return StreamExamples(ids)

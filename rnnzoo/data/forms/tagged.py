@@ -18,7 +18,7 @@ from rnnzoo.data.encoding.counts import MOST
 from rnnzoo.data.encoding.text import Encoder, Numbers, Ragged, numbered
 from rnnzoo.data.forms.arriving import ArrivingText
 from rnnzoo.data.forms.rows import RowExamples, RowForm
-from rnnzoo.data.packing import Kept, Packing
+from rnnzoo.data.streaming.packing import Kept, Packing
 from rnnzoo.errors import DataError
 from rnnzoo.limits import Count, VocabSize, checked
 

@@ -47,7 +47,7 @@ def decoded(path: Path, encoding: str) -> str:
         line = data.count(b"\n", 0, cause.start) + 1
         where = f"byte {cause.start} (0x{data[cause.start]:02x})"
         raise DataError(
-            f"{path}, line {line}: {where} is not {encoding}: {cause.reason}.\n  {_advice(data, cause.start)}"
+            f"{path}, line {line}: {where} is not {encoding}: {cause.reason}.\n  {advice(data, cause.start)}"
         ) from cause
     if not text.strip():
         raise DataError(f"{path} is empty.")
@@ -63,7 +63,7 @@ def decoded(path: Path, encoding: str) -> str:
     return text if "\n" in text else text.replace("\r", "\n")
 
 
-def _advice(data: bytes, start: int) -> str:
+def advice(data: bytes, start: int) -> str:
     """Which encoding to name. Bytes tell one that they cannot be, not which of its like they are."""
     by_hand = "Name the file's encoding with `encoding`, or save it as UTF-8."
     try:

@@ -17,22 +17,26 @@ from rnnzoo.system import files
 log = logging.getLogger("rnnzoo")
 
 
-def read_labels(file: str, column: str, values: Sequence[Any], missing_label: str | None = None) -> list[str]:
+def read_labels(
+    file: str, column: str, values: Sequence[Any], missing_label: str | None = None, first: int = 1
+) -> list[str]:
     """The values of a table's column as labels: text without the blanks at its ends, which are reported.
 
-    file: the file, for messages. missing_label: of a row without a label (nothing, blanks, null or NaN).
+    file: the file, for messages. missing_label: of a row without a label (nothing, blanks, null or NaN). first: the
+    number of the first row.
     Raises: DataError for a row without a label, unless `missing_label` is given, and for lists, objects and bytes.
     """
     labels = []
-    for row, value in enumerate(values, start=1):
+    for row, value in enumerate(values, start=first):
         if (label := as_text(value)) is None:
             raise DataError(f"{file}, row {row}: '{column}' is {value!r:.80}, not a label.")
         labels.append(label)
     without = [row for row, label in enumerate(labels) if not label]
     if without and missing_label is None:
         row = without[0]
+        where = f"{file}, row {row + first}: '{column}'"
         raise DataError(
-            f"{file}, row {row + 1}: '{column}' is {values[row]!r:.80}, not a label ({len(without)} rows have none).\n"
+            f"{where} is {values[row]!r:.80}, not a label ({len(without)} rows have none).\n"
             "  Label these rows or leave them out; `missing_label: NAME` gives all of them the label NAME."
         )
     if without:
@@ -43,14 +47,14 @@ def read_labels(file: str, column: str, values: Sequence[Any], missing_label: st
     return [label or (missing_label or "") for label in labels]
 
 
-def read_label_sets(file: str, column: str, values: Sequence[Any], separator: str) -> list[list[str]]:
+def read_label_sets(file: str, column: str, values: Sequence[Any], separator: str, first: int = 1) -> list[list[str]]:
     """The values of a table's column as sets of labels, each in its order and once: a list, a list written as JSON, or
     text with `separator` between labels; nothing where a text has none.
 
     Raises: DataError, naming the row, for a value that is none of these, and for a list that holds no label.
     """
     sets = []
-    for row, value in enumerate(values, start=1):
+    for row, value in enumerate(values, start=first):
         found = value
         if isinstance(value, str):
             found = value.split(separator)

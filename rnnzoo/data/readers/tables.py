@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rnnzoo.data.readers.delimited import csv_lines, reader_of, tsv_lines
+from rnnzoo.data.readers import arrow
+from rnnzoo.data.readers.delimited import Format, csv_lines, tsv_lines
 from rnnzoo.data.readers.encodings import decoded
-from rnnzoo.data.readers.table import ABSENT, Keys, Table, column_indices
+from rnnzoo.data.readers.lines import text_lines
+from rnnzoo.data.readers.table import ABSENT, Keys, Table, column_indices, no_column
+from rnnzoo.data.streaming.stream import bundled
 from rnnzoo.errors import DataError
 from rnnzoo.system import files, quantities
 
@@ -50,18 +53,46 @@ def read_columns(
     return read(path, columns, encoding, delimiter, keys).select(columns, keys)
 
 
+def chunks(
+    path: Path, columns: Sequence[str], encoding: str = "utf-8", keys: Keys = (), delimiter: str | None = None
+) -> Iterator[dict[str, list[Any]]]:
+    """The rows of `read_columns` of a file of any size, some at a time. Raises: DataError."""
+    ending = path.suffix.lower()
+    if ending in DELIMITED:
+        return DELIMITED[ending].chunks(path, columns, encoding, delimiter, keys)
+    if ending in (".parquet", ".arrow"):
+        return arrow.chunks(path, columns, keys)
+    return bundled(_objects(path, columns, encoding, keys), tuple(columns))
+
+
+def _objects(path: Path, columns: Sequence[str], encoding: str, keys: Keys) -> Iterator[tuple[Any, ...]]:
+    """The values of each line of JSON, in the order of `columns`."""
+    for number, line in enumerate(text_lines(path, encoding), start=1):
+        if line.strip():
+            values = _object(path, number, line)
+            for name in columns:
+                if name not in values:
+                    raise no_column(f"{path}, line {number},", list(values), name, keys)
+            yield tuple(values[name] for name in columns)
+
+
+def _object(path: Path, number: int, line: str) -> dict[str, Any]:
+    """The object in a line. Raises: DataError for a line that is none."""
+    try:
+        values = files.json_value(line, nan=True)
+    except ValueError as cause:
+        raise DataError(f"{path}, line {number}: {cause}.\n  Each line is one object.") from cause
+    if not isinstance(values, dict):
+        raise DataError(f"{path}, line {number}: not an object but {line.strip():.40}.\n  Each line is one object.")
+    return values
+
+
 def _json_lines(path: Path, columns: Sequence[str] | None, encoding: str, delimiter: str | None, keys: Keys) -> Table:
     objects: list[tuple[int, dict[str, Any]]] = []
     for number, line in enumerate(decoded(path, encoding).split("\n"), start=1):
         if not line.strip():
             continue
-        try:
-            values = files.json_value(line, nan=True)
-        except ValueError as cause:
-            raise DataError(f"{path}, line {number}: {cause}.\n  Each line is one object.") from cause
-        if not isinstance(values, dict):
-            raise DataError(f"{path}, line {number}: not an object but {line.strip():.40}.\n  Each line is one object.")
-        objects.append((number, values))
+        objects.append((number, _object(path, number, line)))
     header = tuple(dict.fromkeys(key for _, values in objects for key in values))
     rows: list[Sequence[Any]] = [[values.get(name, ABSENT) for name in header] for _, values in objects]
     return Table(path, header, rows, [number for number, _ in objects])
@@ -87,6 +118,19 @@ def _parquet(path: Path, columns: Sequence[str] | None, encoding: str, delimiter
     unread = [None] * table.num_rows
     by_name = dict(zip(wanted, values, strict=False))
     rows: list[Sequence[Any]] = list(zip(*(by_name.get(name, unread) for name in header), strict=True))
+    return Table(path, header, rows, range(1, len(rows) + 1))
+
+
+def _arrow(path: Path, columns: Sequence[str] | None, encoding: str, delimiter: str | None, keys: Keys) -> Table:
+    header = arrow.header(path)
+    found: dict[str, list[Any]] = {}
+    wanted = [name for name in header if columns is None or name in columns]
+    column_indices(path, header, columns or wanted, keys)
+    for chunk in arrow.chunks(path, wanted, keys):
+        for name, values in chunk.items():
+            found.setdefault(name, []).extend(values)
+    count = len(next(iter(found.values())))
+    rows: list[Sequence[Any]] = list(zip(*(found.get(name, [None] * count) for name in header), strict=True))
     return Table(path, header, rows, range(1, len(rows) + 1))
 
 
@@ -128,10 +172,12 @@ def _is_text(kind: pyarrow.DataType) -> bool:
     return any(test(kind) for test in (*tests, pyarrow.types.is_large_binary))
 
 
+DELIMITED = {".csv": Format(csv_lines, ","), ".tsv": Format(tsv_lines, "\t")}
 READERS: dict[str, Callable[[Path, Sequence[str] | None, str, str | None, Keys], Table]] = {  # by a file's ending
-    ".csv": reader_of(csv_lines, ","),
-    ".tsv": reader_of(tsv_lines, "\t"),
+    ".csv": DELIMITED[".csv"].read,
+    ".tsv": DELIMITED[".tsv"].read,
     ".jsonl": _json_lines,
     ".json": _json_lines,
     ".parquet": _parquet,
+    ".arrow": _arrow,
 }

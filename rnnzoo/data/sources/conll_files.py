@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Sequence
+from array import array
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from rnnzoo.data.base import Columns
 from rnnzoo.data.readers.encodings import decoded
+from rnnzoo.data.readers.lines import text_lines
 from rnnzoo.data.sources.own_files import FileSource
+from rnnzoo.data.streaming.stream import bundled
 from rnnzoo.errors import DataError
 from rnnzoo.limits import Count, Fraction, checked
 
@@ -20,6 +23,55 @@ COLUMNS = {".conllu": (2, 4)}  # of words and tags, by ending: CoNLL-U's FORM an
 def cut(line: str) -> list[str]:
     """The columns of a line: separated by tabs, if it has one, else by blanks."""
     return [value.strip(" ") for value in (line.split("\t") if "\t" in line else re.split(" +", line.strip(" ")))]
+
+
+AT_START = re.compile(r"#[ \t]")  # begins a line before a sentence's first word that may be a comment
+
+
+class _Comments:
+    """Which lines are comments: those that begin with `asked`, or, unasked, those that cannot be a word's.
+
+    width, tabs: how many columns words have, and whether tabs separate them; 0 where there is no word.
+    """
+
+    def __init__(self, asked: str | None, width: int = 0, tabs: bool = False) -> None:
+        self.asked, self.width, self.tabs = asked, width, tabs
+        self.at_start = True
+        self.skipped: list[tuple[int, str]] = []  # the first one
+        self.read: list[tuple[int, str]] = []  # the first that looks like one, and is read as a word
+        self.counts = [0, 0]
+
+    def ended(self) -> None:
+        """A sentence has ended before the next line."""
+        self.at_start = True
+
+    def has(self, number: int, line: str) -> bool:
+        """Whether the line is a comment."""
+        if self.asked:
+            return line.startswith(self.asked)
+        if not self.at_start or not AT_START.match(line):
+            self.at_start = False
+            return False
+        comment = bool(self.width) and (len(cut(line)) != self.width or (self.tabs and line[1] == " "))
+        kind = 0 if comment else 1
+        self.counts[kind] += 1
+        if self.counts[kind] == 1:
+            (self.skipped if comment else self.read).append((number, line))
+        return comment
+
+    def report(self, path: Path) -> None:
+        """Say what was skipped unasked, and what was not."""
+        if self.skipped:
+            log.warning(
+                "%s: %d lines such as '%.60s' are skipped as comments.", path, self.counts[0], self.skipped[0][1]
+            )
+        if self.read and self.width:
+            log.warning(
+                "%s, line %d: '%.60s' is read as a word (%d such lines); `comment: \"#\"` skips them.",
+                path,
+                *self.read[0],
+                self.counts[1],
+            )
 
 
 class ConllFiles(FileSource):
@@ -54,74 +106,71 @@ class ConllFiles(FileSource):
         if comment == "":
             raise ValueError("comment must be what comments begin with, as in '#', got ''")
         self.word_column, self.tag_column, self.comment = word_column, tag_column, comment
-        self._lines: dict[Path, list[int]] = {}  # of each sentence's first word, counted from 1
+        self._lines: dict[Path, array[int]] = {}  # of each sentence's first word, counted from 1
 
     def columns(self, path: Path) -> Columns:
-        is_conllu = path.suffix.lower() == ".conllu"
-        sentences: list[list[int]] = [[]]  # indices into `lines`
-        lines: list[tuple[int, list[str]]] = []  # each word's line, counted from 1, and its columns
         text = [line.removesuffix("\r") for line in decoded(path, self.encoding).split("\n")]
-        comments = self._comments(path, text)
-        for number, line in enumerate(text, start=1):
+        words, tags = zip(*self._sentences(path, lambda: text), strict=True)
+        return {"words": list(words), "tags": list(tags)}
+
+    def chunks(self, path: Path) -> Iterator[Columns]:
+        def text() -> Iterator[str]:
+            return (line.removesuffix("\r") for line in text_lines(path, self.encoding))
+
+        return bundled(self._sentences(path, text), ("words", "tags"))
+
+    def _sentences(self, path: Path, text: Callable[[], Iterable[str]]) -> Iterator[tuple[list[str], list[str]]]:
+        """The words and the tags of each sentence. text: gives the lines, each time it is called."""
+        is_conllu = path.suffix.lower() == ".conllu"
+        comments = self._comments(path, text())
+        self._lines[path] = begins = array("q")
+        words: list[str] = []
+        tags: list[str] = []
+        places, first = (0, 0), (0, 0)  # of the first word: its line, and how many columns it has
+        for number, line in enumerate(text(), start=1):
             if not line.strip(" \t") or line.startswith("-DOCSTART-"):
-                sentences.append([])
+                comments.ended()
+                if words:
+                    yield words, tags
+                words, tags = [], []
                 continue
-            if number in comments or (is_conllu and re.match(r"\d+[-.]\d+\t", line)):
+            if comments.has(number, line) or (is_conllu and re.match(r"\d+[-.]\d+\t", line)):
                 continue
             values = cut(line)
-            lines.append((number, values))
-            if len(values) != len(lines[0][1]):
+            if not first[1]:
+                first, places = (number, len(values)), self._places(path, len(values))
+            if len(values) != first[1]:
                 raise DataError(
-                    f"{path}, line {number}: {len(values)} columns, where line {lines[0][0]} has {len(lines[0][1])}.\n"
+                    f"{path}, line {number}: {len(values)} columns, where line {first[0]} has {first[1]}.\n"
                     f"  Found: {line:.80}\n"
                     "  A blank line ends a sentence; a word with blanks in it needs columns separated by tabs."
                 )
-            sentences[-1].append(len(lines) - 1)
-        if not lines:
+            for name, place in zip(("words", "tags"), places, strict=True):
+                if not values[place]:
+                    raise DataError(
+                        f"{path}, line {number}: column {place + 1} is empty, where {name} stand.\n"
+                        "  Give each word one tag; a blank line ends a sentence."
+                    )
+            if not words:
+                begins.append(number)
+            words.append(values[places[0]])
+            tags.append(values[places[1]])
+        if words:
+            yield words, tags
+        if not first[1]:
             raise DataError(f"{path} has no words.\n  Give a line for each word, and a blank one after each sentence.")
-        columns = dict(zip(("words", "tags"), self._places(path, len(lines[0][1])), strict=True))
-        for name, column in columns.items():
-            blank = next((number for number, values in lines if not values[column]), None)
-            if blank is not None:
-                raise DataError(
-                    f"{path}, line {blank}: column {column + 1} is empty, where {name} stand.\n"
-                    "  Give each word one tag; a blank line ends a sentence."
-                )
-        rows = [row for row in sentences if row]
-        self._lines[path] = [lines[row[0]][0] for row in rows]
-        return {name: [[lines[word][1][column] for word in row] for row in rows] for name, column in columns.items()}
+        comments.report(path)
 
-    def _comments(self, path: Path, text: Sequence[str]) -> set[int]:
-        """The lines, counted from 1, that are comments. Those that are found to be, unasked, are reported."""
-        asked = self.comment or ("#" if path.suffix.lower() == ".conllu" else None)
-        if asked:
-            return {number for number, line in enumerate(text, start=1) if line.startswith(asked)}
-        before_words, words = [], []
+    def _comments(self, path: Path, text: Iterable[str]) -> _Comments:
+        if asked := self.comment or ("#" if path.suffix.lower() == ".conllu" else None):
+            return _Comments(asked)
         at_start = True
-        for number, line in enumerate(text, start=1):
+        for line in text:
             if not line.strip(" \t") or line.startswith("-DOCSTART-"):
                 at_start = True
-            elif at_start and re.match(r"#[ \t]", line):
-                before_words.append((number, line))
-            else:
-                at_start = False
-                words.append(line)
-        if not before_words or not words:
-            return set()
-        width, tabs = len(cut(words[0])), "\t" in words[0]
-        comments = {number for number, line in before_words if len(cut(line)) != width or (tabs and line[1] == " ")}
-        if comments:
-            first = text[min(comments) - 1]
-            log.warning("%s: %d lines such as '%.60s' are skipped as comments.", path, len(comments), first)
-        read_as_words = [(number, line) for number, line in before_words if number not in comments]
-        if read_as_words:
-            log.warning(
-                "%s, line %d: '%.60s' is read as a word (%d such lines); `comment: \"#\"` skips them.",
-                path,
-                *read_as_words[0],
-                len(read_as_words),
-            )
-        return comments
+            elif not (at_start and AT_START.match(line)):
+                return _Comments(None, len(cut(line)), "\t" in line)
+        return _Comments(None)
 
     def row_in_file(self, path: Path, row: int) -> str:
         return f"sentence {row + 1} (line {self._lines[path][row]})"

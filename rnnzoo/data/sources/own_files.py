@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import re
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from rnnzoo.data.base import Columns, Source
 from rnnzoo.data.readers import tables
 from rnnzoo.data.readers.encodings import check_encoding
 from rnnzoo.data.splits import held_out, strata, taken
+from rnnzoo.data.streaming.files import FileStream, no_two_rows
+from rnnzoo.data.streaming.stream import Stream, cut
 from rnnzoo.errors import DataError, nearest
 from rnnzoo.limits import Fraction, checked
 from rnnzoo.system import files
+from rnnzoo.system.files import JsonObject
 from rnnzoo.system.paths import typed
+
+log = logging.getLogger("rnnzoo")
 
 
 class FileSource(Source):
@@ -32,13 +38,18 @@ class FileSource(Source):
         self.paths = {part: typed(path) for part, path in paths.items() if path}
         self.encoding, self.dev_fraction = encoding, dev_fraction
         self._digest: str | None = None
-        self._rows: dict[str, list[int]] = {}  # of the training file, that each part of it has
+        self._rows: dict[str, Sequence[int]] = {}  # of the training file, that each part of it has
 
-    def read(self) -> dict[str, Columns]:
+    def named(self) -> list[tuple[str, Path]]:
+        """Every file, with the part that it is of. Raises: DataError for those that are not there."""
         named = [(part, file) for part, path in self.paths.items() for file in self.files(path)]
         wrong = [message for part, file in named if (message := self.unreadable(part, file))]
         if wrong:
             raise DataError(*wrong)
+        return named
+
+    def read(self) -> dict[str, Columns]:
+        named = self.named()
         try:
             parts = {part: self.columns(path) for part, path in self.paths.items()}
             contents = b"".join(files.read_bytes(file, files.DATA_LIMIT) for _, file in named)
@@ -55,11 +66,7 @@ class FileSource(Source):
         rows = len(next(iter(train.values())))
         kept, dev = held_out(strata(train, rows), self.dev_fraction)
         if not dev:
-            alike = " of one label" if "label" in train else ""
-            raise DataError(
-                f"{self.paths['train']} has no two rows{alike}, so none can be held out.\n"
-                "  Give more rows, or a dev file."
-            )
+            raise no_two_rows(self.paths["train"], "label" in train)
         self._rows = {"train": kept, "dev": dev}
         return parts | {"train": taken(train, kept), "dev": taken(train, dev)}
 
@@ -74,6 +81,23 @@ class FileSource(Source):
     @abstractmethod
     def columns(self, path: Path) -> Columns:
         """The rows of one file. Raises: DataError, naming the file and the line or row; OSError."""
+
+    def stream(self) -> Stream:
+        return FileStream(self)
+
+    def chunks(self, path: Path) -> Iterator[Columns]:
+        """The rows of `columns` of a file of any size, some at a time; here of one that is read as a whole."""
+        log.warning("%s: a file of this kind is read as a whole, and has to fit into memory.", path)
+        return cut(self.columns(path))
+
+    def settings(self) -> JsonObject:
+        """What decides how the files are read, apart from which they are."""
+        own = {name: value for name, value in vars(self).items() if not name.startswith("_") and name != "paths"}
+        return {"source": type(self).__name__, "parts": sorted(self.paths), **own}
+
+    def read_as(self, digest: str, rows: Mapping[str, Sequence[int]]) -> None:
+        """Take over what a stream has found out: the digest of the files, and the rows of parts that were cut."""
+        self._digest, self._rows = digest, dict(rows)
 
     def part_name(self, part: str) -> str:
         if part in self.paths:

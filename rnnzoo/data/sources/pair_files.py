@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 from pathlib import Path
 
 from rnnzoo.data.base import Columns
 from rnnzoo.data.readers import tables
 from rnnzoo.data.readers.delimited import check_delimiter
 from rnnzoo.data.readers.encodings import decoded
+from rnnzoo.data.readers.lines import text_lines
 from rnnzoo.data.sources.own_files import FileSource
+from rnnzoo.data.streaming.stream import bundled
 from rnnzoo.errors import DataError
 from rnnzoo.limits import Fraction, checked
 
@@ -60,16 +64,46 @@ class PairFiles(FileSource):
         else:
             sides = [lines(file, self.encoding) for file in files]
         if len(sides[0]) != len(sides[1]):
-            raise DataError(
-                f"{files[0]} has {len(sides[0])} lines and {files[1]} has {len(sides[1])}.\n"
-                "  Line n of one file is the translation of line n of the other."
-            )
-        for row, pair in enumerate(zip(*sides, strict=True), start=1):
+            raise _unequal(files, [len(side) for side in sides])
+        return self._checked(path, *sides)
+
+    def chunks(self, path: Path) -> Iterator[Columns]:
+        files, first = self.files(path), 1
+        if files == [path]:
+            parts = tables.chunks(path, self.names, self.encoding, ("source", "target"), self.delimiter)
+        else:
+            parts = bundled(self._parallel(files), self.names)
+        for part in parts:
+            sides = [part[name] for name in self.names]
+            yield self._checked(path, *sides, first=first)
+            first += len(sides[0])
+
+    def _parallel(self, files: Sequence[Path]) -> Iterator[tuple[str, str]]:
+        """The lines of two files, side by side. Raises: DataError where one has more."""
+        ends = [0, 0]
+        one, two = (text_lines(file, self.encoding) for file in files)
+        for source, target in zip_longest(one, two):
+            ends = [end + (line is not None) for end, line in zip(ends, (source, target), strict=True)]
+            if None not in (source, target):
+                yield source.removesuffix("\r"), target.removesuffix("\r")
+        if ends[0] != ends[1]:
+            raise _unequal(files, ends)
+
+    def _checked(self, path: Path, *sides: list[str], first: int = 1) -> Columns:
+        """The columns of the form. first: the number of the first row. Raises: DataError for a row without a text."""
+        for row, pair in enumerate(zip(*sides, strict=True), start=first):
             for name, text in zip(self.names, pair, strict=True):
                 if not isinstance(text, str) or not text.strip():
                     what = "empty" if text is None or isinstance(text, str) else f"{text!r:.80}, not text"
                     raise DataError(f"{path}, row {row}: '{name}' is {what}.\n  Give each row both texts.")
         return {"source": sides[0], "target": sides[1]}
+
+
+def _unequal(files: Sequence[Path], counts: Sequence[int]) -> DataError:
+    return DataError(
+        f"{files[0]} has {counts[0]} lines and {files[1]} has {counts[1]}.\n"
+        "  Line n of one file is the translation of line n of the other."
+    )
 
 
 def lines(path: Path, encoding: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
@@ -62,10 +63,21 @@ class TextFiles(FileSource):
     def columns(self, path: Path) -> Columns:
         named = (self.text_column, self.label_column)
         table = tables.read_columns(path, named, self.encoding, self.keys, self.delimiter)
+        return self._converted(path, table)
+
+    def chunks(self, path: Path) -> Iterator[Columns]:
+        named, first = (self.text_column, self.label_column), 1
+        for table in tables.chunks(path, named, self.encoding, self.keys, self.delimiter):
+            yield self._converted(path, table, first)
+            first += len(table[self.text_column])
+
+    def _converted(self, path: Path, table: Columns, first: int = 1) -> Columns:
+        """The columns of the form, of a table's. first: the number of its first row in the file."""
         texts, labels = table[self.text_column], table[self.label_column]
-        for row, text in enumerate(texts, start=1):
+        for row, text in enumerate(texts, start=first):
             if not isinstance(text, str):
                 raise DataError(f"{path}, row {row}: '{self.text_column}' is {text!r:.80}, not text.")
+        of = (str(path), self.label_column, labels)
         if self.form == "multilabelled_text":
-            return {"text": texts, "labels": read_label_sets(str(path), self.label_column, labels, self.separator)}
-        return {"text": texts, "label": read_labels(str(path), self.label_column, labels, self.missing_label)}
+            return {"text": texts, "labels": read_label_sets(*of, self.separator, first)}
+        return {"text": texts, "label": read_labels(*of, self.missing_label, first)}

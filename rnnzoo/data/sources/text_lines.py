@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from rnnzoo.data.base import Columns
 from rnnzoo.data.readers.encodings import decoded
+from rnnzoo.data.readers.lines import text_lines
 from rnnzoo.data.sources.own_files import FileSource
+from rnnzoo.data.streaming.stream import bundled
 from rnnzoo.limits import Fraction, checked
 
 
@@ -33,6 +36,10 @@ class TextLines(FileSource):
     def columns(self, path: Path) -> Columns:
         text = decoded(path, self.encoding).removesuffix("\n")
         return {"text": [line.removesuffix("\r") for line in text.split("\n")]}
+
+    def chunks(self, path: Path) -> Iterator[Columns]:
+        lines = ((line.removesuffix("\r"),) for line in text_lines(path, self.encoding))
+        return bundled(lines, ("text",))
 
 
 class Sentences(TextLines):
