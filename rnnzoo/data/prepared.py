@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
@@ -23,15 +23,20 @@ def can_be_prepared(form: Form) -> bool:
     return isinstance(form, TextStream)
 
 
-def write(writer: Writer, form: Form, spec: DataSpec, chunks: Mapping[str, Chunks], identity: JsonObject) -> None:
-    """Encode the rows of each part into a store, and note what reading them needs. Raises: DataError, Unwritable."""
+def write(
+    writer: Writer, form: Form, spec: DataSpec, chunks: Mapping[str, Chunks], identity: Callable[[], JsonObject]
+) -> None:
+    """Encode the rows of each part into a store, and note what reading them needs.
+
+    identity: of the data, asked for when they were read. Raises: DataError, Unwritable.
+    """
     parts = {part: _encode(writer, form, part, chunks[part](), spec) for part in PARTS if part in chunks}
     scored = "test" if "test" in parts else "dev"
     writer.facts = {
         "form": form.name,
         "spec": spec.to_json(),
         "parts": parts,
-        "identity": identity,
+        "identity": identity(),
         "scored_rows": _digest(chunks[scored], parts[scored]["rows"]),
     }
 

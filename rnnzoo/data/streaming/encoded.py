@@ -33,8 +33,13 @@ Result = TypeVar("Result")
 
 
 class Encoded(NamedTuple):
-    """What `ZooData` needs of its data. scored_rows: the digest of the rows that a run is scored on."""
+    """What `ZooData` needs of its data. scored_rows: the digest of the rows that a run is scored on.
 
+    new: whether the store was written now.
+    """
+
+    store: Store
+    new: bool
     parts: dict[str, Examples]
     spec: DataSpec
     scored_rows: str
@@ -64,11 +69,11 @@ def encoded(
         "versions": [rnnzoo.__version__, unicodedata.unidata_version, regex.__version__],
     }
     made_from = plain(made_from)
+    folder = _folder(made_from)
+    new = not folder.exists()
     with _each_once():
-        store = Store.made(
-            _folder(made_from), made_from, lambda writer: _write(writer, stream, source, form, spec, known)
-        )
-    return _opened(store, form, WINDOW if window is None else window)
+        store = Store.made(folder, made_from, lambda writer: _write(writer, stream, source, form, spec, known))
+    return _opened(store, new, form, WINDOW if window is None else window)
 
 
 @contextlib.contextmanager
@@ -227,7 +232,7 @@ class Texts(Sequence[str]):
         return bytes(self.flat[start:stop]).decode("utf-8", "surrogatepass")
 
 
-def _opened(store: Store, form: Form, window: int) -> Encoded:
+def _opened(store: Store, new: bool, form: Form, window: int) -> Encoded:
     try:
         facts = store.facts
         spec = DataSpec.from_json(facts["spec"])
@@ -238,7 +243,7 @@ def _opened(store: Store, form: Form, window: int) -> Encoded:
             examples.window = window
             parts[part] = examples
         identity = {name: facts["identity"][name] for name in ("id", "revision")}
-        return Encoded(parts, spec, str(facts["scored_rows"]), identity)
+        return Encoded(store, new, parts, spec, str(facts["scored_rows"]), identity)
     except (KeyError, TypeError, ValueError, AssertionError) as error:
         raise DataError(
             f"the encoded data in {store.folder} cannot be read: {error!r:.200}.\n"

@@ -44,8 +44,11 @@ def tokens(tmp_path_factory):
 def of_text(path: Path, text: str, *words):
     """A recipe of a text of one's own."""
     path.write_text(text)
-    data = f"--data={{name: text_lines, train: {path}, batch_size: 2, tbptt_steps: 4}}"
-    return resolve(recipes.read("toy_text", [data, *FAST, *words]))
+    return resolve(recipes.read("toy_text", [own_text(path), *FAST, *words]))
+
+
+def own_text(path: Path) -> str:
+    return f"--data={{name: text_lines, train: {path}, batch_size: 2, tbptt_steps: 4}}"
 
 
 @pytest.mark.parametrize("workers", [0, 1])
@@ -98,9 +101,9 @@ def test_another_vocabulary_is_refused_with_both_sizes_and_the_first_word_that_d
 
 def test_the_words_of_a_model_can_be_taken(tokens, tmp_path):
     _, run = fit(of_files(tokens), tmp_path / "run", show=False)
-    made = prepare(of_text(tmp_path / "a.txt", FOX), tmp_path / "fox", str(run.path)).examples
+    made = prepare(of_text(tmp_path / "a.txt", FOX), tmp_path / "fox", str(run.path))
     assert made.spec.inputs["tokens"].names == make_data(recipe()).spec.inputs["tokens"].names
-    assert made.facts["train"]["unknown"] > 0
+    assert made.parts["train"]["unknown"] > 0
     fit(of_files(tmp_path / "fox", f"--init_from={run.path}", "--data.batch_size=2"), tmp_path / "next", show=False)
 
 
@@ -113,7 +116,7 @@ def test_text_that_was_cut_otherwise_is_refused(tokens, tmp_path):
 def test_a_vocabulary_beyond_16_bits_is_written_in_32(tmp_path):
     text = "\n".join(" ".join(f"w{row}x{word}" for word in range(100)) for row in range(800))
     large = of_text(tmp_path / "a.txt", text, "--data.vocab_size=100000")
-    made = prepare(large, tmp_path / "large").examples
+    made = prepare(large, tmp_path / "large")
     assert made.store["train"].dtype == np.uint32 and made.spec.inputs["tokens"].size > 2**16
     text, mapped = make_data(large), make_data(of_files(tmp_path / "large"))
     assert mapped.fingerprint == text.fingerprint
@@ -122,17 +125,21 @@ def test_a_vocabulary_beyond_16_bits_is_written_in_32(tmp_path):
 def test_a_folder_is_made_once_and_never_of_two_texts(tmp_path):
     path, text, folder = tmp_path / "a.txt", "a b c\n" * 40, tmp_path / "t"
     assert prepare(of_text(path, text), folder).new
-    assert not prepare(of_text(path, text, "--data.tbptt_steps=7", "--data.num_workers=1"), folder).new
-    with pytest.raises(DataError, match=r"made from something else: data\.min_freq"):
-        prepare(of_text(path, text, "--data.min_freq=3"), folder)
-    with pytest.raises(DataError, match=r"made from something else: identity\.revision"):
+    same, other = (
+        resolve(recipes.read("toy_text", [own_text(path), *FAST, *words]))
+        for words in (("--data.tbptt_steps=7", "--data.num_workers=1"), ("--data.min_freq=3",))
+    )
+    assert not prepare(same, folder).new
+    with pytest.raises(DataError, match=r"made from something else: form\.min_freq"):
+        prepare(other, folder)
+    with pytest.raises(DataError, match=r"made from something else: rows\."):
         prepare(of_text(path, text.replace("c", "d")), folder)
 
 
 def test_what_cannot_be_prepared_says_so(tokens, tmp_path):
     with pytest.raises(RecipeError, match="token_files are prepared already"):
         prepare(of_files(tokens), tmp_path / "t")
-    with pytest.raises(RecipeError, match="labelled_text cannot be prepared"):
+    with pytest.raises(RecipeError, match="labelled_text are no stream of tokens"):
         prepare(resolve(recipes.read("quickstart")), tmp_path / "t")
     with pytest.raises(DataError, match="there are no prepared data"):
         make_data(of_files(tmp_path / "nowhere")).prepare()
