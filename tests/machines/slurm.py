@@ -95,6 +95,11 @@ def processes(**environment: str) -> list[int]:
     return found
 
 
+def of_job(number: str, **environment: str) -> list[int]:
+    """The processes of a job of this cluster."""
+    return processes(SLURM_CONF=os.environ["SLURM_CONF"], SLURM_JOB_ID=number, **environment)
+
+
 @contextlib.contextmanager
 def cluster(folder: Path) -> Iterator[None]:
     """A controller and two nodes, and no trace of them afterwards."""
@@ -194,7 +199,7 @@ def killed(run: str) -> bool:
     """Kill one process of a job: the other ends."""
     number = submit(run)
     until("a training state", saved(run))
-    for process in processes(SLURM_JOB_ID=number, SLURM_PROCID="1", SLURM_STEP_ID="0"):
+    for process in of_job(number, SLURM_PROCID="1", SLURM_STEP_ID="0"):
         with contextlib.suppress(ProcessLookupError):
             os.kill(process, signal.SIGKILL)
     seconds = until("the job's end", lambda: ended(number) or job(number)["Restarts"] != "0")
@@ -208,7 +213,7 @@ def cancelled(run: str) -> bool:
     number = submit(run)
     until("a later training state", saved(run, before))
     sh("scancel", number)
-    until("the job's end", lambda: ended(number) and not processes(SLURM_JOB_ID=number, SLURM_PROCID="0"))
+    until("the job's end", lambda: ended(number) and not of_job(number))
     facts, summary = job(number), runs.read(run)["summary"]
     print(f"cancelled: {facts['JobState']}, restarts: {facts['Restarts']}; the run: {summary['status']}")
     return (facts["JobState"], facts["Restarts"], summary["status"]) == ("CANCELLED", "0", "interrupted")
