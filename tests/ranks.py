@@ -35,10 +35,14 @@ from rnnzoo.data.datamodule import ZooData
 from rnnzoo.data.forms import FORMS
 from rnnzoo.model import build_model
 from rnnzoo.recipe.sections import TrainerOptions
-from rnnzoo.runs import snapshot
+from rnnzoo.runs import checkpoint, snapshot
 from rnnzoo.testing.tasks.samples import sample
+from rnnzoo.training.callbacks.checkpoints import Checkpoints
+from rnnzoo.training.callbacks.finite import Finite
 from rnnzoo.training.callbacks.snapshots import SnapshotIO, Snapshots
+from rnnzoo.training.freezing import Freezing
 from rnnzoo.training.module import ZooModule
+from rnnzoo.training.strategies.shares import whole
 from rnnzoo.training.trainer import make_trainer
 
 SIZES = (1, 2, 3, 5, 7, 17)
@@ -105,10 +109,10 @@ def world_size() -> int:
     return torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
 
 
-def trainer(callbacks: Iterable[Callback] = (), **options: Any) -> pl.Trainer:
+def trainer(callbacks: Iterable[Callback] = (), strategy: str = "ddp", **options: Any) -> pl.Trainer:
     """A Trainer of all processes of this world, as a recipe would have it."""
     world = world_size()
-    options = {"accelerator": "cpu", "devices": world, "strategy": "ddp" if world > 1 else "auto", **options}
+    options = {"accelerator": "cpu", "devices": world, "strategy": strategy if world > 1 else "auto", **options}
     recipe = {"name": "ranks", "trainer": asdict(TrainerOptions(enable_progress_bar=False)) | options}
     return make_trainer(recipe, callbacks=list(callbacks), plugins=[SnapshotIO()])
 
@@ -143,25 +147,73 @@ class StopAfter(Callback):
             signal.raise_signal(signal.SIGTERM)
 
 
-def resumed(variant: str, accumulate: int, stop_after: int, num_workers: int) -> dict[str, float]:
+def resumed(
+    variant: str, accumulate: int, stop_after: int, num_workers: int, strategy: str = "ddp"
+) -> dict[str, float]:
     """Raises: AssertionError if a training that was stopped and goes on is not, bit for bit, one that never stopped."""
 
     def train(callbacks: list[Callback], workers: int, begin: Path | None = None) -> torch.Tensor:
         module, data = build(variant, train=40, batch_size=2, num_workers=workers)
         with contextlib.suppress(SystemExit, KeyboardInterrupt):  # it was asked to stop
-            trainer(callbacks, max_epochs=2, accumulate_grad_batches=accumulate).fit(module, data, ckpt_path=begin)
-        return torch.cat([weight.detach().flatten() for weight in module.model.parameters()])
+            options = {"strategy": strategy, "max_epochs": 2, "accumulate_grad_batches": accumulate}
+            trainer(callbacks, **options).fit(module, data, ckpt_path=begin)
+        return torch.cat([whole(weight.detach()).flatten() for weight in module.model.parameters()])
 
-    whole = train([], 0)
+    unstopped = train([], 0)
     with _shared_folder() as folder:
         stopped = train([Snapshots(folder, {}), StopAfter(stop_after)], num_workers)
         newest, *_ = snapshot.complete(folder)
         ended = train([Snapshots(folder, {})], num_workers, newest)
-    assert not torch.equal(stopped, whole), "it was not stopped"
-    assert torch.equal(ended, whole), "it went on otherwise"
+    assert not torch.equal(stopped, unstopped), "it was not stopped"
+    assert torch.equal(ended, unstopped), "it went on otherwise"
     return {}
 
 
+def shared_out(
+    variant: str, optimizer: str, change: str | None = None, options: tuple[tuple[str, Any], ...] = ()
+) -> dict[str, float]:
+    """Raises: AssertionError if fsdp2 does not train, score and save what ddp does, within rounding.
+
+    change: of the network, a key of `CHANGES`.
+    """
+    found: dict[str, tuple[dict[str, float], dict[str, torch.Tensor]]] = {}
+    for strategy in ("ddp", "fsdp2") if world_size() > 1 else ():
+        module, data = build(variant, train=40, batch_size=4)
+        module.optimizer = {"name": optimizer, "lr": 0.01}
+        if change is not None:
+            CHANGES[change](module)
+        monitor, mode = module.monitor
+        with _shared_folder() as folder:
+            checkpoints = Checkpoints(folder, {}, {}, monitor, mode)
+            fitting = trainer([Finite(), checkpoints], strategy, max_epochs=2, **dict(options))
+            fitting.fit(module, data)
+            saved = checkpoint.load(checkpoint.follow(folder / "last")).weights
+        scores = {name: float(value) for name, value in fitting.callback_metrics.items()}
+        weights = {name: weight.clone() for name, weight in module.model.state_dict().items()}
+        assert difference(weights, saved) == 0, "the checkpoint is not the model"
+        checkpoint.apply(module.model, checkpoint.Checkpoint(saved, {}, {}))
+        fitting.validate(module, data, verbose=False)  # as `rnnzoo fit` goes on with a test
+        found[strategy] = scores, weights
+    for one, other in zip(*found.values(), strict=True) if found else ():
+        assert difference(one, other) <= TOLERANCE, "fsdp2 differs from ddp"
+    return {}
+
+
+def _batch_norm(module: ZooModule) -> None:
+    """Running statistics: buffers, which the processes share."""
+    features = int(module.model.head.in_features)
+    module.model.head = torch.nn.Sequential(torch.nn.BatchNorm1d(features), module.model.head)
+
+
+def _frozen(module: ZooModule) -> None:
+    module.freezing = Freezing(module.model, {"inputs": "always"})
+
+
+def _by_depth(module: ZooModule) -> None:
+    module.layer_decay = 0.5
+
+
+CHANGES: dict[str, Callable[[ZooModule], None]] = {"batch_norm": _batch_norm, "frozen": _frozen, "by_depth": _by_depth}
 COMPARED = (
     *(Case(scores, (variant, rows)) for variant in TASKS for rows in SIZES),
     *(Case(gradient, (variant, STREAMS.get(variant, 23), n)) for variant in TASKS for n in (1, 2)),
@@ -174,7 +226,21 @@ RESUMED = tuple(
         ("next_word", 1, 4, 0),
         ("sentiment", 1, 7, 1),
         ("sparse", 3, 4, 0),
+        ("tagging", 3, 4, 0, "fsdp2"),
+        ("next_word", 1, 4, 0, "fsdp2"),
     )
+)
+OPTIMIZERS = ("sgd", "rmsprop", "nadam", "radam", "adagrad", "adamw", "sparse_adam")
+SHARED_OUT = (
+    *(
+        Case(shared_out, (variant, "adam", None, (("gradient_clip_val", 0.1),)))
+        for variant in TASKS
+        if variant != "sparse"
+    ),
+    *(Case(shared_out, ("tagging", optimizer)) for optimizer in OPTIMIZERS),
+    *(Case(shared_out, ("sentiment", "sgd", change, (("accumulate_grad_batches", 2),))) for change in CHANGES),
+    Case(shared_out, ("tagging", "adam", None, (("gradient_clip_val", 0.01), ("gradient_clip_algorithm", "value")))),
+    Case(shared_out, ("tagging", "adam", None, (("precision", "bf16-mixed"),))),
 )
 
 
@@ -182,7 +248,7 @@ def cases_of(world: int) -> tuple[Case, ...]:
     """With three processes or more a sum depends on the order of its terms, which torch's buckets of gradients change
     after the first step: a training that continues is the same within rounding, not bit for bit.
     """
-    return COMPARED + (RESUMED if world <= 2 else ())
+    return COMPARED + (RESUMED + SHARED_OUT if world <= 2 else ())
 
 
 @contextlib.contextmanager

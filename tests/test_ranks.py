@@ -19,6 +19,18 @@ def test_two_processes_score_each_task_as_one_does_even_where_one_has_nothing_to
     check(2, [*cases, Case(ranks.gradient, ("spans", 23, 2)), Case(ranks.resumed, ("tagging", 3, 4, 0))])
 
 
+def test_fsdp2_trains_scores_saves_and_goes_on_as_ddp_does():
+    accumulated = (("accumulate_grad_batches", 2), ("gradient_clip_val", 0.1))
+    cases = [Case(ranks.shared_out, ("sentiment", "sgd", "batch_norm", accumulated))]
+    check(
+        2, [*cases, Case(ranks.shared_out, ("next_word", "adamw")), Case(ranks.resumed, ("tagging", 3, 4, 0, "fsdp2"))]
+    )
+
+
+def test_three_processes_share_out_weights_of_fewer_rows_than_processes():
+    check(3, [Case(ranks.shared_out, ("sentiment", "sgd", None, (("max_steps", 2),)))])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("world", ranks.WORLDS)
 def test_processes_score_train_and_go_on_as_one_does(world):

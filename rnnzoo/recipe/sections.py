@@ -10,7 +10,7 @@ from rnnzoo.limits import Count, Fraction, Limit, Positive, Seed, Share
 from rnnzoo.registry import Part
 
 Devices = Count | Literal[-1, "auto"] | list[Annotated[int, Limit(0)]]
-Strategy = Literal[  # Lightning's names; those that share out weights are refused by `make_trainer`
+Strategy = Literal[  # Lightning's names, but for fsdp2; some are refused by `make_trainer`
     "auto",
     "ddp",
     "ddp_find_unused_parameters_true",
@@ -20,6 +20,7 @@ Strategy = Literal[  # Lightning's names; those that share out weights are refus
     "ddp_fork_find_unused_parameters_true",
     "ddp_notebook",
     "ddp_notebook_find_unused_parameters_true",
+    "fsdp2",
     "fsdp",
     "fsdp_cpu_offload",
     "deepspeed",

@@ -12,6 +12,7 @@ from rnnzoo.recipe import Recipe
 from rnnzoo.system import launcher
 from rnnzoo.training import sparse
 from rnnzoo.training.schedules import interval
+from rnnzoo.training.strategies import refusals
 
 
 def check_options(recipe: Recipe) -> None:
@@ -38,6 +39,7 @@ def _mistakes(recipe: Recipe) -> Iterator[str]:
     if trainer["limit_val_batches"] == 0 and trainer["overfit_batches"]:
         yield "trainer.limit_val_batches: is 0, and overfit_batches validates, too.\n  Leave one of them out."
     yield from _sparse_mistakes(recipe)
+    yield from refusals.mistakes(recipe)
     never = (trainer["check_val_every_n_epoch"] or 1) > trainer["max_epochs"] and trainer["val_check_interval"] is None
     if trainer["limit_val_batches"] == 0 or never:
         callbacks = {name: registry.load("callbacks", name) for name in recipe["callbacks"]}

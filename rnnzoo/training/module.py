@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Literal, cast
 
 import lightning.pytorch as pl
@@ -162,7 +163,8 @@ class ZooModule(pl.LightningModule):
             total = float(self.trainer.strategy.reduce(torch.tensor(total, device=self.device), reduce_op="sum"))
         before, self._answers = self._answers, self._answers + total
         if before and total:
-            for parameter in self.parameters():
+            trained = (group["params"] for optimizer in self.trainer.optimizers for group in optimizer.param_groups)
+            for parameter in chain.from_iterable(trained):  # not the module's, which fsdp2 has replaced for this pass
                 if parameter.grad is not None:
                     parameter.grad.mul_(before / self._answers)
         return accumulated * world * count / max(1.0, self._answers)

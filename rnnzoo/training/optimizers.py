@@ -13,6 +13,7 @@ from torch.optim import SGD, Adagrad, Adam, AdamW, NAdam, Optimizer, RAdam, RMSp
 
 from rnnzoo.limits import NonNegative, Positive, Probability
 from rnnzoo.training import sparse
+from rnnzoo.training.strategies.shares import is_shared_out
 
 Params = Iterable[nn.Parameter] | Iterable[dict[str, Any]]
 
@@ -28,7 +29,8 @@ def _build(cls: Any, params: Params, fused_on: tuple[str, ...] = (), **settings:
     any_sparse = any(map(sparse.marked, tensors))
     if any_sparse and (every := next((name for name in ("weight_decay", "momentum") if settings.get(name)), None)):
         raise ValueError(f"{every} changes every row of an embedding at each step, and sparse gradients have few rows")
-    if fused_on and not any_sparse and all(p.device.type in fused_on and p.is_floating_point() for p in tensors):
+    unfused = any_sparse or (cls not in (Adam, AdamW) and any(map(is_shared_out, tensors)))
+    if fused_on and not unfused and all(p.device.type in fused_on and p.is_floating_point() for p in tensors):
         optimizer = cls(groups, fused=True, **settings)
         optimizer._step_supports_amp_scaling = False
         return optimizer

@@ -23,6 +23,8 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from rnnzoo.errors import RecipeError
 from rnnzoo.recipe import Recipe
 from rnnzoo.system import capability, launcher
+from rnnzoo.training.strategies import refusals
+from rnnzoo.training.strategies.fsdp2 import FSDP2Strategy, Gathered
 
 OURS = {  # rnnzoo does these itself
     "use_distributed_sampler": False,
@@ -40,26 +42,21 @@ IGNORED_WARNINGS = (  # of Lightning; they are about choices that rnnzoo makes o
     "The `srun` command is available on your system but is not used",
 )
 
-SHARING = {  # strategies, by the beginning of their name, that share out weights: why checkpoints cannot be written
-    "fsdp": "the first process writes them, and has a part of the weights alone",
-    "deepspeed": "DeepSpeed writes the training state itself, with pickle, which rnnzoo never reads",
-}
-
 
 def make_trainer(recipe: Recipe, **arguments: Any) -> pl.Trainer:
     """A Trainer with the recipe's options, overridden by `arguments`. Raises: RecipeError if it is refused."""
     strategy = recipe["trainer"]["strategy"]
-    if why := SHARING.get(strategy.partition("_")[0]):
-        raise RecipeError(
-            f"{recipe['name']}: trainer.strategy: '{strategy}' does not work with checkpoints: {why}.\n"
-            "  Take ddp, where each process has all weights."
-        )
+    if why := refusals.unsupported(strategy):
+        raise RecipeError(f"{recipe['name']}: {why}")
     options: dict[str, Any] = OURS | recipe["trainer"] | {"enable_progress_bar": False} | arguments  # see `Progress`
     options["max_time"] = None  # is the business of `Snapshots`, which save before they stop
     if options["precision"] == "auto":
         options["precision"] = "bf16-mixed" if capability.bfloat16(device(options["accelerator"])) else "32-true"
     if repeated := options.pop("overfit_batches", 0):  # Lightning's own option replaces the sampler
         options |= {"limit_train_batches": repeated, "limit_val_batches": repeated}
+    if strategy == "fsdp2":
+        options |= {"strategy": FSDP2Strategy(), "callbacks": [Gathered(), *(options.get("callbacks") or ())]}
+        options["inference_mode"] = False  # weights that are gathered in it could not be trained on
     world = launcher.world()
     if world is not None and world.local_size and options["devices"] in (1, "auto"):  # the launcher has decided
         options |= {"devices": world.local_size, "num_nodes": world.size // world.local_size}

@@ -12,6 +12,7 @@ from rnnzoo.experiment import build
 from rnnzoo.experiment.fit import fit
 from rnnzoo.experiment.resolver import resolve
 from rnnzoo.recipe.sections import TrainerOptions
+from rnnzoo.training.checks import check_options
 from rnnzoo.training.trainer import make_trainer
 
 RECIPES = ("quickstart", "toy_text")  # rows of their own, and one stream
@@ -194,11 +195,38 @@ def test_the_shell_of_a_slurm_job_trains_alone(monkeypatch):
 
 
 @pytest.mark.parametrize("strategy", ["fsdp", "fsdp_cpu_offload", "deepspeed", "deepspeed_stage_3_offload"])
-def test_a_strategy_that_shares_out_weights_is_refused_with_the_part_that_cannot_work(strategy, here):
+def test_a_strategy_without_whole_checkpoints_is_refused_with_the_part_and_what_to_take(strategy, here):
     recipe = resolve(recipes.read("quickstart", [f"--trainer.strategy={strategy}"]))
-    with pytest.raises(RecipeError, match=f"trainer.strategy: '{strategy}' does not work with checkpoints: "):
+    with pytest.raises(
+        RecipeError, match=f"trainer.strategy: '{strategy}' does not work with checkpoints: (?s:.*)fsdp2"
+    ):
         fit(recipe)
     assert not list(here.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("--callbacks={ema: {}}", "callbacks.ema: averages whole weights"),
+        ("--callbacks={swa: {lr: 0.1}}", "callbacks.swa: averages whole weights"),
+        ("--callbacks={nt_asgd: {}}", "callbacks.nt_asgd: averages whole weights"),
+        ("--callbacks={gradient_flow: {}}", "callbacks.gradient_flow: differentiates"),
+        ("--freeze={inputs: 1}", "freeze.inputs: fsdp2 cannot share out weights that thaw"),
+        ("--bad_numbers.policy=rollback", "bad_numbers.policy: rollback keeps copies"),
+        ("--trainer.precision=16-mixed", "trainer.precision: 16-mixed was not tried"),
+        ("--trainer.accelerator=mps", "trainer.accelerator: fsdp2 runs on cpu and cuda"),
+    ],
+)
+def test_what_fsdp2_cannot_share_out_is_refused_by_its_part(override, message):
+    with pytest.raises(RecipeError, match=message):
+        check_options(resolve(recipes.read("quickstart", ["--trainer.strategy=fsdp2", override])))
+
+
+@pytest.mark.parametrize(
+    "override", ["--freeze={inputs: always}", "--bad_numbers.policy=skip", "--trainer.precision=auto"]
+)
+def test_what_fsdp2_can_share_out_is_not_refused(override):
+    check_options(resolve(recipes.read("quickstart", ["--trainer.strategy=fsdp2", override])))
 
 
 def test_an_unknown_strategy_is_refused_with_the_nearest_name():

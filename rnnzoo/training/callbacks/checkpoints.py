@@ -3,17 +3,19 @@
 import logging
 import math
 import re
-from contextlib import nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Literal
 
 from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
 
 from rnnzoo.errors import RunError, Unwritable, unknown
 from rnnzoo.runs import atomic_folder, checkpoint
 from rnnzoo.system.files import JsonObject
 from rnnzoo.training.callbacks.averaging import Averaging
 from rnnzoo.training.callbacks.calibrator import Calibrator
+from rnnzoo.training.strategies.fsdp2 import whole_weights
 
 NAME = re.compile(r"step-\d{9,}(-\d+)?")  # of a checkpoint's folder
 log = logging.getLogger("rnnzoo")
@@ -87,7 +89,9 @@ class Checkpoints(Callback):
         path = trainer.strategy.broadcast(atomic_folder.unused(path))  # between two steps, or resumed from before it
         best = score is not None and self._improves(score)
         calibration = self.calibrator.fit(trainer) if best and self.calibrator is not None else {}
-        written = not trainer.is_global_zero or self._write(trainer, pl_module, path, score, best, calibration)
+        with _averages(trainer, pl_module):
+            weights = whole_weights(trainer, pl_module.model)  # type: ignore[arg-type]
+            written = not trainer.is_global_zero or self._write(trainer, path, weights, score, best, calibration)
         if not trainer.strategy.broadcast(written):
             return
         self.last_path, self._saved_step = path, trainer.global_step
@@ -99,18 +103,16 @@ class Checkpoints(Callback):
     def _write(
         self,
         trainer: Trainer,
-        pl_module: LightningModule,
         path: Path,
+        weights: dict[str, Tensor],
         score: float | None,
         best: bool,
         calibration: JsonObject,
     ) -> bool:
         """Write a checkpoint and the pointers to it. Returns whether the system let us; those before stay if not."""
         try:
-            averaging = next((c for c in trainer.callbacks if isinstance(c, Averaging)), None)  # type: ignore[attr-defined]
-            with averaging.applied(pl_module) if averaging else nullcontext():
-                meta = self.meta | self._progress(trainer, score) | calibration
-                checkpoint.save(path, pl_module.model.state_dict(), meta, self.spec)  # type: ignore[operator, union-attr]
+            meta = self.meta | self._progress(trainer, score) | calibration
+            checkpoint.save(path, weights, meta, self.spec)
             checkpoint.point(self.folder / "last", path.name)
             if best:
                 checkpoint.point(self.folder / "best", path.name)
@@ -150,3 +152,9 @@ class Checkpoints(Callback):
             if folder not in kept:
                 atomic_folder.remove(folder)
         atomic_folder.sweep(self.folder)
+
+
+def _averages(trainer: Trainer, pl_module: LightningModule) -> AbstractContextManager[None]:
+    """Within the block the model holds averages of its weights, where a callback makes them."""
+    averaging = next((c for c in trainer.callbacks if isinstance(c, Averaging)), None)  # type: ignore[attr-defined]
+    return averaging.applied(pl_module) if averaging else nullcontext()

@@ -20,6 +20,7 @@ from rnnzoo.training.callbacks.good_states import GoodStates
 from rnnzoo.training.callbacks.loss_watch import LossWatch
 from rnnzoo.training.module import ZooModule
 from rnnzoo.training.sparse import values
+from rnnzoo.training.strategies.shares import whole
 
 ROWS = 12  # that a message names
 FINE, GRADIENT, LOSS = range(3)  # what is bad in a step; the greater explains the smaller
@@ -110,7 +111,7 @@ class Finite(Callback):
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
         gradients = _gradients(optimizer)
-        norm = torch.nn.utils.get_total_norm(gradients) if gradients else torch.zeros(())
+        norm = whole(torch.nn.utils.get_total_norm(gradients)) if gradients else torch.zeros(())
         loss = norm.new_zeros(()) if self._loss is None else self._loss.to(norm)
         loss_value, norm_value = torch.stack((loss, norm)).tolist()  # waits for the device once
         self.step = Step(loss_value, norm_value, float(optimizer.param_groups[0]["lr"]), trainer.current_epoch + 1)
@@ -243,10 +244,10 @@ def _gradients(optimizer: Optimizer) -> list[Tensor]:
 
 
 def _first_bad_weight(module: LightningModule) -> str | None:
-    return next((name for name, p in module.named_parameters() if not p.detach().isfinite().all()), None)
+    return next((name for name, p in module.named_parameters() if not whole(p.detach()).isfinite().all()), None)
 
 
 def _first_bad_gradient(module: LightningModule) -> str:
     named = [(name, p.grad) for name, p in module.named_parameters() if p.grad is not None]
-    bad = next((name for name, grad in named if not torch.isfinite(values(grad)).all()), None)
+    bad = next((name for name, grad in named if not whole(values(grad)).isfinite().all()), None)
     return f"first bad gradient: {bad}" if bad else "every single gradient is finite"

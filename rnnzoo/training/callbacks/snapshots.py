@@ -28,6 +28,7 @@ from rnnzoo.system.signals import Listener
 from rnnzoo.training import sparse
 from rnnzoo.training.metric_state import load_metric_states, metric_states
 from rnnzoo.training.module import ZooModule
+from rnnzoo.training.strategies.shares import from_share, share
 
 COST = 0.02  # the share of a training's time that saving at the ends of epochs may take
 log = logging.getLogger("rnnzoo")
@@ -248,7 +249,7 @@ def _process_state(module: LightningModule) -> State:
     assert isinstance(module, ZooModule)
     return {
         "module": module.training_state(),
-        "gradients": {name: p.grad.to_dense() for name, p in module.named_parameters() if p.grad is not None},
+        "gradients": {name: share(p.grad).to_dense() for name, p in module.named_parameters() if p.grad is not None},
         "metrics": metric_states(module),
         "random": {
             "python": random.getstate(),
@@ -266,7 +267,7 @@ def _restore_process(module: LightningModule, state: State) -> None:
         gradient = state["gradients"].get(name)
         if gradient is not None and sparse.marked(parameter):
             gradient = gradient.to_sparse(1)
-        parameter.grad = None if gradient is None else gradient.to(parameter.device)
+        parameter.grad = None if gradient is None else from_share(gradient, parameter)
     load_metric_states(module, state["metrics"], module.device)
     generators = state["random"]
     random.setstate(generators["python"])

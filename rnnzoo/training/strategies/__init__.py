@@ -1,0 +1,1 @@
+"""What shares a training out over processes, beside Lightning's own strategies."""
