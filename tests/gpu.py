@@ -28,7 +28,7 @@ REPOSITORY = HERE.parent
 PLUGINS = [REPOSITORY / "plugins" / f"rnnzoo-{name}" for name in ("mingru", "lnlstm")]
 CELLS = ("lstm", "gru", "vanilla", "mingru", "lnlstm")
 SIZES = "A,B200,B650,C"  # those of the README's table
-PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
+PRECISIONS = ("32-true", "16-mixed", "bf16-mixed")
 MADE = {"imdb_bilstm": "25,000 words, lognormal lengths of mean 234", "ptb_awd": "10,000 words, 929,589 tokens"}
 RNNZOO = [sys.executable, "-m", "rnnzoo"]
 FACTS = """
@@ -54,11 +54,13 @@ class Stopped(Exception):
     """The script was asked to stop."""
 
 
-def steps(gpu: bool, data: Path) -> Iterator[Step]:
-    """All steps, those first that others build on."""
+def steps(gpu: bool, torch: str | None, data: Path) -> Iterator[Step]:
+    """All steps, those first that others build on. torch: the version that is there, and stays."""
     if any(importlib.util.find_spec(name) is None for name in ("rnnzoo", "rnnzoo_mingru", "rnnzoo_lnlstm", "pytest")):
         edits = [part for path in (REPOSITORY, *PLUGINS) for part in ("-e", str(path))]
-        yield Step("install", [sys.executable, "-m", "pip", "install", "-q", "pytest", *edits], 180, False, False)
+        kept = [] if torch is None else [f"torch=={torch}"]
+        command = [sys.executable, "-m", "pip", "install", "-q", "pytest", *kept, *edits]
+        yield Step("install", command, 180, False, False)
     interpreted = {} if gpu else {"TRITON_INTERPRET": "1", "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
     tests = [sys.executable, "-m", "pytest", "-o", "addopts=", "-q", "-p", "no:cacheprovider", "-W", "ignore"]
     tests += ["-m", "not slow", str(HERE / "engine" / "test_triton_gpu.py")]
@@ -68,8 +70,8 @@ def steps(gpu: bool, data: Path) -> Iterator[Step]:
     for cell in CELLS:
         bench = [*RNNZOO, "bench", "cell", cell, "--device", "cuda", "--sizes", SIZES, "--rounds", "5", "--json"]
         yield Step(f"bench cell {cell}", bench, 60)
-    for recipe in MADE:
-        for precision in PRECISIONS:
+    for precision in PRECISIONS:  # of both recipes in turn, in case the time ends
+        for recipe in MADE:
             fit = [*RNNZOO, "bench", "fit", recipe, "--batches", "20", "--json", *made_data(recipe, data)]
             fit += ["--trainer.accelerator", "gpu", "--trainer.precision", precision]
             yield Step(f"bench fit {recipe} {precision}", fit, 60)
@@ -120,8 +122,8 @@ def end(process: subprocess.Popen[str]) -> None:
 def machine() -> dict[str, Any]:
     """The device and the versions, asked in a process of its own; "gpu" is None where there is none."""
     found: dict[str, Any] = {"gpu": None, "python": platform.python_version(), "system": platform.platform()}
-    done = subprocess.run([sys.executable, "-c", FACTS], capture_output=True, text=True, timeout=120, check=False)
-    found |= json.loads(done.stdout) if done.returncode == 0 else {"torch": None, "reason": done.stderr[-300:]}
+    asked = run(Step("facts", [sys.executable, "-c", FACTS], 120), 120)
+    found |= asked["figures"] if asked["status"] == "ok" else {"torch": None, "reason": asked["reason"][-300:]}
     found["triton"] = importlib.util.find_spec("triton") is not None
     return found
 
@@ -140,20 +142,21 @@ def measure(report: dict[str, Any], chosen: list[str] | None, budget: float, dat
     ends = time.monotonic() + budget
     report["machine"] = facts = machine()
     gpu = facts["gpu"] is not None
-    listed = [step for step in steps(gpu, data) if chosen is None or any(step.name.startswith(n) for n in chosen)]
+    listed = list(steps(gpu, facts["torch"], data))
+    if chosen is not None:
+        listed = [step for step in listed if any(step.name.startswith(name) for name in chosen)]
     report["steps"].update({step.name: {"status": "skipped", "reason": "stopped before it"} for step in listed})
-    written = False
+    made = Step("data", [sys.executable, str(HERE / "gpu_data.py"), str(data)], 60, parses=False)
     for step in listed:
         left = ends - time.monotonic()
         if reason := reason_to_skip(step, facts, left):
             report["steps"][step.name] = {"status": "skipped", "reason": reason}
         else:
-            if step.name.startswith("bench fit") and not written:
-                subprocess.run([sys.executable, str(HERE / "gpu_data.py"), str(data)], check=True, timeout=60)
-                written = True
             report["steps"][step.name] = {"status": "failed", "reason": "stopped within it"}
             print(f"{step.name}: begun", file=sys.stderr, flush=True)
-            report["steps"][step.name] = run(step, min(step.seconds, left))
+            if step.name.startswith("bench fit") and not any(data.iterdir()):
+                report["steps"]["data"] = run(made, min(made.seconds, left))
+            report["steps"][step.name] = run(step, max(1, min(step.seconds, ends - time.monotonic())))
         done = report["steps"][step.name]
         print(f"{step.name}: {done['status']} {done.get('reason', '')[-300:]}", file=sys.stderr, flush=True)
 
