@@ -40,6 +40,7 @@ from rnnzoo.testing.tasks.samples import sample
 from rnnzoo.training.callbacks.checkpoints import Checkpoints
 from rnnzoo.training.callbacks.finite import Finite
 from rnnzoo.training.callbacks.snapshots import SnapshotIO, Snapshots
+from rnnzoo.training.exact import ExactModule
 from rnnzoo.training.freezing import Freezing
 from rnnzoo.training.module import ZooModule
 from rnnzoo.training.strategies.shares import whole
@@ -86,7 +87,7 @@ class Case(NamedTuple):
 
 
 def build(
-    variant: str, *, train: int = 17, dev: int = 5, batch_size: int = 4, **settings: Any
+    variant: str, *, train: int = 17, dev: int = 5, batch_size: int = 4, dropout: float = 0.0, **settings: Any
 ) -> tuple[ZooModule, ZooData]:
     """A small network and its data. Weights are large, so that answers differ."""
     task_class: Any = registry.load("tasks", NAMES.get(variant, variant))
@@ -96,13 +97,16 @@ def build(
     task = task_class(data.spec, **TASKS[variant])
     torch.manual_seed(1)
     inputs: dict[str, Any] = (
-        {"tokens": {"size": 4, "sparse": variant == "sparse"}} if "tokens" in task.inputs(data.spec) else {}
+        {"tokens": {"size": 4, "sparse": variant == "sparse", "dropout": dropout}}
+        if "tokens" in task.inputs(data.spec)
+        else {}
     )
     model = build_model(data.spec, task, {"name": ARCHITECTURES[task.needs], "hidden_size": 4}, inputs)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.mul_(2)
-    return ZooModule(model, task, {"name": "sgd", "lr": 1.0}), data
+    make = ExactModule if data.exact else ZooModule
+    return make(model, task, {"name": "sgd", "lr": 1.0}), data
 
 
 def world_size() -> int:

@@ -264,6 +264,12 @@ class Form(ABC):
     ) -> Batches[object]:
         """How to walk through `examples`: shuffled each epoch for training, each row once for evaluation."""
 
+    def shards(self, examples: Examples, window: Any) -> list[Any]:
+        """A window of training as `rnnzoo.data.shards.SHARDS` windows, None for one without rows: the same for the
+        same window. Raises: DataError for a form that has no such cut.
+        """
+        raise DataError(f"trainer.exact: batches of {self.name} cannot be cut into shards.")
+
     @abstractmethod
     def ask(self, texts: Sequence[str], spec: DataSpec) -> Examples:
         """Typed texts as rows to predict for: one row each, without a target."""

@@ -6,7 +6,7 @@ import hashlib
 import logging
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import ParamSpec, TypeVar
 
 import numpy as np
@@ -18,6 +18,7 @@ from rnnzoo.data.batching import Batches, Remaining
 from rnnzoo.data.encoding.known_words import with_words_of
 from rnnzoo.data.loading import Loader
 from rnnzoo.data.prepared import IDS, Prepared
+from rnnzoo.data.shards import ShardedBatches, ShardedExamples, own_shards
 from rnnzoo.data.streaming.encoded import encoded
 from rnnzoo.errors import DataError
 
@@ -35,6 +36,8 @@ class ZooData(LightningDataModule):
     num_workers: processes for each part that make its batches ahead of their use, see `Loader`.
     streaming: rows are read some at a time and encoded into files, from which batches come: see
     `rnnzoo.data.streaming`. window: rows that are shuffled together then.
+    exact: whether a batch of training is one over all ranks, cut into shards, see `rnnzoo.data.shards`; then each rank
+    reads all of the dev split.
     The loaders share the work out between ranks by themselves: the Trainer is to have `use_distributed_sampler=False`.
     """
 
@@ -48,12 +51,14 @@ class ZooData(LightningDataModule):
         num_workers: int = 0,
         streaming: bool = False,
         window: int | None = None,
+        exact: bool = False,
     ) -> None:
         super().__init__()
         if source.form != form.name:
             raise DataError(f"{type(source).__name__} gives {source.form}, not {form.name}.")
         self.source, self.form, self.seed, self._spec, self._known = source, form, seed, spec, known
-        self.num_workers, self.streaming, self.window = num_workers, streaming, window
+        self.num_workers, self.exact = num_workers, exact
+        self.streaming, self.window = streaming, window
         self.repeat = False  # whether every epoch has the first one's batches in its order, to overfit some of them
         self.batches_done = 0  # of the training split's first epoch, which goes on after them
         self.parts: dict[str, Examples] = {}
@@ -213,13 +218,19 @@ class ZooData(LightningDataModule):
         if training:
             self.check_enough_for(world_size)
 
-        def batches_of(rank: int) -> Batches[object]:
-            return self.form.batches(examples, training=training, seed=self.seed, rank=rank, world_size=world_size)
+        sharing = 1 if self.exact and part != "test" else world_size  # ranks that have other batches each
 
-        batches = batches_of(rank)
+        def batches_of(rank: int) -> Batches[object]:
+            return self.form.batches(examples, training=training, seed=self.seed, rank=rank, world_size=sharing)
+
+        batches: Batches[object] = batches_of(rank % sharing)
+        readable: Examples | ShardedExamples = examples
+        if training and self.exact:
+            batches = ShardedBatches(batches, partial(self.form.shards, examples), own_shards(rank, world_size))
+            readable = ShardedExamples(examples)
         if training:
             batches = Remaining(list(batches) if self.repeat else batches, self.batches_done)
-        return Loader(examples, batches, self.num_workers, sized=len(batches_of(world_size - 1)) > 0)
+        return Loader(readable, batches, self.num_workers, sized=len(batches_of(sharing - 1)) > 0)
 
     def train_dataloader(self) -> Loader:
         return self._loader("train")

@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 from rnnzoo.batch import Batch
 from rnnzoo.data.base import Examples
 from rnnzoo.data.batching import Batches
+from rnnzoo.data.shards import Sharded, ShardedExamples
 from rnnzoo.errors import DataError, RunError
 from rnnzoo.system.signals import SIGNALS
 
@@ -34,12 +35,18 @@ class Loader:
 
     batch_sampler = None  # Lightning asks for it where there is a sampler
 
-    def __init__(self, examples: Examples, sampler: Batches[object], num_workers: int = 0, sized: bool = True) -> None:
+    def __init__(
+        self,
+        examples: Examples | ShardedExamples,
+        sampler: Batches[object],
+        num_workers: int = 0,
+        sized: bool = True,
+    ) -> None:
         self.sampler, self.num_workers, self._sized = sampler, num_workers, sized
         workers: dict[str, Any] = {}
         if num_workers:
             workers = {"multiprocessing_context": _context(), "persistent_workers": True}
-        self._batches: DataLoader[Batch | DataError] = DataLoader(
+        self._batches: DataLoader[Batch | Sharded | DataError] = DataLoader(
             _Answers(examples),  # type: ignore[arg-type]  # a window for an index
             batch_size=None,
             sampler=sampler,  # type: ignore[arg-type]  # of batches, and not of indices
@@ -54,7 +61,7 @@ class Loader:
             raise TypeError("some rank has no batch, so that the loader has no length")
         return len(self._batches)
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[Any]:
         try:
             for answer in self._batches:
                 if isinstance(answer, DataError):
@@ -89,10 +96,10 @@ class Loader:
 class _Answers:
     """Batches by window, or the mistake in their rows: one that is raised in a worker arrives as a traceback's text."""
 
-    def __init__(self, examples: Examples) -> None:
+    def __init__(self, examples: Examples | ShardedExamples) -> None:
         self.examples = examples
 
-    def __getitem__(self, window: object) -> Batch | DataError:
+    def __getitem__(self, window: Any) -> Batch | Sharded | DataError:
         try:
             return self.examples[window]
         except DataError as mistake:

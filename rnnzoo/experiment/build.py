@@ -22,6 +22,7 @@ from rnnzoo.recipe import Recipe
 from rnnzoo.recipe.schema import signature
 from rnnzoo.recipe.sections import FoldOptions, LoaderOptions, StreamingOptions
 from rnnzoo.runs.summary import StartFacts, VectorFacts
+from rnnzoo.training.exact import ExactModule
 from rnnzoo.training.module import ZooModule
 from rnnzoo.vectors.start import start_from_vectors
 
@@ -62,7 +63,7 @@ def make_data(recipe: Recipe, spec: DataSpec | None = None, known: DataSpec | No
         raise RecipeError(f"{recipe['name']}: data: {error}.") from error
     if folding:
         source = Folded(source, **folding)
-    return ZooData(source, form, recipe["seed"], spec, known, **loading)
+    return ZooData(source, form, recipe["seed"], spec, known, exact=is_exact(recipe), **loading)
 
 
 def make_module(recipe: Recipe, spec: DataSpec) -> ZooModule:
@@ -72,10 +73,16 @@ def make_module(recipe: Recipe, spec: DataSpec) -> ZooModule:
     """
     network = make_network(recipe, spec)
     freeze, decay = recipe.get("freeze"), recipe.get("layer_decay")
+    make = ExactModule if is_exact(recipe) else ZooModule
     try:
-        return ZooModule(*network, recipe["optimizer"], recipe["schedule"], freeze=freeze, layer_decay=decay)
+        return make(*network, recipe["optimizer"], recipe["schedule"], freeze=freeze, layer_decay=decay)
     except ValueError as error:
         raise RecipeError(f"{recipe['name']}: {error}") from error
+
+
+def is_exact(recipe: Recipe) -> bool:
+    """Whether a recipe, perhaps of a run before there was such a key, is trained in shards."""
+    return bool(recipe["trainer"].get("exact", False))
 
 
 class Start(NamedTuple):

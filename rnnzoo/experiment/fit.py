@@ -9,6 +9,7 @@ import signal
 from pathlib import Path
 
 import lightning.pytorch as pl
+import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers.logger import Logger
 
@@ -50,6 +51,7 @@ from rnnzoo.training.callbacks.throughput import Throughput
 from rnnzoo.training.callbacks.together import Together
 from rnnzoo.training.callbacks.tracked_checkpoints import TrackedCheckpoints
 from rnnzoo.training.checks import check_batches, check_options
+from rnnzoo.training.exact import threads_kept
 from rnnzoo.training.module import ZooModule
 from rnnzoo.training.trainer import make_trainer, minutes, quiet
 
@@ -102,7 +104,9 @@ def fit(
     tracking.use_data(loggers, config["facts"]["data"])
     summary["status"] = "failed"
     try:
-        with quiet():
+        with quiet(), threads_kept():
+            if build.is_exact(recipe):
+                torch.set_num_threads(1)
             results = _train_and_test(recipe, run, module, data, loggers, callbacks, summary, resumption, show)
         summary.update(results)
         summary["status"] = "finished"

@@ -68,6 +68,8 @@ class TrainerOptions:
     max_time: "00:12:00:00", in days, hours, minutes and seconds: training ends with the batch in which it is over.
     precision: "auto" is bf16-mixed where the processor or GPU computes in bfloat16, and else 32-true.
     gradient_clip_val: the largest norm, or the largest value, of the gradient.
+    exact: bitwise the same weights for 1, 2 and 4 processes, on the CPU with one thread each. `data.batch_size` is then
+    that of all processes together. See docs/many_machines.md.
     """
 
     max_epochs: Count = 5
@@ -92,6 +94,7 @@ class TrainerOptions:
     detect_anomaly: bool = False
     fast_dev_run: bool | Count = False
     enable_progress_bar: bool = True
+    exact: bool = False
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from rnnzoo.recipe.sections import LoaderOptions
 LATER = {  # keys of later versions, by section: null or false is as it was before
     "task": ("class_weights", "threshold"),
     "data": ("sampler", "separator", "streaming", "window"),
+    "trainer": ("exact",),
     "model": {"inputs": {"tokens": ("sparse",)}},
 }
 LOADING = [option.name for option in fields(LoaderOptions)]

@@ -13,6 +13,7 @@ from rnnzoo.system import launcher
 from rnnzoo.training import sparse
 from rnnzoo.training.schedules import interval
 from rnnzoo.training.strategies import refusals
+from rnnzoo.training.trainer import device
 
 
 def check_options(recipe: Recipe) -> None:
@@ -40,6 +41,7 @@ def _mistakes(recipe: Recipe) -> Iterator[str]:
         yield "trainer.limit_val_batches: is 0, and overfit_batches validates, too.\n  Leave one of them out."
     yield from _sparse_mistakes(recipe)
     yield from refusals.mistakes(recipe)
+    yield from _exact_mistakes(recipe)
     never = (trainer["check_val_every_n_epoch"] or 1) > trainer["max_epochs"] and trainer["val_check_interval"] is None
     if trainer["limit_val_batches"] == 0 or never:
         callbacks = {name: registry.load("callbacks", name) for name in recipe["callbacks"]}
@@ -65,6 +67,20 @@ def _sparse_mistakes(recipe: Recipe) -> Iterator[str]:
         yield f"{keys[0]}: the optimizer '{name}' cannot take sparse gradients: {why}.\n  Can: {', '.join(able)}."
     if strategy != "auto" and not strategy.startswith("ddp"):
         yield f"{keys[0]}: trainer.strategy {strategy} cannot share sparse gradients.\n  Can: ddp, or one process."
+
+
+def _exact_mistakes(recipe: Recipe) -> Iterator[str]:
+    """What the weights of an exact training would depend on beside."""
+    trainer = recipe["trainer"]
+    if not trainer.get("exact", False):
+        return
+    if (where := device(trainer["accelerator"])) != "cpu":
+        yield f"trainer.exact: {where} adds up in no fixed order.\n  Set trainer.accelerator to cpu."
+    if (strategy := trainer["strategy"]) != "auto" and not strategy.startswith("ddp"):
+        yield f"trainer.exact: each process has all weights, not so with trainer.strategy {strategy}.\n  Take ddp."
+    for name, part in (recipe["model"].get("inputs") or {}).items():
+        if isinstance(part, Mapping) and part.get("sparse"):
+            yield f"model.inputs.{name}.sparse: trainer.exact adds up dense gradients.\n  Leave one of them out."
 
 
 def check_batches(recipe: Recipe, data: ZooData) -> None:

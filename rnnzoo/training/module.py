@@ -52,6 +52,8 @@ class ZooModule(pl.LightningModule):
     Raises: ValueError for a part to freeze that the model does not have.
     """
 
+    splits_validation = True  # whether each process scores other rows of the dev split
+
     def __init__(
         self,
         model: SequenceModel,
@@ -137,8 +139,13 @@ class ZooModule(pl.LightningModule):
         self._step.count += count
         sums = torch.stack((self._step.total, loss.new_full((), self._step.count)))
         if self.trainer.world_size > 1 and (self.global_step + 1) % max(1, self.trainer.log_every_n_steps) == 0:  # type: ignore[attr-defined]
-            sums = self.trainer.strategy.reduce(sums, reduce_op="sum")
+            sums = self._of_all_processes(sums)
         self.log("train/loss_step", sums[0] / sums[1].clamp(min=1), prog_bar=True, batch_size=batch_size)
+
+    def _of_all_processes(self, sums: Tensor) -> Tensor:
+        """A step's loss and count, summed over the processes."""
+        reduced: Tensor = self.trainer.strategy.reduce(sums, reduce_op="sum")  # type: ignore[assignment]
+        return reduced
 
     def _metrics(self, stage: str) -> tuple[Mean, MetricCollection]:
         """The mean loss and the task's metrics of one stage."""
@@ -156,18 +163,22 @@ class ZooModule(pl.LightningModule):
         Lightning divides by the number of accumulated batches, and the strategy by the number of processes.
         """
         world, accumulated = self.trainer.world_size, self.trainer.accumulate_grad_batches
-        if batch_idx % accumulated == 0:
-            self._answers = 0.0
         total = float(count)
         if world > 1:
             total = float(self.trainer.strategy.reduce(torch.tensor(total, device=self.device), reduce_op="sum"))
+        self._make_room(total, batch_idx)
+        return accumulated * world * count / max(1.0, self._answers)
+
+    def _make_room(self, total: float, batch_idx: int) -> None:
+        """Count a batch's answers, of all processes; scale the gradients so far to their part of the mean."""
+        if batch_idx % self.trainer.accumulate_grad_batches == 0:
+            self._answers = 0.0
         before, self._answers = self._answers, self._answers + total
         if before and total:
             trained = (group["params"] for optimizer in self.trainer.optimizers for group in optimizer.param_groups)
             for parameter in chain.from_iterable(trained):  # not the module's, which fsdp2 has replaced for this pass
                 if parameter.grad is not None:
                     parameter.grad.mul_(before / self._answers)
-        return accumulated * world * count / max(1.0, self._answers)
 
     def _evaluate(self, stage: str, batch: Batch) -> None:
         output = self._answer(stage, batch)
@@ -236,7 +247,7 @@ class ZooModule(pl.LightningModule):
     def _records(self) -> State:
         """What a training step leaves behind beside gradients and weights: this process's own, and copied."""
         return {
-            "carried": self._carried.get("train"),
+            "carried": self._stream(),
             "step": (self._step.number, self._step.total, self._step.count),
             "metrics": copied(metric_states(self)),
             "buffers": [buffer.clone() for buffer in self.model.buffers()],
@@ -268,10 +279,17 @@ class ZooModule(pl.LightningModule):
         """Start the train split's stream anew with the next batch, from the states of a new sequence."""
         self._carried.pop("train", None)
 
-    def _carry(self, carried: list[CellState] | None) -> None:
+    def _stream(self) -> Any:
+        """The state that the train split's stream goes on with, for `_carry`."""
+        return self._carried.get("train")
+
+    def _carry(self, carried: Any) -> None:
         self.forget_stream()
         if carried is not None:
-            self._carried["train"] = [tuple(s.to(self.device) for s in layer) for layer in carried]
+            self._carried["train"] = self._here(carried)
+
+    def _here(self, state: list[CellState]) -> list[CellState]:
+        return [tuple(s.to(self.device) for s in layer) for layer in state]
 
     def _loaded_step(self, saved: tuple[int, Tensor, int]) -> _Step:
         number, total, count = saved
@@ -281,7 +299,7 @@ class ZooModule(pl.LightningModule):
         """What the next batch of training depends on besides weights, optimizer and schedule: this process's own."""
         return {
             "seed": self.seed,
-            "carried": self._carried.get("train"),
+            "carried": self._stream(),
             "answers": self._answers,
             "step": (self._step.number, self._step.total, self._step.count),
             "before_step": self._before_step,

@@ -6,7 +6,7 @@ import logging
 import os
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,9 +20,11 @@ from lightning.fabric.plugins.environments import (
 )
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
+from rnnzoo.data.shards import SHARDS
 from rnnzoo.errors import RecipeError
 from rnnzoo.recipe import Recipe
 from rnnzoo.system import capability, launcher
+from rnnzoo.training.exact import make_strategy
 from rnnzoo.training.strategies import refusals
 from rnnzoo.training.strategies.fsdp2 import FSDP2Strategy, Gathered
 
@@ -48,7 +50,9 @@ def make_trainer(recipe: Recipe, **arguments: Any) -> pl.Trainer:
     strategy = recipe["trainer"]["strategy"]
     if why := refusals.unsupported(strategy):
         raise RecipeError(f"{recipe['name']}: {why}")
+    exact = recipe["trainer"].get("exact", False)
     options: dict[str, Any] = OURS | recipe["trainer"] | {"enable_progress_bar": False} | arguments  # see `Progress`
+    options.pop("exact", None)
     options["max_time"] = None  # is the business of `Snapshots`, which save before they stop
     if options["precision"] == "auto":
         options["precision"] = "bf16-mixed" if capability.bfloat16(device(options["accelerator"])) else "32-true"
@@ -60,6 +64,8 @@ def make_trainer(recipe: Recipe, **arguments: Any) -> pl.Trainer:
     world = launcher.world()
     if world is not None and world.local_size and options["devices"] in (1, "auto"):  # the launcher has decided
         options |= {"devices": world.local_size, "num_nodes": world.size // world.local_size}
+    if exact:
+        options["strategy"] = _exact_strategy(recipe["name"], options)
     try:
         options["plugins"] = [*options.get("plugins", ()), *_environments()]
         trainer = pl.Trainer(**options)
@@ -77,6 +83,22 @@ def _environments() -> list[ClusterEnvironment]:
         return [SLURMEnvironment(auto_requeue=False)]
     in_job = "SLURM_NTASKS" in os.environ and not TorchElasticEnvironment.detect()
     return [LightningEnvironment()] if in_job else []
+
+
+def _exact_strategy(name: str, options: Mapping[str, Any]) -> Any:
+    """The strategy of an exact training. Raises: RecipeError for a number of processes that has no equal shards."""
+    if not isinstance(options["strategy"], str):  # `check_options` refuses it
+        return options["strategy"]
+    devices = options["devices"]
+    each = len(devices) if isinstance(devices, list) else devices if isinstance(devices, int) else 1
+    processes = each * options["num_nodes"]
+    if processes < 1 or SHARDS % processes:
+        able = ", ".join(str(n) for n in range(1, SHARDS + 1) if SHARDS % n == 0)
+        raise RecipeError(
+            f"{name}: trainer.exact: needs {able} processes, got {processes}.\n"
+            f"  Each batch is cut into {SHARDS} shards, and all processes have as many of them. Change trainer.devices."
+        )
+    return make_strategy(options["strategy"]) if processes > 1 else "auto"
 
 
 @contextmanager

@@ -39,6 +39,7 @@ WORKS: dict[str, list[object]] = {
     "detect_anomaly": [True],
     "fast_dev_run": [True, 2],
     "enable_progress_bar": [True],
+    "exact": [True],
 }
 WORKING_CALLBACKS: dict[str, dict[str, object]] = {
     "early_stopping": {"patience": 1},

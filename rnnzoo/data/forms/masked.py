@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from rnnzoo.batch import IGNORE, SPECIALS, Batch, DataSpec
-from rnnzoo.data.base import Chunks, Columns, check_type
+from rnnzoo.data.base import Chunks, Columns, Examples, check_type
 from rnnzoo.data.batching import BucketBatches
 from rnnzoo.data.encoding.counts import MOST
 from rnnzoo.data.encoding.text import Encoder
@@ -126,6 +126,9 @@ class MaskedText(RowForm):
         field = spec.inputs["tokens"]
         tokens, cut = Encoder.from_field(field).encode(columns["text"])
         return MaskedExamples(tokens, None, cut, rate=self.rate, gap=field.names.index(GAP))
+
+    def shards(self, examples: Examples, window: Any) -> list[Any]:
+        return [rows and Draw(rows, window.drawing) for rows in super().shards(examples, window.rows)]
 
     def pieces(self, text: str, spec: DataSpec) -> list[str]:
         return super().pieces(WRITTEN_GAP.sub(f" {GAP} ", text), spec)

@@ -15,6 +15,7 @@ from rnnzoo.batch import IGNORE, UNK, Batch, DataSpec
 from rnnzoo.data.base import Examples, Form
 from rnnzoo.data.batching import BalancedBatches, BucketBatches
 from rnnzoo.data.encoding.text import Ragged, share_of
+from rnnzoo.data.shards import SHARDS
 from rnnzoo.data.streaming.packing import Kept, Packing
 from rnnzoo.errors import DataError
 from rnnzoo.limits import Count, checked
@@ -160,6 +161,13 @@ class RowForm(Form):
     def unpack(self, kept: Mapping[str, Kept], spec: DataSpec) -> RowExamples:
         none: RowExamples = self.encode({name: [] for name in self.columns}, spec)  # type: ignore[assignment]
         return replace(none, **kept)  # type: ignore[arg-type]  # what `RowExamples.kept` gave
+
+    def shards(self, examples: Examples, window: Any) -> list[Any]:
+        """Rows of like length together. Two shards side by side, a long one and a short one, take about as long."""
+        rows = longest_first(examples.widths, window)
+        parts = [part.tolist() or None for part in np.array_split(rows, SHARDS)]
+        middle = SHARDS // 2
+        return [part for pair in zip(parts[:middle], reversed(parts[middle:]), strict=True) for part in pair]
 
     def ask(self, texts: Sequence[str], spec: DataSpec) -> Examples:
         return self.encode({self.columns[0]: list(texts)}, spec)

@@ -16,6 +16,7 @@ from rnnzoo.data.encoding.counts import MOST
 from rnnzoo.data.encoding.text import Encoder, share_of
 from rnnzoo.data.forms.arriving import ArrivingLines
 from rnnzoo.data.forms.rows import RowExamples
+from rnnzoo.data.shards import SHARDS
 from rnnzoo.data.streaming.packing import Kept, Packing
 from rnnzoo.errors import DataError
 from rnnzoo.limits import Count, VocabSize, checked
@@ -175,3 +176,11 @@ class TextStream(Form):
             rank=rank,
             world_size=world_size,
         )
+
+    def shards(self, examples: Examples, window: Any) -> list[Any]:
+        """Neighbouring columns together, the same in all windows of an epoch."""
+        places = np.array_split(np.arange(len(window.columns)), SHARDS)
+        return [
+            Window(window.columns[at], window.starts[at], window.lengths[at], window.fresh) if len(at) else None
+            for at in places
+        ]

@@ -94,7 +94,8 @@ class Calibrator(Callback):
 
     def _tensors(self, trainer: Trainer) -> tuple[Tensor, Tensor] | None:
         """The logits and targets of all processes, in the first one; None in others, and where there are none."""
-        parts = gathered((self._kept, self._failed), trainer.world_size)
+        alone = trainer.state.fn == "fit" and not cast(ZooModule, trainer.lightning_module).splits_validation
+        parts = gathered((self._kept, self._failed), trainer.world_size)[: 1 if alone else None]
         if failed := next((failed for _, failed in parts if failed), None):
             log.warning("the model is not calibrated: %s", failed)
             return None

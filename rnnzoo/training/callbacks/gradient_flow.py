@@ -49,6 +49,7 @@ class GradientFlow(Callback):
             return
         if self._spent > self.share * (time.perf_counter() - self._began):
             return
+        batch = next(iter(getattr(batch, "shards", {0: batch}).values()))
         first, began = self._measured < 0, time.perf_counter()
         self._measured = step
         try:
