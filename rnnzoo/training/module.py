@@ -27,7 +27,7 @@ from rnnzoo.runs.state import State
 from rnnzoo.system import seeds
 from rnnzoo.tasks.base import Answer, Output, Task
 from rnnzoo.tasks.metrics.sums import Mean
-from rnnzoo.training import sparse
+from rnnzoo.training import exchange, sparse
 from rnnzoo.training.depth import parameter_groups, scale_rates
 from rnnzoo.training.freezing import Freezing
 from rnnzoo.training.metric_state import copied, load_metric_states, metric_states
@@ -70,6 +70,7 @@ class ZooModule(pl.LightningModule):
         self.losses = nn.ModuleList(Mean() for _ in STAGES)
         self.measures = nn.ModuleList(task.train_metrics() if stage == "train" else task.metrics() for stage in STAGES)
         self._carried: dict[str, list[CellState]] = {}
+        self._counts: Callable[[], list[float]] | None = None  # of the batch, by process
         self._answers = 0.0  # answers behind the gradients accumulated so far, of all processes
         self.seed = int(torch.randint(2**62, ()))
         self.steps_before_schedule = 0  # of a training that is extended: made under another schedule
@@ -107,6 +108,8 @@ class ZooModule(pl.LightningModule):
 
     def on_train_start(self) -> None:
         self.freezing.apply(self.current_epoch)  # also in the middle of an epoch, where training goes on
+        if (ranks := self._ranks()) is not None:
+            exchange.by_rows(ranks, self.model)
 
     def on_train_epoch_start(self) -> None:
         self.freezing.apply(self.current_epoch)
@@ -117,9 +120,11 @@ class ZooModule(pl.LightningModule):
         seeds.seed(self.seed, self.global_rank, self.current_epoch, batch_idx)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        count = self.task.count(batch)
+        if self.trainer.world_size > 1:  # waited for after the forward pass
+            self._counts = exchange.begin(torch.tensor(float(count), device=self.device))
         output = self._answer("train", batch)
         loss = self.task.loss(self.model, output, batch)
-        count = self.task.count(batch)
         mean_loss, measures = self._metrics("train")
         mean_loss.update(loss.detach(), weight=count)
         if len(measures):
@@ -163,9 +168,8 @@ class ZooModule(pl.LightningModule):
         Lightning divides by the number of accumulated batches, and the strategy by the number of processes.
         """
         world, accumulated = self.trainer.world_size, self.trainer.accumulate_grad_batches
-        total = float(count)
-        if world > 1:
-            total = float(self.trainer.strategy.reduce(torch.tensor(total, device=self.device), reduce_op="sum"))
+        total = float(count) if self._counts is None else sum(self._counts())
+        self._counts = None
         self._make_room(total, batch_idx)
         return accumulated * world * count / max(1.0, self._answers)
 

@@ -18,6 +18,7 @@ from lightning.fabric.plugins.environments import (
     SLURMEnvironment,
     TorchElasticEnvironment,
 )
+from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from rnnzoo.data.shards import SHARDS
@@ -71,6 +72,8 @@ def make_trainer(recipe: Recipe, **arguments: Any) -> pl.Trainer:
         trainer = pl.Trainer(**options)
     except (ValueError, TypeError, RuntimeError, ImportError, MisconfigurationException) as error:
         raise RecipeError(f"{recipe['name']}: Lightning refuses trainer: {str(error).splitlines()[0]}") from error
+    if isinstance(trainer.strategy, DDPStrategy):  # gradients lie where they are sent from, not copied there and back
+        trainer.strategy._ddp_kwargs.setdefault("gradient_as_bucket_view", True)
     return trainer
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 import torch
@@ -16,6 +17,7 @@ from rnnzoo.errors import RunError
 from rnnzoo.runs.state import State
 from rnnzoo.runs.summary import BadNumbers
 from rnnzoo.system.quantities import amount
+from rnnzoo.training import exchange
 from rnnzoo.training.callbacks.good_states import GoodStates
 from rnnzoo.training.callbacks.loss_watch import LossWatch
 from rnnzoo.training.module import ZooModule
@@ -65,6 +67,7 @@ class Finite(Callback):
         self._rate_factor = 1.0
         self._return = False  # to an earlier state, at the end of this batch
         self._loss: Tensor | None = None  # summed over the batches of one step
+        self._losses: Callable[[], list[float]] | None = None  # the same, of each process
         self._rows: list[Tensor] = []  # of the batches of one step, where they have numbers
         self.step: Step | None = None  # the last one
 
@@ -108,6 +111,8 @@ class Finite(Callback):
     def on_before_backward(self, trainer: Trainer, pl_module: LightningModule, loss: Tensor) -> None:
         loss = loss.detach()
         self._loss = loss if self._loss is None else self._loss + loss
+        if trainer.world_size > 1:  # waited for after the backward pass
+            self._losses = exchange.begin(self._loss.float())
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
         gradients = _gradients(optimizer)
@@ -115,7 +120,7 @@ class Finite(Callback):
         loss = norm.new_zeros(()) if self._loss is None else self._loss.to(norm)
         loss_value, norm_value = torch.stack((loss, norm)).tolist()  # waits for the device once
         self.step = Step(loss_value, norm_value, float(optimizer.param_groups[0]["lr"]), trainer.current_epoch + 1)
-        process, bad = self._worst(trainer, pl_module, self._verdict(trainer))
+        process, bad = self._verdict(trainer)
         if bad == FINE:
             self.watch.step(trainer.global_step, loss_value, norm_value)
             return
@@ -141,23 +146,17 @@ class Finite(Callback):
         elif self.policy == "rollback" and self.good.due(trainer.global_step):
             self.good.keep(trainer, _zoo_module(pl_module))
 
-    def _verdict(self, trainer: Trainer) -> int:
-        """What is bad in this process's step."""
+    def _verdict(self, trainer: Trainer) -> tuple[int, int]:
+        """The process whose step is bad and what is bad in it: the same in all, as they share gradients."""
         assert self.step is not None
-        if not math.isfinite(self.step.loss):
-            return LOSS
+        losses = [self.step.loss] if self._losses is None else self._losses()
+        self._losses = None
+        bad = [process for process, loss in enumerate(losses) if not math.isfinite(loss)]
+        if bad:
+            return bad[0], LOSS
         scaler: torch.amp.GradScaler | None = getattr(trainer.precision_plugin, "scaler", None)
         scalers_matter = scaler is not None and scaler.get_scale() >= 1
-        return FINE if math.isfinite(self.step.norm) or scalers_matter else GRADIENT
-
-    @staticmethod
-    def _worst(trainer: Trainer, pl_module: LightningModule, verdict: int) -> tuple[int, int]:
-        """The process whose step is worst, and what is bad in it: the same in all processes."""
-        if trainer.world_size == 1:
-            return trainer.global_rank, verdict
-        gathered = trainer.strategy.all_gather(torch.tensor(verdict, device=pl_module.device))
-        verdicts = gathered.flatten().tolist()
-        return verdicts.index(max(verdicts)), max(verdicts)
+        return 0, FINE if math.isfinite(self.step.norm) or scalers_matter else GRADIENT
 
     # the check of the weights
 
