@@ -3,3 +3,4 @@
 LENGTHS = ("equal", "ragged")
 MODES = ("train", "infer")
 RIVALS = ("padded", "packed", "reference", "naive")
+SECTIONS = ("processes", "examples", "steps", "hidden", "vocabulary")

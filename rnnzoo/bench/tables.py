@@ -48,6 +48,24 @@ def show_fit(result: JsonObject) -> None:
     console.print(where(result))
 
 
+def show_scale(report: JsonObject) -> None:
+    """Print a table for each section: the sizes, and what was measured at each or why nothing was."""
+    for section, rows in report["sections"].items():
+        names = list(dict.fromkeys(name for row in rows for name in row if name not in ("size", "skipped", "load")))
+        measured = [row for row in rows if "skipped" not in row]
+        lines = [(f"{row['size']:,}", *(_number(row[name]) for name in names)) for row in measured]
+        if lines:
+            console.table([("", *(name.replace("_", " ") for name in names)), *lines], section)
+        for row in rows:
+            if why := row.get("skipped"):
+                console.print(f"{section} {row['size']:,}: not measured, {why}.")
+    console.print(where(report))
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
 def paths(engine: list[JsonObject]) -> str:
     """The engine paths that ran, as "native"."""
     return ", ".join(sorted({str(layer["path"]) for layer in engine}))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rnnzoo import registry
-from rnnzoo.bench import LENGTHS, MODES, RIVALS
+from rnnzoo.bench import LENGTHS, MODES, RIVALS, SECTIONS
 from rnnzoo.cli.parser import Namespace, Parser
 from rnnzoo.errors import ZooError, unknown
 from rnnzoo.system import console, marked
@@ -25,7 +25,7 @@ example: rnnzoo bench cell lstm gru --sizes A,C --modes train"""
 
 
 def add_arguments(parser: Parser) -> None:
-    kinds = parser.add_subparsers(metavar="cell | fit | predict", title="what to measure", required=True)
+    kinds = parser.add_subparsers(metavar="cell | fit | predict | scale", title="what to measure", required=True)
     _add_cell(kinds.add_parser("cell", help="one layer of each cell, against torch.nn", epilog=CELL_EPILOG))
     _add_fit(
         kinds.add_parser(
@@ -40,6 +40,15 @@ def add_arguments(parser: Parser) -> None:
             "predict",
             help="a trained classifier of texts, against the same network in the usual code of PyTorch",
             epilog="example: rnnzoo bench predict sentiment --file reviews.txt",
+        )
+    )
+    _add_scale(
+        kinds.add_parser(
+            "scale",
+            help="how cost grows with processes, examples, steps, hidden sizes and vocabularies",
+            epilog="example: rnnzoo bench scale quickstart --sections processes,examples --seconds 120",
+            usage="rnnzoo bench scale RECIPE [--sections NAME,...] [--most N] [--seconds S] [--batches N] [--json]\n"
+            "                          [--KEY.KEY VALUE ...]",
         )
     )
 
@@ -84,6 +93,20 @@ def _add_fit(fit: Parser) -> None:
     fit.add_argument("--json", action="store_true", help="print one JSON object")
     fit.add_argument("--KEY.KEY", metavar="VALUE", help="any key of the recipe")
     fit.set_defaults(measure=_fit)
+
+
+def _add_scale(scale: Parser) -> None:
+    scale.takes_keys = True
+    scale.add_argument("recipe", metavar="RECIPE", help="trained in 1, 2 and 4 processes; the rest is generated")
+    scale.add_argument(
+        "--sections", type=_among("sections", SECTIONS), default=SECTIONS, metavar=",".join(SECTIONS), help="(all)"
+    )
+    scale.add_argument("--most", type=_count, metavar="N", help="leave out larger sizes")
+    scale.add_argument("--seconds", type=_count, default=300, metavar="S", help="for each section (default: 300)")
+    scale.add_argument("--batches", type=_count, default=20, metavar="N", help="of the recipe (default: 20)")
+    scale.add_argument("--json", action="store_true", help="print one JSON object")
+    scale.add_argument("--KEY.KEY", metavar="VALUE", help="any key of the recipe")
+    scale.set_defaults(measure=_scale)
 
 
 def run(arguments: Namespace) -> int:
@@ -203,4 +226,32 @@ def _predict(arguments: Namespace) -> int:
         f"{len(asked):,} texts: {speed['rnnzoo']:.0f} a {of}, the usual code {speed['usual']:.0f}: "
         f"{result['speedup']['usual']:.2f}x; the same answers to {result['largest_difference']:.1g}"
     )
+    return 0
+
+
+def _scale(arguments: Namespace) -> int:
+    from rnnzoo import recipe
+    from rnnzoo.experiment.resolver import resolve
+
+    resolve(recipe.read(arguments.recipe, arguments.overrides))  # a mistake before anything is measured
+    from rnnzoo.bench import scale, tables, timing
+
+    report: JsonObject = {
+        "machine": timing.facts(),
+        "settings": {"threads": 1, "device": "cpu", "clock": "wall and processor"},
+        "load_before": timing.load(),
+        "sections": {},
+    }
+    for section in arguments.sections:
+        points = [size for size in scale.POINTS[section] if arguments.most is None or size <= arguments.most]
+        if section == "processes":
+            found = scale.processes(arguments.recipe, arguments.overrides, arguments.batches, arguments.seconds, points)
+        else:
+            found = getattr(scale, section)(arguments.seconds, points)
+        report["sections"][section] = found
+    report["load_after"] = timing.load()
+    if arguments.json:
+        console.print_json(report)
+    else:
+        tables.show_scale(report)
     return 0

@@ -41,3 +41,16 @@ def peak_memory() -> int | None:
         lines = Path("/proc/self/status").read_text().splitlines()
         peak = next((int(line.split()[1]) for line in lines if line.startswith("VmHWM:")), peak)
     return unit * max(peak, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+
+
+def available_memory() -> int | None:
+    """Bytes that a new process may take without being killed or swapping; None where the system does not say."""
+    free: int | None = None
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        free = next((1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")), None)
+    with contextlib.suppress(OSError, ValueError):  # "max", where a container has no limit
+        group = Path("/sys/fs/cgroup")
+        left = int((group / "memory.max").read_text()) - int((group / "memory.current").read_text())
+        free = left if free is None else min(free, left)
+    return free
