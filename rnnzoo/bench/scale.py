@@ -77,7 +77,8 @@ def rows(
 
 def processes(recipe: str, keys: Sequence[str], batches: int, seconds: float, points: Sequence[int]) -> list[Row]:
     """Training batches of a recipe in so many processes, one thread each, and in as many that know nothing of each
-    other: what the machine itself can give. Rates are examples a second of wall time, of all together."""
+    other: what the machine itself can give. Rates are tokens a second of wall time, of all together, or examples
+    where there are no tokens: the first batches of several processes are others, and may be longer."""
     found: list[Row] = []
     bytes_each = 0.0
 
@@ -87,10 +88,10 @@ def processes(recipe: str, keys: Sequence[str], batches: int, seconds: float, po
         (together,) = _fits([[*command, "--trainer.devices", str(count)]], left)
         alone = _fits([command] * count, left) if count > 1 else [together]
         bytes_each = max(bytes_each, *(float(one["peak_memory_bytes"] or 0) for one in alone))
-        rate = together["throughput"]["examples_per_second"]
-        ceiling = sum(one["throughput"]["examples_per_second"] for one in alone)
-        first = found[0]["examples_per_second"] if found else rate
-        row = {"examples_per_second": rate, "independent": ceiling}
+        rate = _rate(together)
+        ceiling = sum(_rate(one) for one in alone)
+        first = found[0]["per_second"] if found else rate
+        row = {"per_second": rate, "independent": ceiling}
         return row | {"ratio": rate / first, "ceiling": ceiling / first, "load": timing.load()}
 
     for row in rows(points, seconds, lambda count: count * bytes_each, point):
@@ -160,6 +161,11 @@ def vocabulary(seconds: float, points: Sequence[int]) -> list[Row]:
         return {name: 1000 * value / TOKENS for name, value in ms.items()}
 
     return list(rows(points, seconds, lambda words: 4.0 * words * (4 * TOKENS + 10 * FEATURES), point))
+
+
+def _rate(result: JsonObject) -> float:
+    speed = result["throughput"]
+    return float(speed["tokens_per_second"] or speed["examples_per_second"] or 0)
 
 
 def _layer(length: int, batch: int, size: int) -> Row:

@@ -61,6 +61,20 @@ def test_processes_and_examples_are_measured_by_commands_of_their_own(capsys):
     assert row["seconds_to_first_step"] > 0 and row["peak_memory_bytes"] > 2**20
 
 
+def test_processes_are_compared_by_tokens_a_second_where_there_are_any(monkeypatch):
+    """Two together make 170 tokens a second where one makes 100 and two that know nothing of each other 2 x 95."""
+
+    def fits(commands, seconds):
+        rate = 170.0 if "2" in commands[0] else 95.0 if len(commands) == 2 else 100.0
+        speed = {"tokens_per_second": rate, "examples_per_second": 7.0}
+        return [{"throughput": speed, "peak_memory_bytes": 1}] * len(commands)
+
+    monkeypatch.setattr(scale, "_fits", fits)
+    one, two = scale.processes("quickstart", [], 20, 60, [1, 2])
+    assert (one["ratio"], one["ceiling"]) == (1, 1)
+    assert (two["ratio"], two["ceiling"]) == (1.7, 1.9)
+
+
 def test_an_unknown_section_is_refused_with_the_nearest(capsys):
     assert main(["bench", "scale", "quickstart", "--sections", "proceses"]) == 2
     assert "processes" in capsys.readouterr().err
