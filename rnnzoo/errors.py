@@ -44,6 +44,10 @@ class RunError(ZooError):
     """A run's folder that cannot be written or read."""
 
 
+class LostProcess(RunError):
+    """A run of several processes, one of which is gone, does not answer or never came, as each of the others finds."""
+
+
 class Unwritable(RunError):
     """A file that the system does not let us write: the disk is full, the folder is gone or read-only."""
 

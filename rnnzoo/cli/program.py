@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
 from rnnzoo import __version__
-from rnnzoo.errors import Stopped, ZooError, nearest
+from rnnzoo.errors import LostProcess, Stopped, ZooError, nearest
 from rnnzoo.system import console
 from rnnzoo.system.launcher import forget_leftovers, rank
+from rnnzoo.system.parent import speaks
 
 if TYPE_CHECKING:
     from rnnzoo.cli.parser import Parser, Verb
@@ -67,6 +68,7 @@ DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit code: 0, 2 for a mistake of the caller, 130 for Ctrl-C, 143 for SIGTERM."""
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # torch's idle threads give their cores away, read on its import
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # a stack of C++ for each try to reach another process
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # what the terminal's encoding lacks is printed as an escape
             stream.reconfigure(errors="backslashreplace")
@@ -92,7 +94,8 @@ def _report_mistakes(words: list[str]) -> int:
     except ZooError as error:
         if rank() > 0:
             time.sleep(FIRST_SECONDS)
-        console.print_error(error)
+        if not isinstance(error, LostProcess) or speaks():
+            console.print_error(error)
         return MISTAKE_EXIT
     except KeyboardInterrupt as stop:
         console.flush()

@@ -6,11 +6,11 @@ import signal
 from collections.abc import Callable
 
 import lightning.pytorch as pl
-import torch
 from torch.multiprocessing import ProcessRaisedException
 
 from rnnzoo.errors import RunError, Stopped
 from rnnzoo.system.signals import ignore_repeats
+from rnnzoo.training import processes
 from rnnzoo.training.callbacks.memory import BatchSize, ran_out
 
 
@@ -40,10 +40,6 @@ def interruptible(trainer: pl.Trainer, work: Callable[[], object]) -> None:
         size = next((c for c in trainer.callbacks if isinstance(c, BatchSize)), BatchSize())  # type: ignore[attr-defined]
         if ran_out(error):
             raise size.error(error) from error
-        lost = isinstance(error, getattr(torch.distributed, "DistError", ())) or "gloo" in str(error)
-        if lost and trainer.world_size > 1:
-            raise RunError(
-                "another process of the run is gone; if it had a message, that stands above.\n"
-                "  Without one it was killed, as the system does where memory runs out."
-            ) from error
+        if gone := processes.lost(trainer, error):
+            raise gone from error
         raise

@@ -25,6 +25,7 @@ from rnnzoo.data.shards import SHARDS
 from rnnzoo.errors import RecipeError
 from rnnzoo.recipe import Recipe
 from rnnzoo.system import capability, launcher
+from rnnzoo.training import processes
 from rnnzoo.training.exact import make_strategy
 from rnnzoo.training.strategies import refusals
 from rnnzoo.training.strategies.fsdp2 import FSDP2Strategy, Gathered
@@ -74,6 +75,7 @@ def make_trainer(recipe: Recipe, **arguments: Any) -> pl.Trainer:
         raise RecipeError(f"{recipe['name']}: Lightning refuses trainer: {str(error).splitlines()[0]}") from error
     if isinstance(trainer.strategy, DDPStrategy):  # gradients lie where they are sent from, not copied there and back
         trainer.strategy._ddp_kwargs.setdefault("gradient_as_bucket_view", True)
+    processes.prepare(trainer)
     return trainer
 
 
