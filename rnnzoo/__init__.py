@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         make_cell,
     )
     from rnnzoo.cells.wrappers import Wrapper
+    from rnnzoo.cli.hosted import Ended, run_hosted
     from rnnzoo.data.base import Columns, Source
     from rnnzoo.data.sources.embedded import Embedded
     from rnnzoo.engine.layout import Layout
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from rnnzoo.model import SequenceModel
     from rnnzoo.registry import register, unregister
     from rnnzoo.runs.trackers.base import TrackedRun, Tracker
+    from rnnzoo.system.signals import ask_to_stop
     from rnnzoo.tasks.base import Output, Task
     from rnnzoo.tasks.units import Counted, Units
 
@@ -121,6 +123,10 @@ _PUBLIC = {
     "VocabSize": "rnnzoo.limits",
     "checked": "rnnzoo.limits",
     "make_cell": "rnnzoo.cells.base",
+    # a command within a program of another kind
+    "Ended": "rnnzoo.cli.hosted",
+    "ask_to_stop": "rnnzoo.system.signals",
+    "run_hosted": "rnnzoo.cli.hosted",
     # what goes wrong
     "CellError": "rnnzoo.errors",
     "DataError": "rnnzoo.errors",
@@ -150,6 +156,7 @@ __all__ = [
     "DecoderState",
     "Embedded",
     "Encoded",
+    "Ended",
     "Field",
     "Fraction",
     "Input",
@@ -189,6 +196,7 @@ __all__ = [
     "Wrapper",
     "ZooError",
     "__version__",
+    "ask_to_stop",
     "checked",
     "create_model",
     "fit",
@@ -196,6 +204,7 @@ __all__ = [
     "load",
     "make_cell",
     "register",
+    "run_hosted",
     "set_path",
     "unregister",
     "using_path",

@@ -88,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _report_mistakes(words: list[str]) -> int:
     """Run one command; the message of a mistake comes after everything that was printed before it."""
     try:
-        code = _run(words)
+        code = run(words)
         console.flush()
         return code
     except ZooError as error:
@@ -111,7 +111,7 @@ def _drop_output() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _run(words: list[str]) -> int:
+def run(words: list[str]) -> int:
     """Run the verb that comes first, or answer `--help` and `--version`. Raises: ZooError."""
     name = words[0] if words else "--help"
     if name in ("-h", "--help", "--version"):

@@ -13,6 +13,8 @@ NAMES = ("SIGTERM", "SIGINT", "SIGUSR1", "SIGUSR2", "SIGHUP")  # schedulers, Ctr
 SIGNALS = tuple(getattr(signal, name) for name in NAMES if hasattr(signal, name))
 REPEATED = tuple(number for number in SIGNALS if number not in (signal.SIGINT, getattr(signal, "SIGHUP", None)))
 
+_LISTENING: set[Listener] = set()
+
 
 def ignore_repeats(environment: Mapping[str, str] = os.environ) -> None:
     """After a request to stop: in a SLURM job, hear no more of it.
@@ -25,11 +27,22 @@ def ignore_repeats(environment: Mapping[str, str] = os.environ) -> None:
             signal.signal(number, signal.SIG_IGN)
 
 
+def ask_to_stop(number: int) -> bool:
+    """Ask what listens in this process to stop, as the signal of this number would; whether anything does.
+
+    For a program that runs a command in a thread of its own: signals reach a process's main thread alone.
+    """
+    listening = [*_LISTENING]
+    for listener in listening:
+        listener.number = listener.number or number
+    return bool(listening)
+
+
 class Listener:
     """Hears requests to stop between `start` and `stop`: `number` is the signal's, 0 so far.
 
     The first signal sets the number and nothing else; a second one ends the process at once, unless it is SLURM that
-    repeats itself. In a thread nothing is ever heard, as only a process's main thread may set handlers.
+    repeats itself. In a thread `ask_to_stop` alone is heard, as only a process's main thread may set handlers.
     """
 
     def __init__(self) -> None:
@@ -38,6 +51,7 @@ class Listener:
 
     def start(self) -> None:
         """Take the handlers of the signals that are not ignored, as they are under nohup."""
+        _LISTENING.add(self)
         if threading.current_thread() is not threading.main_thread() or self._before:
             return
         for number in SIGNALS:
@@ -46,6 +60,7 @@ class Listener:
 
     def stop(self) -> None:
         """Put back the handlers that were there before. A second call does nothing."""
+        _LISTENING.discard(self)
         for number, handler in self._before.items():
             signal.signal(number, handler if handler is not None else signal.SIG_DFL)
         self._before = {}

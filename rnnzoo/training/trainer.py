@@ -6,8 +6,9 @@ import logging
 import os
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import lightning.pytorch as pl
@@ -46,6 +47,9 @@ IGNORED_WARNINGS = (  # of Lightning; they are about choices that rnnzoo makes o
     "The `srun` command is available on your system but is not used",
 )
 
+# Set by `run_hosted`: makes what tells Lightning of the processes, which finds those of its own environments alone
+HOST_ENVIRONMENT: ContextVar[Callable[[], ClusterEnvironment] | None] = ContextVar("environment", default=None)
+
 
 def make_trainer(recipe: Recipe, **arguments: Any) -> pl.Trainer:
     """A Trainer with the recipe's options, overridden by `arguments`. Raises: RecipeError if it is refused."""
@@ -68,8 +72,9 @@ def make_trainer(recipe: Recipe, **arguments: Any) -> pl.Trainer:
         options |= {"devices": world.local_size, "num_nodes": world.size // world.local_size}
     if exact:
         options["strategy"] = _exact_strategy(recipe["name"], options)
+    host = HOST_ENVIRONMENT.get()
     try:
-        options["plugins"] = [*options.get("plugins", ()), *_environments()]
+        options["plugins"] = [*options.get("plugins", ()), *(_environments() if host is None else [host()])]
         trainer = pl.Trainer(**options)
     except (ValueError, TypeError, RuntimeError, ImportError, MisconfigurationException) as error:
         raise RecipeError(f"{recipe['name']}: Lightning refuses trainer: {str(error).splitlines()[0]}") from error
