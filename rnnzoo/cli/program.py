@@ -15,7 +15,7 @@ from rnnzoo import __version__
 from rnnzoo.errors import LostProcess, Stopped, ZooError, nearest
 from rnnzoo.system import console
 from rnnzoo.system.launcher import forget_leftovers, rank
-from rnnzoo.system.parent import speaks
+from rnnzoo.system.parent import speaks, watch_parent
 
 if TYPE_CHECKING:
     from rnnzoo.cli.parser import Parser, Verb
@@ -69,6 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit code: 0, 2 for a mistake of the caller, 130 for Ctrl-C, 143 for SIGTERM."""
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # torch's idle threads give their cores away, read on its import
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # a stack of C++ for each try to reach another process
+    watch_parent()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # what the terminal's encoding lacks is printed as an escape
             stream.reconfigure(errors="backslashreplace")

@@ -6,6 +6,7 @@ how to go on. What Lightning starts on this machine ends with the process that s
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -58,12 +59,15 @@ class Started(_SubprocessScriptLauncher):
                 del os.environ[PARENT]
             threading.Thread(target=self._watch, daemon=True).start()
         _set_num_threads_if_needed(num_processes=self.num_processes)
-        try:
+        with contextlib.ExitStack() as stack:
+            stack.push(self._end_with)
             return function(*args, **kwargs)
-        except Exception as error:
+
+    def _end_with(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        """End the others where this process fails; at Ctrl-C and signals Lightning does."""
+        if isinstance(error, Exception):
             self.failure = self.failed(2.0 if _tells_of_others(error) else 0.0)
             self.end()
-            raise
 
     def end(self) -> None:
         """End the processes that were started: one that waits for another one hears nothing but SIGKILL."""
