@@ -51,7 +51,7 @@ from rnnzoo.training.callbacks.throughput import Throughput
 from rnnzoo.training.callbacks.together import Together
 from rnnzoo.training.callbacks.tracked_checkpoints import TrackedCheckpoints
 from rnnzoo.training.checks import check_batches, check_options
-from rnnzoo.training.exact import threads_kept
+from rnnzoo.training.exact import computes_with, threads_kept
 from rnnzoo.training.module import ZooModule
 from rnnzoo.training.trainer import make_trainer, minutes, quiet
 
@@ -190,6 +190,7 @@ def _train_and_test(
     given = TrackedCheckpoints(checkpoints, recipe["tracking"]["checkpoints"])
     own = [snapshots, finite, steps, checkpoints, calibrator, throughput, costs, outcome, given, BatchSize()]
     alike = {name: meta[name] for name in ("versions", "recipe", "data")}
+    alike |= {"machine": computes_with()} if build.is_exact(recipe) else {}
     callbacks = [Together(run.path, alike), *own, Termination(), *callbacks]
     trainer = make_trainer(
         recipe, callbacks=callbacks, logger=loggers, default_root_dir=run.path, plugins=[SnapshotIO()]

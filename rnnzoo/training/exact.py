@@ -18,6 +18,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from rnnzoo.data.shards import SHARDS, Sharded, own_shards
+from rnnzoo.engine.cpp.build import Unbuildable, fingerprint
 from rnnzoo.engine.recurrence import Recurrence
 from rnnzoo.errors import RecipeError
 from rnnzoo.system import seeds
@@ -220,6 +221,15 @@ def make_strategy(name: str) -> ExactStrategy:
     start = name.removesuffix("_find_unused_parameters_true").partition("_")[2]
     method: Any = {"spawn": "spawn", "fork": "fork", "notebook": "fork"}.get(start, "popen")
     return ExactStrategy(start_method=method)
+
+
+def computes_with() -> dict[str, str]:
+    """What decides, beside versions, which code computes here: JSON, to be the same for all processes of a run."""
+    try:
+        native = fingerprint()[:16]
+    except Unbuildable as why:
+        native = str(why)
+    return {"processor": torch.backends.cpu.get_cpu_capability(), "compiler": native}
 
 
 @contextmanager

@@ -63,10 +63,10 @@ def hosts() -> Iterator[None]:
             subprocess.run(["ip", "netns", "delete", name], check=False, capture_output=True)
 
 
-def printed(run: str, *keys: str) -> list[str]:
+def printed(run: str, *keys: str, recipe: str = "toy_tags") -> list[str]:
     """The lines of each host, as `rnnzoo launch torchrun` prints them."""
-    command = [sys.executable, "-m", "rnnzoo", "launch", "torchrun", "toy_tags", "--nodes", "2", "--devices", "1"]
-    command += ["--launch.hosts", json.dumps([*HOSTS.values()]), "--run_dir", run, *SAME, *keys]
+    command = [sys.executable, "-m", "rnnzoo", "launch", "torchrun", recipe, "--nodes", "2", "--devices", "1"]
+    command += ["--launch.hosts", json.dumps([*HOSTS.values()]), "--run_dir", run, *keys]
     script = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return script.split("\n# host ")[1:]
 
@@ -127,12 +127,12 @@ def main() -> int:
         os.chdir(folder)
         alone = [sys.executable, "-m", "rnnzoo", "fit", "toy_tags", *SAME, *SHORT, "--run_dir", "one"]
         subprocess.run([*alone, "--data.batch_size", "64"], check=True, capture_output=True)
-        finish(start(printed("two", *SHORT, *HALF), folder))
+        finish(start(printed("two", *SAME, *SHORT, *HALF), folder))
         apart = furthest(weights(folder / "one"), weights(folder / "two"))
         print(f"one process and two hosts: weights differ by at most {apart:.1e}")
         print(f"  one process: {scores(folder / 'one')}\n  two hosts:   {scores(folder / 'two')}")
-        finish(start(printed("whole", *LONG, *HALF), folder))
-        lines = printed("cut", *LONG, *HALF)
+        finish(start(printed("whole", *SAME, *LONG, *HALF), folder))
+        lines = printed("cut", *SAME, *LONG, *HALF)
         seconds = cut_off(folder, lines, folder / "cut")
         print(
             f"one host killed: the other ended after {seconds:.1f} s; {runs.read(folder / 'cut')['summary']['status']}"

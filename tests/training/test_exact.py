@@ -16,12 +16,14 @@ from rnnzoo.data.forms.labelled import LabelledText
 from rnnzoo.data.forms.masked import Draw, MaskedText
 from rnnzoo.data.forms.stream import TextStream
 from rnnzoo.data.shards import SHARDS, own_shards
+from rnnzoo.engine.cpp.build import Unbuildable
 from rnnzoo.errors import RecipeError
 from rnnzoo.experiment import fit as fits
 from rnnzoo.experiment.resolver import resolve
 from rnnzoo.runs import snapshot
+from rnnzoo.training import exact
 from rnnzoo.training.callbacks.snapshots import Snapshots
-from rnnzoo.training.exact import added
+from rnnzoo.training.exact import added, computes_with
 from rnnzoo.training.trainer import make_trainer
 
 WORLDS = (2, 4)
@@ -209,3 +211,17 @@ def test_processes_of_another_strategy_are_refused():
     module._trainer = type("Fake", (), {"world_size": 2, "strategy": None})()
     with pytest.raises(RecipeError, match="several processes need a Trainer of `ExactStrategy`"):
         module.on_fit_start()
+
+
+def test_machines_whose_code_differs_are_told_apart(monkeypatch):
+    """The compiled code of a machine with other instructions gives other bits."""
+    here = computes_with()
+    assert here == computes_with() and here["processor"] == torch.backends.cpu.get_cpu_capability()
+    monkeypatch.setattr(exact, "fingerprint", lambda: "f" * 64)
+    assert computes_with()["compiler"] == "f" * 16 != here["compiler"]
+    monkeypatch.setattr(exact, "fingerprint", no_compiler)
+    assert computes_with()["compiler"] == "no compiler"
+
+
+def no_compiler():
+    raise Unbuildable("no compiler")
