@@ -41,7 +41,9 @@ def finished(folder, *words):
 
 
 def weights(folder):
-    with safe_open(folder / "run" / "checkpoints" / "last" / "model.safetensors", "pt") as file:
+    checkpoints = folder / "run" / "checkpoints"
+    last = (checkpoints / "last").read_text(encoding="utf-8").strip()
+    with safe_open(checkpoints / last / "weights.safetensors", "pt") as file:
         return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
 
 
@@ -122,9 +124,13 @@ def test_with_failures_a_run_goes_on_by_itself(ddp, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_reaches_the_workers_which_save_their_state(number, tmp_path):
-    process = started(tmp_path, "--launch", "ray", "--devices", "2", "--trainer.max_epochs", "500")
+    words = ["--launch", "ray", "--devices", "2", "--trainer.max_epochs", "500"]
+    process = started(tmp_path, *words, start_new_session=True)
     wait_for(process, "epoch 1/500")
-    process.send_signal(number)
+    if number == signal.SIGINT:
+        os.killpg(process.pid, number)  # as a terminal does at Ctrl-C
+    else:
+        process.send_signal(number)
     err = process.communicate(timeout=120)[1]
     assert process.returncode == 128 + number, err
     assert "Go on from here: rnnzoo fit --resume run" in err and "Traceback" not in err
