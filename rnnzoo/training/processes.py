@@ -67,6 +67,9 @@ class Started(_SubprocessScriptLauncher):
         """End the others where this process fails; at Ctrl-C and signals Lightning does."""
         if isinstance(error, Exception):
             self.failure = self.failed(2.0 if _tells_of_others(error) else 0.0)
+            until = time.monotonic() + GRACE
+            while any(process.poll() is None for process in self.procs) and time.monotonic() < until:
+                time.sleep(0.05)  # one that fails, too, has a message of its own
             self.end()
 
     def end(self) -> None:

@@ -225,7 +225,7 @@ class TaggedText(RowForm):
         if isinstance(words := kept.get("words"), Ragged):
             kept["words"] = Ragged(np.where(words.flat == NO_WORD, len(packing.numbers), words.flat), words.offsets)
         examples = self.unpack({**kept, **packing.end()}, spec)
-        examples.truncated, examples.notes = packing.truncated, packing.notes
+        examples.truncated, examples.notes = packing.truncated, dict(packing.notes)
         return examples
 
 
